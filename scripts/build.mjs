@@ -1,0 +1,27 @@
+// @ts-check
+/**
+ * `npm run build`: src/ to dist/ with plain tsc, then removes what an earlier build left for modules that are gone.
+ *
+ * dist/ is never emptied first, so that a process that runs from it keeps working during a build.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, rmSync } from "node:fs";
+import { join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const dist = join(root, "dist");
+const tsc = join(root, "node_modules/typescript/bin/tsc");
+
+const compiled = spawnSync(process.execPath, [tsc, "-p", "tsconfig.build.json"], {
+  cwd: root,
+  stdio: "inherit",
+});
+if (compiled.status !== 0) process.exit(compiled.status ?? 1);
+
+for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
+  if (!entry.isFile()) continue;
+  const built = join(entry.parentPath, entry.name);
+  const source = join(root, "src", relative(dist, built)).replace(/(\.d\.ts|\.js)(\.map)?$/, ".ts");
+  if (!existsSync(source)) rmSync(built);
+}

@@ -1,0 +1,273 @@
+// @ts-check
+/**
+ * `npm run check:layers`: the folders of src/ are layers, and imports only go down.
+ *
+ * Rules (each finding is one line: file, line, rule, what to do):
+ *  - layer        an import goes up, or from one engine into another; or a file is in no layer
+ *  - private-top  something imports `testing/` or `cli/`, which stand on everything and carry nothing
+ *  - only-fs      `node:fs` anywhere but in `src/fs/`
+ *  - third-party  a module that is neither relative nor `node:`
+ *  - specifier    a path without `.js`, to a file that is not there, out of src/, or computed at run time
+ *  - cycle        modules that import each other, type imports included
+ *  - file-size    more than 500 lines
+ */
+import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs";
+import { isBuiltin } from "node:module";
+import { join, posix, relative, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+import ts from "typescript";
+
+/** A newcomer does not read longer files. */
+const LINES_MAX = 500;
+
+/**
+ * The layers, lowest first: a file belongs to the first whose pattern matches its path in src/. Within a layer
+ * files may import each other.
+ * @type {ReadonlyArray<readonly [name: string, pattern: RegExp]>}
+ */
+const LAYERS = [
+  ["base", /^(errors|runtime)\.ts$/],
+  ["fs", /^fs\//],
+  ["format", /^format\//],
+  ["log", /^log\//],
+  ["entries", /^entries\//],
+  ["engine contract", /^engine\/contract\.ts$/],
+  ["engine", /^engine\//],
+  ["store", /^store\//],
+  ["legacy", /^legacy\//],
+  ["maintenance", /^maintenance\//],
+  ["doctor", /^doctor\//],
+  ["openclaw", /^openclaw\//],
+  ["index", /^index\.ts$/],
+  ["cli", /^cli\//],
+  ["testing", /^testing\//],
+];
+
+/** Layers that nothing else may import. */
+const PRIVATE_TOPS = new Set(["cli", "testing"]);
+
+/** @typedef {{ file: string, line: number, rule: string, message: string }} Finding */
+/** @typedef {{ specifier: string | undefined, line: number }} Import */
+
+/** @param {string} file */
+const layerOf = (file) => LAYERS.findIndex(([, pattern]) => pattern.test(file));
+/** `engine/memory/x.ts` -> `memory`; engines are strangers to each other. @param {string} file */
+const engineOf = (file) => /^engine\/([^/]+)\//.exec(file)?.[1];
+/** @param {number} layer */
+const layerName = (layer) => LAYERS[layer]?.[0] ?? "?";
+
+/**
+ * Every import, re-export, dynamic import, import type and require of a module.
+ * @param {string} file
+ * @param {string} text
+ * @returns {Import[]}
+ */
+function importsOf(file, text) {
+  const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true);
+  /** @type {Import[]} */
+  const imports = [];
+  /** @param {ts.Node} node @param {ts.Node | undefined} specifier */
+  const add = (node, specifier) =>
+    imports.push({
+      specifier: specifier !== undefined && ts.isStringLiteralLike(specifier) ? specifier.text : undefined,
+      line: source.getLineAndCharacterOfPosition(node.getStart(source)).line + 1,
+    });
+  /** @param {ts.Node} node */
+  const visit = (node) => {
+    if (ts.isImportDeclaration(node)) add(node, node.moduleSpecifier);
+    else if (ts.isExportDeclaration(node) && node.moduleSpecifier) add(node, node.moduleSpecifier);
+    else if (ts.isExternalModuleReference(node)) add(node, node.expression);
+    else if (ts.isImportTypeNode(node))
+      add(node, ts.isLiteralTypeNode(node.argument) ? node.argument.literal : undefined);
+    else if (ts.isCallExpression(node) && isLoad(node.expression)) add(node, node.arguments[0]);
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return imports;
+}
+
+/** Whether calling this loads a module: `import(…)`, `require(…)`, `process.getBuiltinModule(…)`. @param {ts.Expression} callee */
+function isLoad(callee) {
+  if (callee.kind === ts.SyntaxKind.ImportKeyword) return true;
+  if (ts.isIdentifier(callee)) return callee.text === "require";
+  return ts.isPropertyAccessExpression(callee) && callee.name.text === "getBuiltinModule";
+}
+
+/**
+ * What is wrong with one import; undefined when it is fine.
+ * @param {string} file
+ * @param {string | undefined} specifier
+ * @param {ReadonlySet<string>} files
+ * @returns {{ rule: string, message: string } | { target: string } | undefined}
+ */
+function judge(file, specifier, files) {
+  if (specifier === undefined)
+    return { rule: "specifier", message: "the module is computed; name it with a string literal" };
+  if (!specifier.startsWith(".")) return judgePackage(file, specifier);
+
+  const target = posix.normalize(posix.join(posix.dirname(file), specifier)).replace(/\.js$/, ".ts");
+  if (!specifier.endsWith(".js"))
+    return { rule: "specifier", message: `"${specifier}" needs its extension; write "./name.js"` };
+  if (target.startsWith(".."))
+    return { rule: "specifier", message: `"${specifier}" leaves src/; move what it needs into src/` };
+  if (!files.has(target))
+    return {
+      rule: "specifier",
+      message: `"${specifier}" is not there; create src/${target} or fix the path`,
+    };
+
+  const from = layerOf(file);
+  const to = layerOf(target);
+  const [fromName, toName] = [layerName(from), layerName(to)];
+  if (from !== to && PRIVATE_TOPS.has(toName))
+    return {
+      rule: "private-top",
+      message: `imports ${target}; nothing may, move what is shared to a lower layer`,
+    };
+  if (to > from && from >= 0)
+    return {
+      rule: "layer",
+      message: `${fromName} imports ${target} of the higher layer ${toName}; move the shared part down or pass it in`,
+    };
+  const [ownEngine, otherEngine] = [engineOf(file), engineOf(target)];
+  if (otherEngine !== undefined && from === to && ownEngine !== otherEngine)
+    return {
+      rule: "layer",
+      message: `imports ${target} of another engine; move the shared part to src/engine/`,
+    };
+  return { target };
+}
+
+/**
+ * @param {string} file
+ * @param {string} specifier
+ */
+function judgePackage(file, specifier) {
+  const name = specifier.replace(/^node:/, "");
+  if (!isBuiltin(specifier))
+    return {
+      rule: "third-party",
+      message: `imports "${specifier}"; src/ has no dependencies, write it or pass it in`,
+    };
+  if ((name === "fs" || name.startsWith("fs/")) && !file.startsWith("fs/"))
+    return {
+      rule: "only-fs",
+      message: `imports "${specifier}"; use the FileSystem port of src/fs/file-system.ts`,
+    };
+  if (!specifier.startsWith("node:"))
+    return { rule: "third-party", message: `imports "${specifier}"; write "node:${specifier}"` };
+  return undefined;
+}
+
+/**
+ * Every cycle that a walk in path order meets, as the paths on it.
+ * @param {ReadonlyMap<string, ReadonlyMap<string, number>>} graph file -> imported file -> line
+ * @returns {Finding[]}
+ */
+function cyclesOf(graph) {
+  /** @type {Finding[]} */
+  const findings = [];
+  const done = new Set();
+  /** @type {string[]} */
+  const path = [];
+  /** @param {string} file */
+  const walk = (file) => {
+    path.push(file);
+    for (const [target, line] of graph.get(file) ?? []) {
+      const start = path.indexOf(target);
+      if (start >= 0) {
+        const round = [...path.slice(start), target].join(" -> ");
+        findings.push({
+          file,
+          line,
+          rule: "cycle",
+          message: `${round}; move what both need to a third file`,
+        });
+      } else if (!done.has(target)) walk(target);
+    }
+    path.pop();
+    done.add(file);
+  };
+  for (const file of graph.keys()) if (!done.has(file)) walk(file);
+  return findings;
+}
+
+/**
+ * Checks a whole source tree.
+ * @param {ReadonlyMap<string, string>} sources path in src/, with `/` -> text
+ * @returns {Finding[]} in order of path and line; empty when all is well
+ */
+export function checkLayers(sources) {
+  /** @type {Finding[]} */
+  const findings = [];
+  /** @type {Map<string, Map<string, number>>} */
+  const graph = new Map();
+  const files = new Set(sources.keys());
+
+  for (const file of [...files].sort()) {
+    const text = sources.get(file) ?? "";
+    const lines = text.split("\n").length - (text.endsWith("\n") ? 1 : 0);
+    if (lines > LINES_MAX)
+      findings.push({
+        file,
+        line: lines,
+        rule: "file-size",
+        message: `${lines} lines, ${LINES_MAX} are allowed; split it by noun or verb`,
+      });
+    if (layerOf(file) < 0)
+      findings.push({
+        file,
+        line: 1,
+        rule: "layer",
+        message: "is in no layer; move it, or add its folder to LAYERS in scripts/check-layers.mjs",
+      });
+
+    /** @type {Map<string, number>} */
+    const targets = new Map();
+    graph.set(file, targets);
+    for (const { specifier, line } of importsOf(file, text)) {
+      const verdict = judge(file, specifier, files);
+      if (verdict === undefined) continue;
+      if ("target" in verdict) targets.set(verdict.target, line);
+      else findings.push({ file, line, ...verdict });
+    }
+  }
+  findings.push(...cyclesOf(graph));
+  return findings.sort((a, b) => (a.file === b.file ? a.line - b.line : a.file < b.file ? -1 : 1));
+}
+
+/**
+ * Reads every `.ts` file below a folder.
+ * @param {string} folder
+ * @returns {Map<string, string>}
+ */
+export function readSources(folder) {
+  /** @type {Map<string, string>} */
+  const sources = new Map();
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile() || !/\.[cm]?tsx?$/.test(entry.name)) continue;
+    const path = join(entry.parentPath, entry.name);
+    sources.set(relative(folder, path).split(sep).join("/"), readFileSync(path, "utf8"));
+  }
+  return sources;
+}
+
+/** @param {Finding} finding */
+export const formatFinding = ({ file, line, rule, message }) => `src/${file}:${line} ${rule}: ${message}`;
+
+/** Checks one source folder and prints; returns the exit code. @param {string} folder */
+export function main(folder) {
+  if (!existsSync(folder)) {
+    console.error(`${folder} does not exist`);
+    return 2;
+  }
+  const sources = readSources(folder);
+  const findings = checkLayers(sources);
+  for (const finding of findings) console.error(formatFinding(finding));
+  console.log(`layers: ${sources.size} files, ${findings.length} findings`);
+  return sources.size > 0 && findings.length === 0 ? 0 : 1;
+}
+
+const self = fileURLToPath(import.meta.url);
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === self)
+  process.exitCode = main(process.argv[2] ?? join(self, "../../src"));

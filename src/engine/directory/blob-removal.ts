@@ -1,0 +1,92 @@
+/**
+ * Removes shared values that no session refers to any more. Both phases after a checkpoint, when every session's
+ * references are at hand: the catalog has those of the sessions that were checkpointed, the log those of the
+ * others. See `entries/blobs.ts` for why two phases, and for what must be read before what.
+ */
+import type { BlobStore } from "../../entries/blobs.js";
+import { SessionStoreError } from "../../errors.js";
+import type { BlobReference } from "../../format/stored-value.js";
+import { referencesIn } from "../../format/stored-references.js";
+import { blobName, type Catalog } from "./catalog.js";
+import { loadCatalog, type CatalogSource } from "./catalog-loader.js";
+import type { SessionLog } from "./session-log.js";
+import { runInSlices } from "./time-slices.js";
+
+/** Removes unreferenced blobs, and empties the trash of those that were discarded long enough ago. */
+export async function removeUnreferencedBlobs(
+  log: SessionLog,
+  source: CatalogSource,
+  blobs: BlobStore,
+  latest: Catalog | undefined,
+): Promise<void> {
+  const present = await blobs.names();
+  const discarded = await blobs.hasTrash();
+  if (present.length === 0 && !discarded) return;
+  const catalog = await currentCatalog(log, source, latest);
+  // A session that cannot be read may refer to anything: then nothing goes until it is mended.
+  if (catalog === undefined || catalog.incomplete) return;
+  const { epoch } = log.tail;
+  const referenced = new References(blobs);
+  for (const row of catalog.rows) for (const name of row.blobs) referenced.add(name);
+  log.tail.catchUp();
+  const stillCovered = (): boolean =>
+    log.tail.epoch === epoch && (log.tail.segments[0]?.number ?? 0) <= catalog.segment + 1;
+  if (!stillCovered()) return;
+  referenced.addHot(log);
+  for (const hash of present) if (!referenced.has(hash)) await blobs.discard(hash);
+  await blobs.emptyTrash(() => {
+    log.tail.catchUp();
+    referenced.addHot(log);
+    if (!stillCovered()) return undefined;
+    return { activeSegment: log.tail.active.number, isReferenced: (hash) => referenced.has(hash) };
+  });
+}
+
+/** The catalog that, together with the live segments that this process has read, has every session. */
+async function currentCatalog(
+  log: SessionLog,
+  source: CatalogSource,
+  latest: Catalog | undefined,
+): Promise<Catalog | undefined> {
+  log.tail.catchUp();
+  const lowest = log.tail.segments[0]?.number ?? 0;
+  if (latest !== undefined && latest.segment >= lowest - 1) return latest;
+  return runInSlices(loadCatalog(source, lowest - 1, log.tail.active.number - 1), log.options.runtime);
+}
+
+/** Hashes that sessions refer to, directly or through other blobs. */
+class References {
+  readonly #hashes = new Set<string>();
+
+  constructor(private readonly blobs: BlobStore) {}
+
+  has(hash: string): boolean {
+    return this.#hashes.has(hash);
+  }
+
+  /** @param name A hash, with "+" if the blob refers to others. */
+  add(name: string): void {
+    const nested = name.endsWith("+");
+    const hash = nested ? name.slice(0, -1) : name;
+    if (this.#hashes.has(hash)) return;
+    this.#hashes.add(hash);
+    if (!nested) return;
+    for (const reference of this.#within(hash)) this.add(blobName(reference));
+  }
+
+  addHot(log: SessionLog): void {
+    for (const state of log.table.hot.values()) {
+      if (state.stored === undefined) continue;
+      for (const reference of referencesIn(state.stored)) this.add(blobName(reference));
+    }
+  }
+
+  #within(hash: string): readonly BlobReference[] {
+    try {
+      return this.blobs.referencesWithin(hash);
+    } catch (error) {
+      if (error instanceof SessionStoreError) return []; // a blob that is gone or damaged protects nothing
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,243 @@
+/**
+ * Checkpoint of the lowest live segment: its sessions into their files, then the segment goes.
+ *
+ * Ordering rule O10. Any number of processes may do this at once, each may be stopped for ever or for a day at any
+ * call, and whoever comes next finishes it:
+ *
+ *   1. Fence: remove every staging folder up to g. A writer of an older state that was suspended fails from now on,
+ *      however late it wakes.
+ *   2. For each key of g: the file must have a (revision, checksum) that the log itself gives in g or later, or the
+ *      newest state is written (through the active segment's folder) and looked at again. Then fdatasync that very
+ *      descriptor and fsync the session folder. A key that should be absent is absent.
+ *   3. fsync the store folder.
+ *   4. fdatasync the active segment: step 2 may have leaned on it.
+ *   5. Write `catalog-g`: the previous one merged with g's keys. fsync `log/`, unlink segment g, fsync `log/`, drop
+ *      the older catalogs.
+ *
+ * Strictly in order: nothing of g+1 is fenced before g is unlinked.
+ */
+import { errnoOf, SessionStoreError } from "../../errors.js";
+import { ignoreMissing, interpret, type EntryFile, type EntryWriter } from "../../entries/entry-file.js";
+import { fence } from "../../entries/staging.js";
+import { createFile, syncDirectory } from "../../fs/regular-file.js";
+import { composeEntryDocument } from "../../format/entry-document.js";
+import { catalogNumber, liveRun } from "../../format/layout.js";
+import { LINE_BYTES_MAX } from "../../format/limits.js";
+import { referencesIn } from "../../format/stored-references.js";
+import type { Segment } from "../../log/segment.js";
+import { blobName, composeCatalog, mergeRows, type Catalog, type CatalogRow } from "./catalog.js";
+import { loadCatalog, type CatalogSource } from "./catalog-loader.js";
+import { inParallel, writeEntries } from "./entry-flush.js";
+import type { SessionLog } from "./session-log.js";
+import type { SessionState } from "./session-table.js";
+import { runInSlices } from "./time-slices.js";
+
+/** Each repair competes only with lazy writers of the same key, which are half a second apart. */
+const LOOKS_MAX = 60;
+
+export class Checkpointer {
+  /** The catalog that this process wrote last, so that the next merge need not read it. */
+  latest: Catalog | undefined;
+
+  constructor(
+    private readonly log: SessionLog,
+    private readonly writer: EntryWriter,
+    private readonly source: CatalogSource,
+  ) {}
+
+  /**
+   * Checkpoints the lowest live segment, if another one follows it.
+   * @returns Whether there may be more to do.
+   */
+  async checkpointLowest(): Promise<boolean> {
+    const { tail, options } = this.log;
+    await this.log.becomeActive();
+    const lowest = await this.#removeGarbage();
+    const [segment] = tail.segments;
+    if (segment === undefined || segment === tail.active) return false;
+    if (segment.number !== lowest) return true; // read it first: strictly in order
+    const { epoch } = tail;
+    const { fs, layout } = options;
+    await fence(fs, layout, segment.number);
+    const keys = [...(this.log.finals.get(segment.number)?.keys() ?? [])];
+    if (!(await this.#verifyAll(segment, keys, epoch))) return true; // others finished it meanwhile
+    await syncDirectory(fs, layout.root);
+    await this.log.syncer.sync(tail.active);
+    if (!(await this.#writeCatalog(segment, epoch))) return true;
+    await syncDirectory(fs, layout.log);
+    await ignoreMissing(fs.later.unlink(segment.path));
+    await syncDirectory(fs, layout.log);
+    if (tail.epoch === epoch) tail.dropBelow(segment.number + 1);
+    await this.#dropCatalogsBelow(segment.number);
+    return true;
+  }
+
+  /** Segments below a gap: an unlink that a power cut undid (O11). And what others have checkpointed meanwhile. */
+  async #removeGarbage(): Promise<number> {
+    const { fs, layout, onWarning } = this.log.options;
+    const numbers = this.log.tail.listLog();
+    const lowest = liveRun(numbers)[0] ?? 0;
+    for (const number of numbers.filter((candidate) => candidate < lowest)) {
+      const path = layout.segment(number);
+      onWarning({
+        code: "segment_garbage",
+        message: `${path} was checkpointed long ago and came back with a power cut: it is removed.`,
+        data: { path, segment: number },
+      });
+      await ignoreMissing(fs.later.unlink(path));
+    }
+    const { tail } = this.log;
+    tail.dropBelow(lowest);
+    if ((tail.segments[0]?.number ?? 0) > lowest) tail.startOver();
+    return lowest;
+  }
+
+  /** @returns False when the segment is no longer ours to checkpoint. */
+  async #verifyAll(segment: Segment, keys: readonly string[], epoch: number): Promise<boolean> {
+    const mine = (): boolean => this.log.tail.epoch === epoch && this.log.tail.segments[0] === segment;
+    let open = keys;
+    for (let look = 0; open.length > 0; look++) {
+      if (!mine()) return false;
+      if (look > LOOKS_MAX) throw neverRight(open, this.log);
+      await writeEntries(this.log, this.writer, open);
+      if (!mine()) return false;
+      const wrong: string[] = [];
+      await inParallel(open, async (key) => {
+        if (!(await this.#verify(segment, key))) wrong.push(key);
+        return mine();
+      });
+      // What is wrong although we wrote it was changed by somebody else: write it again, whatever we believed.
+      this.log.tail.catchUp();
+      for (const key of wrong) {
+        const state = this.log.table.hot.get(key);
+        if (state !== undefined) state.flushed = false;
+      }
+      open = wrong;
+    }
+    return mine();
+  }
+
+  /** @returns Whether the file is right; then it is durable as well. */
+  async #verify(segment: Segment, key: string): Promise<boolean> {
+    const { fs, layout } = this.log.options;
+    const folder = layout.sessionFolder(key);
+    const path = layout.entryFile(key);
+    let fd: number;
+    try {
+      fd = await fs.later.open(path, "read");
+    } catch (error) {
+      const errno = errnoOf(error);
+      if (errno !== "ENOENT" && errno !== "ENOTDIR" && errno !== "ELOOP") throw error;
+      if (!this.#isGiven(segment, key, { status: "absent" })) return false;
+      await this.#settleAbsence(folder);
+      return true;
+    }
+    try {
+      const file = this.#readOpen(fd, key, path);
+      if (!this.#isGiven(segment, key, file)) {
+        this.log.tail.catchUp(); // it may be newer than what we have read
+        if (!this.#isGiven(segment, key, file)) return false;
+      }
+      await fs.later.fdatasync(fd);
+    } finally {
+      await fs.later.close(fd);
+    }
+    await syncDirectory(fs, folder);
+    return true;
+  }
+
+  /** What an open file says; the descriptor matters, for that is what will be synced. */
+  #readOpen(fd: number, key: string, path: string): EntryFile {
+    const { fs } = this.log.options;
+    const status = fs.fstat(fd);
+    const usable = status.kind === "file" && status.links === 1 && status.size <= 2 * LINE_BYTES_MAX;
+    if (!usable) return { status: "corrupt", path, reason: "not a regular file of ours", offset: 0 };
+    const bytes = Buffer.allocUnsafe(status.size);
+    const count = fs.read(fd, bytes, 0, bytes.length, 0);
+    return interpret(bytes.subarray(0, count), key, path);
+  }
+
+  async #settleAbsence(folder: string): Promise<void> {
+    const { fs } = this.log.options;
+    await this.writer.removeFolder(folder);
+    try {
+      await syncDirectory(fs, folder); // a user's own files kept it: then our file's absence must be durable in it
+    } catch (error) {
+      const errno = errnoOf(error);
+      if (errno !== "ENOENT" && errno !== "ENOTDIR" && errno !== "ELOOP") throw error;
+    }
+  }
+
+  /** Is this what the log gives for the key in the segment or later? A file from elsewhere is not (F7). */
+  #isGiven(segment: Segment, key: string, file: EntryFile): boolean {
+    if (file.status === "corrupt") return false;
+    const states = [this.log.table.hot.get(key)];
+    for (const [number, finals] of this.log.finals) if (number >= segment.number) states.push(finals.get(key));
+    return states.some((state) => {
+      if (state === undefined) return false;
+      if (file.status === "absent") return state.stored === undefined;
+      return state.revision === file.revision && state.stored !== undefined && crcOf(state) === file.crc;
+    });
+  }
+
+  /** @returns False when the staging folder vanished or the segment is gone: others have moved on. */
+  async #writeCatalog(segment: Segment, epoch: number): Promise<boolean> {
+    const { fs, layout, runtime, storeId } = this.log.options;
+    const changed = new Map<string, CatalogRow | undefined>();
+    for (const [key, state] of this.log.finals.get(segment.number) ?? []) changed.set(key, this.#rowOf(state));
+    const number = segment.number;
+    const known = this.latest?.segment === number - 1 ? this.latest : undefined;
+    const previous = known ?? (await runInSlices(loadCatalog(this.source, number - 1, number - 1), runtime));
+    // A later catalog is there already: the segment was checkpointed by somebody and only waits to be unlinked.
+    if (previous !== undefined) {
+      const rows = await runInSlices(mergeRows(previous.rows, changed), runtime);
+      const { incomplete } = previous;
+      const catalog = { segment: number, revision: segment.ledger.lastRevision, rows, incomplete };
+      const bytes = await runInSlices(composeCatalog(catalog, storeId), runtime);
+      const active = await this.log.becomeActive();
+      if (this.log.tail.epoch !== epoch || this.log.tail.segments[0] !== segment) return false;
+      const temporary = `${layout.stageFolder(active.ledger.stage)}/${runtime.randomName(8)}`;
+      try {
+        await createFile(fs, temporary, bytes, { sync: true });
+        await fs.later.rename(temporary, layout.catalog(number));
+      } catch (error) {
+        if (errnoOf(error) !== "ENOENT") throw error;
+        await this.log.stageGone(active);
+        return false;
+      }
+      await syncDirectory(fs, layout.store);
+      this.latest = catalog;
+    }
+    return true;
+  }
+
+  #rowOf(state: SessionState): CatalogRow | undefined {
+    if (state.stored === undefined) return undefined;
+    const { key, revision, stored } = state;
+    return { key, revision, updatedAt: this.source.updatedAtOf(stored), blobs: referencesIn(stored).map(blobName) };
+  }
+
+  async #dropCatalogsBelow(segment: number): Promise<void> {
+    const { fs, layout } = this.log.options;
+    for (const name of await fs.later.readdir(layout.store)) {
+      const number = catalogNumber(name);
+      if (number !== undefined && number < segment) await ignoreMissing(fs.later.unlink(layout.catalog(number)));
+    }
+  }
+}
+
+function crcOf(state: SessionState): string {
+  const { key, revision, modifiedAt, stored } = state;
+  if (stored === undefined) throw new Error(`session ${key} is deleted`);
+  state.crc ??= composeEntryDocument({ key, revision, modifiedAt, stored }).crc;
+  return state.crc;
+}
+
+function neverRight(keys: readonly string[], log: SessionLog): SessionStoreError {
+  const path = log.options.layout.entryFile(keys[0] ?? "");
+  return new SessionStoreError(
+    "io_error",
+    `${path} is not what was just written to it, ${LOOKS_MAX} times in a row. The log keeps its sessions.`,
+    { data: { path, sessions: keys.length } },
+  );
+}

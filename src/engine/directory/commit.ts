@@ -1,0 +1,304 @@
+/**
+ * Turns ops into a record, appends it, and repeats that until the log has decided for or against it.
+ *
+ *   O2  composed again, under a new number, only after the former attempt was decided void
+ *   O3  states, bases, segment and append are of one instant: no `await` from `#compose` to `append`. What needs
+ *       to wait (a new segment, a blob to be made durable) waits first, and then everything is composed again.
+ *   O4  bases are compared with the state of the segment that the record is for, not left to rule 4
+ *   O5  a file that is ahead of the log: the segment is sealed with a first revision above it, before anything
+ *       is built on it
+ *   O14 blobs that the same key's base does not refer to are looked up in every attempt, after the segment was read
+ */
+import { SessionStoreError } from "../../errors.js";
+import type { BlobStore } from "../../entries/blobs.js";
+import { applyPatch, diffStored } from "../../format/stored-patch.js";
+import type { EntryCodec } from "../../format/entry-codec.js";
+import type { LogOp, LogRecord } from "../../format/log-line.js";
+import { referencesIn } from "../../format/stored-references.js";
+import type { BlobReference, StoredObject } from "../../format/stored-value.js";
+import type { Segment } from "../../log/segment.js";
+import type { CommitOutcome, EngineOp, MaybePromise } from "../contract.js";
+import type { SessionLog } from "./session-log.js";
+import { SessionState } from "./session-table.js";
+
+export interface CommitOptions {
+  readonly skipUnchanged?: boolean;
+}
+
+export interface CommitterOptions {
+  readonly durability: "disk" | "os";
+  readonly readOnly: boolean;
+  /** Called with every record of ours that committed, before its promise resolves. */
+  readonly onCommitted: (segment: Segment, changed: readonly string[]) => void;
+}
+
+/** A record that may be appended at once. */
+interface Plan {
+  readonly segment: Segment;
+  readonly ops: LogOp[];
+  /** What the ops make of their sessions, if they commit. */
+  readonly after: (StoredObject | undefined)[];
+  readonly blobs: Map<string, { reference: BlobReference; content: Buffer | undefined }>;
+  changes: boolean;
+}
+
+type Composed =
+  | { readonly next: "append"; readonly plan: Plan }
+  | { readonly next: "make blobs"; readonly plan: Plan }
+  | { readonly next: "return"; readonly outcome: CommitOutcome }
+  | { readonly next: "make segment" }
+  | { readonly next: "raise revision"; readonly segment: Segment; readonly revision: number };
+
+/** Blobs that were looked up after this segment was read. */
+interface LookedUp {
+  readonly segment: Segment;
+  readonly hashes: ReadonlySet<string>;
+}
+
+/** Every attempt that fails is somebody else's success; so many in a row mean that something is wrong. */
+const ATTEMPTS_MAX = 200;
+/** Attempts that are repeated at once; from then on they are spread out. */
+const PROMPT_ATTEMPTS = 8;
+const BACK_OFF_MS_MAX = 20;
+
+export class Committer {
+  constructor(
+    private readonly log: SessionLog,
+    private readonly codec: EntryCodec,
+    private readonly blobs: BlobStore,
+    private readonly options: CommitterOptions,
+  ) {}
+
+  /** One attempt as the contract has it: a value at once, unless a segment or a blob has to be made first. */
+  commit(ops: readonly EngineOp[], options: CommitOptions = {}): MaybePromise<CommitOutcome> {
+    this.#assertWritable();
+    for (let attempt = 0; attempt < PROMPT_ATTEMPTS; attempt++) {
+      const composed = this.#compose(ops, options, undefined);
+      if (composed.next === "return") return composed.outcome;
+      if (composed.next !== "append") break;
+      const outcome = this.#append(composed.plan);
+      if (outcome !== undefined) return outcome;
+    }
+    return this.#commitLater(ops, options);
+  }
+
+  #assertWritable(): void {
+    if (this.options.readOnly) {
+      throw new SessionStoreError("read_only", "the store was opened with readOnly: open it without to write");
+    }
+    const { failure } = this.log.syncer;
+    if (failure !== undefined && this.options.durability === "disk") throw failure;
+  }
+
+  async #commitLater(ops: readonly EngineOp[], options: CommitOptions): Promise<CommitOutcome> {
+    let lookedUp: LookedUp | undefined;
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      if (attempt > PROMPT_ATTEMPTS) await this.#backOff(attempt);
+      await this.log.becomeActive();
+      const composed = this.#compose(ops, options, lookedUp);
+      switch (composed.next) {
+        case "return":
+          return composed.outcome;
+        case "append": {
+          const outcome = this.#append(composed.plan);
+          if (outcome !== undefined) return outcome;
+          break;
+        }
+        case "raise revision":
+          this.log.writer.seal(composed.segment, composed.revision);
+          break;
+        case "make blobs":
+          lookedUp = await this.#makeBlobs(composed.plan);
+          break;
+        case "make segment":
+          break;
+      }
+    }
+    const keys = ops.map((op) => op.key).join(", ");
+    throw new SessionStoreError("conflict", `${keys}: ${ATTEMPTS_MAX} attempts to commit were overtaken by others`, {
+      data: { key: ops[0]?.key, attempts: ATTEMPTS_MAX },
+    });
+  }
+
+  #backOff(attempt: number): Promise<void> {
+    const { runtime } = this.log.options;
+    const ms = Math.min(BACK_OFF_MS_MAX, attempt) * (0.5 + runtime.random());
+    return new Promise((resolve) => {
+      runtime.setTimer(resolve, ms);
+    });
+  }
+
+  /** Makes the blobs of a plan durable. The plan itself is void afterwards: time has passed. */
+  async #makeBlobs({ segment, blobs }: Plan): Promise<LookedUp | undefined> {
+    for (const { reference, content } of blobs.values()) {
+      const made = await this.blobs.ensure(reference, content, segment.ledger.stage);
+      if (made === "fenced") {
+        await this.log.stageGone(segment);
+        return undefined;
+      }
+    }
+    return { segment, hashes: new Set(blobs.keys()) };
+  }
+
+  /** States, bases and segment as of this instant. */
+  #compose(ops: readonly EngineOp[], options: CommitOptions, lookedUp: LookedUp | undefined): Composed {
+    const states = this.#statesOf(ops);
+    const segment = this.log.tail.active;
+    for (const [index, op] of ops.entries()) {
+      if (op.base !== undefined && states[index]?.base !== op.base) {
+        return { next: "return", outcome: { status: "conflict", key: op.key } };
+      }
+    }
+    if (segment.ledger.sealed) return { next: "make segment" };
+    const plan: Plan = { segment, ops: [], after: [], blobs: new Map(), changes: false };
+    for (const [index, op] of ops.entries()) {
+      const state = states[index];
+      if (state !== undefined && op.base !== undefined && isAhead(state, segment)) {
+        return { next: "raise revision", segment, revision: state.revision + 1 };
+      }
+      this.#composeOp(plan, op, state);
+    }
+    if (options.skipUnchanged && !plan.changes) {
+      return { next: "return", outcome: { status: "unchanged", records: states.map(recordOf) } };
+    }
+    if (plan.blobs.size === 0) return { next: "append", plan };
+    const known = lookedUp?.segment === segment ? lookedUp.hashes : undefined;
+    const ready = known !== undefined && [...plan.blobs.keys()].every((hash) => known.has(hash));
+    return { next: ready ? "append" : "make blobs", plan };
+  }
+
+  /** Latest states of the ops' keys, all as of one log position. Unconditional ops need none. */
+  #statesOf(ops: readonly EngineOp[]): (SessionState | undefined)[] {
+    const { table, tail } = this.log;
+    for (;;) {
+      const { epoch, revision } = tail;
+      const states = ops.map((op) => {
+        const known = table.get(op.key);
+        return known !== undefined || op.base === undefined ? known : this.log.read(op.key);
+      });
+      // A cold read reads the log on: then what was looked up before it may be old.
+      if (tail.epoch === epoch && tail.revision === revision) return states;
+    }
+  }
+
+  #composeOp(plan: Plan, op: EngineOp, state: SessionState | undefined): void {
+    const base = op.base === undefined ? undefined : { b: op.base };
+    switch (op.kind) {
+      case "check":
+        plan.ops.push({ k: op.key, b: op.base });
+        plan.after.push(state?.stored);
+        return;
+      case "delete":
+        plan.ops.push({ k: op.key, ...base, d: 1 });
+        plan.after.push(undefined);
+        plan.changes ||= state?.stored !== undefined;
+        return;
+      case "set": {
+        const encoded = this.codec.encode(op.entry, state?.stored, op.key);
+        this.#needBlobs(plan, op, state, encoded);
+        const diff = state?.stored === undefined ? undefined : diffStored(state.stored, encoded.stored);
+        plan.changes ||= state?.stored === undefined || diff !== undefined;
+        this.#pushChange(plan, op, state?.stored, encoded.stored, diff ?? { set: {}, unset: [] });
+        return;
+      }
+      case "patch": {
+        if (state?.stored === undefined) throw new TypeError(`a patch of ${op.key} needs a base revision above 0`);
+        const encoded = this.codec.encodeFields(op.fields, state.stored, op.key);
+        this.#needBlobs(plan, op, state, encoded);
+        const after = applyPatch(state.stored, encoded.stored, encoded.unset);
+        plan.changes ||= diffStored(state.stored, after) !== undefined;
+        this.#pushChange(plan, op, state.stored, after, { set: encoded.stored, unset: encoded.unset });
+        return;
+      }
+    }
+  }
+
+  /** A patch where rule 4 allows one and it says the same as the whole entry, order of fields included. */
+  #pushChange(
+    plan: Plan,
+    op: EngineOp,
+    before: StoredObject | undefined,
+    after: StoredObject,
+    diff: { readonly set: StoredObject; readonly unset: readonly string[] },
+  ): void {
+    plan.after.push(after);
+    const k = op.key;
+    if (op.base === undefined) {
+      plan.ops.push({ k, s: after });
+    } else if (before !== undefined && plan.segment.ledger.changed.has(k) && keepsOrder(before, after, diff.unset)) {
+      const unset = diff.unset.length > 0 ? { u: diff.unset } : undefined;
+      plan.ops.push({ k, b: op.base, p: diff.set, ...unset });
+    } else {
+      plan.ops.push({ k, b: op.base, s: after });
+    }
+  }
+
+  #needBlobs(
+    plan: Plan,
+    op: EngineOp,
+    state: SessionState | undefined,
+    encoded: { references: readonly BlobReference[]; newBlobs: ReadonlyMap<string, Buffer> },
+  ): void {
+    if (encoded.references.length === 0 && encoded.newBlobs.size === 0) return;
+    // Only a base that the record names protects its references: it voids the record if it is not the latest.
+    const ofBase = op.base === undefined || state?.stored === undefined ? [] : referencesIn(state.stored);
+    const inBase = new Set(ofBase.map((reference) => reference.hash));
+    for (const [hash, content] of encoded.newBlobs) {
+      if (!inBase.has(hash)) plan.blobs.set(hash, { reference: { hash, bytes: content.length, nested: false }, content });
+    }
+    for (const reference of encoded.references) {
+      if (inBase.has(reference.hash) || plan.blobs.has(reference.hash)) continue;
+      plan.blobs.set(reference.hash, { reference, content: this.codec.cachedBlob(reference) });
+    }
+  }
+
+  /** @returns Undefined if the log voided the record. */
+  #append({ segment, ops, after }: Plan): CommitOutcome | undefined {
+    const { writer, table, syncer, options } = this.log;
+    const record: LogRecord = {
+      w: writer.writerId,
+      n: writer.nextNumber(),
+      g: segment.number,
+      t: Math.max(0, Math.trunc(options.runtime.now())),
+      ops,
+    };
+    const revision = writer.append(segment, record);
+    if (revision === undefined) return undefined;
+    const records = ops.map((op, index) => {
+      const state = table.get(op.k);
+      if (state?.revision === revision) return recordOf(state);
+      if (isCheck(op)) return recordOf(state);
+      const stored = after[index];
+      return recordOf(new SessionState(op.k, revision, record.t, stored, options.decode)); // others came behind us
+    });
+    this.options.onCommitted(
+      segment,
+      ops.filter((op) => !isCheck(op)).map((op) => op.k),
+    );
+    const durable = this.options.durability === "disk" ? syncer.sync(segment) : undefined;
+    return { status: "committed", revision, records, durable };
+  }
+}
+
+function isAhead(state: SessionState, segment: Segment): boolean {
+  return state.revision >= segment.firstRevision && !segment.ledger.changed.has(state.key);
+}
+
+function isCheck(op: LogOp): boolean {
+  return op.s === undefined && op.p === undefined && op.d === undefined;
+}
+
+function recordOf(state: SessionState | undefined): SessionState | undefined {
+  return state?.stored === undefined ? undefined : state;
+}
+
+/** Whether a patch of `before` gives the fields of `after` in that order. */
+function keepsOrder(before: StoredObject, after: StoredObject, unset: readonly string[]): boolean {
+  const wanted = Object.keys(after);
+  let next = 0;
+  for (const name of Object.keys(before)) {
+    if (unset.length > 0 && unset.includes(name)) continue;
+    if (wanted[next++] !== name) return false;
+  }
+  return true;
+}

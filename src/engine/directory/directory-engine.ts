@@ -1,0 +1,294 @@
+/**
+ * The directory engine: a folder per session, one shared log, no locks. This file only puts the parts together;
+ * `ARCHITECTURE.md` says in which order to read them.
+ */
+import { join } from "node:path";
+import { asStoreError, SessionStoreError, type ErrorData, type StoreWarning } from "../../errors.js";
+import { BlobStore } from "../../entries/blobs.js";
+import { EntryWriter } from "../../entries/entry-file.js";
+import type { FileSystem } from "../../fs/file-system.js";
+import { EntryCodec } from "../../format/entry-codec.js";
+import { segmentNumber } from "../../format/layout.js";
+import type { Limits } from "../../format/limits.js";
+import type { StoredObject } from "../../format/stored-value.js";
+import type { Runtime } from "../../runtime.js";
+import type {
+  CommitOutcome,
+  EngineChange,
+  EngineOp,
+  EngineQuery,
+  EngineRecord,
+  EngineScan,
+  EngineStats,
+  MaybePromise,
+  SynchronousEngine,
+} from "../contract.js";
+import type { CatalogSource } from "./catalog-loader.js";
+import { ChangeFeed, type ChangesOptions } from "./changes.js";
+import { Committer, type CommitOptions } from "./commit.js";
+import { Listing } from "./listing.js";
+import { replaceLostLog } from "./lost-log.js";
+import { Maintenance } from "./maintenance.js";
+import { SessionLog } from "./session-log.js";
+import { openStoreFolder, type StoreFolder } from "./store-folder.js";
+import { runInSlices, runNow } from "./time-slices.js";
+
+export interface DirectoryEngineOptions {
+  readonly path: string;
+  readonly readOnly: boolean;
+  readonly durability: "disk" | "os";
+  /** When an entry was last used, for listings: milliseconds since 1970. */
+  readonly updatedAt: (entry: object) => number | undefined;
+  readonly flushDelayMs: number;
+  readonly segmentBytes: number;
+  readonly blobThresholdBytes: number;
+  /** How much of sessions that are in their files is kept in memory. */
+  readonly cacheBytes: number;
+  readonly limits: Limits;
+  readonly onWarning: (warning: StoreWarning) => void;
+  readonly fileSystem: FileSystem;
+  readonly runtime: Runtime;
+}
+
+/** Opens the store at a path, makes it if there is none, and reads its live log. */
+export async function openDirectoryEngine(options: DirectoryEngineOptions): Promise<SynchronousEngine> {
+  const { fileSystem: fs, runtime, path, readOnly, onWarning } = options;
+  const folder = await openStoreFolder({ fs, runtime, path, readOnly, onWarning });
+  const engine = new DirectoryEngine(folder, options);
+  try {
+    await engine.begin();
+    return engine;
+  } catch (error) {
+    await engine.close();
+    throw engine.forPeople(error);
+  }
+}
+
+class DirectoryEngine implements SynchronousEngine {
+  readonly #log: SessionLog;
+  readonly #committer: Committer;
+  readonly #listing: Listing;
+  readonly #maintenance: Maintenance;
+  readonly #feed: ChangeFeed;
+  readonly #blobs: BlobStore;
+  readonly #source: CatalogSource;
+  #closed = false;
+
+  constructor(
+    private readonly folder: StoreFolder,
+    private readonly options: DirectoryEngineOptions,
+  ) {
+    const { fileSystem: fs, runtime, readOnly, limits, cacheBytes } = options;
+    const { layout, storeId } = folder;
+    const onWarning = (warning: StoreWarning): void => options.onWarning(this.#warningForPeople(warning));
+    this.#blobs = new BlobStore(fs, layout, runtime, { readOnly, bytesMax: limits.blobBytesMax });
+    const codec = new EntryCodec({
+      thresholdBytes: options.blobThresholdBytes,
+      limits,
+      loadBlob: (reference) => {
+        this.#assertOpen(); // an entry may outlive its store; the pinned folder does not
+        return this.#naming(() => this.#blobs.load(reference));
+      },
+    });
+    const decode = (stored: StoredObject): object => codec.decode(stored);
+    const updatedAtOf = (stored: StoredObject): number => {
+      const updatedAt = options.updatedAt(decode(stored));
+      return updatedAt !== undefined && Number.isFinite(updatedAt) ? updatedAt : 0;
+    };
+    this.#source = { fs, layout, storeId, onWarning, updatedAtOf };
+    this.#log = new SessionLog({ fs, runtime, layout, storeId, readOnly, cacheBytes, decode, onWarning });
+    this.#listing = new Listing(this.#log, this.#source, onWarning);
+    this.#log.knownRevision = (key) => this.#listing.knownRevision(key);
+    const writer = new EntryWriter(fs, layout, runtime);
+    this.#maintenance = new Maintenance(this.#log, writer, this.#blobs, this.#source, options);
+    this.#feed = new ChangeFeed(this.#log);
+    this.#committer = new Committer(this.#log, codec, this.#blobs, {
+      durability: options.durability,
+      readOnly,
+      onCommitted: (segment, ops) => this.#maintenance.committed(segment, ops),
+    });
+  }
+
+  async begin(): Promise<void> {
+    const { tail } = this.#log;
+    const { fileSystem: fs, runtime, readOnly } = this.options;
+    const { layout, storeId } = this.folder;
+    const { onWarning } = this.#source;
+    if (!readOnly) await replaceLostLog({ fs, runtime, layout, storeId, source: this.#source, onWarning });
+    await runInSlices(
+      (function* () {
+        while (tail.advance()) yield;
+      })(),
+      runtime,
+    );
+    if (!readOnly) this.#maintenance.start();
+  }
+
+  read(key: string): EngineRecord | undefined {
+    return this.readNow(key);
+  }
+
+  readNow(key: string): EngineRecord | undefined {
+    try {
+      const state = this.#log.read(key);
+      return state.stored === undefined ? undefined : state;
+    } catch (error) {
+      throw this.forPeople(error);
+    }
+  }
+
+  scan(query: EngineQuery): Promise<EngineScan> {
+    return this.#inSlices(() => this.#listing.scan(query));
+  }
+
+  scanNow(query: EngineQuery): EngineScan {
+    return this.#naming(() => runNow(this.#listing.scan(query)));
+  }
+
+  count(query: EngineQuery): Promise<number> {
+    return this.#inSlices(() => this.#listing.count(query));
+  }
+
+  commit(ops: readonly EngineOp[], options?: CommitOptions): MaybePromise<CommitOutcome> {
+    try {
+      const outcome = this.#committer.commit(ops, options);
+      return outcome instanceof Promise ? outcome.catch((error: unknown) => this.#refuse(error)) : outcome;
+    } catch (error) {
+      throw this.forPeople(error);
+    }
+  }
+
+  revision(): number {
+    return this.#naming(() => {
+      this.#log.tail.catchUp();
+      return this.#log.tail.revision;
+    });
+  }
+
+  changes(options: ChangesOptions): AsyncIterable<EngineChange> {
+    return this.#naming(() => this.#feed.changes(options));
+  }
+
+  async stats(): Promise<EngineStats> {
+    try {
+      return await this.#collectStats();
+    } catch (error) {
+      throw this.forPeople(error);
+    }
+  }
+
+  flush(): Promise<void> {
+    this.#assertWritable();
+    return this.#maintenance.flush().catch((error: unknown) => this.#refuse(error));
+  }
+
+  checkpoint(): Promise<void> {
+    this.#assertWritable();
+    return this.#maintenance.checkpoint().catch((error: unknown) => this.#refuse(error));
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#feed.close();
+    await this.#maintenance.close();
+    this.#closed = true;
+    this.#log.tail.close();
+    this.folder.root.close();
+  }
+
+  /** Pinned paths mean nothing to people: names the real ones. */
+  forPeople(error: unknown): unknown {
+    if (!(error instanceof Error)) return error;
+    const known = asStoreError(error, "use the session store");
+    if (!(known instanceof SessionStoreError)) return error;
+    const data = this.#dataForPeople(known.data);
+    const message = this.#textForPeople(known.message);
+    if (message === known.message && data === known.data) return known;
+    return new SessionStoreError(known.code, message, { data, cause: known.cause });
+  }
+
+  async #collectStats(): Promise<EngineStats> {
+    const { fileSystem: fs } = this.options;
+    const { layout, root, storeId } = this.folder;
+    const sessions = await runInSlices(this.#listing.count(ALL), this.options.runtime);
+    const { tail, table } = this.#log;
+    const names = (await fs.later.readdir(layout.log)).filter((name) => segmentNumber(name) !== undefined);
+    let logBytes = 0;
+    for (const name of names) {
+      const status = await fs.later.lstat(join(layout.log, name)).catch(() => undefined);
+      logBytes += status?.size ?? 0; // may have been checkpointed meanwhile
+    }
+    const blobs = await this.#blobs.sizes();
+    return {
+      engine: "directory",
+      sessions,
+      revision: tail.revision,
+      directory: {
+        path: root.realPath,
+        storeId,
+        logSegments: names.length,
+        logBytes,
+        activeSegment: tail.active.number,
+        blobs: blobs.count,
+        blobBytes: blobs.bytes,
+        unflushed: this.#maintenance.dirty.size,
+        cachedEntries: table.size,
+        cachedBytes: table.coldBytes,
+        ...fs.guarantees,
+      },
+    };
+  }
+
+  #inSlices<T>(work: () => Generator<void, T>): Promise<T> {
+    return runInSlices(work(), this.options.runtime).catch((error: unknown) => this.#refuse(error));
+  }
+
+  #naming<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw this.forPeople(error);
+    }
+  }
+
+  #refuse(error: unknown): never {
+    throw this.forPeople(error);
+  }
+
+  #assertOpen(): void {
+    if (!this.#closed) return;
+    throw new SessionStoreError("closed", `the session store ${this.folder.root.realPath} was closed`);
+  }
+
+  #assertWritable(): void {
+    if (!this.options.readOnly) return;
+    throw new SessionStoreError("read_only", "the store was opened with readOnly: open it without to write");
+  }
+
+  #warningForPeople(warning: StoreWarning): StoreWarning {
+    const { code, message, data } = warning;
+    return { code, message: this.#textForPeople(message), data: this.#dataForPeople(data) };
+  }
+
+  #textForPeople(text: string): string {
+    return text.replaceAll(this.folder.root.path, this.folder.root.realPath);
+  }
+
+  #dataForPeople(data: ErrorData): ErrorData {
+    const entries = Object.entries(data);
+    if (!entries.some(([, value]) => typeof value === "string" && value.includes(this.folder.root.path))) return data;
+    return Object.fromEntries(
+      entries.map(([name, value]) => [name, typeof value === "string" ? this.#textForPeople(value) : value]),
+    );
+  }
+}
+
+const ALL: EngineQuery = {
+  prefix: "",
+  updatedAfter: undefined,
+  updatedBefore: undefined,
+  orderBy: "key",
+  descending: false,
+  limit: Number.POSITIVE_INFINITY,
+  after: undefined,
+};

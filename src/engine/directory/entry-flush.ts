@@ -1,0 +1,62 @@
+/**
+ * Brings entry files up to the log: lazily for people who look, and for a checkpoint before its segment goes.
+ *
+ * States and staging folder are taken at one instant (O3, O9), the log is made durable up to there (O8), and only
+ * then the files are written, a few at a time. Which files a process wrote is no secret of it: whoever
+ * finds the staging folder gone stops, and somebody else's checkpoint has done or will do the rest.
+ */
+import type { EntryWriter } from "../../entries/entry-file.js";
+import type { Segment } from "../../log/segment.js";
+import type { SessionLog } from "./session-log.js";
+import type { SessionState } from "./session-table.js";
+
+/** As many as the thread pool has threads; more only wait in its queue. */
+const AT_ONCE = 4;
+
+/**
+ * Writes the newest states of some sessions. Sessions that memory does not know have their file already.
+ * @returns Whether all were written; false when the process was fenced and must look again.
+ */
+export async function writeEntries(
+  log: SessionLog,
+  writer: EntryWriter,
+  keys: Iterable<string>,
+): Promise<boolean> {
+  const segment = await log.becomeActive();
+  const states: SessionState[] = [];
+  for (const key of keys) {
+    const state = log.table.hot.get(key);
+    if (state !== undefined && !state.flushed) states.push(state);
+  }
+  if (states.length === 0) return true;
+  await log.syncer.sync(segment); // log before data
+  const complete = await inParallel(states, (state) => writeOne(writer, state, segment));
+  if (!complete) await log.stageGone(segment);
+  return complete;
+}
+
+async function writeOne(writer: EntryWriter, state: SessionState, segment: Segment): Promise<boolean> {
+  const sync = state.revision < segment.firstRevision;
+  if ((await writer.write(state, segment.ledger.stage, { sync })) === "fenced") return false;
+  state.flushed = true;
+  return true;
+}
+
+/** Works through items a few at a time; stops early at the first `false`, or the first error, which it throws. */
+export async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<boolean>): Promise<boolean> {
+  let next = 0;
+  let complete = true;
+  const worker = async (): Promise<void> => {
+    try {
+      while (complete && next < items.length) {
+        if (!(await work(items[next++] as T))) complete = false;
+      }
+    } catch (error) {
+      complete = false;
+      throw error;
+    }
+  };
+  const workers = await Promise.allSettled(Array.from({ length: AT_ONCE }, worker));
+  for (const result of workers) if (result.status === "rejected") throw result.reason;
+  return complete;
+}

@@ -1,0 +1,150 @@
+/**
+ * Listings: which sessions there are, in order, with their entries, all as of one instant.
+ *
+ * A listing of cold sessions reads the log, then files, then the log again, and is resolved against the second
+ * reading (O4): a session that the log does not mention by then had that very file all the time. If the second
+ * reading changed the selection, the files that are now missing are read, and so on; changed sessions come
+ * with their entries in the log, so this ends.
+ *
+ * One damaged file costs its own session: it is left out and reported.
+ */
+import type { StoreWarning } from "../../errors.js";
+import type { EngineQuery, EngineScan } from "../contract.js";
+import { loadCatalog, type CatalogSource } from "./catalog-loader.js";
+import { SessionIndex, type IndexRow } from "./session-index.js";
+import type { SessionLog } from "./session-log.js";
+import type { SessionState } from "./session-table.js";
+
+/** Somebody would have to start this process over, again and again, to get here. */
+const ROUNDS_MAX = 1000;
+
+export class Listing {
+  #index: SessionIndex | undefined;
+  /** States that the log made while an index is being built. */
+  readonly #buildings = new Set<Map<string, SessionState>>();
+  readonly #reported = new Set<string>();
+
+  constructor(
+    private readonly log: SessionLog,
+    private readonly source: CatalogSource,
+    private readonly onWarning: (warning: StoreWarning) => void,
+  ) {
+    log.listeners.add({
+      changed: (state) => {
+        this.#index?.change(state);
+        for (const later of this.#buildings) later.set(state.key, state);
+      },
+      startedOver: () => {
+        this.#index = undefined;
+      },
+    });
+  }
+
+  /** Revision that the index knows of a session, if there is an index. */
+  knownRevision(key: string): number | undefined {
+    return this.#index?.get(key)?.revision;
+  }
+
+  *count(query: EngineQuery): Generator<void, number> {
+    this.log.tail.catchUp();
+    return (yield* this.#indexed()).count(query);
+  }
+
+  *scan(query: EngineQuery): Generator<void, EngineScan> {
+    /** What files said; a row is only ever looked up while it is alive, so nothing in here can be stale. */
+    const loaded = new Map<IndexRow, SessionState | "damaged">();
+    for (let round = 0; round < ROUNDS_MAX; round++) {
+      this.log.tail.catchUp();
+      const index = yield* this.#indexed();
+      const { rows, more } = index.select(query);
+      const missing = rows.filter((row) => !loaded.has(row) && this.log.table.get(row.key) === undefined);
+      if (missing.length === 0) return this.#resolve(rows, more, loaded);
+      const { epoch } = this.log.tail;
+      for (const row of missing) {
+        yield;
+        if (this.log.tail.epoch !== epoch) break;
+        if (!row.dead) this.#load(row, index, loaded);
+      }
+    }
+    throw new Error("a listing was started over too often");
+  }
+
+  /** The index as of the log position; `log.tail` must have been read just before. */
+  *#indexed(): Generator<void, SessionIndex> {
+    for (let round = 0; round < ROUNDS_MAX; round++) {
+      if (this.#index !== undefined) return this.#index;
+      const { tail, table } = this.log;
+      const { epoch } = tail;
+      const later = new Map(table.hot);
+      this.#buildings.add(later);
+      try {
+        const lowest = tail.segments[0]?.number ?? tail.active.number;
+        const catalog = yield* loadCatalog(this.source, lowest - 1, tail.active.number - 1);
+        if (catalog === undefined) {
+          tail.catchUp();
+          continue;
+        }
+        const index = yield* SessionIndex.build(catalog.rows, later, (state) => this.updatedAtOf(state));
+        if (tail.epoch !== epoch) continue;
+        this.#index ??= index;
+      } finally {
+        this.#buildings.delete(later);
+      }
+    }
+    throw new Error("an index was started over too often");
+  }
+
+  updatedAtOf(state: SessionState): number {
+    return state.stored === undefined ? 0 : this.source.updatedAtOf(state.stored);
+  }
+
+  #load(row: IndexRow, index: SessionIndex, loaded: Map<IndexRow, SessionState | "damaged">): void {
+    const file = this.log.readFile(row.key);
+    if (file.status === "absent") {
+      // Either a delete that the next reading of the log tells of, or somebody removed the file by hand.
+      this.log.tail.catchUp();
+      if (!row.dead && this.log.table.get(row.key) === undefined) index.lose(row);
+      return;
+    }
+    if (file.status === "corrupt") {
+      loaded.set(row, "damaged");
+      this.#report(row.key, file.path, `at byte ${file.offset}: ${file.reason}`);
+      return;
+    }
+    if (file.revision < row.revision) {
+      loaded.set(row, "damaged");
+      const reason = `it has revision ${file.revision}, but ${row.revision} was written: an old copy was put back`;
+      this.#report(row.key, this.log.options.layout.entryFile(row.key), reason);
+      return;
+    }
+    const state = this.log.stateOf(row.key, file);
+    loaded.set(row, state);
+    if (!this.log.isAhead(file)) this.log.table.learn(state);
+  }
+
+  #report(key: string, path: string, reason: string): void {
+    if (this.#reported.has(key)) return;
+    this.#reported.add(key);
+    this.onWarning({
+      code: "entry_corrupt",
+      message: `${path} is damaged (${reason}). The session is left out of listings; others are not affected.`,
+      data: { key, path, reason },
+    });
+  }
+
+  /** No yield in here: everything is of one log position. */
+  #resolve(
+    rows: readonly IndexRow[],
+    more: boolean,
+    loaded: ReadonlyMap<IndexRow, SessionState | "damaged">,
+  ): EngineScan {
+    const records: SessionState[] = [];
+    for (const row of rows) {
+      const state = this.log.table.get(row.key) ?? loaded.get(row);
+      if (state !== undefined && state !== "damaged" && state.stored !== undefined) records.push(state);
+    }
+    const last = rows.at(-1);
+    const next = more && last !== undefined ? { key: last.key, updatedAt: last.updatedAt } : undefined;
+    return { records, next };
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * A store without any log segment: a copy that left the log out, or a disk that lost it. The sessions are in their
+ * files, so a new log begins behind the highest revision that is found anywhere. Revisions may skip, never go back.
+ */
+import type { StoreWarning } from "../../errors.js";
+import { ignoreMissing } from "../../entries/entry-file.js";
+import type { FileSystem } from "../../fs/file-system.js";
+import { syncDirectory } from "../../fs/regular-file.js";
+import { catalogNumber, segmentNumber, stageNumber, type Layout } from "../../format/layout.js";
+import { newStageName, publish, stageSegment } from "../../log/next-segment.js";
+import type { Runtime } from "../../runtime.js";
+import { catalogFromFiles, type CatalogSource } from "./catalog-loader.js";
+import { runInSlices } from "./time-slices.js";
+
+export interface LostLogOptions {
+  readonly fs: FileSystem;
+  readonly runtime: Runtime;
+  readonly layout: Layout;
+  readonly storeId: string;
+  readonly source: CatalogSource;
+  readonly onWarning: (warning: StoreWarning) => void;
+}
+
+/** Begins a new log if there is none. Any number of processes may; one segment comes of it. */
+export async function replaceLostLog(options: LostLogOptions): Promise<void> {
+  const { fs, runtime, layout, storeId, source, onWarning } = options;
+  if (fs.readdir(layout.log).some((name) => segmentNumber(name) !== undefined)) return;
+  const { revision } = await runInSlices(catalogFromFiles(source, 0), runtime);
+  const used = [...fs.readdir(layout.stage).map(stageNumber), ...fs.readdir(layout.store).map(catalogNumber)];
+  // Two above: the lost log may have had a segment that nothing else tells of, and no old catalog may fit the new one.
+  const segment = 2 + Math.max(0, ...used.map((number) => number ?? 0));
+  const header = { segment, firstRevision: revision + 1, store: storeId, stage: newStageName(runtime, segment) };
+  const staged = await stageSegment({ fs, layout }, header);
+  const published = await publish(fs, staged, layout.segment(segment));
+  await ignoreMissing(fs.later.unlink(staged));
+  if (!published) return;
+  await syncDirectory(fs, layout.log);
+  onWarning({
+    code: "log_replaced",
+    message:
+      `${layout.log} had no segment. The log goes on at revision ${revision + 1}, behind all entry files; changes ` +
+      "that were only in the lost log are gone.",
+    data: { path: layout.log, revision: revision + 1 },
+  });
+}

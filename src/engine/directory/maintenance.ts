@@ -1,0 +1,234 @@
+/**
+ * What a process does for the store besides answering: lazy entry files, checkpoints, removal of what nobody needs.
+ *
+ * All of it is one queue per process, so that it never competes with itself, and none of it delays a commit. None
+ * of it is needed for correctness: a process that is killed here leaves nothing that another one would not do.
+ */
+import { SessionStoreError, type StoreWarning } from "../../errors.js";
+import type { BlobStore } from "../../entries/blobs.js";
+import type { EntryWriter } from "../../entries/entry-file.js";
+import { fence } from "../../entries/staging.js";
+import type { Segment } from "../../log/segment.js";
+import type { Timer } from "../../runtime.js";
+import { removeUnreferencedBlobs } from "./blob-removal.js";
+import type { CatalogSource } from "./catalog-loader.js";
+import { Checkpointer } from "./checkpoint.js";
+import { writeEntries } from "./entry-flush.js";
+import type { SessionLog } from "./session-log.js";
+import { sweep } from "./sweep.js";
+import { runInSlices } from "./time-slices.js";
+
+export interface MaintenanceOptions {
+  readonly flushDelayMs: number;
+  readonly segmentBytes: number;
+}
+
+/** How long others wait before they do a checkpoint that the sealing process should have done, at the least. */
+const STEP_IN_MS = 2000;
+/** A failed flush or checkpoint (a full disk, say) is tried again after so long. */
+const RETRY_MS = 5000;
+/** Between two removals of blobs by one process. */
+const BLOB_REMOVAL_MS = 60_000;
+/** Rounds in which an explicit flush may be fenced or overtaken. */
+const FLUSH_ROUNDS_MAX = 100;
+
+export class Maintenance {
+  readonly checkpointer: Checkpointer;
+  /** Sessions that this process changed and whose files it has not written since. */
+  readonly dirty = new Set<string>();
+  /** Sessions of the live log, from before this process came: their files may or may not be written. */
+  readonly #unsure = new Set<string>();
+  #queue: Promise<void> = Promise.resolve();
+  #flushTimer: Timer | undefined;
+  #checkpointTimer: Timer | undefined;
+  #blobsRemovedAt = Number.NEGATIVE_INFINITY;
+  #swept = false;
+  #closed = false;
+
+  constructor(
+    private readonly log: SessionLog,
+    private readonly writer: EntryWriter,
+    private readonly blobs: BlobStore,
+    private readonly source: CatalogSource,
+    private readonly options: MaintenanceOptions,
+  ) {
+    this.checkpointer = new Checkpointer(log, writer, source);
+    log.listeners.add({ entered: () => this.#stepInLater() });
+  }
+
+  /** Called for every commit of this process. */
+  committed(segment: Segment, keys: readonly string[]): void {
+    for (const key of keys) this.dirty.add(key);
+    this.#flushTimer ??= this.#setTimer(() => this.#flushSoon(), this.options.flushDelayMs);
+    if (segment.position >= this.options.segmentBytes) this.#seal(segment);
+  }
+
+  /** After opening: finishes what dead processes began. */
+  start(): void {
+    const { tail } = this.log;
+    for (const key of this.log.table.hot.keys()) this.#unsure.add(key);
+    if (this.#unsure.size > 0) this.#flushTimer ??= this.#setTimer(() => this.#flushSoon(), this.options.flushDelayMs);
+    if (tail.active.ledger.sealed || tail.segments.length > 1) this.#checkpointSoon(0);
+  }
+
+  /** Every commit so far is in its entry file. */
+  async flush(): Promise<void> {
+    await this.#enqueue(async () => {
+      for (let round = 0; round < FLUSH_ROUNDS_MAX; round++) {
+        this.log.tail.catchUp();
+        const keys = [...this.log.table.hot.keys()];
+        await this.#recogniseWritten(keys);
+        if (await writeEntries(this.log, this.writer, keys)) {
+          for (const key of keys) this.dirty.delete(key);
+          this.#unsure.clear();
+          return;
+        }
+      }
+      throw new SessionStoreError("io_error", "other processes moved on faster than entry files could be written");
+    });
+  }
+
+  /** Moves everything into entry files: seals the active segment, and checkpoints until no sealed one is left. */
+  async checkpoint(): Promise<void> {
+    await this.#enqueue(async () => {
+      const segment = await this.log.becomeActive();
+      if (segment.ledger.changed.size > 0 || this.log.tail.segments.length > 1) this.log.writer.seal(segment);
+      await this.#checkpointAll(true);
+    });
+  }
+
+  /** Waits for what is under way and takes nothing new on. */
+  async close(): Promise<void> {
+    this.#flushTimer?.cancel();
+    this.#checkpointTimer?.cancel();
+    if (this.dirty.size > 0) await this.#enqueue(() => this.#flushDirty()).catch(() => {}); // the log has it all
+    this.#closed = true;
+    await this.#queue;
+  }
+
+  #setTimer(work: () => void, ms: number): Timer {
+    return this.log.options.runtime.setTimer(() => {
+      if (!this.#closed) work();
+    }, ms);
+  }
+
+  #enqueue(work: () => Promise<void>): Promise<void> {
+    const result = this.#queue.then(work);
+    this.#queue = result.catch(() => {});
+    return result;
+  }
+
+  #inBackground(code: StoreWarning["code"], what: string, work: () => Promise<void>, again: () => void): void {
+    this.#enqueue(work).catch((error: unknown) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      const message = `${what} failed and will be tried again: ${reason} Nothing is lost, the log has everything.`;
+      if (!this.#closed) this.log.options.onWarning({ code, message, data: {} });
+      again();
+    });
+  }
+
+  #flushSoon(): void {
+    this.#flushTimer = undefined;
+    this.#inBackground(
+      "flush_failed",
+      "writing entry files",
+      () => this.#flushDirty(),
+      () => (this.#flushTimer ??= this.#setTimer(() => this.#flushSoon(), RETRY_MS)),
+    );
+  }
+
+  async #flushDirty(): Promise<void> {
+    const keys = [...this.dirty, ...this.#unsure];
+    let complete = false;
+    try {
+      await this.#recogniseWritten(this.#unsure);
+      this.#unsure.clear();
+      this.dirty.clear(); // what is changed from here on must be written again
+      complete = await writeEntries(this.log, this.writer, keys);
+    } finally {
+      if (!complete) for (const key of keys) this.dirty.add(key);
+    }
+    if (!complete) this.#flushTimer ??= this.#setTimer(() => this.#flushSoon(), this.options.flushDelayMs);
+  }
+
+  /** A file that another process wrote already need not be written again; reading is much cheaper. */
+  async #recogniseWritten(keys: Iterable<string>): Promise<void> {
+    await runInSlices(recogniseWritten(this.log, keys, this.dirty), this.log.options.runtime);
+  }
+
+  #seal(segment: Segment): void {
+    try {
+      this.log.writer.seal(segment);
+    } catch (error) {
+      // The commit itself counts. The next one tries to seal again.
+      const reason = error instanceof Error ? error.message : String(error);
+      const message = `${segment.path} could not be sealed: ${reason}`;
+      this.log.options.onWarning({ code: "checkpoint_failed", message, data: { path: segment.path } });
+      return;
+    }
+    this.#checkpointSoon(0);
+  }
+
+  /** Somebody else sealed; normally that process does the checkpoint. */
+  #stepInLater(): void {
+    if (this.log.options.readOnly) return;
+    this.#checkpointSoon(STEP_IN_MS * (1 + this.log.options.runtime.random()));
+  }
+
+  #checkpointSoon(ms: number): void {
+    if (ms === 0) {
+      this.#checkpointTimer?.cancel();
+      this.#checkpointTimer = undefined;
+    }
+    this.#checkpointTimer ??= this.#setTimer(() => {
+      this.#checkpointTimer = undefined;
+      this.#inBackground(
+        "checkpoint_failed",
+        "a checkpoint",
+        () => this.#checkpointAll(false),
+        () => this.#checkpointSoon(RETRY_MS),
+      );
+    }, ms);
+  }
+
+  async #checkpointAll(thorough: boolean): Promise<void> {
+    await this.#sweepOnce();
+    let progress = false;
+    while (!this.#closed && (await this.checkpointer.checkpointLowest())) progress = true;
+    if (progress || thorough) await this.#removeBlobs(thorough);
+    if (thorough) await sweep(this.log);
+  }
+
+  /** Staging folders of segments that are gone, once in the life of a process (O11). */
+  async #sweepOnce(): Promise<void> {
+    if (this.#swept) return;
+    const { fs, layout } = this.log.options;
+    await this.log.becomeActive();
+    const lowest = this.log.tail.segments[0]?.number ?? 0;
+    if (lowest > 1) await fence(fs, layout, lowest - 1);
+    await sweep(this.log);
+    this.#swept = true;
+  }
+
+  async #removeBlobs(thorough: boolean): Promise<void> {
+    const now = this.log.options.runtime.monotonic();
+    if (!thorough && now - this.#blobsRemovedAt < BLOB_REMOVAL_MS) return;
+    this.#blobsRemovedAt = now;
+    await removeUnreferencedBlobs(this.log, this.source, this.blobs, this.checkpointer.latest);
+  }
+}
+
+function* recogniseWritten(
+  log: SessionLog,
+  keys: Iterable<string>,
+  dirty: ReadonlySet<string>,
+): Generator<void, void> {
+  for (const key of keys) {
+    const state = log.table.hot.get(key);
+    if (state === undefined || state.flushed || dirty.has(key)) continue;
+    const file = log.readFile(key);
+    if (file.status === "present") state.flushed = file.revision === state.revision;
+    else if (file.status === "absent") state.flushed = state.stored === undefined;
+    yield;
+  }
+}

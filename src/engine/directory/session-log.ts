@@ -1,0 +1,198 @@
+/**
+ * The commit log and what it adds up to: the sessions as of the position that this process has read up to.
+ *
+ * Reading order, always: the log, then memory, then the entry file. A file whose revision is not older than the
+ * active segment, for a key that the live segments do not mention, is ahead of the log (a raw copy, a disk that
+ * lied): it is believed only after the log was read once more (O5), and a writer seals before it builds on it.
+ */
+import { SessionStoreError, type StoreWarning } from "../../errors.js";
+import { readEntryFile, type EntryFile } from "../../entries/entry-file.js";
+import type { FileSystem } from "../../fs/file-system.js";
+import { applyPatch } from "../../format/stored-patch.js";
+import type { Layout } from "../../format/layout.js";
+import type { LogOp, LogRecord } from "../../format/log-line.js";
+import { LogWriter } from "../../log/append.js";
+import { LogSyncer } from "../../log/durability.js";
+import { makeNextSegment } from "../../log/next-segment.js";
+import type { Segment } from "../../log/segment.js";
+import { LogTail, type LogObserver } from "../../log/tail.js";
+import type { Runtime } from "../../runtime.js";
+import { SessionState, SessionTable, type Decode } from "./session-table.js";
+
+/** Told about what the log says, while it is read: keep it short, and never throw. */
+export interface SessionLogListener {
+  changed?(state: SessionState): void;
+  startedOver?(): void;
+  /** The first record-bearing look at a segment that another one follows. */
+  entered?(segment: Segment): void;
+}
+
+export interface SessionLogOptions {
+  readonly fs: FileSystem;
+  readonly runtime: Runtime;
+  readonly layout: Layout;
+  readonly storeId: string;
+  readonly readOnly: boolean;
+  readonly cacheBytes: number;
+  readonly decode: Decode;
+  readonly onWarning: (warning: StoreWarning) => void;
+}
+
+/** Losing the race for the next segment is progress of somebody else, so this bounds only a broken folder. */
+const SEGMENT_ATTEMPTS_MAX = 200;
+
+export class SessionLog implements LogObserver {
+  readonly tail: LogTail;
+  readonly writer: LogWriter;
+  readonly syncer: LogSyncer;
+  readonly table: SessionTable;
+  /** What each live segment made of the keys that it changed. */
+  readonly finals = new Map<number, Map<string, SessionState>>();
+  readonly listeners = new Set<SessionLogListener>();
+  /** What a loaded index says that a session's file must at least have. */
+  knownRevision: ((key: string) => number | undefined) | undefined;
+  #making: Promise<void> | undefined;
+
+  constructor(readonly options: SessionLogOptions) {
+    const { fs, layout, storeId, readOnly, runtime, cacheBytes } = options;
+    this.tail = new LogTail(fs, layout, storeId, readOnly ? "read" : "append", this);
+    this.writer = new LogWriter(fs, this.tail, this, runtime.randomName(6));
+    this.syncer = new LogSyncer(fs, layout.log);
+    this.table = new SessionTable(cacheBytes);
+  }
+
+  /** Latest state of a session; `stored` is undefined when there is none. Reads the log first. */
+  read(key: string): SessionState {
+    this.tail.catchUp();
+    return this.table.get(key) ?? this.readCold(key);
+  }
+
+  /**
+   * State of a session that memory does not have, from its file. The log must have been read just before.
+   * @throws `entry_corrupt` when the file is damaged and the log does not have the session.
+   */
+  readCold(key: string): SessionState {
+    let file = this.readFile(key);
+    if (file.status === "corrupt" || this.isAhead(file)) {
+      this.tail.catchUp(); // O5: once more, before a file is believed that the log does not explain
+      const known = this.table.get(key);
+      if (known !== undefined) return known;
+      file = this.readFile(key);
+    }
+    if (file.status === "corrupt") throw corruptEntry(key, file);
+    if (file.status === "present" && file.revision < (this.knownRevision?.(key) ?? 0)) {
+      const path = this.options.layout.entryFile(key);
+      throw corruptEntry(key, { status: "corrupt", path, reason: "an older copy was put back", offset: 0 });
+    }
+    const state = this.stateOf(key, file);
+    this.table.learn(state);
+    return state;
+  }
+
+  readFile(key: string): EntryFile {
+    return readEntryFile(this.options.fs, this.options.layout, key);
+  }
+
+  stateOf(key: string, file: Exclude<EntryFile, { status: "corrupt" }>): SessionState {
+    const { decode } = this.options;
+    if (file.status === "absent") return new SessionState(key, 0, 0, undefined, decode);
+    const state = new SessionState(key, file.revision, file.modifiedAt, file.stored, decode);
+    state.crc = file.crc;
+    state.flushed = true;
+    return state;
+  }
+
+  isAhead(file: EntryFile): boolean {
+    return file.status === "present" && file.revision >= this.tail.active.firstRevision;
+  }
+
+  /** Reads the log to its end, and makes the next segment if the last one is sealed. For writers only (O4). */
+  async becomeActive(): Promise<Segment> {
+    for (let attempt = 0; attempt < SEGMENT_ATTEMPTS_MAX; attempt++) {
+      this.tail.catchUp();
+      const segment = this.tail.active;
+      if (!segment.ledger.sealed) return segment;
+      const { fs, layout, runtime, storeId } = this.options;
+      const { tail, syncer } = this;
+      this.#making ??= makeNextSegment({ fs, layout, runtime, storeId, tail, syncer }, segment).finally(() => {
+        this.#making = undefined;
+      });
+      await this.#making;
+    }
+    throw new SessionStoreError("log_damaged", `${this.options.layout.log} cannot be given a next segment`, {
+      data: { path: this.options.layout.log },
+    });
+  }
+
+  /** A staging folder is gone: fenced by a checkpoint, or lost in a power cut. The latter needs a new segment. */
+  async stageGone(segment: Segment): Promise<void> {
+    await this.becomeActive();
+    if (this.tail.active !== segment || segment.ledger.sealed) return;
+    const { fs, layout } = this.options;
+    const names = await fs.later.readdir(layout.stage);
+    if (names.includes(segment.ledger.stage)) return;
+    if (this.tail.active === segment) this.writer.seal(segment);
+  }
+
+  committed(segment: Segment, record: LogRecord, revision: number): void {
+    this.writer.saw(record, revision);
+    let finals = this.finals.get(segment.number);
+    if (finals === undefined) this.finals.set(segment.number, (finals = new Map<string, SessionState>()));
+    for (const op of record.ops) {
+      if (op.s === undefined && op.p === undefined && op.d === undefined) continue;
+      const state = applyOp(op, finals.get(op.k), record.t, revision, this.options.decode);
+      finals.set(op.k, state);
+      this.table.commit(state);
+      for (const listener of this.listeners) listener.changed?.(state);
+    }
+  }
+
+  dropped(segment: Segment): void {
+    const finals = this.finals.get(segment.number);
+    this.finals.delete(segment.number);
+    if (finals !== undefined) this.table.release(finals);
+  }
+
+  startedOver(): void {
+    this.table.clear();
+    this.finals.clear();
+    for (const listener of this.listeners) listener.startedOver?.();
+  }
+
+  entered(segment: Segment): void {
+    for (const listener of this.listeners) listener.entered?.(segment);
+  }
+
+  foundHole(segment: Segment): void {
+    this.options.onWarning({
+      code: "log_hole",
+      message: `${segment.path} has a hole that a power cut left; the log goes on behind it in a new segment.`,
+      data: { path: segment.path, segment: segment.number },
+    });
+  }
+}
+
+/** What an op of a committed record makes of a session. By rule 4, a patch finds its base in the same segment. */
+export function applyOp(
+  op: LogOp,
+  before: SessionState | undefined,
+  modifiedAt: number,
+  revision: number,
+  decode: Decode,
+): SessionState {
+  let stored = op.s;
+  if (op.p !== undefined) {
+    if (before?.stored === undefined) throw new Error(`a patch of ${op.k} committed without a base`);
+    stored = applyPatch(before.stored, op.p, op.u ?? []);
+  }
+  return new SessionState(op.k, revision, modifiedAt, stored, decode);
+}
+
+export function corruptEntry(key: string, file: EntryFile & { status: "corrupt" }): SessionStoreError {
+  return new SessionStoreError(
+    "entry_corrupt",
+    `${file.path} is damaged at byte ${file.offset} (${file.reason}), and the log no longer has the session. ` +
+      "Other sessions are not affected. Restore the file from a backup, or put the session again.",
+    { data: { key, path: file.path, offset: file.offset, reason: file.reason } },
+  );
+}

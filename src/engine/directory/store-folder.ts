@@ -1,0 +1,203 @@
+/**
+ * The folder of a store: found and checked, or made.
+ *
+ * A new store is built aside as `.store.building-<random>`, synced, and renamed to `.store` in one step, so two first
+ * openers cannot race: the rename onto the winner's folder fails, for that is not empty. A crash leaves a building
+ * folder, which the next one who makes or opens the store for the first time removes.
+ */
+import { errnoOf, SessionStoreError, type StoreWarning } from "../../errors.js";
+import type { FileSystem } from "../../fs/file-system.js";
+import { createFile, readRegularFile, syncDirectory } from "../../fs/regular-file.js";
+import { assertLocalFileSystem, assertTrustedParents, openTrustedRoot, type TrustedRoot } from "../../fs/trusted-path.js";
+import { Layout, STORE_FOLDER } from "../../format/layout.js";
+import { encodeLogLine, type LogHeader } from "../../format/log-line.js";
+import { newStageName } from "../../log/next-segment.js";
+import type { Runtime } from "../../runtime.js";
+
+export interface StoreFolder {
+  readonly root: TrustedRoot;
+  readonly layout: Layout;
+  readonly storeId: string;
+}
+
+export interface StoreFolderOptions {
+  readonly fs: FileSystem;
+  readonly runtime: Runtime;
+  readonly path: string;
+  readonly readOnly: boolean;
+  readonly onWarning: (warning: StoreWarning) => void;
+}
+
+/** Major version of the on-disk format that this code reads and writes. */
+const FORMAT = 1;
+const KIND = "sessiondir";
+const BUILDING = `${STORE_FOLDER}.building-`;
+const FORMAT_BYTES_MAX = 64 * 1024;
+
+/** Opens the folder of a store; makes it first if there is none and `readOnly` does not forbid it. */
+export async function openStoreFolder(options: StoreFolderOptions): Promise<StoreFolder> {
+  const { fs, readOnly } = options;
+  const root = await openRoot(options);
+  try {
+    warnOfLimits(options, root);
+    const layout = new Layout(root.path);
+    let storeId = readFormat(options, layout, root.realPath);
+    if (storeId === undefined) {
+      if (readOnly) throw storeNotFound(root.realPath);
+      await makeStore(options, layout);
+      await syncDirectory(fs, layout.root);
+      storeId = readFormat(options, layout, root.realPath);
+    }
+    if (storeId === undefined) throw storeNotFound(root.realPath);
+    return { root, layout, storeId };
+  } catch (error) {
+    root.close();
+    throw error;
+  }
+}
+
+async function openRoot({ fs, path, readOnly }: StoreFolderOptions): Promise<TrustedRoot> {
+  try {
+    return openTrustedRoot(fs, path);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
+    if (readOnly) throw storeNotFound(path);
+  }
+  const { existing, missing } = assertTrustedParents(fs, path);
+  assertLocalFileSystem(fs, existing);
+  let folder = existing;
+  for (const name of missing) {
+    const parent = folder;
+    folder = folder.endsWith("/") ? `${folder}${name}` : `${folder}/${name}`;
+    await fs.later.mkdir(folder).catch((failure: unknown) => {
+      if (errnoOf(failure) !== "EEXIST") throw failure;
+    });
+    await syncDirectory(fs, parent);
+  }
+  return openTrustedRoot(fs, path);
+}
+
+function warnOfLimits({ fs, onWarning }: StoreFolderOptions, root: TrustedRoot): void {
+  const path = root.realPath;
+  if (assertLocalFileSystem(fs, root.path) === "unknown") {
+    const message =
+      `${path}: it is not known whether this file system appends atomically (FUSE, virtiofs, or a platform that ` +
+      "does not tell). It must be a local disk that only this machine writes to.";
+    onWarning({ code: "file_system_unknown", message, data: { path } });
+  }
+  if (!fs.guarantees.directorySync) {
+    const message = `${path}: folders cannot be synced on this platform, so a power cut may undo the newest files.`;
+    onWarning({ code: "durability_limited", message, data: { path } });
+  }
+}
+
+/** The store's id; undefined if this is an empty folder. */
+function readFormat(options: StoreFolderOptions, layout: Layout, path: string): string | undefined {
+  let text: string;
+  try {
+    text = readRegularFile(options.fs, layout.format, { bytesMax: FORMAT_BYTES_MAX }).toString("utf8");
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
+    const names = options.fs.readdir(layout.root);
+    if (names.includes(STORE_FOLDER)) throw formatDamaged(path, "is missing");
+    const foreign = names.find((name) => !name.startsWith("."));
+    if (foreign === undefined) return undefined;
+    throw new SessionStoreError(
+      "not_a_store",
+      `${path} has no ${STORE_FOLDER} folder but holds other things, for example ${JSON.stringify(foreign)}. ` +
+        "Give the path of a session store, or of a folder that is empty or does not exist.",
+      { data: { path, found: foreign } },
+    );
+  }
+  return interpretFormat(options, text, path);
+}
+
+function interpretFormat({ onWarning }: StoreFolderOptions, text: string, path: string): string {
+  let value: Record<string, unknown>;
+  try {
+    value = JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    throw formatDamaged(path, "is not JSON");
+  }
+  const { kind, format, minor, storeId } = value ?? {};
+  if (kind !== KIND || !Number.isSafeInteger(format)) throw formatDamaged(path, "does not describe a session store");
+  if (format !== FORMAT) {
+    throw new SessionStoreError(
+      "format_unsupported",
+      `${path} has format ${String(format)}, this version of sessiondir knows format ${FORMAT}. Update sessiondir.`,
+      { data: { path, found: format as number, supported: FORMAT } },
+    );
+  }
+  if (typeof storeId !== "string" || storeId === "") throw formatDamaged(path, "has no storeId");
+  if (typeof minor === "number" && minor > 0) {
+    const message = `${path} was written by a newer version of sessiondir (format ${FORMAT}.${minor}); it can be used.`;
+    onWarning({ code: "format_newer_minor", message, data: { path, minor } });
+  }
+  return storeId;
+}
+
+async function makeStore(options: StoreFolderOptions, layout: Layout): Promise<void> {
+  const { fs, runtime } = options;
+  const building = new Layout(layout.root, `${BUILDING}${runtime.randomName(8)}`);
+  try {
+    await build(options, building);
+    await fs.later.rename(building.store, layout.store);
+  } catch (error) {
+    // Another one was faster, and may have removed our unfinished work already.
+    const lost = ["ENOTEMPTY", "EEXIST", "ENOENT", "EPERM"].includes(errnoOf(error) ?? "");
+    if (!lost || !fs.readdir(layout.root).includes(STORE_FOLDER)) throw error;
+  }
+  await removeBuildingFolders(fs, layout);
+}
+
+async function build({ fs, runtime }: StoreFolderOptions, building: Layout): Promise<void> {
+  const storeId = runtime.randomName(16);
+  const header: LogHeader = { segment: 1, firstRevision: 1, store: storeId, stage: newStageName(runtime, 1) };
+  const format = { kind: KIND, format: FORMAT, storeId, createdAt: Math.trunc(runtime.now()) };
+  const folders = [building.log, building.stage, building.blobs, building.trash, building.quarantine];
+  await fs.later.mkdir(building.store);
+  for (const folder of folders) await fs.later.mkdir(folder);
+  await fs.later.mkdir(building.stageFolder(header.stage));
+  await createFile(fs, building.format, Buffer.from(`${JSON.stringify(format)}\n`), { sync: true });
+  await createFile(fs, building.segment(1), encodeLogLine(JSON.stringify(header)), { sync: true });
+  for (const folder of [...folders, building.store]) await syncDirectory(fs, folder);
+}
+
+/** Leftovers of processes that were killed while they built a store that exists now. */
+export async function removeBuildingFolders(fs: FileSystem, layout: Layout): Promise<void> {
+  for (const name of await fs.later.readdir(layout.root)) {
+    if (name.startsWith(BUILDING)) await removeTree(fs, `${layout.root}/${name}`);
+  }
+}
+
+/** Removes a building folder, which others may be removing as well. */
+async function removeTree(fs: FileSystem, folder: string): Promise<void> {
+  try {
+    for (const name of await fs.later.readdir(folder)) {
+      const path = `${folder}/${name}`;
+      if (fs.lstat(path).kind === "directory") await removeTree(fs, path);
+      else await fs.later.unlink(path);
+    }
+    await fs.later.rmdir(folder);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno !== "ENOENT" && errno !== "ENOTEMPTY") throw error;
+  }
+}
+
+function storeNotFound(path: string): SessionStoreError {
+  return new SessionStoreError(
+    "store_not_found",
+    `there is no session store at ${path}. Check the path, or open it without readOnly to make a new store.`,
+    { data: { path } },
+  );
+}
+
+function formatDamaged(path: string, what: string): SessionStoreError {
+  return new SessionStoreError(
+    "format_damaged",
+    `${path}/${STORE_FOLDER}/format.json ${what}, beside what may be a store's log. Nothing was changed; restore ` +
+      "this file from a backup of the same store.",
+    { data: { path } },
+  );
+}

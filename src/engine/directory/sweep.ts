@@ -1,0 +1,29 @@
+/**
+ * Removes what killed or fenced processes leave in a store's folder (F14): unfinished store folders, and empty session
+ * folders from between mkdir and rename.
+ *
+ * Nobody's session can be in an empty folder, and whoever is about to rename a file into one finds it gone and makes
+ * it again. A folder with anything in it, a user's own files for example, is not empty and stays.
+ */
+import { errnoOf } from "../../errors.js";
+import { keyFromFolderName, isHashedFolderName } from "../../format/session-key.js";
+import type { SessionLog } from "./session-log.js";
+import { removeBuildingFolders } from "./store-folder.js";
+
+export async function sweep(log: SessionLog): Promise<void> {
+  const { fs, layout } = log.options;
+  await removeBuildingFolders(fs, layout);
+  for (const name of await fs.later.readdir(layout.root)) {
+    if (name.startsWith(".")) continue;
+    const key = keyFromFolderName(name);
+    if (key === undefined && !isHashedFolderName(name)) continue; // not a folder of ours
+    if (key !== undefined && log.table.get(key)?.stored !== undefined) continue;
+    const folder = `${layout.root}/${name}`;
+    try {
+      if ((await fs.later.readdir(folder)).length === 0) await fs.later.rmdir(folder);
+    } catch (error) {
+      const errno = errnoOf(error);
+      if (errno !== "ENOENT" && errno !== "ENOTEMPTY" && errno !== "EEXIST" && errno !== "ENOTDIR") throw error;
+    }
+  }
+}

@@ -1,0 +1,237 @@
+/**
+ * Big values that several sessions share: one file each, named by the SHA-256 of its content.
+ *
+ *   O14  A blob is durable, file and folder, before the record that names it; its user makes it so himself, even
+ *        if it was there already (whoever wrote it may not have synced it yet). It is looked up in every attempt
+ *        to commit, after the segment was read, unless the same key's base already refers to it.
+ *
+ * Removal has two phases, so that nobody needs to know what others are about to commit. Unreferenced blobs move
+ * to `trash/<hash>.<random>`, a name of its own for every move, and get the number of the active segment appended
+ * when the log was read once more AFTER the move. They leave the trash when that segment has been sealed AND a
+ * second scan still finds no reference: every record that was composed before the move is then decided, and
+ * every one composed later had to look the blob up. Whoever misses a blob looks in the trash and moves it back.
+ *
+ * A crash leaves a temp file in a staging folder, or a blob that nobody refers to: the next removal takes both.
+ */
+import { createHash } from "node:crypto";
+import { errnoOf, SessionStoreError } from "../errors.js";
+import type { FileSystem } from "../fs/file-system.js";
+import { createFile, readRegularFile, syncDirectory } from "../fs/regular-file.js";
+import type { Layout } from "../format/layout.js";
+import { referencesIn } from "../format/stored-references.js";
+import type { BlobReference, StoredValue } from "../format/stored-value.js";
+import type { Runtime } from "../runtime.js";
+import { ignoreMissing } from "./entry-file.js";
+
+/** A blob may travel to and fro between its place and the trash while we look; not for ever. */
+const ATTEMPTS_MAX = 50;
+
+/** Which blobs are referenced as of the end of the log. */
+export interface ReferenceScan {
+  readonly activeSegment: number;
+  readonly isReferenced: (hash: string) => boolean;
+}
+
+export class BlobStore {
+  constructor(
+    private readonly fs: FileSystem,
+    private readonly layout: Layout,
+    private readonly runtime: Runtime,
+    private readonly options: { readonly readOnly: boolean; readonly bytesMax: number },
+  ) {}
+
+  /**
+   * Content of a blob, checked against its name.
+   * @throws `blob_missing`, `blob_corrupt`
+   */
+  load(reference: BlobReference): Buffer {
+    const path = this.layout.blob(reference.hash);
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      const bytes = this.#tryRead(path);
+      if (bytes !== undefined) return verified(bytes, reference, path);
+      const discarded = this.#findInTrash(reference.hash);
+      if (discarded === undefined) continue; // it may have been moved back meanwhile: look once more
+      const rescued = this.#tryRead(discarded);
+      if (rescued === undefined) continue;
+      if (!this.options.readOnly) this.#moveBackNow(discarded, reference.hash);
+      return verified(rescued, reference, discarded);
+    }
+    throw missing(reference);
+  }
+
+  /**
+   * Makes sure that a blob is in its place and durable, before a record names it.
+   * @param content Its bytes, if the caller has them.
+   * @param stage Staging folder of the active segment, for the temp file.
+   * @returns `"fenced"` when the staging folder is gone: catch up and compose again.
+   * @throws `blob_missing` when it is nowhere and the caller has no content.
+   */
+  async ensure(reference: BlobReference, content: Buffer | undefined, stage: string): Promise<"done" | "fenced"> {
+    const path = this.layout.blob(reference.hash);
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      if (await this.#syncExisting(path, reference)) return "done";
+      const discarded = this.#findInTrash(reference.hash);
+      if (discarded !== undefined) {
+        await this.#ensureFolder(reference.hash);
+        await ignoreMissing(this.fs.later.rename(discarded, path));
+        continue;
+      }
+      if (content === undefined) continue;
+      const temporary = `${this.layout.stageFolder(stage)}/${this.runtime.randomName(8)}`;
+      try {
+        await createFile(this.fs, temporary, content, { sync: true });
+        await this.#ensureFolder(reference.hash);
+        await this.fs.later.rename(temporary, path);
+      } catch (error) {
+        if (errnoOf(error) === "ENOENT") return "fenced";
+        await this.fs.later.unlink(temporary).catch(() => {}); // the fence would take it anyway
+        throw error;
+      }
+    }
+    throw missing(reference);
+  }
+
+  /** Hashes of all blobs that are in their place. */
+  async names(): Promise<string[]> {
+    const found: string[] = [];
+    for (const folder of await this.fs.later.readdir(this.layout.blobs)) {
+      if (!/^[0-9a-f]{2}$/.test(folder)) continue;
+      for (const name of await this.fs.later.readdir(`${this.layout.blobs}/${folder}`)) {
+        const hash = hashOfName(name);
+        if (hash?.startsWith(folder)) found.push(hash);
+      }
+    }
+    return found;
+  }
+
+  /** Number and total size of the blobs that are in their place. */
+  async sizes(): Promise<{ count: number; bytes: number }> {
+    const hashes = await this.names();
+    let bytes = 0;
+    for (const hash of hashes) {
+      const status = await this.fs.later.lstat(this.layout.blob(hash)).catch(() => undefined);
+      bytes += status?.size ?? 0; // may have been discarded meanwhile
+    }
+    return { count: hashes.length, bytes };
+  }
+
+  async hasTrash(): Promise<boolean> {
+    return (await this.fs.later.readdir(this.layout.trash)).length > 0;
+  }
+
+  /** What the content of a blob refers to. */
+  referencesWithin(hash: string): readonly BlobReference[] {
+    const bytes = this.#tryRead(this.layout.blob(hash)) ?? this.#tryRead(this.#findInTrash(hash) ?? "");
+    if (bytes === undefined) throw missing({ hash, bytes: 0, nested: true });
+    return referencesIn(JSON.parse(bytes.toString("utf8")) as StoredValue);
+  }
+
+  /** First phase of removal. */
+  async discard(hash: string): Promise<void> {
+    const target = `${this.layout.trash}/${hash}.${this.runtime.randomName(8)}`;
+    await ignoreMissing(this.fs.later.rename(this.layout.blob(hash), target));
+  }
+
+  /**
+   * Second phase: removes what was discarded while a segment was active that is sealed now, unless it is referenced
+   * after all; that goes back to its place.
+   * @param scan Reads the log to its end and then tells the active segment and who is referenced. Called after the
+   *   trash was listed, so that a number it gives is never older than the move. Undefined: not now.
+   */
+  async emptyTrash(scan: () => ReferenceScan | undefined): Promise<void> {
+    const names = await this.fs.later.readdir(this.layout.trash);
+    if (names.length === 0) return;
+    const scanned = scan();
+    if (scanned === undefined) return;
+    const { activeSegment, isReferenced } = scanned;
+    for (const name of names) {
+      const match = /^([0-9a-f]{64})\.[0-9a-f]+(?:\.(\d+))?$/.exec(name);
+      const hash = match?.[1];
+      if (hash === undefined) continue;
+      const path = `${this.layout.trash}/${name}`;
+      if (isReferenced(hash)) {
+        await this.#ensureFolder(hash);
+        await ignoreMissing(this.fs.later.rename(path, this.layout.blob(hash)));
+      } else if (match?.[2] === undefined) {
+        await ignoreMissing(this.fs.later.rename(path, `${path}.${activeSegment}`));
+      } else if (Number(match[2]) < activeSegment) {
+        await ignoreMissing(this.fs.later.unlink(path));
+      }
+    }
+  }
+
+  #tryRead(path: string): Buffer | undefined {
+    try {
+      return readRegularFile(this.fs, path, { bytesMax: this.options.bytesMax });
+    } catch (error) {
+      if (errnoOf(error) === "ENOENT") return undefined;
+      throw error;
+    }
+  }
+
+  #findInTrash(hash: string): string | undefined {
+    const name = this.fs.readdir(this.layout.trash).find((candidate) => candidate.startsWith(`${hash}.`));
+    return name === undefined ? undefined : `${this.layout.trash}/${name}`;
+  }
+
+  /** For a reader: best effort, for the bytes are at hand already. */
+  #moveBackNow(discarded: string, hash: string): void {
+    try {
+      this.fs.rename(discarded, this.layout.blob(hash));
+    } catch {
+      // Its folder may be gone or the disk full; the next writer or the second phase moves it back.
+    }
+  }
+
+  /** Syncs a blob that is in its place. False when it is not, or when it has not the size it should have. */
+  async #syncExisting(path: string, reference: BlobReference): Promise<boolean> {
+    let fd: number;
+    try {
+      fd = await this.fs.later.open(path, "read");
+    } catch (error) {
+      if (errnoOf(error) === "ENOENT") return false;
+      throw error;
+    }
+    try {
+      const status = this.fs.fstat(fd);
+      if (status.kind !== "file" || status.links !== 1 || status.size !== reference.bytes) return false;
+      await this.fs.later.fdatasync(fd);
+    } finally {
+      await this.fs.later.close(fd);
+    }
+    await syncDirectory(this.fs, this.layout.blobFolder(reference.hash));
+    await syncDirectory(this.fs, this.layout.blobs);
+    return true;
+  }
+
+  async #ensureFolder(hash: string): Promise<void> {
+    await this.fs.later.mkdir(this.layout.blobFolder(hash)).catch((error: unknown) => {
+      if (errnoOf(error) !== "EEXIST") throw error;
+    });
+  }
+}
+
+function hashOfName(name: string): string | undefined {
+  return /^([0-9a-f]{64})\.json$/.exec(name)?.[1];
+}
+
+function verified(bytes: Buffer, reference: BlobReference, path: string): Buffer {
+  if (bytes.length === reference.bytes && createHash("sha256").update(bytes).digest("hex") === reference.hash) {
+    return bytes;
+  }
+  throw new SessionStoreError(
+    "blob_corrupt",
+    `${path} does not have the content that its name promises. Sessions that share this value cannot read it; ` +
+      "put the value again, or restore the file from a backup.",
+    { data: { path, hash: reference.hash, expectedBytes: reference.bytes, actualBytes: bytes.length } },
+  );
+}
+
+function missing(reference: BlobReference): SessionStoreError {
+  return new SessionStoreError(
+    "blob_missing",
+    `the shared value ${reference.hash} (${reference.bytes} bytes) is neither in blobs/ nor in trash/. ` +
+      "Put the value again, or restore the file from a backup.",
+    { data: { hash: reference.hash, bytes: reference.bytes } },
+  );
+}

@@ -1,0 +1,195 @@
+/**
+ * A session's `meta.json`: how it is read, written and removed.
+ *
+ * Files follow the log and are never ahead of it. They are written by way of the staging folder of the segment
+ * whose state they carry, so that the checkpoint of that segment can fence off every writer that was suspended:
+ * a writer that wakes up late finds its staging folder gone, and its rename fails, harmlessly.
+ *
+ *   O8   log durable first (the caller's duty) -> temp file in the staging folder -> fdatasync if its revision is
+ *        older than the folder's segment -> mkdir of the session folder -> rename. ENOENT: if the temp is gone
+ *        we are fenced; if the session folder is gone, a sweeper took it: make it again.
+ *        A delete is a rename INTO the staging folder, then rmdir of the session folder.
+ *   O9   what goes through a staging folder is the state as of a log position in its segment or later
+ *   O13  temp names are random and never made twice
+ *
+ * A crash leaves a temp file in a staging folder (the fence removes it) or an empty session folder (the sweep does).
+ */
+import { errnoOf, SessionStoreError } from "../errors.js";
+import type { FileSystem } from "../fs/file-system.js";
+import { createFile, readRegularFile } from "../fs/regular-file.js";
+import { composeEntryDocument, parseEntryDocument } from "../format/entry-document.js";
+import { ENTRY_FILE, type Layout } from "../format/layout.js";
+import { LINE_BYTES_MAX } from "../format/limits.js";
+import type { StoredObject } from "../format/stored-value.js";
+import type { Runtime } from "../runtime.js";
+
+/** State of one session as the log has it; `stored` is undefined for a deleted one. */
+export interface EntryState {
+  readonly key: string;
+  readonly revision: number;
+  readonly modifiedAt: number;
+  readonly stored: StoredObject | undefined;
+}
+
+export type EntryFile =
+  | { readonly status: "absent" }
+  | {
+      readonly status: "present";
+      readonly revision: number;
+      readonly modifiedAt: number;
+      readonly crc: string;
+      readonly stored: StoredObject;
+      /** Size of the file. */
+      readonly bytes: number;
+    }
+  | { readonly status: "corrupt"; readonly path: string; readonly reason: string; readonly offset: number };
+
+/** A whole record fits a line, so no entry file is larger than that, give or take its header line. */
+const ENTRY_FILE_BYTES_MAX = LINE_BYTES_MAX + 64 * 1024;
+/** Somebody who sweeps empty folders could take ours as often as we make it; there are not that many sweepers. */
+const FOLDER_ATTEMPTS_MAX = 100;
+
+/** Reads an entry file, which may be missing or damaged. Never follows a link. */
+export function readEntryFile(fs: FileSystem, layout: Layout, key: string): EntryFile {
+  const folder = layout.sessionFolder(key);
+  const path = `${folder}/${ENTRY_FILE}`;
+  let bytes: Buffer;
+  try {
+    if (!isFolder(fs, folder)) return { status: "corrupt", path: folder, reason: "not a folder", offset: 0 };
+    bytes = readRegularFile(fs, path, { bytesMax: ENTRY_FILE_BYTES_MAX });
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return { status: "absent" };
+    if (error instanceof SessionStoreError) return { status: "corrupt", path, reason: error.message, offset: 0 };
+    throw error;
+  }
+  return interpret(bytes, key, path);
+}
+
+/** What the bytes of a session's entry file say. */
+export function interpret(bytes: Buffer, key: string, path: string): EntryFile {
+  const parsed = parseEntryDocument(bytes);
+  if (!parsed.ok) return { status: "corrupt", path, reason: parsed.reason, offset: parsed.offset };
+  if (parsed.key !== key) {
+    return { status: "corrupt", path, reason: `it is the file of session ${JSON.stringify(parsed.key)}`, offset: 0 };
+  }
+  const { revision, modifiedAt, crc, stored } = parsed;
+  return { status: "present", revision, modifiedAt, crc, stored, bytes: bytes.length };
+}
+
+/** One lstat: a link in place of a session folder must not lead us, or a rename, out of the store. */
+function isFolder(fs: FileSystem, folder: string): boolean {
+  return fs.lstat(folder).kind === "directory";
+}
+
+export class EntryWriter {
+  constructor(
+    private readonly fs: FileSystem,
+    private readonly layout: Layout,
+    private readonly runtime: Runtime,
+  ) {}
+
+  /**
+   * Brings one entry file to a state, by way of a staging folder.
+   * @param state A state as of a position in the segment of `stage` or later (O9).
+   * @param options.sync Whether the content must be durable before the rename: true for a revision older than the
+   *   segment of `stage`, because then no log that outlives a power cut may have it (O8).
+   * @returns `"fenced"` when the staging folder is gone: stop, others have moved on.
+   */
+  async write(state: EntryState, stage: string, options: { readonly sync: boolean }): Promise<"done" | "fenced"> {
+    const temporary = `${this.layout.stageFolder(stage)}/${this.runtime.randomName(8)}`;
+    if (state.stored === undefined) return this.#remove(state.key, stage, temporary);
+    const { bytes } = composeEntryDocument({ ...state, stored: state.stored });
+    try {
+      await createFile(this.fs, temporary, bytes, options);
+    } catch (error) {
+      if (errnoOf(error) === "ENOENT") return "fenced";
+      throw error;
+    }
+    try {
+      return await this.#moveIn(state.key, temporary);
+    } catch (error) {
+      await this.fs.later.unlink(temporary).catch(() => {}); // the fence would take it anyway
+      throw error;
+    }
+  }
+
+  async #moveIn(key: string, temporary: string): Promise<"done" | "fenced"> {
+    const folder = this.layout.sessionFolder(key);
+    for (let attempt = 0; attempt < FOLDER_ATTEMPTS_MAX; attempt++) {
+      await this.#ensureFolder(folder);
+      try {
+        await this.fs.later.rename(temporary, `${folder}/${ENTRY_FILE}`);
+        return "done";
+      } catch (error) {
+        if (errnoOf(error) !== "ENOENT") throw error;
+      }
+      if (!(await this.#exists(temporary))) {
+        await this.removeFolder(folder);
+        return "fenced";
+      }
+    }
+    throw new SessionStoreError("io_error", `${folder} vanishes whenever it is made`, { data: { path: folder } });
+  }
+
+  async #ensureFolder(folder: string): Promise<void> {
+    try {
+      if (isFolder(this.fs, folder)) return;
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT") throw error;
+      await this.fs.later.mkdir(folder).catch((failure: unknown) => {
+        if (errnoOf(failure) !== "EEXIST") throw failure;
+      });
+      if (isFolder(this.fs, folder)) return;
+    }
+    throw new SessionStoreError(
+      "file_unsafe",
+      `${folder} is not a folder, so the session cannot be written to it. Move it away; the log keeps the session.`,
+      { data: { path: folder } },
+    );
+  }
+
+  async #remove(key: string, stage: string, temporary: string): Promise<"done" | "fenced"> {
+    const folder = this.layout.sessionFolder(key);
+    const file = `${folder}/${ENTRY_FILE}`;
+    if (await this.#exists(file)) {
+      try {
+        await this.fs.later.rename(file, temporary);
+      } catch (error) {
+        if (errnoOf(error) !== "ENOENT") throw error;
+        // Either the file was removed by another process, or our staging folder is gone.
+        if (!(await this.#exists(this.layout.stageFolder(stage)))) return "fenced";
+        if (await this.#exists(file)) return this.#remove(key, stage, temporary);
+      }
+      await ignoreMissing(this.fs.later.unlink(temporary));
+    }
+    await this.removeFolder(folder);
+    return "done";
+  }
+
+  /** Removes a session folder if it is empty; a user's own files in it keep it. */
+  async removeFolder(folder: string): Promise<void> {
+    try {
+      await this.fs.later.rmdir(folder);
+    } catch (error) {
+      const errno = errnoOf(error);
+      if (errno !== "ENOENT" && errno !== "ENOTEMPTY" && errno !== "EEXIST" && errno !== "ENOTDIR") throw error;
+    }
+  }
+
+  async #exists(path: string): Promise<boolean> {
+    try {
+      await this.fs.later.lstat(path);
+      return true;
+    } catch (error) {
+      const errno = errnoOf(error);
+      if (errno === "ENOENT" || errno === "ENOTDIR") return false;
+      throw error;
+    }
+  }
+}
+
+export async function ignoreMissing(removal: Promise<void>): Promise<void> {
+  await removal.catch((error: unknown) => {
+    if (errnoOf(error) !== "ENOENT") throw error;
+  });
+}

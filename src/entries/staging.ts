@@ -1,0 +1,38 @@
+/**
+ * Staging folders: one for each segment, named by its header, the only way by which entry files come and go.
+ *
+ * The fence is their removal. It must end in a successful rmdir: a process that is suspended inside rename(2)
+ * has its folder resolved already, and only a removed folder makes it fail. Renaming the folder away would not.
+ */
+import { errnoOf } from "../errors.js";
+import type { FileSystem } from "../fs/file-system.js";
+import { stageNumber, type Layout } from "../format/layout.js";
+import { ignoreMissing } from "./entry-file.js";
+
+/** A writer that keeps making files in a folder stops at its first failure, so this is never reached. */
+const ROUNDS_MAX = 1000;
+
+/** Removes every staging folder of the segments up to `segment`, with what is in it (O10). */
+export async function fence(fs: FileSystem, layout: Layout, segment: number): Promise<void> {
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    const names = await fs.later.readdir(layout.stage);
+    const fenced = names.filter((name) => (stageNumber(name) ?? Number.POSITIVE_INFINITY) <= segment);
+    if (fenced.length === 0) return;
+    for (const name of fenced) await removeFolder(fs, layout.stageFolder(name));
+  }
+  throw new Error(`${layout.stage} fills faster than it can be emptied`);
+}
+
+async function removeFolder(fs: FileSystem, folder: string): Promise<void> {
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    try {
+      for (const name of await fs.later.readdir(folder)) await ignoreMissing(fs.later.unlink(`${folder}/${name}`));
+      await fs.later.rmdir(folder);
+      return;
+    } catch (error) {
+      const errno = errnoOf(error);
+      if (errno === "ENOENT") return;
+      if (errno !== "ENOTEMPTY" && errno !== "EEXIST") throw error;
+    }
+  }
+}

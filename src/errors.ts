@@ -1,0 +1,133 @@
+/**
+ * The one error class of the library, and its closed union of codes.
+ *
+ * Codes are the contract, messages are free to improve. A wrong argument (not a string, not an object, an
+ * empty key) is a `TypeError`, because no state of the world makes it right. Everything else that can go wrong
+ * is a {@link SessionStoreError}: its message names the file, key or option and says what to do next.
+ */
+
+/** Every way in which a session store can refuse or fail. `docs/errors.md` has a paragraph for each. */
+export type SessionStoreErrorCode =
+  /** Somebody else changed the session first: `ifRevision` did not hold, or retries ran out. */
+  | "conflict"
+  /** `patch` of a session that does not exist. */
+  | "not_found"
+  /** The store was closed. */
+  | "closed"
+  /** A write on a store opened with `readOnly`. */
+  | "read_only"
+  /** `readOnly` was asked for a store that does not exist. */
+  | "store_not_found"
+  /** The folder holds something, but not a session store. */
+  | "not_a_store"
+  /** The store was made by a newer, incompatible version. */
+  | "format_unsupported"
+  /** `.store/format.json` is missing or unreadable beside an existing log. */
+  | "format_damaged"
+  /** A folder on the way to the store could be changed by somebody else. */
+  | "path_untrusted"
+  /** The file system cannot append atomically (NFS, SMB, 9p, …). */
+  | "file_system_unsupported"
+  /** A symlink, hard link, FIFO, device or foreign file stands where a regular file of ours should. */
+  | "file_unsafe"
+  /** A session's `meta.json` is damaged and the log no longer has the session. */
+  | "entry_corrupt"
+  /** The commit log has no usable segment, or a segment without a header. */
+  | "log_damaged"
+  /** A log segment belongs to another store. */
+  | "log_foreign"
+  /** A shared big value is gone, or its content does not match its name. */
+  | "blob_missing"
+  | "blob_corrupt"
+  /** Limits; `data.limit` and `data.actual` carry the numbers. */
+  | "key_too_long"
+  | "entry_too_large"
+  | "record_too_large"
+  | "blob_too_large"
+  | "value_too_deep"
+  /** `watch({ since })` asked for revisions that the log no longer has: list, then start at `data.revision`. */
+  | "revision_too_old"
+  /** The disk or the quota is full; the old state is intact. */
+  | "disk_full"
+  /** The operating system refused a call; `data.errno`, `data.syscall` and `data.path` say which. */
+  | "io_error"
+  /** The commit is visible to every process, but fdatasync failed: a power cut may undo it. */
+  | "durability_unknown"
+  /** A write was cut short and could not be completed: the commit may or may not count. Never retried. */
+  | "commit_unknown";
+
+/** What an error is about. Values are JSON, so that `toJSON` can be logged as it is. */
+export type ErrorData = Readonly<Record<string, string | number | boolean | undefined>>;
+
+/** Thrown by every function of the library, except for wrong arguments (`TypeError`) and aborted signals. */
+export class SessionStoreError extends Error {
+  override readonly name = "SessionStoreError";
+  /** Which failure this is; stable across releases. */
+  readonly code: SessionStoreErrorCode;
+  /** The file, key, option or numbers that the message names. */
+  readonly data: ErrorData;
+
+  constructor(
+    code: SessionStoreErrorCode,
+    message: string,
+    options: { data?: ErrorData; cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.data = options.data ?? {};
+  }
+
+  toJSON(): { name: string; code: SessionStoreErrorCode; message: string; data: ErrorData } {
+    return { name: this.name, code: this.code, message: this.message, data: this.data };
+  }
+}
+
+/** The system's own name of a failed call (`"ENOENT"`), or undefined for anything else. */
+export function errnoOf(error: unknown): string | undefined {
+  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
+  return typeof code === "string" ? code : undefined;
+}
+
+const DISK_FULL = new Set(["ENOSPC", "EDQUOT"]);
+
+/**
+ * Turns a failed system call into a {@link SessionStoreError}; anything else passes through unchanged.
+ * @param doing What was being attempted, as in "could not <doing>".
+ */
+export function asStoreError(error: unknown, doing: string): unknown {
+  if (error instanceof SessionStoreError || !(error instanceof Error)) return error;
+  const { code: errno, syscall, path } = error as NodeJS.ErrnoException;
+  if (errno === undefined || syscall === undefined) return error;
+  const where = path === undefined ? "" : ` (${path})`;
+  const full = DISK_FULL.has(errno);
+  const advice = full
+    ? "Nothing was changed: free some space and try again."
+    : "The stored state is unchanged.";
+  return new SessionStoreError(
+    full ? "disk_full" : "io_error",
+    `could not ${doing}: ${syscall} failed with ${errno}${where}. ${advice}`,
+    { data: { errno, syscall, path }, cause: error },
+  );
+}
+
+/** Something that the owner of a store should know, but that stopped nothing. */
+export interface StoreWarning {
+  readonly code:
+    | "entry_corrupt"
+    | "file_unsafe"
+    | "log_hole"
+    | "segment_garbage"
+    | "log_replaced"
+    | "catalog_rebuilt"
+    | "checkpoint_failed"
+    | "flush_failed"
+    | "watch_polling"
+    | "watch_failed"
+    | "blob_missing"
+    | "format_newer_minor"
+    | "durability_limited"
+    | "file_system_unknown";
+  /** One sentence that names the file or key and the next step. */
+  readonly message: string;
+  readonly data: ErrorData;
+}

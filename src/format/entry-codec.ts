@@ -1,0 +1,72 @@
+/**
+ * Translates between entries as callers give and see them and their stored form (see stored-value.ts).
+ *
+ * One codec serves one store: it remembers which objects it handed out, so that what comes back unchanged is
+ * recognised by identity, costs nothing, and does not load the big values in it. Objects that callers pass in are
+ * copied, never frozen, changed or kept.
+ */
+import { BlobCache } from "./blob-cache.js";
+import { EntryDecoder, type LoadBlob } from "./decode-entry.js";
+import { Encoding, type Encoded, type EncodedFields, type EncodingRules } from "./encode-entry.js";
+import { STORED_DEPTH_MAX, type Limits } from "./limits.js";
+import type { BlobReference, StoredObject } from "./stored-value.js";
+
+export type { Encoded, EncodedFields, LoadBlob };
+
+export interface EntryCodecOptions {
+  /** Objects, arrays and strings of this many serialized bytes become blobs. */
+  readonly thresholdBytes: number;
+  readonly limits: Limits;
+  /** Reads a blob the first time that it is touched. */
+  readonly loadBlob: LoadBlob;
+  /** Serialized bytes of big values kept in memory. Default 32 MiB. */
+  readonly cacheBytes?: number;
+}
+
+export class EntryCodec {
+  readonly #cache: BlobCache;
+  readonly #decoder: EntryDecoder;
+  readonly #rules: EncodingRules;
+
+  constructor(options: EntryCodecOptions) {
+    const { limits } = options;
+    this.#cache = new BlobCache(options.cacheBytes);
+    this.#decoder = new EntryDecoder(this.#cache, options.loadBlob);
+    this.#rules = {
+      thresholdBytes: options.thresholdBytes,
+      limits: { ...limits, depthMax: Math.min(limits.depthMax, STORED_DEPTH_MAX) },
+      cache: this.#cache,
+      decoder: this.#decoder,
+    };
+  }
+
+  /**
+   * Stored form of an entry, with the meaning that JSON.stringify gives to values.
+   * @param base Stored form that the entry was probably derived from: big strings that it refers to are
+   *   recognised.
+   * @param key Named in errors.
+   * @throws TypeError for what JSON cannot express, or a limit's typed error.
+   */
+  encode(entry: object, base?: StoredObject, key?: string): Encoded {
+    return new Encoding(this.#rules, base, key).encodeEntry(entry);
+  }
+
+  /**
+   * Stored form of fields to be set in an entry; a field that JSON would leave out is to be removed. With a
+   * `base` the limits are checked for the patched entry, otherwise for the fields alone.
+   */
+  encodeFields(fields: object, base?: StoredObject, key?: string): EncodedFields {
+    return new Encoding(this.#rules, base, key).encodeFields(fields);
+  }
+
+  /** The entry, deeply frozen: the same object each time for the same stored object. Big values load when touched. */
+  decode(stored: StoredObject): object {
+    return this.#decoder.decode(stored);
+  }
+
+  /** Content of a blob that is still in memory: mends a store that has lost the blob's file. */
+  cachedBlob(reference: BlobReference): Buffer | undefined {
+    const blob = this.#cache.get(reference.hash);
+    return blob === undefined ? undefined : Buffer.from(JSON.stringify(blob.content));
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * Where things lie in a store's folder. `root` is the folder itself, or a pinned descriptor that stands for it.
+ */
+import { folderNameForKey } from "./session-key.js";
+
+/** Name of the engine room; everything else in a store's folder is a session. */
+export const STORE_FOLDER = ".store";
+export const ENTRY_FILE = "meta.json";
+
+export class Layout {
+  readonly store: string;
+  readonly format: string;
+  readonly log: string;
+  readonly stage: string;
+  readonly blobs: string;
+  readonly trash: string;
+  readonly quarantine: string;
+
+  /** @param storeFolder Another name than `.store` for a store that is still being built. */
+  constructor(
+    readonly root: string,
+    storeFolder = STORE_FOLDER,
+  ) {
+    this.store = `${root}/${storeFolder}`;
+    this.format = `${this.store}/format.json`;
+    this.log = `${this.store}/log`;
+    this.stage = `${this.store}/stage`;
+    this.blobs = `${this.store}/blobs`;
+    this.trash = `${this.store}/trash`;
+    this.quarantine = `${this.store}/quarantine`;
+  }
+
+  segment(number: number): string {
+    return `${this.log}/${segmentName(number)}`;
+  }
+
+  stageFolder(name: string): string {
+    return `${this.stage}/${name}`;
+  }
+
+  catalog(segment: number): string {
+    return `${this.store}/${catalogName(segment)}`;
+  }
+
+  sessionFolder(key: string): string {
+    return `${this.root}/${folderNameForKey(key)}`;
+  }
+
+  entryFile(key: string): string {
+    return `${this.sessionFolder(key)}/${ENTRY_FILE}`;
+  }
+
+  /** Folder that holds the blob: the first two digits of its hash. */
+  blobFolder(hash: string): string {
+    return `${this.blobs}/${hash.slice(0, 2)}`;
+  }
+
+  blob(hash: string): string {
+    return `${this.blobFolder(hash)}/${hash}.json`;
+  }
+}
+
+export function segmentName(number: number): string {
+  return `${String(number).padStart(8, "0")}.jsonl`;
+}
+
+/** Number of a segment file, or undefined for a name that is not one. */
+export function segmentNumber(name: string): number | undefined {
+  const match = /^(\d{8,15})\.jsonl$/.exec(name);
+  const number = match === null ? 0 : Number(match[1]);
+  return number > 0 && segmentName(number) === name ? number : undefined;
+}
+
+/** Number of the segment that a staging folder belongs to, or undefined for a foreign name. */
+export function stageNumber(name: string): number | undefined {
+  const match = /^([1-9]\d{0,14})-[0-9a-f]+$/.exec(name);
+  return match === null ? undefined : Number(match[1]);
+}
+
+export function catalogName(segment: number): string {
+  return `catalog-${segment}`;
+}
+
+/** Number of the segment whose end a catalog describes, or undefined for a name that is not one. */
+export function catalogNumber(name: string): number | undefined {
+  const match = /^catalog-(0|[1-9]\d{0,14})$/.exec(name);
+  return match === null ? undefined : Number(match[1]);
+}
+
+/**
+ * The live segments among the numbers found in `log/`: the contiguous run that ends in the highest. What lies
+ * below a gap is garbage that a power cut brought back (an unlink that was not synced).
+ */
+export function liveRun(numbers: readonly number[]): number[] {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  let low = sorted.length - 1;
+  while (low > 0 && sorted[low - 1] === (sorted[low] ?? 0) - 1) low--;
+  return sorted.slice(Math.max(low, 0));
+}

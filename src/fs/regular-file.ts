@@ -1,0 +1,180 @@
+/**
+ * Whole files, read and made with care.
+ *
+ * A file of the store is a regular file with one link and of bounded size. Anything else (a symlink, a FIFO, a
+ * device, a hard link to an outside file) is refused as `file_unsafe` without following it and without blocking.
+ *
+ * A crash in the middle of {@link createFile} leaves a file that is too short: make it in a folder that is swept.
+ */
+import { SessionStoreError, errnoOf } from "../errors.js";
+import type { FileStatus, FileSystem } from "./file-system.js";
+
+export interface RegularFileLimits {
+  /** Larger files are refused; `data.limit` and `data.actual` of the error tell. */
+  readonly bytesMax: number;
+  /** Hard links that the file may have. Default 1. */
+  readonly linksMax?: number;
+}
+
+/**
+ * Reads a whole file: four system calls (open, fstat, read, close).
+ *
+ * A missing file throws the system's own ENOENT. The buffer may be a part of Node's shared pool: decode it
+ * or copy it, don't keep it.
+ */
+export function readRegularFile(fs: FileSystem, path: string, limits: RegularFileLimits): Buffer {
+  const { fd, status } = openRegularFile(fs, path, "read", limits);
+  try {
+    return readToEnd(fs, fd, path, status.size, limits.bytesMax);
+  } finally {
+    fs.close(fd);
+  }
+}
+
+/** Opens an existing file and makes sure that it is a regular one. The caller closes `fd`. */
+export function openRegularFile(
+  fs: FileSystem,
+  path: string,
+  mode: "read" | "append",
+  limits: RegularFileLimits,
+): { fd: number; status: FileStatus } {
+  let fd: number;
+  try {
+    fd = fs.open(path, mode);
+  } catch (error) {
+    throw unsafeOpen(error, path);
+  }
+  try {
+    const status = fs.fstat(fd);
+    assertRegularFile(status, path, limits);
+    return { fd, status };
+  } catch (error) {
+    fs.close(fd);
+    throw error;
+  }
+}
+
+/** Throws `file_unsafe` unless this is the status of a regular file within the limits. */
+export function assertRegularFile(status: FileStatus, path: string, limits: RegularFileLimits): void {
+  const linksMax = limits.linksMax ?? 1;
+  if (status.kind !== "file") {
+    const what = status.kind === "other" ? "a FIFO, socket or device" : `a ${status.kind}`;
+    throw unsafe(path, `is ${what}, not a regular file`, { kind: status.kind });
+  }
+  if (status.links > linksMax) {
+    throw unsafe(path, `has ${status.links} hard links, so something outside could change it`, {
+      links: status.links,
+    });
+  }
+  if (status.size > limits.bytesMax) throw tooLarge(path, status.size, limits.bytesMax);
+}
+
+/**
+ * Makes a new file with these bytes. A name that exists throws EEXIST. If anything fails, the half-made file
+ * is removed again as far as possible.
+ * @param options.sync Whether the content is durable when the promise resolves; the name never is.
+ */
+export async function createFile(
+  fs: FileSystem,
+  path: string,
+  bytes: Uint8Array,
+  options: { readonly sync: boolean },
+): Promise<void> {
+  const fd = await fs.later.open(path, "create");
+  try {
+    try {
+      await writeAll(fs, fd, bytes);
+      if (options.sync) await fs.later.fdatasync(fd);
+    } finally {
+      await fs.later.close(fd);
+    }
+  } catch (error) {
+    // On a full disk the space is needed, and the name is known to be ours: O_EXCL made it.
+    await fs.later.unlink(path).catch(() => {});
+    throw error;
+  }
+}
+
+/** Makes the names in a folder durable. Does nothing where the platform cannot. */
+export async function syncDirectory(fs: FileSystem, path: string): Promise<void> {
+  if (!fs.guarantees.directorySync) return;
+  const fd = await fs.later.open(path, "directory");
+  try {
+    await fs.later.fsync(fd);
+  } finally {
+    await fs.later.close(fd);
+  }
+}
+
+/** The blocking form of {@link syncDirectory}. */
+export function syncDirectoryNow(fs: FileSystem, path: string): void {
+  if (!fs.guarantees.directorySync) return;
+  const fd = fs.open(path, "directory");
+  try {
+    fs.fsync(fd);
+  } finally {
+    fs.close(fd);
+  }
+}
+
+/** A write may take fewer bytes than offered; the next one then goes on, or says what the trouble is. */
+async function writeAll(fs: FileSystem, fd: number, bytes: Uint8Array): Promise<void> {
+  let written = 0;
+  while (written < bytes.byteLength) {
+    const count = await fs.later.write(fd, bytes, written, bytes.byteLength - written);
+    if (count === 0) throw new Error("write took no bytes and gave no reason");
+    written += count;
+  }
+}
+
+/** One byte more than expected is asked for: an answer without it shows the end, and saves a second read. */
+function readToEnd(fs: FileSystem, fd: number, path: string, size: number, bytesMax: number): Buffer {
+  let buffer = Buffer.allocUnsafe(size + 1);
+  let filled = 0;
+  for (;;) {
+    const count = fs.read(fd, buffer, filled, buffer.length - filled, filled);
+    filled += count;
+    if (filled > bytesMax) throw tooLarge(path, filled, bytesMax);
+    if (count === 0 || filled === size) return buffer.subarray(0, filled);
+    if (filled < buffer.length) continue;
+    const larger = Buffer.allocUnsafe(Math.min(buffer.length * 2, bytesMax + 1));
+    buffer.copy(larger, 0, 0, filled);
+    buffer = larger;
+  }
+}
+
+/**
+ * What the systems say when O_NOFOLLOW meets a symlink (Linux and macOS, FreeBSD, NetBSD), or when a socket or a
+ * device without a driver is opened.
+ */
+const UNSAFE_OPENS: ReadonlyMap<string, string> = new Map([
+  ["ELOOP", "is a symlink"],
+  ["EMLINK", "is a symlink"],
+  ["EFTYPE", "is a symlink"],
+  ["EISDIR", "is a directory"],
+  ["ENXIO", "is a socket or a device"],
+  ["ENODEV", "is a device"],
+  ["EOPNOTSUPP", "is a socket"],
+]);
+
+function unsafeOpen(error: unknown, path: string): unknown {
+  const what = UNSAFE_OPENS.get(errnoOf(error) ?? "");
+  return what === undefined ? error : unsafe(path, `${what}, not a regular file`, {}, error);
+}
+
+function tooLarge(path: string, actual: number, limit: number): SessionStoreError {
+  return unsafe(path, `has ${actual} bytes, more than the ${limit} that are allowed`, { limit, actual });
+}
+
+function unsafe(
+  path: string,
+  what: string,
+  data: Readonly<Record<string, string | number>>,
+  cause?: unknown,
+): SessionStoreError {
+  return new SessionStoreError(
+    "file_unsafe",
+    `${path} ${what}. Nothing was read or changed: move it out of the store, then run the doctor.`,
+    { data: { path, ...data }, cause },
+  );
+}

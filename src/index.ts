@@ -1,0 +1,20 @@
+/** The public surface of `sessiondir`, and nothing else. */
+export { openDirectoryStore, openSessionStore } from "./store/open.js";
+export type { OpenOptions } from "./store/options.js";
+export type {
+  DirectorySessionStore,
+  ListQuery,
+  SessionChange,
+  SessionList,
+  SessionRecord,
+  SessionStore,
+  StoreStats,
+  Transaction,
+  UpdateFunction,
+  WaitOptions,
+  WatchOptions,
+  WriteOptions,
+} from "./store/types.js";
+export { SessionStoreError } from "./errors.js";
+export type { ErrorData, SessionStoreErrorCode, StoreWarning } from "./errors.js";
+export type { Limits } from "./format/limits.js";

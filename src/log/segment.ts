@@ -1,0 +1,62 @@
+/**
+ * One segment of the commit log as this process knows it: an open descriptor, how far it was decided, and
+ * what the decided lines add up to.
+ *
+ * The descriptor outlives the file's name. It is closed when the segment was dropped AND nobody uses it any
+ * more: an fdatasync on the thread pool must never meet a descriptor number that was closed and given to
+ * another file.
+ */
+import type { FileStatus, FileSystem } from "../fs/file-system.js";
+import { newLedger, type SegmentLedger } from "./verdict.js";
+
+export class Segment {
+  readonly ledger: SegmentLedger;
+  /** Bytes of decided lines; the next line starts here. */
+  position = 0;
+  /** Bytes behind `position` that were read and have no newline yet. */
+  undecided = 0;
+  /** A line longer than any valid one is skipped, not kept: how far it was scanned, and whether it has a NUL. */
+  oversize: { scanned: number; hole: boolean } | undefined;
+  /** This process has fsynced `log/` since the segment came into being (ordering rule O6). */
+  directorySynced = false;
+
+  #users = 0;
+  #dropped = false;
+
+  constructor(
+    readonly number: number,
+    readonly path: string,
+    readonly fd: number,
+    readonly identity: Pick<FileStatus, "inode" | "device">,
+    private readonly fs: FileSystem,
+  ) {
+    this.ledger = newLedger(number);
+  }
+
+  /** Revision of the segment's first commit. Only for a segment whose header was read. */
+  get firstRevision(): number {
+    return this.ledger.firstRevision ?? Number.MAX_SAFE_INTEGER;
+  }
+
+  /** Runs something asynchronous on the descriptor; it stays open until that is done. */
+  async using<T>(work: (fd: number) => Promise<T>): Promise<T> {
+    this.#users++;
+    try {
+      return await work(this.fd);
+    } finally {
+      this.#users--;
+      this.#closeIfIdle();
+    }
+  }
+
+  drop(): void {
+    this.#dropped = true;
+    this.#closeIfIdle();
+  }
+
+  #closeIfIdle(): void {
+    if (!this.#dropped || this.#users > 0) return;
+    this.#users = Number.NEGATIVE_INFINITY; // closed once
+    this.fs.close(this.fd);
+  }
+}

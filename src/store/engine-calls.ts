@@ -1,0 +1,122 @@
+/**
+ * The engine, with failed system calls turned into typed errors on the way out.
+ *
+ * Only the engine's own failures are translated: what a caller's function throws passes through the store
+ * untouched, even when it looks like a system error. Values stay values: nothing here makes a promise of
+ * an answer that was there at once.
+ */
+import { asStoreError, SessionStoreError } from "../errors.js";
+import type {
+  CommitOutcome,
+  Engine,
+  EngineOp,
+  EngineQuery,
+  EngineRecord,
+  EngineScan,
+  EngineStats,
+  MaybePromise,
+} from "../engine/contract.js";
+
+export function isPromiseLike<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
+  return (
+    typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function"
+  );
+}
+
+/** Runs an engine call; its failure, now or later, comes out as a SessionStoreError. */
+export function guarded<R>(doing: string, call: () => MaybePromise<R>): MaybePromise<R> {
+  try {
+    const result = call();
+    return result instanceof Promise ? result.catch((error: unknown) => refuse(error, doing)) : result;
+  } catch (error) {
+    throw asStoreError(error, doing);
+  }
+}
+
+function refuse(error: unknown, doing: string): never {
+  throw asStoreError(error, doing);
+}
+
+export interface CommitOptions {
+  readonly skipUnchanged?: boolean;
+}
+
+export class EngineCalls {
+  readonly #engine: Engine;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  // read and commit spell `guarded` out: they are the hot path, and a closure a call is a cost.
+  read(key: string): MaybePromise<EngineRecord | undefined> {
+    try {
+      const found = this.#engine.read(key);
+      return found instanceof Promise ? found.catch((error: unknown) => refuse(error, reading(key))) : found;
+    } catch (error) {
+      throw asStoreError(error, reading(key));
+    }
+  }
+
+  commit(ops: readonly EngineOp[], options?: CommitOptions): MaybePromise<CommitOutcome> {
+    try {
+      const outcome = this.#engine.commit(ops, options);
+      return outcome instanceof Promise
+        ? outcome.catch((error: unknown) => refuse(error, committing(ops)))
+        : outcome;
+    } catch (error) {
+      throw asStoreError(error, committing(ops));
+    }
+  }
+
+  scan(query: EngineQuery): MaybePromise<EngineScan> {
+    return guarded("list sessions", () => this.#engine.scan(query));
+  }
+
+  count(query: EngineQuery): MaybePromise<number> {
+    return guarded("count sessions", () => this.#engine.count(query));
+  }
+
+  revision(): MaybePromise<number> {
+    return guarded("read the store's revision", () => this.#engine.revision());
+  }
+
+  stats(): MaybePromise<EngineStats> {
+    return guarded("collect the store's statistics", () => this.#engine.stats());
+  }
+
+  flush(): MaybePromise<void> {
+    return guarded("flush the store", () => this.#engine.flush());
+  }
+
+  close(): MaybePromise<void> {
+    return guarded("close the store", () => this.#engine.close());
+  }
+}
+
+/**
+ * Waits until a commit is durable. The commit counts already, so whatever goes wrong here is reported as exactly
+ * that, never as "nothing was changed".
+ */
+export async function untilDurable(durable: Promise<void>, key: string): Promise<void> {
+  try {
+    await durable;
+  } catch (error) {
+    if (error instanceof SessionStoreError) throw error;
+    throw new SessionStoreError(
+      "durability_unknown",
+      `the commit of session ${JSON.stringify(key)} is visible, but making it durable failed: a power cut may undo it. ` +
+        "Reopen the store and read the session.",
+      { data: { key }, cause: error },
+    );
+  }
+}
+
+function reading(key: string): string {
+  return `read session ${JSON.stringify(key)}`;
+}
+
+function committing(ops: readonly EngineOp[]): string {
+  const key = ops[0] === undefined ? "" : ` ${JSON.stringify(ops[0].key)}`;
+  return ops.length > 1 ? `commit ${ops.length} sessions from${key} on` : `commit session${key}`;
+}

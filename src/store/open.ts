@@ -1,0 +1,80 @@
+/**
+ * The way in: from a path or URL to a store.
+ */
+import { openDirectoryEngine } from "../engine/directory/directory-engine.js";
+import { createMemoryEngine } from "../engine/memory/memory-engine.js";
+import type { FileSystem } from "../fs/file-system.js";
+import { nodeFileSystem } from "../fs/node-file-system.js";
+import { systemRuntime, type Runtime } from "../runtime.js";
+import { asStoreError } from "../errors.js";
+import { resolveOptions, type OpenOptions, type ResolvedOptions } from "./options.js";
+import { createDirectorySessionStore, createSessionStore } from "./session-store.js";
+import { parseTarget } from "./target.js";
+import type { DirectorySessionStore, SessionStore } from "./types.js";
+
+/**
+ * Opens a session store, and creates it where there is none.
+ * @param target A store directory; a legacy file `…/NAME.json`, which stands for `…/NAME.d`; or `memory:`, a new
+ *   store that only this process sees and that is gone when closed.
+ * @throws `TypeError` for a wrong target or option, `postgres://` included: this version has no engine for it.
+ *   `store_not_found`, `not_a_store`, `format_unsupported`, `format_damaged`, `path_untrusted`,
+ *   `file_system_unsupported`, `log_damaged`, `log_foreign`, `io_error`, `disk_full`.
+ * @example
+ * await using store = await openSessionStore<Entry>("/var/lib/gateway/sessions.d");
+ * await store.update("agent:main:main", (entry) => ({ ...entry, updatedAt: Date.now() }));
+ */
+export async function openSessionStore<T extends object>(
+  target: string,
+  options?: OpenOptions<T>,
+): Promise<SessionStore<T>> {
+  const parsed = parseTarget(target);
+  const resolved = resolveOptions(options);
+  if (parsed.kind === "directory") return openOn<T>(nodeFileSystem, systemRuntime, parsed.path, resolved);
+  return createSessionStore<T>(createMemoryEngine(resolved), resolved);
+}
+
+/**
+ * Like {@link openSessionStore} for a directory; the store also answers synchronously.
+ * @throws `TypeError` also for `memory:`.
+ * @example
+ * const store = await openDirectoryStore<Entry>("sessions.d");
+ * const entry = store.getSync("agent:main:main");
+ */
+export async function openDirectoryStore<T extends object>(
+  target: string,
+  options?: OpenOptions<T>,
+): Promise<DirectorySessionStore<T>> {
+  return openDirectoryStoreOn<T>(nodeFileSystem, systemRuntime, target, options);
+}
+
+/**
+ * For tests, published through `sessiondir/testing`: a directory store on a file system and a clock of the
+ * caller's. On a simulated file system the path must be absolute.
+ */
+export async function openDirectoryStoreOn<T extends object>(
+  fileSystem: FileSystem,
+  runtime: Runtime,
+  target: string,
+  options?: OpenOptions<T>,
+): Promise<DirectorySessionStore<T>> {
+  const parsed = parseTarget(target);
+  if (parsed.kind !== "directory") {
+    throw new TypeError('target must be the path of a directory store, not "memory:"');
+  }
+  return openOn<T>(fileSystem, runtime, parsed.path, resolveOptions(options));
+}
+
+async function openOn<T extends object>(
+  fileSystem: FileSystem,
+  runtime: Runtime,
+  path: string,
+  resolved: ResolvedOptions,
+): Promise<DirectorySessionStore<T>> {
+  const { normalizeKey, ...engineOptions } = resolved;
+  try {
+    const engine = await openDirectoryEngine({ ...engineOptions, path, fileSystem, runtime });
+    return createDirectorySessionStore<T>(engine, { ...resolved, normalizeKey, runtime });
+  } catch (error) {
+    throw asStoreError(error, `open the session store ${path}`);
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * How often and how fast an attempt to commit is repeated.
+ *
+ * A conflict means that somebody else made progress, so the first repeats come at once: an attempt takes
+ * microseconds. After that the pauses grow and are drawn at random, so that processes which collided do not
+ * collide in step. Every loop is bounded; together the pauses of one call come to about three seconds.
+ */
+import { SessionStoreError } from "../errors.js";
+import type { Runtime } from "../runtime.js";
+
+export const ATTEMPTS_MAX = 100;
+const ATTEMPTS_AT_ONCE = 8;
+const PAUSE_MS_MAX = 64;
+
+/** What a call rejects with whose signal aborted. */
+export function abortReason(signal: AbortSignal): Error {
+  const reason: unknown = signal.reason;
+  // Callers may abort with anything; rejecting with exactly that is what every web API does.
+  return reason as Error;
+}
+
+/** Rejects an aborted call with its signal's reason. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw abortReason(signal);
+}
+
+/**
+ * Called after attempt number `attempt` (from 1) met a conflict over `key`.
+ * @returns undefined to try again at once, or the pause to await.
+ * @throws `conflict` when that was the last attempt, or the signal's reason.
+ */
+export function beforeRetry(
+  runtime: Runtime,
+  doing: string,
+  key: string,
+  attempt: number,
+  signal: AbortSignal | undefined,
+): Promise<void> | undefined {
+  throwIfAborted(signal);
+  if (attempt >= ATTEMPTS_MAX) throw retriesExhausted(doing, key, attempt);
+  if (attempt < ATTEMPTS_AT_ONCE) return undefined;
+  const pauseMsMax = Math.min(PAUSE_MS_MAX, 2 ** (attempt - ATTEMPTS_AT_ONCE));
+  return pause(runtime, runtime.random() * pauseMsMax, signal);
+}
+
+function retriesExhausted(doing: string, key: string, attempts: number): SessionStoreError {
+  return new SessionStoreError(
+    "conflict",
+    `could not ${doing}: session ${JSON.stringify(key)} was changed by others in each of ${attempts} attempts. ` +
+      "Nothing was written. Try again, or make fewer writers change this session at once.",
+    { data: { key, attempts } },
+  );
+}
+
+function pause(runtime: Runtime, ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise<void>((resolve, reject) => {
+    const onAbort = (): void => {
+      timer.cancel();
+      reject(abortReason(signal!));
+    };
+    const timer = runtime.setTimer(() => {
+      signal?.removeEventListener("abort", onAbort);
+      resolve();
+    }, ms);
+    signal?.addEventListener("abort", onAbort, { once: true });
+  });
+}

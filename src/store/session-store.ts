@@ -1,0 +1,380 @@
+/**
+ * The session store over any engine: what `get`, `update`, `transact`, `list` and `watch` mean.
+ *
+ * The engine decides commits by compare-and-swap; this layer checks arguments, takes turns, computes, tries again
+ * when somebody else was faster, and waits until the commit is durable. Invariants:
+ *  - No `await` between the read and the commit of a write, unless the engine or the caller's function returned a
+ *    promise: on an engine that answers at once, nobody can get in between and an update of an idle key
+ *    runs in one piece.
+ *  - The turn of a key ends when its commit is decided, not when it is durable: writes of one key share an fdatasync.
+ *  - Engine records never leave: callers get a record of their own around the shared, frozen entry.
+ *  - After `close()` began nothing starts; what runs is finished first.
+ */
+import { asStoreError, SessionStoreError } from "../errors.js";
+import type {
+  CommitOutcome,
+  Engine,
+  EngineOp,
+  EngineRecord,
+  MaybePromise,
+  SynchronousEngine,
+} from "../engine/contract.js";
+import { DEFAULT_LIMITS, type Limits } from "../format/limits.js";
+import { assertSessionKey } from "../format/session-key.js";
+import { systemRuntime, type Runtime } from "../runtime.js";
+import { requireFunction, requireObject } from "./arguments.js";
+import { EngineCalls, guarded, isPromiseLike, untilDurable } from "./engine-calls.js";
+import { KeyQueue } from "./key-queue.js";
+import { normalizeQuery } from "./query.js";
+import { toList, toRecord } from "./records.js";
+import { beforeRetry, throwIfAborted } from "./retry.js";
+import { notFound, runTransaction } from "./transaction.js";
+import type {
+  DirectorySessionStore,
+  ListQuery,
+  SessionChange,
+  SessionList,
+  SessionRecord,
+  SessionStore,
+  StoreStats,
+  Transaction,
+  UpdateFunction,
+  WaitOptions,
+  WatchOptions,
+  WriteOptions,
+} from "./types.js";
+import { Watches } from "./watch.js";
+import {
+  DELETE,
+  PATCH,
+  PUT,
+  readWriteOptions,
+  requireRevision,
+  TRANSACT,
+  UPDATE,
+  type Method,
+} from "./write-method.js";
+
+/** What a store adds to its engine. Every field has a default. */
+export interface SessionStoreOptions {
+  /** Applied to every key that comes in, before anything else. Default: keys are taken as they are. */
+  readonly normalizeKey?: ((key: string) => string) | undefined;
+  /** Every write fails with `read_only`. Default false. */
+  readonly readOnly?: boolean | undefined;
+  /** Default DEFAULT_LIMITS; only `keyBytesMax` is checked here, the rest is the engine's. */
+  readonly limits?: Limits | undefined;
+  /** Default: the system's clock and timers. */
+  readonly runtime?: Runtime | undefined;
+}
+
+/** A store over an engine, which from now on belongs to the store and is closed with it. */
+export function createSessionStore<T extends object>(
+  engine: Engine,
+  options: SessionStoreOptions = {},
+): SessionStore<T> {
+  return new EngineSessionStore<T>(engine, options);
+}
+
+/** The same over an engine that can also answer at once. */
+export function createDirectorySessionStore<T extends object>(
+  engine: SynchronousEngine,
+  options: SessionStoreOptions = {},
+): DirectorySessionStore<T> {
+  return new SynchronousSessionStore<T>(engine, options);
+}
+
+/** The op that takes a session from `base` to where the caller wants it; undefined: leave it as it is. */
+type Compose = (base: EngineRecord | undefined, key: string) => MaybePromise<EngineOp | undefined>;
+
+type Decided = Exclude<CommitOutcome, { status: "conflict" }>;
+
+class EngineSessionStore<T extends object> implements SessionStore<T> {
+  protected readonly calls: EngineCalls;
+  readonly #engine: Engine;
+  readonly #queue = new KeyQueue();
+  readonly #watches = new Watches();
+  readonly #runtime: Runtime;
+  readonly #normalizeKey: ((key: string) => string) | undefined;
+  readonly #readOnly: boolean;
+  readonly #limits: Limits;
+  #running = 0;
+  #closing: Promise<void> | undefined;
+  #whenIdle: (() => void) | undefined;
+
+  constructor(engine: Engine, options: SessionStoreOptions) {
+    this.#engine = engine;
+    this.calls = new EngineCalls(engine);
+    this.#runtime = options.runtime ?? systemRuntime;
+    this.#normalizeKey = options.normalizeKey;
+    this.#readOnly = options.readOnly ?? false;
+    this.#limits = options.limits ?? DEFAULT_LIMITS;
+  }
+
+  async get(key: string): Promise<Readonly<T> | undefined> {
+    this.requireOpen();
+    const found = this.calls.read(this.acceptKey(key));
+    const record = isPromiseLike(found) ? await this.run(found) : found;
+    return record?.entry as Readonly<T> | undefined;
+  }
+
+  async read(key: string): Promise<SessionRecord<T> | undefined> {
+    this.requireOpen();
+    const found = this.calls.read(this.acceptKey(key));
+    return toRecord<T>(isPromiseLike(found) ? await this.run(found) : found);
+  }
+
+  put(key: string, entry: T | Readonly<T>, options?: WriteOptions): Promise<SessionRecord<T>> {
+    return this.#change(
+      PUT,
+      key,
+      options,
+      (base, key) => {
+        requireObject(entry, "entry");
+        // `base` was read, and compared, only if there is a revision to hold on to.
+        return options?.ifRevision === undefined
+          ? { kind: "set", key, entry }
+          : { kind: "set", key, base: base?.revision ?? 0, entry };
+      },
+      (record) => toRecord<T>(record)!,
+    );
+  }
+
+  patch(
+    key: string,
+    fields: Partial<{ [Field in keyof T]: T[Field] | undefined }>,
+    options?: WriteOptions,
+  ): Promise<SessionRecord<T>> {
+    return this.#change(
+      PATCH,
+      key,
+      options,
+      (base, key) => {
+        requireObject(fields, "fields");
+        if (base === undefined) throw notFound(key);
+        return { kind: "patch", key, base: base.revision, fields };
+      },
+      (record) => toRecord<T>(record)!,
+    );
+  }
+
+  update(key: string, fn: UpdateFunction<T>, options?: WaitOptions): Promise<SessionRecord<T> | undefined> {
+    return this.#change(
+      UPDATE,
+      key,
+      options,
+      (base, key) => {
+        requireFunction(fn, "fn");
+        const next = fn(base?.entry as Readonly<T> | undefined);
+        return isPromiseLike(next)
+          ? (next as Promise<T>).then((next) => setAfter(base, key, next))
+          : setAfter(base, key, next);
+      },
+      toRecord<T>,
+    );
+  }
+
+  delete(key: string, options?: WriteOptions): Promise<boolean> {
+    return this.#change(
+      DELETE,
+      key,
+      options,
+      (base, key) => base && { kind: "delete", key, base: base.revision },
+      (_record, wrote) => wrote,
+    );
+  }
+
+  async transact<R>(fn: (tx: Transaction<T>) => R | Promise<R>, options?: WaitOptions): Promise<R> {
+    this.requireOpen();
+    requireFunction(fn, "fn");
+    const { signal } = readWriteOptions(TRANSACT, options);
+    const host = {
+      calls: this.calls,
+      queue: this.#queue,
+      runtime: this.#runtime,
+      acceptKey: (key: string) => this.acceptKey(key),
+      requireWritable: () => this.#requireWritable(),
+    };
+    this.#running += 1;
+    try {
+      const { result, durable, keys } = await runTransaction<T, R>(host, fn, signal);
+      if (durable !== undefined) await untilDurable(durable, keys.join(", "));
+      return result;
+    } finally {
+      this.#finish();
+    }
+  }
+
+  async list(query?: ListQuery): Promise<SessionList<T>> {
+    this.requireOpen();
+    const normalized = normalizeQuery(query);
+    return toList<T>(await this.run(this.calls.scan(normalized)), normalized);
+  }
+
+  async count(query?: ListQuery): Promise<number> {
+    this.requireOpen();
+    return this.run(this.calls.count(normalizeQuery(query)));
+  }
+
+  watch(options?: WatchOptions): AsyncIterable<SessionChange<T>> {
+    this.requireOpen();
+    return this.#watches.watch<T>(this.#engine, options, (record) => toRecord<T>(record)!);
+  }
+
+  async revision(): Promise<number> {
+    this.requireOpen();
+    return this.run(this.calls.revision());
+  }
+
+  async stats(): Promise<StoreStats> {
+    this.requireOpen();
+    return this.run(this.calls.stats());
+  }
+
+  async flush(): Promise<void> {
+    this.requireOpen();
+    await this.run(this.calls.flush());
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#watches.close();
+    if (this.#running > 0) await new Promise<void>((resolve) => (this.#whenIdle = resolve));
+    await this.calls.close();
+  }
+
+  /** The one path of every write of one key. `finish` makes the answer from the state after it. */
+  async #change<R>(
+    method: Method,
+    given: string,
+    options: WriteOptions | undefined,
+    compose: Compose,
+    finish: (record: EngineRecord | undefined, wrote: boolean) => R,
+  ): Promise<R> {
+    this.requireOpen();
+    this.#requireWritable();
+    const key = this.acceptKey(given);
+    const { ifRevision, signal } = readWriteOptions(method, options);
+    const reads = method.readsBase || ifRevision !== undefined;
+    let decided: Decided | undefined;
+    this.#running += 1;
+    try {
+      throwIfAborted(signal);
+      if (!this.#queue.tryEnter(key)) await this.#queue.enter(key, signal);
+      try {
+        for (let attempt = 1; decided === undefined; attempt++) {
+          const reading = reads ? this.calls.read(key) : undefined;
+          const base = isPromiseLike(reading) ? await reading : reading;
+          requireRevision(method, key, ifRevision, base);
+          const composing = compose(base, key);
+          const op = isPromiseLike(composing) ? await composing : composing;
+          throwIfAborted(signal);
+          if (op === undefined) return finish(base, false);
+          const committing = this.calls.commit([op], method.commit);
+          const outcome = isPromiseLike(committing) ? await committing : committing;
+          if (outcome.status !== "conflict") {
+            decided = outcome;
+          } else {
+            const pause = beforeRetry(this.#runtime, method.name, key, attempt, signal);
+            if (pause !== undefined) await pause;
+          }
+        }
+      } finally {
+        this.#queue.leave(key);
+      }
+      if (decided.status === "unchanged") return finish(decided.records[0], false);
+      if (decided.durable !== undefined) await untilDurable(decided.durable, key);
+      return finish(decided.records[0], true);
+    } finally {
+      this.#finish();
+    }
+  }
+
+  protected acceptKey(key: string): string {
+    const accepted =
+      this.#normalizeKey === undefined || typeof key !== "string" ? key : this.#normalizeKey(key);
+    assertSessionKey(accepted, this.#limits);
+    return accepted;
+  }
+
+  protected requireOpen(): void {
+    if (this.#closing !== undefined) {
+      throw new SessionStoreError("closed", "the session store was closed. Open it again to use it.");
+    }
+  }
+
+  #requireWritable(): void {
+    if (this.#readOnly) {
+      throw new SessionStoreError(
+        "read_only",
+        "the session store was opened with readOnly. Open it without to write.",
+      );
+    }
+  }
+
+  /** Waits for a call that `close` must wait for too. */
+  protected async run<R>(result: MaybePromise<R> | PromiseLike<R>): Promise<R> {
+    this.#running += 1;
+    try {
+      return await result;
+    } finally {
+      this.#finish();
+    }
+  }
+
+  #finish(): void {
+    this.#running -= 1;
+    if (this.#running === 0) this.#whenIdle?.();
+  }
+}
+
+class SynchronousSessionStore<T extends object>
+  extends EngineSessionStore<T>
+  implements DirectorySessionStore<T>
+{
+  readonly #engine: SynchronousEngine;
+
+  constructor(engine: SynchronousEngine, options: SessionStoreOptions) {
+    super(engine, options);
+    this.#engine = engine;
+  }
+
+  getSync(key: string): Readonly<T> | undefined {
+    this.requireOpen();
+    const accepted = this.acceptKey(key);
+    try {
+      return this.#engine.readNow(accepted)?.entry as Readonly<T> | undefined;
+    } catch (error) {
+      throw asStoreError(error, `read session ${JSON.stringify(accepted)}`);
+    }
+  }
+
+  listSync(query?: ListQuery): SessionList<T> {
+    this.requireOpen();
+    const normalized = normalizeQuery(query);
+    try {
+      return toList<T>(this.#engine.scanNow(normalized), normalized);
+    } catch (error) {
+      throw asStoreError(error, "list sessions");
+    }
+  }
+
+  async checkpoint(): Promise<void> {
+    this.requireOpen();
+    await this.run(guarded("checkpoint the store", () => this.#engine.checkpoint()));
+  }
+}
+
+/** What `update` commits: nothing where the function left the entry as it was. */
+function setAfter(base: EngineRecord | undefined, key: string, next: unknown): EngineOp | undefined {
+  if (next === undefined || next === base?.entry) return undefined;
+  const entry = requireObject(next, "the entry that fn returned");
+  return { kind: "set", key, base: base?.revision ?? 0, entry };
+}

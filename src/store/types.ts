@@ -1,0 +1,211 @@
+/**
+ * What a session store is to the people who use one: types only, one doc comment for each promise.
+ *
+ * Two rules hold for everything below. Entries that come out are deeply frozen and shared with every other
+ * reader: copy before you change (`{ ...entry, model }`). And nothing is cached by time: a read sees every commit
+ * that finished before the read began, in any process.
+ */
+import type { EngineStats } from "../engine/contract.js";
+
+/** A session with what the store knows about it. The record is yours, its `entry` is frozen and shared. */
+export interface SessionRecord<T extends object> {
+  /** The key after `normalizeKey`. */
+  readonly key: string;
+  readonly entry: Readonly<T>;
+  /** The commit that made this state: one number for the whole store, which only grows. At least 1. */
+  readonly revision: number;
+  /** When that commit was made by its writer's clock, in milliseconds since 1970. */
+  readonly modifiedAt: number;
+}
+
+export interface WaitOptions {
+  /**
+   * Gives up waiting: in line behind another write of the same session, or between two attempts. The call
+   * then rejects with the signal's reason and has written nothing. A commit that was decided is not taken back,
+   * and waiting for the disk is not cut short.
+   */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface WriteOptions extends WaitOptions {
+  /**
+   * The revision that the session must have; 0 (only with `put`) says that it must not exist. Otherwise nothing
+   * is written and the call fails with `conflict`. Default: whatever revision it has.
+   */
+  readonly ifRevision?: number | undefined;
+}
+
+/** Which sessions `list` and `count` look at, and in which order `list` gives them. */
+export interface ListQuery {
+  /** Only keys that start with this; compared with stored keys, `normalizeKey` is not applied. Default "". */
+  readonly prefix?: string | undefined;
+  /** Only sessions with a later updatedAt, exclusive, in milliseconds since 1970. No updatedAt counts as 0. */
+  readonly updatedAfter?: number | undefined;
+  /** Only sessions with an earlier updatedAt, exclusive, in milliseconds since 1970. */
+  readonly updatedBefore?: number | undefined;
+  /** Default "key", by UTF-16 code units as `<` compares. Ties in updatedAt are ordered by key. */
+  readonly orderBy?: "key" | "updatedAt" | undefined;
+  /** The exact reverse. Default false. */
+  readonly descending?: boolean | undefined;
+  /** At most so many sessions, 1 or more. Default: all. */
+  readonly limit?: number | undefined;
+  /** Goes on where an earlier listing with the same prefix, bounds and order stopped. Default: from the start. */
+  readonly cursor?: string | undefined;
+}
+
+export interface SessionList<T extends object> {
+  readonly sessions: SessionRecord<T>[];
+  /** Present when `limit` cut the listing short: pass it to the next `list` with the same query. */
+  readonly cursor?: string;
+}
+
+export interface WatchOptions {
+  /** Changes with a revision above this one, from 0. Default: from now on. */
+  readonly since?: number | undefined;
+  /** Only keys that start with this. Default "". */
+  readonly prefix?: string | undefined;
+  /** Ends the iteration without an error. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** One committed change of one session; a transaction gives one for each, all with the same revision. */
+export interface SessionChange<T extends object> {
+  readonly key: string;
+  readonly revision: number;
+  readonly kind: "put" | "delete";
+  /** The state right after this commit; absent for a delete. */
+  readonly record?: SessionRecord<T>;
+}
+
+/** Counts and sizes; `directory` is present for directory stores. */
+export type StoreStats = EngineStats;
+
+/** Computes the next entry from the current one; undefined means "leave it as it is". */
+export type UpdateFunction<T extends object> = (
+  entry: Readonly<T> | undefined,
+) => T | Readonly<T> | undefined | Promise<T | Readonly<T> | undefined>;
+
+/**
+ * A view of the store inside {@link SessionStore.transact}. It sees its own writes, as they were given; a key that was read
+ * once reads the same until the end. After the function returned every method rejects with a `TypeError`.
+ */
+export interface Transaction<T extends object> {
+  get(key: string): Promise<Readonly<T> | undefined>;
+  /** Like `get`; a session written in this transaction has the revision from before it, 0 if there was none. */
+  read(key: string): Promise<SessionRecord<T> | undefined>;
+  /** Replaces or creates. A key that was never read is written whatever its revision. */
+  put(key: string, entry: T | Readonly<T>): Promise<void>;
+  /** Sets top-level fields; undefined removes one. Rejects with `not_found` when there is no such session. */
+  patch(key: string, fields: Partial<{ [Field in keyof T]: T[Field] | undefined }>): Promise<void>;
+  /** True if the session existed. */
+  delete(key: string): Promise<boolean>;
+}
+
+/**
+ * Sessions under string keys, shared by any number of processes.
+ *
+ * Keys are opaque, 1 to `keyBytesMax` (1024) bytes of UTF-8; an empty key, one with half a surrogate pair or
+ * anything but a string is a `TypeError`. Entries are JSON objects: what `JSON.stringify` leaves out is
+ * left out, what has a `toJSON` is stored as that, the order of fields is kept.
+ *
+ * Every method may fail with `closed`, `io_error`, `key_too_long`; every write also with `read_only`, `disk_full`,
+ * `durability_unknown`, `commit_unknown` and the codes of the limits. Writes of one session in one process take
+ * turns in the order of the calls. So a function given to `update` must not await a write of the same
+ * session through the store: it would wait for itself. Pass a `signal` where that cannot be ruled out.
+ */
+export interface SessionStore<T extends object> extends AsyncDisposable {
+  /**
+   * The entry, or undefined if there is no such session.
+   * @example
+   * const entry = await store.get("agent:main:main");
+   */
+  get(key: string): Promise<Readonly<T> | undefined>;
+  /** The entry with its key, revision and time of change, or undefined. */
+  read(key: string): Promise<SessionRecord<T> | undefined>;
+  /**
+   * Replaces or creates a session; always makes a new revision, even of an equal entry.
+   * @throws `conflict` when `ifRevision` does not hold, with `data.key`, `data.expected` and `data.actual`.
+   * @example
+   * await store.put("agent:main:main", { sessionId }, { ifRevision: 0 }); // only if it is new
+   */
+  put(key: string, entry: T | Readonly<T>, options?: WriteOptions): Promise<SessionRecord<T>>;
+  /**
+   * Sets top-level fields of an existing session; a field that is undefined is removed, others stay as they are.
+   * Fields that already have these values cause no write.
+   * @throws `not_found` when there is no such session; `conflict` when `ifRevision` does not hold.
+   * @example
+   * await store.patch(key, { model: "large", error: undefined });
+   */
+  patch(
+    key: string,
+    fields: Partial<{ [Field in keyof T]: T[Field] | undefined }>,
+    options?: WriteOptions,
+  ): Promise<SessionRecord<T>>;
+  /**
+   * Read, compute, write, with nobody in between. When another process was faster, `fn` is **called again** on the
+   * fresh entry, so it should have no effects of its own. Returning undefined, the same object or an equal entry
+   * writes nothing; returning an entry for a missing session creates it.
+   * @returns The record after the update; undefined if there is no session.
+   * @throws `conflict` after 100 attempts; whatever `fn` throws, with nothing written.
+   * @example
+   * await store.update(key, (entry) => ({ ...entry, turns: (entry?.turns ?? 0) + 1 }));
+   */
+  update(key: string, fn: UpdateFunction<T>, options?: WaitOptions): Promise<SessionRecord<T> | undefined>;
+  /**
+   * @returns True if this call deleted the session, false if there was none.
+   * @throws `conflict` when `ifRevision` does not hold, also when there is no session.
+   */
+  delete(key: string, options?: WriteOptions): Promise<boolean>;
+  /**
+   * Several sessions, all or nothing, serializable: what `fn` read is still so when its writes count. `fn` is
+   * **called again** on fresh state when somebody else was faster. A throw aborts with nothing written.
+   *
+   * While `fn` runs, two reads may come from different moments; no result computed from such a mixture is ever
+   * returned or thrown: the reads are compared once more at the end, even when nothing is written.
+   * @throws `conflict` after 100 attempts.
+   * @example
+   * await store.transact(async (tx) => {
+   *   const from = await tx.get("a");
+   *   const to = await tx.get("b");
+   *   if (!from || !to) throw new Error("both must exist");
+   *   await tx.patch("a", { tokens: from.tokens - 5 });
+   *   await tx.patch("b", { tokens: to.tokens + 5 });
+   * });
+   */
+  transact<R>(fn: (tx: Transaction<T>) => R | Promise<R>, options?: WaitOptions): Promise<R>;
+  /**
+   * All matching sessions as of one instant. Big values inside entries are not loaded until touched.
+   * @throws `TypeError` for an unknown or malformed option, or a cursor of another query.
+   * @example
+   * const { sessions, cursor } = await store.list({ orderBy: "updatedAt", descending: true, limit: 20 });
+   */
+  list(query?: ListQuery): Promise<SessionList<T>>;
+  /** How many sessions match; order, limit and cursor are ignored. */
+  count(query?: ListQuery): Promise<number>;
+  /**
+   * Every change in commit order, without gaps, one iteration a call. "From now on" means from this call, not from the first
+   * `next()`. Ends without an error when the signal aborts, the loop is left or the store is closed.
+   * @throws `revision_too_old` from the iteration, when the store no longer has the changes since `since`: list, then
+   * watch from `data.revision`.
+   * @example
+   * for await (const change of store.watch({ prefix: "agent:main:", signal })) console.log(change.key);
+   */
+  watch(options?: WatchOptions): AsyncIterable<SessionChange<T>>;
+  /** Revision of the latest commit; 0 for a store that never had one. */
+  revision(): Promise<number>;
+  stats(): Promise<StoreStats>;
+  /** Resolves when every commit so far is in its session's `meta.json`. Commits do not need it to be safe. */
+  flush(): Promise<void>;
+  /** Waits for running calls, ends every watch, lets go of files. May be called twice; other calls then fail with `closed`. */
+  close(): Promise<void>;
+}
+
+/** A store in a directory of this machine: it can also answer at once. */
+export interface DirectorySessionStore<T extends object> extends SessionStore<T> {
+  /** Like `get`, without a promise. */
+  getSync(key: string): Readonly<T> | undefined;
+  /** Like `list`, without a promise. */
+  listSync(query?: ListQuery): SessionList<T>;
+  /** Seals the active log segment and moves everything in the log into entry files. */
+  checkpoint(): Promise<void>;
+}

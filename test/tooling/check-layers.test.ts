@@ -1,0 +1,228 @@
+/**
+ * Goal: the layer check goes red for each of its rules, and only then; and src/ as it is passes.
+ * Method: the checker's own function on source trees of a few lines, one broken rule each; the command itself
+ * on a folder, for its exit code.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, describe, expect, it } from "vitest";
+import { checkLayers, formatFinding, readSources } from "../../scripts/check-layers.mjs";
+
+const script = fileURLToPath(new URL("../../scripts/check-layers.mjs", import.meta.url));
+const src = fileURLToPath(new URL("../../src", import.meta.url));
+
+/** Findings as "file:line rule". */
+function check(sources: Record<string, string>): string[] {
+  return checkLayers(new Map(Object.entries(sources))).map(
+    ({ file, line, rule }) => `${file}:${String(line)} ${rule}`,
+  );
+}
+
+const NOTHING = "export {};\n";
+
+describe("layer", () => {
+  it("lets imports go down, stay in the layer, and skip layers", () => {
+    expect(
+      check({
+        "errors.ts": NOTHING,
+        "runtime.ts": `import "./errors.js";\n`,
+        "fs/file-system.ts": `import "../errors.js";\n`,
+        "format/limits.ts": NOTHING,
+        "format/line.ts": `import "./limits.js";\n`,
+        "log/verdict.ts": `import "../format/line.js";\nimport "../fs/file-system.js";\n`,
+        "entries/blob.ts": `import "../log/verdict.js";\n`,
+        "engine/contract.ts": `import "../errors.js";\n`,
+        "engine/snapshot.ts": `import "./contract.js";\n`,
+        "engine/memory/engine.ts": `import "../contract.js";\nimport "../snapshot.js";\n`,
+        "engine/directory/engine.ts": `import "../contract.js";\nimport "../../entries/blob.js";\n`,
+        "store/open.ts": `import "../engine/memory/engine.js";\nimport "../engine/directory/engine.js";\n`,
+        "doctor/run.ts": `import "../store/open.js";\n`,
+        "index.ts": `export * from "./store/open.js";\nexport * from "./doctor/run.js";\n`,
+        "cli/main.ts": `import "../index.js";\n`,
+        "testing/index.ts": `import "../index.js";\nimport "../fs/file-system.js";\n`,
+      }),
+    ).toEqual([]);
+  });
+
+  const low = [
+    ["errors.ts", "fs/a.ts"],
+    ["fs/a.ts", "format/b.ts"],
+    ["format/b.ts", "log/c.ts"],
+    ["log/c.ts", "entries/d.ts"],
+    ["entries/d.ts", "engine/contract.ts"],
+    ["engine/contract.ts", "engine/memory/e.ts"],
+    ["engine/memory/e.ts", "store/f.ts"],
+    ["store/f.ts", "legacy/g.ts"],
+    ["legacy/g.ts", "maintenance/h.ts"],
+    ["maintenance/h.ts", "doctor/i.ts"],
+    ["doctor/i.ts", "openclaw/j.ts"],
+    ["openclaw/j.ts", "index.ts"],
+  ] as const;
+  it.each(low)("refuses %s importing %s", (lower, higher) => {
+    const up = "../".repeat(lower.split("/").length - 1) || "./";
+    const specifier = up + higher.replace(/\.ts$/, ".js");
+    expect(check({ [lower]: `\nimport "${specifier}";\n`, [higher]: NOTHING })).toEqual([`${lower}:2 layer`]);
+  });
+
+  it.each([
+    ["import type", `import type { A } from "../store/a.js";`],
+    ["export from", `export { A } from "../store/a.js";`],
+    ["export star", `export * from "../store/a.js";`],
+    ["dynamic import", `export const a = () => import("../store/a.js");`],
+    ["import type node", `export type A = import("../store/a.js").A;`],
+    ["import equals", `import a = require("../store/a.js");`],
+    ["require", `require("../store/a.js");`],
+    ["over several lines", `import {\n  A,\n} from "../store/a.js";`],
+  ])("sees %s", (_name, statement) => {
+    expect(check({ "log/b.ts": statement, "store/a.ts": NOTHING })).toEqual(["log/b.ts:1 layer"]);
+  });
+
+  it("is not fooled by comments and strings", () => {
+    const text = `// import "../store/a.js";\nexport const a = 'import "../store/a.js"';\n`;
+    expect(check({ "log/b.ts": text, "store/a.ts": NOTHING })).toEqual([]);
+  });
+
+  it("keeps the engines apart", () => {
+    expect(
+      check({ "engine/directory/a.ts": `import "../memory/b.js";\n`, "engine/memory/b.ts": NOTHING }),
+    ).toEqual(["engine/directory/a.ts:1 layer"]);
+    expect(check({ "engine/shared.ts": `import "./memory/b.js";\n`, "engine/memory/b.ts": NOTHING })).toEqual(
+      ["engine/shared.ts:1 layer"],
+    );
+  });
+
+  it("refuses files that are in no layer", () => {
+    expect(check({ "helpers/a.ts": NOTHING, "utils.ts": NOTHING })).toEqual([
+      "helpers/a.ts:1 layer",
+      "utils.ts:1 layer",
+    ]);
+  });
+});
+
+describe("private-top", () => {
+  it.each(["testing/a.ts", "cli/a.ts"])("refuses an import of %s", (top) => {
+    expect(
+      check({ "index.ts": `export * from "./${top.replace(".ts", ".js")}";\n`, [top]: NOTHING }),
+    ).toEqual(["index.ts:1 private-top"]);
+  });
+  it("also from the layer above it", () => {
+    expect(check({ "testing/a.ts": `import "../cli/b.js";\n`, "cli/b.ts": NOTHING })).toEqual([
+      "testing/a.ts:1 private-top",
+    ]);
+  });
+});
+
+describe("only-fs", () => {
+  it.each(["node:fs", "node:fs/promises", "fs", "fs/promises"])("refuses %s outside src/fs/", (name) => {
+    expect(check({ "log/a.ts": `import * as fs from "${name}";\n` })).toEqual(["log/a.ts:1 only-fs"]);
+  });
+  it("sees process.getBuiltinModule", () => {
+    expect(check({ "log/a.ts": `process.getBuiltinModule("node:fs");\n` })).toEqual(["log/a.ts:1 only-fs"]);
+  });
+  it("allows it in src/fs/", () => {
+    expect(check({ "fs/node.ts": `import * as fs from "node:fs";\n` })).toEqual([]);
+  });
+});
+
+describe("third-party", () => {
+  it.each(["valibot", "@clack/prompts", "crypto", "node:nothing"])("refuses %s", (name) => {
+    expect(check({ "cli/a.ts": `import "${name}";\n` })).toEqual(["cli/a.ts:1 third-party"]);
+  });
+  it("allows Node's own modules", () => {
+    expect(check({ "format/a.ts": `import "node:crypto";\nimport "node:timers/promises";\n` })).toEqual([]);
+  });
+});
+
+describe("specifier", () => {
+  it.each([
+    ["without extension", `import "./b";`],
+    ["with .ts", `import "./b.ts";`],
+    ["to a missing file", `import "./c.js";`],
+    ["out of src", `import "../../test/d.js";`],
+    ["computed", "export const a = (name: string) => import(name);"],
+  ])("refuses a path %s", (_name, statement) => {
+    expect(check({ "log/a.ts": statement, "log/b.ts": NOTHING })).toEqual(["log/a.ts:1 specifier"]);
+  });
+});
+
+describe("cycle", () => {
+  it("refuses two files that import each other, and names the round", () => {
+    const findings = checkLayers(
+      new Map([
+        ["log/a.ts", `import type { B } from "./b.js";\n`],
+        ["log/b.ts", `import type { A } from "./a.js";\n`],
+      ]),
+    );
+    expect(findings.map(formatFinding)).toEqual([
+      "src/log/b.ts:1 cycle: log/a.ts -> log/b.ts -> log/a.ts; move what both need to a third file",
+    ]);
+  });
+  it("refuses a longer one and a file that imports itself", () => {
+    expect(
+      check({
+        "log/a.ts": `import "./b.js";\n`,
+        "log/b.ts": `import "./c.js";\n`,
+        "log/c.ts": `import "./a.js";\n`,
+        "log/d.ts": `import "./d.js";\n`,
+      }),
+    ).toEqual(["log/c.ts:1 cycle", "log/d.ts:1 cycle"]);
+  });
+  it("allows two ways to one file", () => {
+    expect(
+      check({
+        "log/a.ts": `import "./b.js";\nimport "./c.js";\n`,
+        "log/b.ts": `import "./d.js";\n`,
+        "log/c.ts": `import "./d.js";\n`,
+        "log/d.ts": NOTHING,
+      }),
+    ).toEqual([]);
+  });
+});
+
+describe("file-size", () => {
+  it("allows 500 lines and refuses 501", () => {
+    expect(check({ "log/a.ts": "// x\n".repeat(500) })).toEqual([]);
+    expect(check({ "log/a.ts": "// x\n".repeat(501) })).toEqual(["log/a.ts:501 file-size"]);
+  });
+});
+
+describe("the command", () => {
+  const folders: string[] = [];
+  afterEach(() => {
+    for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
+  });
+  function run(sources: Record<string, string>): { status: number | null; output: string } {
+    const folder = mkdtempSync(join(tmpdir(), "layers-"));
+    folders.push(folder);
+    for (const [path, text] of Object.entries(sources)) {
+      mkdirSync(join(folder, path, ".."), { recursive: true });
+      writeFileSync(join(folder, path), text);
+    }
+    const { status, stdout, stderr } = spawnSync(process.execPath, [script, folder], { encoding: "utf8" });
+    return { status, output: stdout + stderr };
+  }
+
+  it("exits 0 on a clean tree", () => {
+    expect(run({ "log/a.ts": `import "../errors.js";\n`, "errors.ts": NOTHING })).toEqual({
+      status: 0,
+      output: "layers: 2 files, 0 findings\n",
+    });
+  });
+  it("exits 1 with one line a finding", () => {
+    const { status, output } = run({ "log/a.ts": `import "node:fs";\n` });
+    expect(status).toBe(1);
+    expect(output).toContain(
+      `src/log/a.ts:1 only-fs: imports "node:fs"; use the FileSystem port of src/fs/file-system.ts\n`,
+    );
+  });
+  it("exits 1 on a tree without sources: a check that looked at nothing has not passed", () => {
+    expect(run({ "readme.md": "" }).status).toBe(1);
+  });
+});
+
+it("src/ passes", () => {
+  expect(checkLayers(readSources(src)).map(formatFinding)).toEqual([]);
+});
