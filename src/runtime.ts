@@ -22,9 +22,16 @@ export interface Runtime {
   randomName(bytes: number): string;
   /** Calls `callback` once after `ms`; does not keep the process alive. */
   setTimer(callback: () => void, ms: number): Timer;
+  /** Resolves after `ms`; the process stays alive until then, for somebody waits. */
+  sleep(ms: number): Promise<void>;
+  /** Keeps the process alive until the function that it returns was called. */
+  keepAlive(): () => void;
   /** Resolves after everything that already waits for the event loop has had its turn. */
   yieldToEventLoop(): Promise<void>;
 }
+
+/** The longest interval that a timer can have: 24.8 days. */
+const KEEP_ALIVE_MS = 2 ** 31 - 1;
 
 export const systemRuntime: Runtime = {
   now: () => Date.now(),
@@ -35,6 +42,11 @@ export const systemRuntime: Runtime = {
     const timer = setTimeout(callback, ms);
     timer.unref();
     return { cancel: () => clearTimeout(timer) };
+  },
+  sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  keepAlive() {
+    const timer = setInterval(() => {}, KEEP_ALIVE_MS);
+    return () => clearInterval(timer);
   },
   yieldToEventLoop: () => new Promise((resolve) => setImmediate(resolve)),
 };

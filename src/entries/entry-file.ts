@@ -15,7 +15,7 @@
  * A crash leaves a temp file in a staging folder (the fence removes it) or an empty session folder (the sweep does).
  */
 import { errnoOf, SessionStoreError } from "../errors.js";
-import type { FileSystem } from "../fs/file-system.js";
+import type { FileStatus, FileSystem } from "../fs/file-system.js";
 import { createFile, readRegularFile } from "../fs/regular-file.js";
 import { composeEntryDocument, parseEntryDocument } from "../format/entry-document.js";
 import { ENTRY_FILE, type Layout } from "../format/layout.js";
@@ -151,14 +151,14 @@ export class EntryWriter {
   async #remove(key: string, stage: string, temporary: string): Promise<"done" | "fenced"> {
     const folder = this.layout.sessionFolder(key);
     const file = `${folder}/${ENTRY_FILE}`;
-    if (await this.#exists(file)) {
+    if (await this.#isRemovable(folder, file)) {
       try {
         await this.fs.later.rename(file, temporary);
       } catch (error) {
         if (errnoOf(error) !== "ENOENT") throw error;
         // Either the file was removed by another process, or our staging folder is gone.
         if (!(await this.#exists(this.layout.stageFolder(stage)))) return "fenced";
-        if (await this.#exists(file)) return this.#remove(key, stage, temporary);
+        if (await this.#isRemovable(folder, file)) return this.#remove(key, stage, temporary);
       }
       await ignoreMissing(this.fs.later.unlink(temporary));
     }
@@ -176,13 +176,23 @@ export class EntryWriter {
     }
   }
 
+  /** Behind a link in place of the folder there is no file of ours, and a folder called meta.json is somebody's own. */
+  async #isRemovable(folder: string, file: string): Promise<boolean> {
+    if ((await this.#kindOf(folder)) !== "directory") return false;
+    const kind = await this.#kindOf(file);
+    return kind !== undefined && kind !== "directory";
+  }
+
   async #exists(path: string): Promise<boolean> {
+    return (await this.#kindOf(path)) !== undefined;
+  }
+
+  async #kindOf(path: string): Promise<FileStatus["kind"] | undefined> {
     try {
-      await this.fs.later.lstat(path);
-      return true;
+      return (await this.fs.later.lstat(path)).kind;
     } catch (error) {
       const errno = errnoOf(error);
-      if (errno === "ENOENT" || errno === "ENOTDIR") return false;
+      if (errno === "ENOENT" || errno === "ENOTDIR") return undefined;
       throw error;
     }
   }

@@ -6,6 +6,7 @@
  */
 import { errnoOf } from "../errors.js";
 import type { FileSystem } from "../fs/file-system.js";
+import { assertFolder } from "../fs/regular-file.js";
 import { stageNumber, type Layout } from "../format/layout.js";
 import { ignoreMissing } from "./entry-file.js";
 
@@ -14,6 +15,7 @@ const ROUNDS_MAX = 1000;
 
 /** Removes every staging folder of the segments up to `segment`, with what is in it (O10). */
 export async function fence(fs: FileSystem, layout: Layout, segment: number): Promise<void> {
+  for (const folder of [layout.store, layout.stage]) assertFolder(fs, folder);
   for (let round = 0; round < ROUNDS_MAX; round++) {
     const names = await fs.later.readdir(layout.stage);
     const fenced = names.filter((name) => (stageNumber(name) ?? Number.POSITIVE_INFINITY) <= segment);
@@ -26,6 +28,10 @@ export async function fence(fs: FileSystem, layout: Layout, segment: number): Pr
 async function removeFolder(fs: FileSystem, folder: string): Promise<void> {
   for (let round = 0; round < ROUNDS_MAX; round++) {
     try {
+      if ((await fs.later.lstat(folder)).kind !== "directory") {
+        await fs.later.unlink(folder); // a link or a file with such a name is no way into a folder: only the name goes
+        return;
+      }
       for (const name of await fs.later.readdir(folder)) await ignoreMissing(fs.later.unlink(`${folder}/${name}`));
       await fs.later.rmdir(folder);
       return;

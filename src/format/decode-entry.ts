@@ -46,7 +46,7 @@ export interface TranslatedPart {
 const STORED = Symbol("stored");
 
 export class EntryDecoder {
-  /** Translated parts by their stored form, and by themselves. */
+  /** Translated parts by their stored form. */
   readonly #translated = new WeakMap<object, TranslatedPart>();
   readonly #getters = new Map<string, PropertyDescriptor>();
 
@@ -62,7 +62,10 @@ export class EntryDecoder {
 
   /** The translated part that an object is, if it came from here. */
   partOf(value: object): TranslatedPart | undefined {
-    return this.#translated.get(value);
+    const stored = (value as Twin)[STORED];
+    const part = stored === undefined ? undefined : this.#translated.get(stored);
+    // Copies and proxies can have the property too, and fields that differ.
+    return part?.decoded === value ? part : undefined;
   }
 
   /** References in a stored value, remembered if it was ever decoded. */
@@ -103,9 +106,7 @@ export class EntryDecoder {
       return stored;
     }
     const decoded = isStoredArray(stored) ? this.#translateArray(stored) : this.#translateObject(stored);
-    const part = { stored, decoded, references: undefined };
-    this.#translated.set(stored, part);
-    this.#translated.set(decoded, part);
+    this.#translated.set(stored, { stored, decoded, references: undefined });
     return decoded;
   }
 

@@ -12,6 +12,7 @@
 import { createHash } from "node:crypto";
 import type { BlobCache, CachedBlob } from "./blob-cache.js";
 import type { EntryDecoder } from "./decode-entry.js";
+import type { Encoded, EncodedFields } from "./encoded.js";
 import { assertFitsLimits, fitsLimits, limitError } from "./entry-limits.js";
 import { describeType, isBoxed, pathText, throughToJson, unboxed } from "./json-semantics.js";
 import type { Limits } from "./limits.js";
@@ -36,23 +37,6 @@ import {
   type StoredObject,
   type StoredValue,
 } from "./stored-value.js";
-
-export interface Encoded {
-  /** Deeply frozen, and nobody else's. */
-  readonly stored: StoredObject;
-  /** Every blob that `stored` refers to, each once. */
-  readonly references: readonly BlobReference[];
-  /**
-   * Content of the blobs that were serialized here, blobs inside blobs included, by hash. A reference that was
-   * recognised, or that the base has at the same place, is not among them.
-   */
-  readonly newBlobs: ReadonlyMap<string, Buffer>;
-}
-
-export interface EncodedFields extends Encoded {
-  /** Stored names of the fields to remove. */
-  readonly unset: readonly string[];
-}
 
 /** What all encodings of one store have in common. */
 export interface EncodingRules {

@@ -7,7 +7,8 @@
  */
 import { BlobCache } from "./blob-cache.js";
 import { EntryDecoder, type LoadBlob } from "./decode-entry.js";
-import { Encoding, type Encoded, type EncodedFields, type EncodingRules } from "./encode-entry.js";
+import { Encoding, type EncodingRules } from "./encode-entry.js";
+import type { Encoded, EncodedFields } from "./encoded.js";
 import { STORED_DEPTH_MAX, type Limits } from "./limits.js";
 import type { BlobReference, StoredObject } from "./stored-value.js";
 

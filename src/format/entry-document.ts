@@ -17,6 +17,7 @@
  */
 import { isUtf8 } from "node:buffer";
 import { CRC_DIGITS, crc32Hex, crc32Number } from "./crc32.js";
+import { jsonFault } from "./json-fault.js";
 import { jsonOfString, jsonOfValue } from "./json-text.js";
 import { isWellFormed } from "./session-key.js";
 import {
@@ -140,13 +141,9 @@ function diagnose(bytes: Buffer): ParsedEntryDocument {
   }
   if (!isUtf8(bytes)) return damage("it is not UTF-8", validUtf8Bytes(bytes));
   const text = bytes.toString();
-  try {
-    JSON.parse(text);
-  } catch (error) {
-    const position = / at position (\d+)/.exec(error instanceof Error ? error.message : "")?.[1];
-    if (position === undefined) return damage("it ends in the middle", bytes.length);
-    return damage("it is not JSON", Buffer.byteLength(text.slice(0, Number(position))));
-  }
+  const fault = jsonFault(text);
+  if (fault === text.length) return damage("it ends in the middle", bytes.length);
+  if (fault !== undefined) return damage("it is not JSON", Buffer.byteLength(text.slice(0, fault)));
   return damage("its checksum does not match", 0);
 }
 

@@ -54,12 +54,21 @@ export function openRegularFile(
   }
 }
 
+/**
+ * Throws `file_unsafe` unless this name is a folder itself: a link in its place would lead out of the store. One
+ * lstat; a missing folder throws the system's own ENOENT.
+ */
+export function assertFolder(fs: FileSystem, path: string): void {
+  const { kind } = fs.lstat(path);
+  if (kind === "directory") return;
+  throw unsafe(path, `is ${withArticle(kind)}, not a folder`, { kind });
+}
+
 /** Throws `file_unsafe` unless this is the status of a regular file within the limits. */
 export function assertRegularFile(status: FileStatus, path: string, limits: RegularFileLimits): void {
   const linksMax = limits.linksMax ?? 1;
   if (status.kind !== "file") {
-    const what = status.kind === "other" ? "a FIFO, socket or device" : `a ${status.kind}`;
-    throw unsafe(path, `is ${what}, not a regular file`, { kind: status.kind });
+    throw unsafe(path, `is ${withArticle(status.kind)}, not a regular file`, { kind: status.kind });
   }
   if (status.links > linksMax) {
     throw unsafe(path, `has ${status.links} hard links, so something outside could change it`, {
@@ -156,6 +165,10 @@ const UNSAFE_OPENS: ReadonlyMap<string, string> = new Map([
   ["ENODEV", "is a device"],
   ["EOPNOTSUPP", "is a socket"],
 ]);
+
+function withArticle(kind: FileStatus["kind"]): string {
+  return kind === "other" ? "a FIFO, socket or device" : `a ${kind}`;
+}
 
 function unsafeOpen(error: unknown, path: string): unknown {
   const what = UNSAFE_OPENS.get(errnoOf(error) ?? "");

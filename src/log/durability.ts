@@ -38,41 +38,47 @@ export class LogSyncer {
     if (this.failure !== undefined) return Promise.reject(this.failure);
     const rounds = this.#rounds.get(segment);
     if (rounds === undefined) return this.#start(segment);
-    rounds.next ??= rounds.running.then(
-      () => this.#start(segment),
-      () => Promise.reject(this.failure ?? new Error("the previous round failed without a reason")),
-    );
+    rounds.next ??= rounds.running.then(() => this.#start(segment)); // a failed round fails the next one as well
     return rounds.next;
   }
 
   #start(segment: Segment): Promise<void> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
-    const rounds: Rounds = { running: this.#syncOnce(segment), next: undefined };
-    this.#rounds.set(segment, rounds);
-    const finished = (): void => {
-      if (rounds.next === undefined) this.#rounds.delete(segment);
+    const release = segment.hold();
+    const work = segment.directorySynced ? this.fs.later.fdatasync(segment.fd) : this.#syncWithFolder(segment);
+    const rounds: Rounds = {
+      next: undefined,
+      running: work.then(
+        () => {
+          release();
+          if (rounds.next === undefined) this.#rounds.delete(segment);
+        },
+        (error: unknown) => {
+          release();
+          this.#rounds.delete(segment);
+          throw this.#fail(segment, error);
+        },
+      ),
     };
-    rounds.running.then(finished, finished);
+    this.#rounds.set(segment, rounds);
     return rounds.running;
   }
 
-  async #syncOnce(segment: Segment): Promise<void> {
-    try {
-      await segment.using(async (fd) => {
-        const directory = segment.directorySynced ? undefined : syncDirectory(this.fs, this.logPath);
-        const [data, entry] = await Promise.allSettled([this.fs.later.fdatasync(fd), directory]);
-        if (data.status === "rejected") throw data.reason;
-        if (entry.status === "rejected") throw entry.reason;
-        segment.directorySynced = true;
-      });
-    } catch (error) {
-      this.failure ??= new SessionStoreError(
-        "durability_unknown",
-        `${segment.path} could not be synced to the disk. Commits are visible, but a power cut may undo them. ` +
-          "Check the disk, then close this store and open it again.",
-        { data: { path: segment.path }, cause: error },
-      );
-      throw this.failure;
-    }
+  /** The first time in a segment: its name in `log/` must be durable as well. */
+  async #syncWithFolder(segment: Segment): Promise<void> {
+    const data = this.fs.later.fdatasync(segment.fd);
+    const results = await Promise.allSettled([data, syncDirectory(this.fs, this.logPath)]);
+    for (const result of results) if (result.status === "rejected") throw result.reason;
+    segment.directorySynced = true;
+  }
+
+  #fail(segment: Segment, cause: unknown): SessionStoreError {
+    this.failure ??= new SessionStoreError(
+      "durability_unknown",
+      `${segment.path} could not be synced to the disk. Commits are visible, but a power cut may undo them. ` +
+        "Check the disk, then close this store and open it again.",
+      { data: { path: segment.path }, cause },
+    );
+    return this.failure;
   }
 }

@@ -38,15 +38,13 @@ export class Segment {
     return this.ledger.firstRevision ?? Number.MAX_SAFE_INTEGER;
   }
 
-  /** Runs something asynchronous on the descriptor; it stays open until that is done. */
-  async using<T>(work: (fd: number) => Promise<T>): Promise<T> {
+  /** Keeps the descriptor open until the function that it returns was called. */
+  hold(): () => void {
     this.#users++;
-    try {
-      return await work(this.fd);
-    } finally {
+    return () => {
       this.#users--;
       this.#closeIfIdle();
-    }
+    };
   }
 
   drop(): void {

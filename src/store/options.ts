@@ -3,7 +3,13 @@
  * anything is touched.
  */
 import type { StoreWarning } from "../errors.js";
-import { BLOB_THRESHOLD_BYTES, DEFAULT_LIMITS, SEGMENT_BYTES, type Limits } from "../format/limits.js";
+import {
+  BLOB_THRESHOLD_BYTES,
+  DEFAULT_LIMITS,
+  LINE_BYTES_MAX,
+  SEGMENT_BYTES,
+  type Limits,
+} from "../format/limits.js";
 import {
   kindOf,
   optionalBoolean,
@@ -30,7 +36,7 @@ export interface OpenOptions<T extends object> {
    * finite number, a throw included, counts as 0. Default: `entry.updatedAt`.
    */
   readonly updatedAt?: ((entry: T) => number | undefined) | undefined;
-  /** Limits that differ from the defaults. Lowering one refuses new data only. */
+  /** Limits that differ from the defaults. All processes of a store should have the same. */
   readonly limits?: Partial<Limits> | undefined;
   /**
    * What a resolved write survives. "disk": a power cut, for fdatasync is awaited. "os": a killed process.
@@ -86,11 +92,17 @@ const NAMES: ReadonlySet<string> = new Set([
   "onWarning",
 ] satisfies (keyof OpenOptions<object>)[]);
 
+/** Limits that format 1 itself has: what goes beyond them, no reader would accept. */
+const LIMITS_OF_THE_FORMAT: Partial<Limits> = {
+  recordBytesMax: LINE_BYTES_MAX / 2,
+  depthMax: DEFAULT_LIMITS.depthMax,
+};
+
 const LIMIT_NAMES: ReadonlySet<string> = new Set(Object.keys(DEFAULT_LIMITS));
 
 /** @throws `TypeError` that names the option. */
 export function resolveOptions<T extends object>(options: OpenOptions<T> | undefined): ResolvedOptions {
-  const given = options ?? {};
+  const given = options === undefined ? {} : options;
   requireObject(given, "options");
   requireKnownNames(given, "a session store", NAMES);
   const integer = (
@@ -118,11 +130,10 @@ function resolveLimits(limits: Partial<Limits> | undefined): Limits {
   const resolved: Record<keyof Limits, number> = { ...DEFAULT_LIMITS };
   for (const name of Object.keys(DEFAULT_LIMITS) as (keyof Limits)[]) {
     resolved[name] = optionalInteger(limits[name], `options.limits.${name}`, 1) ?? resolved[name];
-    // A limit may be lowered, but what other processes of the same store refuse to read must not be written.
-    if (resolved[name] > DEFAULT_LIMITS[name]) {
-      throw new TypeError(
-        `options.limits.${name} must be at most ${DEFAULT_LIMITS[name]}, not ${kindOf(resolved[name])}`,
-      );
+  }
+  for (const [name, max] of Object.entries(LIMITS_OF_THE_FORMAT) as [keyof Limits, number][]) {
+    if (resolved[name] > max) {
+      throw new TypeError(`options.limits.${name} must be at most ${max}, not ${kindOf(resolved[name])}`);
     }
   }
   return resolved;

@@ -2,8 +2,8 @@
  * An iteration over the engine's changes that can be ended from four sides: the consumer leaves its loop, the caller's
  * signal aborts, the store closes, the engine fails. All four let go of the engine's iteration and of every listener.
  *
- * The engine is asked at once, so that "from now on" is the moment of the call. Nothing else happens before the
- * first `next()`: an iteration that nobody starts holds no listener.
+ * The engine is asked at once, so that "from now on" is the moment of the call. The listeners are there from then on
+ * too: an iteration that nobody starts is let go of by its signal or by closing the store.
  */
 import { asStoreError } from "../errors.js";
 import type { Engine, EngineChange } from "../engine/contract.js";
@@ -21,15 +21,13 @@ const NAMES: ReadonlySet<string> = new Set(["since", "prefix", "signal"]);
 /** The running watches of one store, so that closing it can end them. */
 export class Watches {
   readonly #ends = new Set<() => void>();
-  #closed = false;
 
   get size(): number {
     return this.#ends.size;
   }
 
-  /** Ends every watch; those not yet started will be at their end. */
+  /** Ends every watch, those too that were not started yet. */
   close(): void {
-    this.#closed = true;
     for (const end of this.#ends) end();
   }
 
@@ -39,54 +37,63 @@ export class Watches {
     options: WatchOptions | undefined,
     toRecord: (record: NonNullable<EngineChange["record"]>) => SessionRecord<T>,
   ): AsyncIterable<SessionChange<T>> {
-    const given = options ?? {};
+    const given = options === undefined ? {} : options;
     requireObject(given, "options");
     requireKnownNames(given, "watch", NAMES);
     const since = optionalInteger(given.since, "options.since", 0);
     const prefix = optionalPrefix(given.prefix, "options.prefix");
     const signal = optionalSignal(given.signal, "options.signal");
     const stop = new AbortController();
-    const changes = engine.changes({ since, prefix, signal: stop.signal });
-    const generator = this.#iterate(changes, stop, signal, toRecord);
-    // A generator would keep `return()` waiting behind a `next()` that waits for a change that may never come.
-    const iterator: AsyncIterator<SessionChange<T>, void, undefined> = {
-      next: () => generator.next(),
-      return: () => {
-        stop.abort();
-        return generator.return();
-      },
-    };
-    return { [Symbol.asyncIterator]: () => iterator };
-  }
-
-  async *#iterate<T extends object>(
-    changes: AsyncIterable<EngineChange>,
-    stop: AbortController,
-    signal: AbortSignal | undefined,
-    toRecord: (record: NonNullable<EngineChange["record"]>) => SessionRecord<T>,
-  ): AsyncGenerator<SessionChange<T>, void, undefined> {
-    const end = (): void => stop.abort();
-    if (this.#closed || signal?.aborted === true) {
-      end();
-      return;
-    }
-    this.#ends.add(end);
-    signal?.addEventListener("abort", end, { once: true });
-    try {
-      for await (const change of changes) {
-        // An engine may have had one in hand when the end came.
-        if (stop.signal.aborted) return;
-        yield toSessionChange(change, toRecord);
-        if (stop.signal.aborted) return;
-      }
-    } catch (error) {
-      if (!stop.signal.aborted) throw asStoreError(error, "watch the store");
-    } finally {
+    const end = (): void => {
       this.#ends.delete(end);
       signal?.removeEventListener("abort", end);
-      end();
-    }
+      stop.abort();
+    };
+    if (signal?.aborted === true) return iterable(noChanges<T>(), end);
+    const changes = engine.changes({ since, prefix, signal: stop.signal });
+    this.#ends.add(end);
+    signal?.addEventListener("abort", end, { once: true });
+    return iterable(iterate(changes, stop.signal, end, toRecord), end);
   }
+}
+
+type Changes<T extends object> = AsyncGenerator<SessionChange<T>, void, undefined>;
+
+async function* noChanges<T extends object>(): Changes<T> {
+  // Aborted before it began.
+}
+
+async function* iterate<T extends object>(
+  changes: AsyncIterable<EngineChange>,
+  stopped: AbortSignal,
+  end: () => void,
+  toRecord: (record: NonNullable<EngineChange["record"]>) => SessionRecord<T>,
+): Changes<T> {
+  try {
+    if (stopped.aborted) return;
+    for await (const change of changes) {
+      // An engine may have had one in hand when the end came.
+      if (stopped.aborted) return;
+      yield toSessionChange(change, toRecord);
+      if (stopped.aborted) return;
+    }
+  } catch (error) {
+    if (!stopped.aborted) throw asStoreError(error, "watch the store");
+  } finally {
+    end();
+  }
+}
+
+/** A bare generator would keep `return()` waiting behind a `next()` that waits for a change that may never come. */
+function iterable<T extends object>(generator: Changes<T>, end: () => void): AsyncIterable<SessionChange<T>> {
+  const iterator: AsyncIterator<SessionChange<T>, void, undefined> = {
+    next: () => generator.next(),
+    return: () => {
+      end();
+      return generator.return();
+    },
+  };
+  return { [Symbol.asyncIterator]: () => iterator };
 }
 
 function toSessionChange<T extends object>(

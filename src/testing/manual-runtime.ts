@@ -73,6 +73,18 @@ export class ManualRuntime implements Runtime {
     return timer;
   }
 
+  /** Like a timer, it ends only when time is moved. */
+  sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.setTimer(resolve, ms);
+    });
+  }
+
+  /** Does nothing: whoever moves this clock keeps the process alive. */
+  keepAlive(): () => void {
+    return () => {};
+  }
+
   yieldToEventLoop(): Promise<void> {
     return this.#yields === "microtask" ? Promise.resolve() : new Promise((resolve) => setImmediate(resolve));
   }

@@ -67,6 +67,8 @@ export class SimulatedFile extends Inode {
   #durableSize = 0;
   /** The durable content, once a part of it was overwritten in place; else it is a prefix of `#bytes`. */
   #durableBytes: Buffer | undefined;
+  /** `#bytes` up to `#size` belongs to a clone as well: append, but don't overwrite. */
+  #shared = false;
   /** Start and end of each write since the last sync. */
   #unsynced: number[] = [];
   /** Start and end of what a failed sync dropped for good. */
@@ -98,7 +100,7 @@ export class SimulatedFile extends Inode {
 
   write(buffer: Uint8Array, offset: number, length: number, position: number): void {
     const end = position + length;
-    if (end > this.#bytes.length) this.#grow(end);
+    if (end > this.#bytes.length || (this.#shared && position < this.#size)) this.#grow(end);
     if (position > this.#size) this.#bytes.fill(0, this.#size, position);
     if (position < this.#durableSize) {
       this.#durableBytes ??= Buffer.from(this.#bytes.subarray(0, this.#durableSize));
@@ -114,6 +116,7 @@ export class SimulatedFile extends Inode {
   /** Replaces everything, durably. */
   replace(content: Uint8Array): void {
     this.#bytes = Buffer.from(content);
+    this.#shared = false;
     this.#size = content.byteLength;
     this.#dropped = [];
     this.sync();
@@ -127,7 +130,7 @@ export class SimulatedFile extends Inode {
 
   /** A sync that failed: the pages count as clean, nobody writes them again, readers still see them. */
   dropUnsynced(): void {
-    this.#dropped.push(...this.#unsynced);
+    this.#dropped = this.#dropped.concat(this.#unsynced);
     this.#unsynced = [];
   }
 
@@ -154,10 +157,12 @@ export class SimulatedFile extends Inode {
     const copy = new SimulatedFile(this.number, this.mode, this.kind);
     copy.owner = this.owner;
     copy.modifiedAt = this.modifiedAt;
-    copy.#bytes = Buffer.from(this.#bytes.subarray(0, this.#size));
+    // Without room at its end: whoever appends to the copy, moves out.
+    copy.#bytes = this.#bytes.subarray(0, this.#size);
+    copy.#shared = this.#shared = true;
     copy.#size = this.#size;
     copy.#durableSize = this.#durableSize;
-    copy.#durableBytes = this.#durableBytes === undefined ? undefined : Buffer.from(this.#durableBytes);
+    copy.#durableBytes = this.#durableBytes;
     copy.#unsynced = [...this.#unsynced];
     copy.#dropped = [...this.#dropped];
     return copy;
@@ -189,6 +194,7 @@ export class SimulatedFile extends Inode {
     const larger = Buffer.allocUnsafe(Math.max(needed, this.#bytes.length * 2, FIRST_CAPACITY_BYTES));
     this.#bytes.copy(larger, 0, 0, this.#size);
     this.#bytes = larger;
+    this.#shared = false;
   }
 }
 

@@ -319,6 +319,29 @@ describe("a full disk", () => {
   });
 });
 
+describe("a clone", () => {
+  it("goes its own way, whoever appends or overwrites first", () => {
+    const disk = new SimulatedDisk();
+    const fs = disk.mount("a");
+    const creator = fs.open("/file", "create");
+    append(fs, creator, "12");
+    const appender = fs.open("/file", "append");
+    append(fs, appender, "34");
+    const copy = disk.clone();
+    append(fs, creator, "x"); // at its own position: overwrites the 3
+    append(fs, appender, "5");
+    const other = copy.mount("b");
+    append(other, other.open("/file", "append"), "6789");
+    expect(disk.tree()).toEqual({ "/file": "12x45" });
+    expect(copy.tree()).toEqual({ "/file": "12346789" });
+    fs.fdatasync(appender);
+    disk.powerCut("keep-all");
+    copy.powerCut("durable-only");
+    expect(disk.tree()).toEqual({ "/file": "12x45" });
+    expect(copy.tree()).toEqual({});
+  });
+});
+
 describe("the raw door", () => {
   it("writes, reads, links, plants and removes behind everybody's back, durably", () => {
     const disk = new SimulatedDisk();

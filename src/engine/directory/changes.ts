@@ -104,9 +104,11 @@ export class ChangeFeed {
   }
 
   #news(subscription: Subscription): Promise<void> {
+    const letGo = this.log.options.runtime.keepAlive(); // somebody waits for news
     return new Promise((resolve) => {
       subscription.wake = () => {
         subscription.wake = undefined;
+        letGo();
         resolve();
       };
     });

@@ -122,10 +122,7 @@ export class Committer {
 
   #backOff(attempt: number): Promise<void> {
     const { runtime } = this.log.options;
-    const ms = Math.min(BACK_OFF_MS_MAX, attempt) * (0.5 + runtime.random());
-    return new Promise((resolve) => {
-      runtime.setTimer(resolve, ms);
-    });
+    return runtime.sleep(Math.min(BACK_OFF_MS_MAX, attempt) * (0.5 + runtime.random()));
   }
 
   /** Makes the blobs of a plan durable. The plan itself is void afterwards: time has passed. */
@@ -171,13 +168,20 @@ export class Committer {
   #statesOf(ops: readonly EngineOp[]): (SessionState | undefined)[] {
     const { table, tail } = this.log;
     for (;;) {
-      const { epoch, revision } = tail;
+      const { epoch } = tail;
+      let cold = false;
       const states = ops.map((op) => {
         const known = table.get(op.key);
-        return known !== undefined || op.base === undefined ? known : this.log.read(op.key);
+        if (known !== undefined || op.base === undefined) return known;
+        cold = true;
+        return this.log.read(op.key);
       });
-      // A cold read reads the log on: then what was looked up before it may be old.
-      if (tail.epoch === epoch && tail.revision === revision) return states;
+      // A cold read reads the log on: what was looked up before it may have been overtaken.
+      const current = (state: SessionState | undefined, index: number): boolean => {
+        const known = table.get(ops[index]?.key ?? "");
+        return known === undefined || known === state;
+      };
+      if (!cold || (tail.epoch === epoch && states.every(current))) return states;
     }
   }
 

@@ -43,7 +43,7 @@ export class Maintenance {
   #checkpointTimer: Timer | undefined;
   #blobsRemovedAt = Number.NEGATIVE_INFINITY;
   #swept = false;
-  #closed = false;
+  #closing = false;
 
   constructor(
     private readonly log: SessionLog,
@@ -92,23 +92,25 @@ export class Maintenance {
   async checkpoint(): Promise<void> {
     await this.#enqueue(async () => {
       const segment = await this.log.becomeActive();
-      if (segment.ledger.changed.size > 0 || this.log.tail.segments.length > 1) this.log.writer.seal(segment);
+      // Discarded blobs leave the trash only behind a seal, so they are a reason too.
+      const worth = segment.ledger.changed.size > 0 || (await this.blobs.hasTrash());
+      if (worth && this.log.tail.active === segment) this.log.writer.seal(segment);
       await this.#checkpointAll(true);
     });
   }
 
   /** Waits for what is under way and takes nothing new on. */
   async close(): Promise<void> {
+    this.#closing = true;
     this.#flushTimer?.cancel();
     this.#checkpointTimer?.cancel();
     if (this.dirty.size > 0) await this.#enqueue(() => this.#flushDirty()).catch(() => {}); // the log has it all
-    this.#closed = true;
     await this.#queue;
   }
 
   #setTimer(work: () => void, ms: number): Timer {
     return this.log.options.runtime.setTimer(() => {
-      if (!this.#closed) work();
+      if (!this.#closing) work();
     }, ms);
   }
 
@@ -122,7 +124,7 @@ export class Maintenance {
     this.#enqueue(work).catch((error: unknown) => {
       const reason = error instanceof Error ? error.message : String(error);
       const message = `${what} failed and will be tried again: ${reason} Nothing is lost, the log has everything.`;
-      if (!this.#closed) this.log.options.onWarning({ code, message, data: {} });
+      if (!this.#closing) this.log.options.onWarning({ code, message, data: {} });
       again();
     });
   }
@@ -194,7 +196,7 @@ export class Maintenance {
   async #checkpointAll(thorough: boolean): Promise<void> {
     await this.#sweepOnce();
     let progress = false;
-    while (!this.#closed && (await this.checkpointer.checkpointLowest())) progress = true;
+    while (!this.#closing && (await this.checkpointer.checkpointLowest())) progress = true;
     if (progress || thorough) await this.#removeBlobs(thorough);
     if (thorough) await sweep(this.log);
   }

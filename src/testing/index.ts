@@ -1,0 +1,45 @@
+/**
+ * `sessiondir/testing`: the conformance suite for engines, and a file system, a clock and a random source that
+ * tests control. Not for production code.
+ */
+export { sessionStoreConformance } from "./conformance.js";
+export type {
+  ConformanceCapabilities,
+  ConformanceEntry,
+  ConformanceFixture,
+  ConformanceLimit,
+  ConformanceOpenOptions,
+  ConformanceOptions,
+  ConformanceStore,
+} from "./conformance.js";
+export { openDirectoryStoreOn } from "../store/open.js";
+export { createDirectorySessionStore, createSessionStore } from "../store/session-store.js";
+export type { SessionStoreOptions } from "../store/session-store.js";
+export { createMemoryEngine } from "../engine/memory/memory-engine.js";
+export type { MemoryEngineOptions } from "../engine/memory/memory-engine.js";
+export type {
+  CommitOutcome,
+  Engine,
+  EngineChange,
+  EngineOp,
+  EngineQuery,
+  EngineRecord,
+  EngineScan,
+  EngineStats,
+  MaybePromise,
+  SynchronousEngine,
+} from "../engine/contract.js";
+export type { FileSystem } from "../fs/file-system.js";
+export type { Runtime, Timer } from "../runtime.js";
+export { ManualRuntime } from "./manual-runtime.js";
+export type { ManualRuntimeOptions } from "./manual-runtime.js";
+export { seededRandom } from "./seeded-random.js";
+export { SimulatedDisk } from "./simulated-disk.js";
+export type { PowerCutMode, SimulatedDiskOptions } from "./simulated-disk.js";
+export { failNth, ProcessKilled, SimulatedFileSystem } from "./simulated-file-system.js";
+export type {
+  CallInstruction,
+  MountOptions,
+  SimulatedCall,
+  SystemCallName,
+} from "./simulated-file-system.js";

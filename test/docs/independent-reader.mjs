@@ -1,0 +1,326 @@
+/**
+ * Reads a session store from outside. Written from docs/format.md alone, to prove that the page is complete: it
+ * imports nothing of the library. A shorter start for your own reader than the library's source.
+ *
+ *   node test/docs/independent-reader.mjs sessions.d       prints { revision, sessions } as JSON
+ */
+import { createHash } from "node:crypto";
+import { closeSync, openSync, readdirSync, readFileSync, readSync, constants, fstatSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+const CRC_TABLE = Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte;
+  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
+  return crc;
+});
+
+export function crc32(bytes) {
+  let crc = 0xffffffff;
+  for (const byte of bytes) crc = (crc >>> 8) ^ (CRC_TABLE[(crc ^ byte) & 0xff] ?? 0);
+  return ((crc ^ 0xffffffff) >>> 0).toString(16).padStart(8, "0");
+}
+
+export function folderName(key) {
+  const hex = (byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
+  let name = "";
+  for (const byte of Buffer.from(key)) {
+    const character = String.fromCharCode(byte);
+    name += /[a-z0-9\-_.=+@,]/.test(character) ? character : hex(byte);
+  }
+  if (name.endsWith(".")) name = `${name.slice(0, -1)}%2E`;
+  const reserved = /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/.test(name);
+  if (reserved || name.startsWith(".")) name = hex(name.charCodeAt(0)) + name.slice(1);
+  if (name.length <= 200) return name;
+  const prefix = name.slice(0, 120).replace(/%.?$/, "");
+  return `${prefix}~${createHash("sha256").update(key).digest("hex")}`;
+}
+
+const isCount = (value) => Number.isSafeInteger(value) && Number(value) >= 0;
+const isName = (value) => typeof value === "string" && value !== "";
+const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+
+function depthOf(value) {
+  if (typeof value !== "object" || value === null) return 0;
+  return 1 + Math.max(0, ...Object.values(value).map(depthOf));
+}
+
+/** What a line without its newline is. */
+export function parseLine(line) {
+  if (line.includes(0)) return { kind: "hole" };
+  const json = line.subarray(9);
+  if (line.length > 16_777_216 || line.length <= 9 || line[8] !== 0x20) return { kind: "void" };
+  if (line.toString("latin1", 0, 8) !== crc32(json)) return { kind: "void" };
+  let value;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(json));
+  } catch {
+    return { kind: "void" };
+  }
+  if (!isObject(value)) return { kind: "void" };
+  const members = Object.keys(value).length;
+  const has = (name) => Object.hasOwn(value, name);
+  let kind = "void";
+  if (has("ops")) {
+    if (
+      members === 5 &&
+      isName(value.w) &&
+      [value.n, value.g, value.t].every(isCount) &&
+      opsAreSound(value.ops)
+    )
+      kind = "record";
+  } else if (has("segment")) {
+    if (
+      members === 4 &&
+      isCount(value.segment) &&
+      isCount(value.firstRevision) &&
+      isName(value.store) &&
+      isName(value.stage)
+    )
+      kind = "header";
+  } else if (has("seal") && isCount(value.seal)) {
+    if (members === 1 || (members === 2 && isCount(value.firstRevision))) kind = "seal";
+  }
+  return { kind, value };
+}
+
+function opsAreSound(ops) {
+  if (!Array.isArray(ops) || ops.length === 0 || !ops.every(isObject)) return false;
+  if (new Set(ops.map((op) => op.k)).size < ops.length) return false;
+  return ops.every((op) => {
+    const has = (name) => Object.hasOwn(op, name);
+    if (!Object.keys(op).every((name) => ["k", "b", "s", "p", "u", "d"].includes(name))) return false;
+    if (!isName(op.k) || /\p{Surrogate}/u.test(op.k) || (has("b") && !isCount(op.b))) return false;
+    for (const name of ["s", "p"])
+      if (has(name) && !(isObject(op[name]) && depthOf(op[name]) <= 132)) return false;
+    if (has("u") && !(has("p") && Array.isArray(op.u) && op.u.every((item) => typeof item === "string")))
+      return false;
+    if (has("d") && op.d !== 1) return false;
+    const kinds = ["s", "p", "d"].filter(has).length;
+    if (kinds > 1 || ((has("p") || kinds === 0) && !has("b"))) return false;
+    return !(has("p") && op.b === 0);
+  });
+}
+
+/** A store as of a revision that only grows. */
+export class StoreReader {
+  revision = 0;
+  /** What the log says: a state, or undefined for a deleted session. */
+  #hot = new Map();
+  /** */
+  #segment;
+  /** States of the segment that is being read. */
+  #here = new Map();
+
+  constructor(folder) {
+    this.folder = folder;
+    const { kind, format, storeId } = JSON.parse(readFileSync(join(folder, ".store/format.json"), "utf8"));
+    if (kind !== "sessiondir" || format !== 1) throw new Error(`${folder} is not a store of format 1`);
+    this.storeId = storeId;
+  }
+
+  /** All sessions as of `revision`. */
+  snapshot() {
+    for (;;) {
+      this.#startOver();
+      this.#readLog();
+      const files = this.#readFiles();
+      if (!this.#readLog()) continue; // too slow: segments went by unread
+      const sessions = new Map();
+      for (const [key, state] of [...files, ...this.#hot]) {
+        if (state === undefined) sessions.delete(key);
+        else sessions.set(key, state);
+      }
+      return sessions;
+    }
+  }
+
+  /** Changes since the last call, in order; undefined: too slow, take a snapshot. */
+  changes() {
+    /** */
+    const changes = [];
+    return this.#readLog((key, revision, state) => changes.push({ key, revision, state }))
+      ? changes
+      : undefined;
+  }
+
+  close() {
+    if (this.#segment !== undefined) closeSync(this.#segment.fd);
+    this.#segment = undefined;
+  }
+
+  #liveNumbers() {
+    const names = readdirSync(join(this.folder, ".store/log")).filter((name) => /^\d{8,}\.jsonl$/.test(name));
+    const numbers = names.map((name) => Number.parseInt(name, 10)).sort((a, b) => b - a);
+    return numbers.filter((number, index) => number === (numbers[0] ?? 0) - index).reverse();
+  }
+
+  #open(number) {
+    const path = join(this.folder, ".store/log", `${String(number).padStart(8, "0")}.jsonl`);
+    let fd;
+    try {
+      fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    } catch (error) {
+      if (error.code === "ENOENT") return false;
+      throw error;
+    }
+    this.close();
+    this.#segment = { number, fd, at: 0, first: -1, last: 0, sealed: false, changed: new Map() };
+    this.#here = new Map();
+    return true;
+  }
+
+  #startOver() {
+    this.#hot = new Map();
+    for (;;) {
+      const [lowest] = this.#liveNumbers();
+      if (lowest === undefined) throw new Error(`${this.folder} has no log`);
+      if (this.#open(lowest)) return;
+    }
+  }
+
+  #readLog(onChange = () => {}) {
+    for (;;) {
+      const segment = this.#segment;
+      this.#readSegment(segment, onChange);
+      if (segment.first < 0) throw new Error(`segment ${segment.number} has no header`);
+      this.revision = segment.last;
+      if (!segment.sealed) return true;
+      if (this.#open(segment.number + 1)) continue;
+      const highest = this.#liveNumbers().at(-1) ?? 0;
+      if (highest === segment.number) return true; // its successor is not made yet
+      if (highest === segment.number + 1) continue; // just made
+      return false;
+    }
+  }
+
+  #readSegment(segment, onChange) {
+    const bytes = Buffer.alloc(Math.max(0, fstatSync(segment.fd).size - segment.at));
+    const count = readSync(segment.fd, bytes, 0, bytes.length, segment.at);
+    let start = 0;
+    for (let end = bytes.indexOf(10); end >= 0 && end < count; end = bytes.indexOf(10, start)) {
+      this.#decide(segment, parseLine(bytes.subarray(start, end)), onChange);
+      start = end + 1;
+    }
+    segment.at += start; // what has no newline is not decided yet
+  }
+
+  #decide(segment, { kind, value }, onChange) {
+    if (segment.sealed || kind === "void") return;
+    if (kind === "hole") segment.sealed = true;
+    else if (kind === "header") {
+      if (segment.first >= 0 || value.segment !== segment.number) return;
+      if (value.store !== this.storeId) throw new Error(`segment ${segment.number} is of another store`);
+      segment.first = value.firstRevision;
+      segment.last = value.firstRevision - 1;
+    } else if (segment.first < 0) return;
+    else if (kind === "seal") segment.sealed = true;
+    else if (value.g === segment.number && value.ops.every((op) => this.#holds(segment, op))) {
+      const revision = ++segment.last;
+      for (const op of value.ops)
+        if (op.s || op.p || op.d) this.#apply(segment, op, revision, value.t, onChange);
+    }
+  }
+
+  #holds({ changed, first }, op) {
+    const latest = changed.get(op.k);
+    if (latest === undefined) return op.p === undefined && !(op.b >= first);
+    return (op.b === undefined || op.b === latest) && !(op.p !== undefined && latest === 0);
+  }
+
+  #apply(segment, op, revision, modifiedAt, onChange) {
+    segment.changed.set(op.k, op.d ? 0 : revision);
+    let stored = op.s;
+    if (op.p !== undefined) {
+      const fields = new Map(Object.entries({ ...this.#here.get(op.k)?.stored }));
+      for (const [name, field] of Object.entries(op.p)) fields.set(name, field);
+      for (const name of op.u ?? []) fields.delete(name);
+      stored = Object.fromEntries(fields);
+    }
+    const state = op.d ? undefined : { key: op.k, revision, modifiedAt, stored };
+    this.#here.set(op.k, state);
+    this.#hot.set(op.k, state);
+    onChange(op.k, revision, state);
+  }
+
+  #readFiles() {
+    const skip = new Set([...this.#hot.keys()].map(folderName));
+    const found = new Map();
+    for (const name of readdirSync(this.folder)) {
+      if (name.startsWith(".") || skip.has(name)) continue;
+      const state = readEntryFile(join(this.folder, name, "meta.json"));
+      if (state === undefined) continue;
+      if (state === "damaged" || folderName(state.key) !== name)
+        console.error(`${name} is damaged: left out`);
+      else found.set(state.key, state);
+    }
+    return found;
+  }
+
+  /** The entry as its writer gave it, blobs included. */
+  entry(stored) {
+    if (Array.isArray(stored)) return stored.map((item) => this.#value(item));
+    if (typeof stored !== "object" || stored === null) return stored;
+    const fields = Object.entries(stored);
+    return Object.fromEntries(
+      fields.map(([name, value]) => [name.replace(/^\$\$/, "$"), this.#value(value)]),
+    );
+  }
+
+  #value(stored) {
+    const hash =
+      isObject(stored) && isCount(stored.bytes)
+        ? /^sha256:([0-9a-f]{64})$/.exec(stored.$blob)?.[1]
+        : undefined;
+    return hash === undefined ? this.entry(stored) : this.entry(this.#blob(hash, stored.bytes));
+  }
+
+  #blob(hash, size) {
+    const trash = join(this.folder, ".store/trash");
+    const home = join(this.folder, ".store/blobs", hash.slice(0, 2), `${hash}.json`);
+    for (let look = 0; look < 2; look++) {
+      const discarded = readdirSync(trash).filter((name) => name.startsWith(`${hash}.`));
+      for (const path of [home, ...discarded.map((name) => join(trash, name))]) {
+        const bytes = readIfThere(path);
+        if (bytes === undefined) continue;
+        if (bytes.length === size && createHash("sha256").update(bytes).digest("hex") === hash)
+          return JSON.parse(String(bytes));
+      }
+    }
+    throw new Error(`blob ${hash} is missing or damaged`);
+  }
+}
+
+function readEntryFile(path) {
+  const bytes = readIfThere(path);
+  if (bytes === undefined) return undefined;
+  try {
+    const { $session, ...stored } = JSON.parse(String(bytes));
+    const { key, revision, modifiedAt, crc } = $session;
+    const digits = bytes.indexOf(`${crc}"}`, 0, "latin1");
+    bytes.write("00000000", digits, "latin1");
+    return crc32(bytes) === crc ? { key, revision, modifiedAt, stored } : "damaged";
+  } catch {
+    return "damaged";
+  }
+}
+
+function readIfThere(path) {
+  try {
+    return readFileSync(path, { flag: constants.O_RDONLY | constants.O_NOFOLLOW });
+  } catch (error) {
+    const code = error.code ?? "";
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw error;
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  const reader = new StoreReader(process.argv[2] ?? "sessions.d");
+  const sessions = [...reader.snapshot().values()].map(({ stored, ...rest }) => ({
+    ...rest,
+    entry: reader.entry(stored),
+  }));
+  console.log(JSON.stringify({ revision: reader.revision, sessions }, undefined, 2));
+  reader.close();
+}

@@ -1,0 +1,80 @@
+/**
+ * Goal: frozen copies are what JSON.parse(JSON.stringify(value)) gives, equality is equality of JSON without the order
+ * of fields. Method: random values against JSON itself.
+ */
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { freezeEntry, sameValue } from "../../../src/engine/memory/json-value.js";
+
+const anything = fc.anything({
+  withBoxedValues: true,
+  withDate: true,
+  withMap: true,
+  withNullPrototype: true,
+  withSparseArray: true,
+  withUnicodeString: true,
+  key: fc.oneof(fc.string(), fc.constantFrom("__proto__", "constructor", "toString", "$blob")),
+});
+
+describe("freezeEntry", () => {
+  test("agrees with JSON on everything that JSON can express", () => {
+    fc.assert(
+      fc.property(anything, (value) => {
+        const entry = { value };
+        let expected: string;
+        try {
+          expected = JSON.stringify(entry);
+        } catch {
+          expect(() => freezeEntry(entry, 1000)).toThrow();
+          return;
+        }
+        expect(JSON.stringify(freezeEntry(entry, 1000))).toBe(expected);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test("keeps what it froze before, and counts its depth", () => {
+    const first = freezeEntry({ big: { a: { b: [1] } } }, 10) as { big: object };
+    const second = freezeEntry({ big: first.big, turns: 1 }, 10) as { big: object };
+    expect(second.big).toBe(first.big);
+    expect(() => freezeEntry({ one: { two: first } }, 5)).toThrow(
+      expect.objectContaining({ code: "value_too_deep", data: { limit: 5, actual: 6 } }),
+    );
+    expect(freezeEntry({ one: { two: first } }, 6)).toEqual({ one: { two: { big: { a: { b: [1] } } } } });
+  });
+
+  test("a cycle is a typed error", () => {
+    const cycle: Record<string, unknown> = {};
+    cycle["self"] = [cycle];
+    expect(() => freezeEntry(cycle, 128)).toThrow(expect.objectContaining({ code: "value_too_deep" }));
+  });
+});
+
+describe("sameValue", () => {
+  test("is equality of what JSON makes of two values, whatever the order of fields", () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), fc.jsonValue(), (one, other) => {
+        const sorted = (value: unknown) => JSON.stringify(canonical(value));
+        expect(sameValue(one, other)).toBe(sorted(one) === sorted(other));
+        expect(sameValue(one, reversed(one))).toBe(true);
+      }),
+    );
+  });
+});
+
+function canonical(value: unknown): unknown {
+  return mapFields(value, (entries) => entries.toSorted(([one], [other]) => (one < other ? -1 : 1)));
+}
+
+function reversed(value: unknown): unknown {
+  return mapFields(value, (entries) => entries.toReversed());
+}
+
+function mapFields(value: unknown, order: (entries: [string, unknown][]) => [string, unknown][]): unknown {
+  if (Array.isArray(value)) return value.map((item) => mapFields(item, order));
+  if (typeof value !== "object" || value === null) return Object.is(value, -0) ? 0 : value;
+  return Object.fromEntries(
+    order(Object.entries(value)).map(([name, item]) => [name, mapFields(item, order)]),
+  );
+}

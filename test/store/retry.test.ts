@@ -1,0 +1,66 @@
+/**
+ * Goal: retries come at once first, then with growing random pauses, are bounded, and can be called off.
+ * Method: a runtime whose time stands still until it is moved.
+ */
+import { describe, expect, test } from "vitest";
+import { ATTEMPTS_MAX, beforeRetry } from "../../src/store/retry.js";
+import { ManualRuntime } from "../../src/testing/manual-runtime.js";
+
+class MaximalRuntime extends ManualRuntime {
+  readonly delays: number[] = [];
+
+  override random(): number {
+    return 1;
+  }
+
+  override setTimer(callback: () => void, ms: number) {
+    this.delays.push(ms);
+    return super.setTimer(callback, ms);
+  }
+}
+
+describe("beforeRetry", () => {
+  test("the first few come at once", () => {
+    const runtime = new ManualRuntime();
+    for (let attempt = 1; attempt < 8; attempt++) {
+      expect(beforeRetry(runtime, "update", "a", attempt, undefined)).toBeUndefined();
+    }
+    expect(runtime.pendingTimers).toBe(0);
+  });
+
+  test("pauses grow and stay below a bound; all together take seconds, not minutes", () => {
+    const runtime = new MaximalRuntime();
+    for (let attempt = 8; attempt < ATTEMPTS_MAX; attempt++) {
+      void beforeRetry(runtime, "update", "a", attempt, undefined);
+    }
+    expect(runtime.delays.slice(0, 8)).toEqual([1, 2, 4, 8, 16, 32, 64, 64]);
+    expect(runtime.delays).toHaveLength(ATTEMPTS_MAX - 8);
+    expect(runtime.delays.reduce((sum, ms) => sum + ms)).toBeLessThan(6000);
+  });
+
+  test("a pause ends when its time is over", async () => {
+    const runtime = new ManualRuntime();
+    const pause = beforeRetry(runtime, "update", "a", 20, undefined);
+    await runtime.advance(64);
+    await pause;
+    expect(runtime.pendingTimers).toBe(0);
+  });
+
+  test("the last attempt ends in a conflict that names key and attempts", () => {
+    const runtime = new ManualRuntime();
+    expect(() => beforeRetry(runtime, "update", "agent:main", ATTEMPTS_MAX, undefined)).toThrow(
+      expect.objectContaining({ code: "conflict", data: { key: "agent:main", attempts: 100 } }),
+    );
+  });
+
+  test("an abort ends the pause and takes the timer away", async () => {
+    const runtime = new ManualRuntime();
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const pause = beforeRetry(runtime, "update", "a", 20, controller.signal);
+    controller.abort(reason);
+    await expect(pause).rejects.toBe(reason);
+    expect(runtime.pendingTimers).toBe(0);
+    expect(() => beforeRetry(runtime, "update", "a", 1, controller.signal)).toThrow(reason);
+  });
+});
