@@ -6,7 +6,7 @@
  *  - layer        an import goes up, or from one engine into another; or a file is in no layer
  *  - private-top  something imports `testing/` or `cli/`, which stand on everything and carry nothing
  *  - only-fs      `node:fs` anywhere but in `src/fs/`
- *  - third-party  a module that is neither relative nor `node:`
+ *  - third-party  a module that is neither relative nor `node:`, but for what LAZY allows
  *  - specifier    a path without `.js`, to a file that is not there, out of src/, or computed at run time
  *  - cycle        modules that import each other, type imports included
  *  - file-size    more than 500 lines
@@ -46,8 +46,19 @@ const LAYERS = [
 /** Layers that nothing else may import. */
 const PRIVATE_TOPS = new Set(["cli", "testing"]);
 
+/**
+ * Packages that a layer may load when it needs them, by `import("…")` in a function: whoever does not need them never
+ * pays for them; `import type` is free and may stand anywhere in the layer. json5 reads legacy files that somebody
+ * edited by hand; the command line has its arguments and colours from packages, the library has none.
+ * @type {ReadonlyMap<string, ReadonlySet<string>>}
+ */
+const LAZY = new Map([
+  ["legacy", new Set(["json5"])],
+  ["cli", new Set(["commander", "picocolors"])],
+]);
+
 /** @typedef {{ file: string, line: number, rule: string, message: string }} Finding */
-/** @typedef {{ specifier: string | undefined, line: number }} Import */
+/** @typedef {{ specifier: string | undefined, line: number, lazy: boolean }} Import `lazy`: costs nothing at start */
 
 /** @param {string} file */
 const layerOf = (file) => LAYERS.findIndex(([, pattern]) => pattern.test(file));
@@ -66,20 +77,22 @@ function importsOf(file, text) {
   const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true);
   /** @type {Import[]} */
   const imports = [];
-  /** @param {ts.Node} node @param {ts.Node | undefined} specifier */
-  const add = (node, specifier) =>
+  /** @param {ts.Node} node @param {ts.Node | undefined} specifier @param {boolean} [lazy] */
+  const add = (node, specifier, lazy = false) =>
     imports.push({
+      lazy,
       specifier: specifier !== undefined && ts.isStringLiteralLike(specifier) ? specifier.text : undefined,
       line: source.getLineAndCharacterOfPosition(node.getStart(source)).line + 1,
     });
   /** @param {ts.Node} node */
   const visit = (node) => {
-    if (ts.isImportDeclaration(node)) add(node, node.moduleSpecifier);
+    if (ts.isImportDeclaration(node)) add(node, node.moduleSpecifier, node.importClause?.isTypeOnly);
     else if (ts.isExportDeclaration(node) && node.moduleSpecifier) add(node, node.moduleSpecifier);
     else if (ts.isExternalModuleReference(node)) add(node, node.expression);
     else if (ts.isImportTypeNode(node))
       add(node, ts.isLiteralTypeNode(node.argument) ? node.argument.literal : undefined);
-    else if (ts.isCallExpression(node) && isLoad(node.expression)) add(node, node.arguments[0]);
+    else if (ts.isCallExpression(node) && isLoad(node.expression))
+      add(node, node.arguments[0], node.expression.kind === ts.SyntaxKind.ImportKeyword);
     ts.forEachChild(node, visit);
   };
   visit(source);
@@ -96,14 +109,14 @@ function isLoad(callee) {
 /**
  * What is wrong with one import; undefined when it is fine.
  * @param {string} file
- * @param {string | undefined} specifier
+ * @param {Import} found
  * @param {ReadonlySet<string>} files
  * @returns {{ rule: string, message: string } | { target: string } | undefined}
  */
-function judge(file, specifier, files) {
+function judge(file, { specifier, lazy }, files) {
   if (specifier === undefined)
     return { rule: "specifier", message: "the module is computed; name it with a string literal" };
-  if (!specifier.startsWith(".")) return judgePackage(file, specifier);
+  if (!specifier.startsWith(".")) return judgePackage(file, specifier, lazy);
 
   const target = posix.normalize(posix.join(posix.dirname(file), specifier)).replace(/\.js$/, ".ts");
   if (!specifier.endsWith(".js"))
@@ -141,9 +154,11 @@ function judge(file, specifier, files) {
 /**
  * @param {string} file
  * @param {string} specifier
+ * @param {boolean} lazy
  */
-function judgePackage(file, specifier) {
+function judgePackage(file, specifier, lazy) {
   const name = specifier.replace(/^node:/, "");
+  if (lazy && LAZY.get(layerName(layerOf(file)))?.has(specifier)) return undefined;
   if (!isBuiltin(specifier))
     return {
       rule: "third-party",
@@ -225,8 +240,9 @@ export function checkLayers(sources) {
     /** @type {Map<string, number>} */
     const targets = new Map();
     graph.set(file, targets);
-    for (const { specifier, line } of importsOf(file, text)) {
-      const verdict = judge(file, specifier, files);
+    for (const found of importsOf(file, text)) {
+      const { line } = found;
+      const verdict = judge(file, found, files);
       if (verdict === undefined) continue;
       if ("target" in verdict) targets.set(verdict.target, line);
       else findings.push({ file, line, ...verdict });

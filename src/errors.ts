@@ -54,7 +54,13 @@ export type SessionStoreErrorCode =
   /** The commit is visible to every process, but fdatasync failed: a power cut may undo it. */
   | "durability_unknown"
   /** A write was cut short and could not be completed: the commit may or may not count. Never retried. */
-  | "commit_unknown";
+  | "commit_unknown"
+  /** A legacy file or layout cannot be read; `data.offset` is the byte at which it shows. */
+  | "legacy_invalid"
+  /** A legacy file was written again and again while it was being read. */
+  | "legacy_changing"
+  /** What was built does not have the content of what it was built from; it was thrown away. */
+  | "legacy_mismatch";
 
 /** What an error is about. Values are JSON, so that `toJSON` can be logged as it is. */
 export type ErrorData = Readonly<Record<string, string | number | boolean | undefined>>;
@@ -116,6 +122,7 @@ export interface StoreWarning {
     | "entry_corrupt"
     | "file_unsafe"
     | "log_hole"
+    | "log_line_void"
     | "segment_garbage"
     | "log_replaced"
     | "catalog_rebuilt"

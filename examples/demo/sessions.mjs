@@ -102,7 +102,11 @@ function makeKey(agent, kind, random) {
  * @returns {KeyedSession}
  */
 function makeSession(agent, kind, key, random, shared) {
-  const channel = kind.startsWith("telegram") ? "telegram" : kind === "discord channel" ? "discord" : "webchat";
+  const channel = kind.startsWith("telegram")
+    ? "telegram"
+    : kind === "discord channel"
+      ? "discord"
+      : "webchat";
   const to = channel === "webchat" ? undefined : `${channel}:${key.split(":")[4] ?? random.digits(10)}`;
   const sessionId = random.uuid();
   const inputTokens = random.below(180_000);
@@ -135,7 +139,10 @@ function makeSession(agent, kind, key, random, shared) {
   if (kind === "cron run") entry.label = `Cron: ${random.words(3)}`;
   if (kind === "subagent") entry.spawnedBy = `agent:${agent}:main`;
   if (random.below(3) === 0) {
-    entry.queue = Array.from({ length: random.below(5) }, () => ({ id: random.uuid(), text: random.words(24) }));
+    entry.queue = Array.from({ length: random.below(5) }, () => ({
+      id: random.uuid(),
+      text: random.words(24),
+    }));
   }
   if (random.below(1000) < SKILLS_SNAPSHOT_PER_THOUSAND) entry.skillsSnapshot = shared.skillsSnapshot();
   if (random.below(1000) < PROMPT_REPORT_PER_THOUSAND) {
@@ -155,10 +162,11 @@ function makeSession(agent, kind, key, random, shared) {
 
 /** What many sessions have in common, made once for each variant. */
 class SharedParts {
+  /** @readonly */
   #random;
-  /** @type {object[]} */
+  /** @readonly @type {object[]} */
   #snapshots;
-  /** @type {Map<string, object>} */
+  /** @readonly @type {Map<string, object>} */
   #reports = new Map();
 
   /** @param {Random} random */
@@ -217,9 +225,18 @@ function makePromptReport(random) {
     systemPrompt: { chars: SYSTEM_PROMPT_CHARS, text: random.text(SYSTEM_PROMPT_CHARS) },
     injectedWorkspaceFiles: files.map((name) => {
       const rawChars = random.below(9_000);
-      return { name, path: `/home/gateway/.openclaw/workspace/${name}`, missing: false, rawChars, truncated: false };
+      return {
+        name,
+        path: `/home/gateway/.openclaw/workspace/${name}`,
+        missing: false,
+        rawChars,
+        truncated: false,
+      };
     }),
-    skills: { promptChars: SKILLS_PROMPT_CHARS, entries: fill(3_000, () => ({ name: random.words(2), blockChars: 331 })) },
+    skills: {
+      promptChars: SKILLS_PROMPT_CHARS,
+      entries: fill(3_000, () => ({ name: random.words(2), blockChars: 331 })),
+    },
     tools: {
       listChars: 2_816,
       schemaChars: 21_440,
@@ -243,7 +260,7 @@ function makePromptReport(random) {
 function fill(bytes, make) {
   /** @type {T[]} */
   const items = [];
-  for (let size = 2; ; ) {
+  for (let size = 2; ;) {
     const item = make(items.length);
     size += JSON.stringify(item).length + 1;
     if (size > bytes) return items;
@@ -287,7 +304,9 @@ export class Random {
    * @returns {T}
    */
   pick(items) {
-    return /** @type {T} */ (items[this.below(items.length)]);
+    const item = items[this.below(items.length)];
+    if (item === undefined) throw new RangeError("no items");
+    return item;
   }
 
   /**

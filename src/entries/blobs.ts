@@ -16,12 +16,14 @@
 import { createHash } from "node:crypto";
 import { errnoOf, SessionStoreError } from "../errors.js";
 import type { FileSystem } from "../fs/file-system.js";
-import { createFile, readRegularFile, syncDirectory } from "../fs/regular-file.js";
+import { createFile, syncDirectory } from "../fs/regular-file.js";
 import type { Layout } from "../format/layout.js";
 import { referencesIn } from "../format/stored-references.js";
 import type { BlobReference, StoredValue } from "../format/stored-value.js";
 import type { Runtime } from "../runtime.js";
+import { assertEngineRoom, assertFolderIfAny } from "./engine-room.js";
 import { ignoreMissing } from "./entry-file.js";
+import { hasOnlyOwnNames, readStagedFile } from "./staged-file.js";
 
 /** A blob may travel to and fro between its place and the trash while we look; not for ever. */
 const ATTEMPTS_MAX = 50;
@@ -46,6 +48,7 @@ export class BlobStore {
    */
   load(reference: BlobReference): Buffer {
     const path = this.layout.blob(reference.hash);
+    this.#assertOwnFolders(reference.hash);
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const bytes = this.#tryRead(path);
       if (bytes !== undefined) return verified(bytes, reference, path);
@@ -66,17 +69,27 @@ export class BlobStore {
    * @returns `"fenced"` when the staging folder is gone: catch up and compose again.
    * @throws `blob_missing` when it is nowhere and the caller has no content.
    */
-  async ensure(reference: BlobReference, content: Buffer | undefined, stage: string): Promise<"done" | "fenced"> {
+  async ensure(
+    reference: BlobReference,
+    content: Buffer | undefined,
+    stage: string,
+  ): Promise<"done" | "fenced"> {
     const path = this.layout.blob(reference.hash);
+    assertEngineRoom(this.fs, this.layout);
+    assertFolderIfAny(this.fs, this.layout.stageFolder(stage));
+    assertFolderIfAny(this.fs, this.layout.blobFolder(reference.hash));
+    let corrupt = false;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-      if (await this.#syncExisting(path, reference)) return "done";
+      const existing = await this.#syncExisting(path, reference);
+      if (existing === "done") return "done";
+      corrupt = existing === "corrupt";
       const discarded = this.#findInTrash(reference.hash);
       if (discarded !== undefined) {
         await this.#ensureFolder(reference.hash);
         await ignoreMissing(this.fs.later.rename(discarded, path));
         continue;
       }
-      if (content === undefined) continue;
+      if (content === undefined || hashOf(content) !== reference.hash) continue;
       const temporary = `${this.layout.stageFolder(stage)}/${this.runtime.randomName(8)}`;
       try {
         await createFile(this.fs, temporary, content, { sync: true });
@@ -88,7 +101,7 @@ export class BlobStore {
         throw error;
       }
     }
-    throw missing(reference);
+    throw corrupt ? damaged(reference, path) : missing(reference);
   }
 
   /** Hashes of all blobs that are in their place. */
@@ -96,7 +109,9 @@ export class BlobStore {
     const found: string[] = [];
     for (const folder of await this.fs.later.readdir(this.layout.blobs)) {
       if (!/^[0-9a-f]{2}$/.test(folder)) continue;
-      for (const name of await this.fs.later.readdir(`${this.layout.blobs}/${folder}`)) {
+      const path = `${this.layout.blobs}/${folder}`;
+      if ((await this.fs.later.lstat(path)).kind !== "directory") continue; // nothing of ours
+      for (const name of await this.fs.later.readdir(path)) {
         const hash = hashOfName(name);
         if (hash?.startsWith(folder)) found.push(hash);
       }
@@ -121,9 +136,12 @@ export class BlobStore {
 
   /** What the content of a blob refers to. */
   referencesWithin(hash: string): readonly BlobReference[] {
-    const bytes = this.#tryRead(this.layout.blob(hash)) ?? this.#tryRead(this.#findInTrash(hash) ?? "");
+    this.#assertOwnFolders(hash);
+    const path = this.layout.blob(hash);
+    const bytes = this.#tryRead(path) ?? this.#tryRead(this.#findInTrash(hash) ?? "");
     if (bytes === undefined) throw missing({ hash, bytes: 0, nested: true });
-    return referencesIn(JSON.parse(bytes.toString("utf8")) as StoredValue);
+    const content = verified(bytes, { hash, bytes: bytes.length, nested: true }, path);
+    return referencesIn(JSON.parse(content.toString("utf8")) as StoredValue);
   }
 
   /** First phase of removal. */
@@ -152,6 +170,8 @@ export class BlobStore {
       if (isReferenced(hash)) {
         await this.#ensureFolder(hash);
         await ignoreMissing(this.fs.later.rename(path, this.layout.blob(hash)));
+        // A power cut may have kept both names: then the rename did nothing. The trash never has a name twice.
+        await ignoreMissing(this.fs.later.unlink(path));
       } else if (match?.[2] === undefined) {
         await ignoreMissing(this.fs.later.rename(path, `${path}.${activeSegment}`));
       } else if (Number(match[2]) < activeSegment) {
@@ -162,15 +182,22 @@ export class BlobStore {
 
   #tryRead(path: string): Buffer | undefined {
     try {
-      return readRegularFile(this.fs, path, { bytesMax: this.options.bytesMax });
+      return readStagedFile(this.fs, this.layout, path, { bytesMax: this.options.bytesMax });
     } catch (error) {
       if (errnoOf(error) === "ENOENT") return undefined;
       throw error;
     }
   }
 
+  /** Three lstats before a blob is read by way of these folders; the trash is looked at when it is searched. */
+  #assertOwnFolders(hash: string): void {
+    const { store, blobs } = this.layout;
+    for (const folder of [store, blobs, this.layout.blobFolder(hash)]) assertFolderIfAny(this.fs, folder);
+  }
+
   #findInTrash(hash: string): string | undefined {
-    const name = this.fs.readdir(this.layout.trash).find((candidate) => candidate.startsWith(`${hash}.`));
+    assertFolderIfAny(this.fs, this.layout.trash);
+    const name = namesIn(this.fs, this.layout.trash).find((candidate) => candidate.startsWith(`${hash}.`));
     return name === undefined ? undefined : `${this.layout.trash}/${name}`;
   }
 
@@ -183,32 +210,72 @@ export class BlobStore {
     }
   }
 
-  /** Syncs a blob that is in its place. False when it is not, or when it has not the size it should have. */
-  async #syncExisting(path: string, reference: BlobReference): Promise<boolean> {
+  /** Syncs a blob that is in its place, if that is what its name promises; what is not will be replaced. */
+  async #syncExisting(path: string, reference: BlobReference): Promise<"done" | "missing" | "corrupt"> {
     let fd: number;
     try {
       fd = await this.fs.later.open(path, "read");
     } catch (error) {
-      if (errnoOf(error) === "ENOENT") return false;
+      const errno = errnoOf(error) ?? "";
+      if (errno === "ENOENT") return "missing";
+      if (NOT_A_FILE.has(errno)) return "corrupt";
       throw error;
     }
     try {
       const status = this.fs.fstat(fd);
-      if (status.kind !== "file" || status.links !== 1 || status.size !== reference.bytes) return false;
+      if (status.kind !== "file" || status.size !== reference.bytes) return "corrupt";
+      if (!hasOnlyOwnNames(this.fs, this.layout, status)) return "corrupt";
+      if (hashOf(await this.#readOpen(fd, status.size)) !== reference.hash) return "corrupt";
       await this.fs.later.fdatasync(fd);
     } finally {
       await this.fs.later.close(fd);
     }
     await syncDirectory(this.fs, this.layout.blobFolder(reference.hash));
     await syncDirectory(this.fs, this.layout.blobs);
-    return true;
+    return "done";
+  }
+
+  async #readOpen(fd: number, bytes: number): Promise<Buffer> {
+    const found = Buffer.allocUnsafe(bytes);
+    let filled = 0;
+    while (filled < bytes) {
+      const count = await this.fs.later.read(fd, found, filled, bytes - filled, filled);
+      if (count === 0) break;
+      filled += count;
+    }
+    return found.subarray(0, filled);
   }
 
   async #ensureFolder(hash: string): Promise<void> {
     await this.fs.later.mkdir(this.layout.blobFolder(hash)).catch((error: unknown) => {
       if (errnoOf(error) !== "EEXIST") throw error;
+      assertFolderIfAny(this.fs, this.layout.blobFolder(hash));
     });
   }
+}
+
+/** What opening a link, a socket or a device in place of a blob gives: a rename replaces it, and never follows it. */
+const NOT_A_FILE: ReadonlySet<string> = new Set([
+  "ELOOP",
+  "EMLINK",
+  "EFTYPE",
+  "ENXIO",
+  "ENODEV",
+  "EOPNOTSUPP",
+]);
+
+/** A copy tool may have left an empty folder out. */
+function namesIn(fs: FileSystem, folder: string): string[] {
+  try {
+    return fs.readdir(folder);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
+    return [];
+  }
+}
+
+function hashOf(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
 }
 
 function hashOfName(name: string): string | undefined {
@@ -216,14 +283,16 @@ function hashOfName(name: string): string | undefined {
 }
 
 function verified(bytes: Buffer, reference: BlobReference, path: string): Buffer {
-  if (bytes.length === reference.bytes && createHash("sha256").update(bytes).digest("hex") === reference.hash) {
-    return bytes;
-  }
-  throw new SessionStoreError(
+  if (bytes.length === reference.bytes && hashOf(bytes) === reference.hash) return bytes;
+  throw damaged(reference, path, bytes.length);
+}
+
+function damaged({ hash, bytes }: BlobReference, path: string, actualBytes?: number): SessionStoreError {
+  return new SessionStoreError(
     "blob_corrupt",
     `${path} does not have the content that its name promises. Sessions that share this value cannot read it; ` +
       "put the value again, or restore the file from a backup.",
-    { data: { path, hash: reference.hash, expectedBytes: reference.bytes, actualBytes: bytes.length } },
+    { data: { path, hash, expectedBytes: bytes, actualBytes } },
   );
 }
 

@@ -6,13 +6,14 @@
  * folders themselves. Nobody else can swap them afterwards (see fs/trusted-path.ts); what this finds are the
  * mistakes of people and tools: a folder moved to another disk, a copy that made links.
  */
+import { errnoOf } from "../errors.js";
 import type { FileSystem } from "../fs/file-system.js";
 import { assertFolder } from "../fs/regular-file.js";
 import type { Layout } from "../format/layout.js";
 
-/** Throws `file_unsafe` if one of the folders is something else, and the system's ENOENT if one is missing. */
+/** Throws `file_unsafe` if one of the folders is something else. A missing one leads nowhere, so it passes. */
 export function assertEngineRoom(fs: FileSystem, layout: Layout): void {
-  for (const folder of engineRoom(layout)) assertFolder(fs, folder);
+  for (const folder of engineRoom(layout)) assertFolderIfAny(fs, folder);
 }
 
 /** The folders in the order in which they can be made. */
@@ -20,7 +21,11 @@ export function engineRoom(layout: Layout): readonly string[] {
   return [layout.store, layout.log, layout.stage, layout.blobs, layout.trash, layout.quarantine];
 }
 
-/** Throws `file_unsafe` if a staging folder, or the folder of all of them, is something else. */
-export function assertStageFolder(fs: FileSystem, layout: Layout, name: string): void {
-  for (const folder of [layout.store, layout.stage, layout.stageFolder(name)]) assertFolder(fs, folder);
+/** The same for one folder. */
+export function assertFolderIfAny(fs: FileSystem, folder: string): void {
+  try {
+    assertFolder(fs, folder);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
+  }
 }

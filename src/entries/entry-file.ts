@@ -16,12 +16,13 @@
  */
 import { errnoOf, SessionStoreError } from "../errors.js";
 import type { FileStatus, FileSystem } from "../fs/file-system.js";
-import { createFile, readRegularFile } from "../fs/regular-file.js";
+import { createFile } from "../fs/regular-file.js";
 import { composeEntryDocument, parseEntryDocument } from "../format/entry-document.js";
 import { ENTRY_FILE, type Layout } from "../format/layout.js";
 import { LINE_BYTES_MAX } from "../format/limits.js";
 import type { StoredObject } from "../format/stored-value.js";
 import type { Runtime } from "../runtime.js";
+import { readStagedFile } from "./staged-file.js";
 
 /** State of one session as the log has it; `stored` is undefined for a deleted one. */
 export interface EntryState {
@@ -56,10 +57,11 @@ export function readEntryFile(fs: FileSystem, layout: Layout, key: string): Entr
   let bytes: Buffer;
   try {
     if (!isFolder(fs, folder)) return { status: "corrupt", path: folder, reason: "not a folder", offset: 0 };
-    bytes = readRegularFile(fs, path, { bytesMax: ENTRY_FILE_BYTES_MAX });
+    bytes = readStagedFile(fs, layout, path, { bytesMax: ENTRY_FILE_BYTES_MAX });
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return { status: "absent" };
-    if (error instanceof SessionStoreError) return { status: "corrupt", path, reason: error.message, offset: 0 };
+    if (error instanceof SessionStoreError)
+      return { status: "corrupt", path, reason: error.message, offset: 0 };
     throw error;
   }
   return interpret(bytes, key, path);
@@ -70,7 +72,12 @@ export function interpret(bytes: Buffer, key: string, path: string): EntryFile {
   const parsed = parseEntryDocument(bytes);
   if (!parsed.ok) return { status: "corrupt", path, reason: parsed.reason, offset: parsed.offset };
   if (parsed.key !== key) {
-    return { status: "corrupt", path, reason: `it is the file of session ${JSON.stringify(parsed.key)}`, offset: 0 };
+    return {
+      status: "corrupt",
+      path,
+      reason: `it is the file of session ${JSON.stringify(parsed.key)}`,
+      offset: 0,
+    };
   }
   const { revision, modifiedAt, crc, stored } = parsed;
   return { status: "present", revision, modifiedAt, crc, stored, bytes: bytes.length };
@@ -79,6 +86,15 @@ export function interpret(bytes: Buffer, key: string, path: string): EntryFile {
 /** One lstat: a link in place of a session folder must not lead us, or a rename, out of the store. */
 function isFolder(fs: FileSystem, folder: string): boolean {
   return fs.lstat(folder).kind === "directory";
+}
+
+function isFolderOrGone(fs: FileSystem, folder: string): boolean {
+  try {
+    return isFolder(fs, folder);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
+    return true;
+  }
 }
 
 export class EntryWriter {
@@ -95,7 +111,11 @@ export class EntryWriter {
    *   segment of `stage`, because then no log that outlives a power cut may have it (O8).
    * @returns `"fenced"` when the staging folder is gone: stop, others have moved on.
    */
-  async write(state: EntryState, stage: string, options: { readonly sync: boolean }): Promise<"done" | "fenced"> {
+  async write(
+    state: EntryState,
+    stage: string,
+    options: { readonly sync: boolean },
+  ): Promise<"done" | "fenced"> {
     const temporary = `${this.layout.stageFolder(stage)}/${this.runtime.randomName(8)}`;
     if (state.stored === undefined) return this.#remove(state.key, stage, temporary);
     const { bytes } = composeEntryDocument({ ...state, stored: state.stored });
@@ -121,6 +141,7 @@ export class EntryWriter {
         await this.fs.later.rename(temporary, `${folder}/${ENTRY_FILE}`);
         return "done";
       } catch (error) {
+        if (errnoOf(error) === "EISDIR") throw inTheWay(`${folder}/${ENTRY_FILE}`, "is a folder");
         if (errnoOf(error) !== "ENOENT") throw error;
       }
       if (!(await this.#exists(temporary))) {
@@ -128,7 +149,9 @@ export class EntryWriter {
         return "fenced";
       }
     }
-    throw new SessionStoreError("io_error", `${folder} vanishes whenever it is made`, { data: { path: folder } });
+    throw new SessionStoreError("io_error", `${folder} vanishes whenever it is made`, {
+      data: { path: folder },
+    });
   }
 
   async #ensureFolder(folder: string): Promise<void> {
@@ -139,13 +162,9 @@ export class EntryWriter {
       await this.fs.later.mkdir(folder).catch((failure: unknown) => {
         if (errnoOf(failure) !== "EEXIST") throw failure;
       });
-      if (isFolder(this.fs, folder)) return;
+      if (isFolderOrGone(this.fs, folder)) return; // a sweeper may have taken it: the rename will tell
     }
-    throw new SessionStoreError(
-      "file_unsafe",
-      `${folder} is not a folder, so the session cannot be written to it. Move it away; the log keeps the session.`,
-      { data: { path: folder } },
-    );
+    throw inTheWay(folder, "is not a folder");
   }
 
   async #remove(key: string, stage: string, temporary: string): Promise<"done" | "fenced"> {
@@ -172,7 +191,8 @@ export class EntryWriter {
       await this.fs.later.rmdir(folder);
     } catch (error) {
       const errno = errnoOf(error);
-      if (errno !== "ENOENT" && errno !== "ENOTEMPTY" && errno !== "EEXIST" && errno !== "ENOTDIR") throw error;
+      if (errno !== "ENOENT" && errno !== "ENOTEMPTY" && errno !== "EEXIST" && errno !== "ENOTDIR")
+        throw error;
     }
   }
 
@@ -196,6 +216,14 @@ export class EntryWriter {
       throw error;
     }
   }
+}
+
+function inTheWay(path: string, what: string): SessionStoreError {
+  return new SessionStoreError(
+    "file_unsafe",
+    `${path} ${what}, so the session cannot be written there. Move it away; the log keeps the session until then.`,
+    { data: { path } },
+  );
 }
 
 export async function ignoreMissing(removal: Promise<void>): Promise<void> {

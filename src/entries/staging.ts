@@ -32,7 +32,8 @@ async function removeFolder(fs: FileSystem, folder: string): Promise<void> {
         await fs.later.unlink(folder); // a link or a file with such a name is no way into a folder: only the name goes
         return;
       }
-      for (const name of await fs.later.readdir(folder)) await ignoreMissing(fs.later.unlink(`${folder}/${name}`));
+      for (const name of await fs.later.readdir(folder))
+        await ignoreMissing(fs.later.unlink(`${folder}/${name}`));
       await fs.later.rmdir(folder);
       return;
     } catch (error) {

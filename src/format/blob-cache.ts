@@ -20,7 +20,7 @@ export interface CachedBlob {
 }
 
 /** Serialized bytes that are held strongly unless told otherwise. */
-export const BLOB_CACHE_BYTES = 32 * 1024 * 1024;
+const BLOB_CACHE_BYTES = 32 * 1024 * 1024;
 
 export class BlobCache {
   /** Oldest use first. */

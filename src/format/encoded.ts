@@ -8,7 +8,8 @@ export interface Encoded {
   readonly references: readonly BlobReference[];
   /**
    * Content of the blobs that were serialized here, blobs inside blobs included, by hash. A reference that was
-   * recognised, or that the base has at the same place, is not among them.
+   * recognised, or that the base has at the same place, is not among them: its file exists, unless the commit that
+   * should have written it failed. `EntryCodec.cachedBlob` has the content then.
    */
   readonly newBlobs: ReadonlyMap<string, Buffer>;
 }

@@ -41,11 +41,6 @@ export function unescapeName(stored: string): string {
   return stored.charCodeAt(0) === DOLLAR && stored.charCodeAt(1) === DOLLAR ? stored.slice(1) : stored;
 }
 
-/** Whether a field has another name than it is stored under, or is one of ours. */
-export function isEscapedName(stored: string): boolean {
-  return stored.charCodeAt(0) === DOLLAR;
-}
-
 /** Stored form of a reference. */
 export function storedReference(reference: BlobReference): StoredObject {
   const { hash, bytes, nested } = reference;

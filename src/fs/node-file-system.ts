@@ -80,7 +80,7 @@ const later: Deferred<FileCalls> = {
   mkdir: (path) =>
     promised((done) =>
       fs.mkdir(path, DIRECTORY_MODE, (error) =>
-        error === null ? finish(done, () => fs.chmodSync(path, DIRECTORY_MODE)) : done(error),
+        error === null ? finish(done, () => fixDirectoryMode(path)) : done(error),
       ),
     ),
   rmdir: (path) => promised((done) => fs.rmdir(path, done)),
@@ -116,8 +116,7 @@ export const nodeFileSystem: FileSystem = {
   readdir: (path) => fs.readdirSync(path),
   mkdir(path) {
     fs.mkdirSync(path, DIRECTORY_MODE);
-    // By path, which would follow a symlink; but the name is ours since a moment ago, in a trusted folder.
-    fs.chmodSync(path, DIRECTORY_MODE);
+    fixDirectoryMode(path);
   },
   rmdir: (path) => fs.rmdirSync(path),
   unlink: (path) => fs.unlinkSync(path),
@@ -164,6 +163,16 @@ function withFileMode(fd: number): number {
   } catch (error) {
     fs.closeSync(fd);
     throw error;
+  }
+}
+
+/** By path, which would follow a symlink; but the name is ours since a moment ago, in a trusted folder. */
+function fixDirectoryMode(path: string): void {
+  try {
+    fs.chmodSync(path, DIRECTORY_MODE);
+  } catch (error) {
+    // Made, and removed by another process since: as if that had come after this call.
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
   }
 }
 

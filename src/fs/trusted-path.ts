@@ -14,6 +14,7 @@
 import { dirname, join, parse, resolve, sep } from "node:path";
 import { SessionStoreError, errnoOf } from "../errors.js";
 import type { FileStatus, FileSystem } from "./file-system.js";
+import { assertFolder } from "./regular-file.js";
 
 /** An open, trusted folder. */
 export interface TrustedRoot {
@@ -78,6 +79,17 @@ export function openTrustedRoot(fs: FileSystem, path: string): TrustedRoot {
 export function assertTrustedParents(fs: FileSystem, path: string): TrustedWay {
   const { realPath, existing, missing } = walkTrusted(fs, path);
   return { realPath, existing, missing };
+}
+
+/**
+ * Checks a folder of the store's own: it is one itself and not a link to one, and nobody else can change what is in
+ * it. ENOENT passes through.
+ */
+export function assertTrustedFolder(fs: FileSystem, path: string): void {
+  assertFolder(fs, path);
+  const status = fs.lstat(path);
+  assertOwner(fs, path, status);
+  assertNotWritable(fs, path, status);
 }
 
 /** File systems whose appends are not atomic, by the magic number that Linux reports. */

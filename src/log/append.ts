@@ -80,7 +80,7 @@ export class LogWriter {
       }
       this.#awaited = record.n;
       this.#awaitedRevision = 0;
-      this.#readOn(segment, count);
+      this.#readOn(segment, this.tail.fill(segment, count));
     } catch (error) {
       throw this.#unknown(segment, error);
     }
@@ -116,7 +116,7 @@ export class LogWriter {
         if (complete) throw this.#unknown(segment, error);
       }
       try {
-        this.#readOn(segment, this.fs.read(segment.fd, this.tail.buffer, 0, this.tail.buffer.length, segment.position));
+        this.#readOn(segment, this.tail.fill(segment, 0));
       } catch (readError) {
         throw this.#unknown(segment, readError);
       }

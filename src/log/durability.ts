@@ -36,16 +36,24 @@ export class LogSyncer {
    */
   sync(segment: Segment): Promise<void> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
+    // Only a segment that was checkpointed is closed before its last commit is synced: the files have everything.
+    if (segment.closed) return Promise.resolve();
     const rounds = this.#rounds.get(segment);
     if (rounds === undefined) return this.#start(segment);
-    rounds.next ??= rounds.running.then(() => this.#start(segment)); // a failed round fails the next one as well
+    if (rounds.next === undefined) {
+      const release = segment.hold(); // it may be checkpointed by others before the round begins
+      // A failed round fails the next one as well.
+      rounds.next = rounds.running.then(() => this.#start(segment)).finally(release);
+    }
     return rounds.next;
   }
 
   #start(segment: Segment): Promise<void> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
     const release = segment.hold();
-    const work = segment.directorySynced ? this.fs.later.fdatasync(segment.fd) : this.#syncWithFolder(segment);
+    const work = segment.directorySynced
+      ? this.fs.later.fdatasync(segment.fd)
+      : this.#syncWithFolder(segment);
     const rounds: Rounds = {
       next: undefined,
       running: work.then(

@@ -16,12 +16,13 @@
  * A crash in between leaves a staging folder that the checkpoint of `n` removes.
  */
 import { errnoOf } from "../errors.js";
-import { createFile, syncDirectory } from "../fs/regular-file.js";
+import { assertFolder, createFile, syncDirectory } from "../fs/regular-file.js";
 import type { FileSystem } from "../fs/file-system.js";
 import type { Layout } from "../format/layout.js";
 import { encodeLogLine, type LogHeader } from "../format/log-line.js";
 import type { Runtime } from "../runtime.js";
 import type { LogSyncer } from "./durability.js";
+import { STAGED } from "./published-name.js";
 import type { Segment } from "./segment.js";
 import type { LogTail } from "./tail.js";
 
@@ -34,12 +35,10 @@ export interface SegmentMaker {
   readonly storeId: string;
 }
 
-/** Name of the staged segment inside its staging folder. */
-const STAGED = "segment";
-
 /** Tries once to make the successor of a sealed segment that was read to its seal; then catch up again. */
 export async function makeNextSegment(maker: SegmentMaker, sealed: Segment): Promise<void> {
   const { fs, layout, tail } = maker;
+  for (const folder of [layout.store, layout.log, layout.stage]) assertFolder(fs, folder);
   const header: LogHeader = {
     segment: sealed.number + 1,
     firstRevision: Math.max(sealed.ledger.lastRevision + 1, sealed.ledger.wantedFirstRevision),

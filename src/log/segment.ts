@@ -22,6 +22,7 @@ export class Segment {
 
   #users = 0;
   #dropped = false;
+  #closed = false;
 
   constructor(
     readonly number: number,
@@ -38,7 +39,12 @@ export class Segment {
     return this.ledger.firstRevision ?? Number.MAX_SAFE_INTEGER;
   }
 
-  /** Keeps the descriptor open until the function that it returns was called. */
+  /** The descriptor is gone: the segment was checkpointed and let go of, or the store was closed. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Keeps the descriptor open until the function that it returns was called. Only for a segment that is not closed. */
   hold(): () => void {
     this.#users++;
     return () => {
@@ -53,8 +59,8 @@ export class Segment {
   }
 
   #closeIfIdle(): void {
-    if (!this.#dropped || this.#users > 0) return;
-    this.#users = Number.NEGATIVE_INFINITY; // closed once
+    if (!this.#dropped || this.#users > 0 || this.#closed) return;
+    this.#closed = true;
     this.fs.close(this.fd);
   }
 }

@@ -11,10 +11,11 @@
  */
 import { errnoOf, SessionStoreError } from "../errors.js";
 import type { FileSystem } from "../fs/file-system.js";
-import { openRegularFile } from "../fs/regular-file.js";
+import { assertFolder, openRegularFile } from "../fs/regular-file.js";
 import { liveRun, segmentNumber, type Layout } from "../format/layout.js";
 import { LINE_BYTES_MAX } from "../format/limits.js";
 import { parseLogLine, type LogLine, type LogRecord } from "../format/log-line.js";
+import { assertOwnLinks } from "./published-name.js";
 import { Segment } from "./segment.js";
 import { decide } from "./verdict.js";
 
@@ -29,6 +30,8 @@ export interface LogObserver {
   startedOver(): void;
   /** A hole that a power cut left ended a segment early. */
   foundHole(segment: Segment): void;
+  /** A line that is none: cut short by a full disk or a crash, or damaged later. */
+  foundVoid?(segment: Segment, offset: number, reason: string): void;
 }
 
 const READ_BYTES = 1024 * 1024;
@@ -75,9 +78,29 @@ export class LogTail {
     const segment = this.#active ?? this.startOver();
     if (segment.ledger.sealed) return this.#enterNext(segment);
     if (segment.oversize !== undefined) return this.#skipOversize(segment);
-    const count = this.fs.read(segment.fd, this.buffer, 0, this.buffer.length, segment.position);
+    const count = this.fill(segment, 0);
     if (count === segment.undecided && count < this.buffer.length) return this.#atEnd(segment);
     return this.digest(segment, count) || segment.ledger.sealed || this.#atEnd(segment);
+  }
+
+  /**
+   * Reads on behind the first `filled` bytes of `buffer`, until the buffer is full or the file ends. A read that came
+   * back short is not the end: the next one may say that there is a bad sector, and a log cut off there is no answer.
+   */
+  fill(segment: Segment, filled: number): number {
+    const { buffer } = this;
+    while (filled < buffer.length) {
+      const count = this.fs.read(
+        segment.fd,
+        buffer,
+        filled,
+        buffer.length - filled,
+        segment.position + filled,
+      );
+      if (count === 0) break;
+      filled += count;
+    }
+    return filled;
   }
 
   /**
@@ -90,7 +113,12 @@ export class LogTail {
     while (!segment.ledger.sealed) {
       const newline = bytes.indexOf(0x0a, start);
       if (newline < 0) break; // O1
-      this.#decide(segment, parseLogLine(bytes, start, newline));
+      const line = parseLogLine(bytes, start, newline);
+      // An empty line is what two writers leave that both end the same torn one.
+      if (line.kind === "void" && newline > start) {
+        this.observer.foundVoid?.(segment, segment.position + start, line.reason);
+      }
+      this.#decide(segment, line);
       start = newline + 1;
     }
     segment.position += start;
@@ -107,7 +135,8 @@ export class LogTail {
   }
 
   #decide(segment: Segment, line: LogLine): void {
-    if (line.kind === "header" && segment.ledger.firstRevision === undefined) this.#checkHeader(segment, line);
+    if (line.kind === "header" && segment.ledger.firstRevision === undefined)
+      this.#checkHeader(segment, line);
     const verdict = decide(segment.ledger, line);
     if (verdict.fate === "committed") this.observer.committed(segment, verdict.record, verdict.revision);
     else if (verdict.fate === "sealed" && verdict.hole) this.observer.foundHole(segment);
@@ -146,8 +175,9 @@ export class LogTail {
     line.scanned += end;
     if (newline < 0) {
       segment.undecided = line.scanned - segment.position;
-      return count === this.buffer.length;
+      return count === this.buffer.length || this.#atEnd(segment);
     }
+    if (!line.hole) this.observer.foundVoid?.(segment, segment.position, "longer than a line may be");
     segment.position = line.scanned + 1;
     segment.undecided = 0;
     segment.oversize = undefined;
@@ -157,6 +187,8 @@ export class LogTail {
 
   /** Behind a seal: opens the next segment. False when there is none yet. */
   #enterNext(sealed: Segment): boolean {
+    // A hole in place of the header: what the segment's revisions were is lost with it.
+    if (sealed.ledger.firstRevision === undefined) throw damaged(sealed, "it has no valid header line");
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const next = this.#open(sealed.number + 1);
       if (next !== undefined) {
@@ -227,12 +259,20 @@ export class LogTail {
   }
 
   #open(number: number): Segment | undefined {
-    const path = this.layout.segment(number);
+    const { fs, layout } = this;
+    const path = layout.segment(number);
     try {
+      for (const folder of [layout.store, layout.log]) assertFolder(fs, folder);
       // A segment has two names for a moment: the staged one and the published one (ordering rule O7).
       const limits = { linksMax: 2, bytesMax: Number.MAX_SAFE_INTEGER };
-      const { fd, status } = openRegularFile(this.fs, path, this.access, limits);
-      return new Segment(number, path, fd, status, this.fs);
+      const { fd, status } = openRegularFile(fs, path, this.access, limits);
+      try {
+        assertOwnLinks(fs, layout, { number, fd, status });
+      } catch (error) {
+        fs.close(fd);
+        throw error;
+      }
+      return new Segment(number, path, fd, status, fs);
     } catch (error) {
       if (errnoOf(error) === "ENOENT") return undefined;
       throw error;
@@ -249,5 +289,7 @@ function damaged(segment: Segment, why: string): SessionStoreError {
 }
 
 function unstable(path: string): SessionStoreError {
-  return new SessionStoreError("log_damaged", `${path} changes faster than it can be listed`, { data: { path } });
+  return new SessionStoreError("log_damaged", `${path} changes faster than it can be listed`, {
+    data: { path },
+  });
 }

@@ -119,7 +119,7 @@ export function resolveOptions<T extends object>(options: OpenOptions<T> | undef
     segmentBytes: integer("segmentBytes", SEGMENT_BYTES_MIN) ?? SEGMENT_BYTES,
     blobThresholdBytes: integer("blobThresholdBytes", BLOB_THRESHOLD_BYTES_MIN) ?? BLOB_THRESHOLD_BYTES,
     cacheBytes: integer("cacheBytes", 0) ?? CACHE_BYTES,
-    onWarning: optionalFunction(given.onWarning, "options.onWarning") ?? emitWarning,
+    onWarning: safeOnWarning(optionalFunction(given.onWarning, "options.onWarning")),
   };
 }
 
@@ -156,6 +156,20 @@ function safeUpdatedAt<T extends object>(
 
 function ownUpdatedAt(entry: object): unknown {
   return (entry as { updatedAt?: unknown }).updatedAt;
+}
+
+/** Warnings come in the middle of reading the log: a callback that throws must not leave it half read. */
+function safeOnWarning(
+  onWarning: ((warning: StoreWarning) => void) | undefined,
+): (warning: StoreWarning) => void {
+  if (onWarning === undefined) return emitWarning;
+  return (warning) => {
+    try {
+      onWarning(warning);
+    } catch {
+      emitWarning(warning);
+    }
+  };
 }
 
 function emitWarning(warning: StoreWarning): void {

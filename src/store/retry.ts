@@ -54,12 +54,16 @@ function retriesExhausted(doing: string, key: string, attempts: number): Session
 
 function pause(runtime: Runtime, ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise<void>((resolve, reject) => {
+    // Timers do not keep the process alive, but here somebody waits for a write.
+    const letGo = runtime.keepAlive();
     const onAbort = (): void => {
       timer.cancel();
+      letGo();
       reject(abortReason(signal!));
     };
     const timer = runtime.setTimer(() => {
       signal?.removeEventListener("abort", onAbort);
+      letGo();
       resolve();
     }, ms);
     signal?.addEventListener("abort", onAbort, { once: true });

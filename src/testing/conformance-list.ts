@@ -260,6 +260,7 @@ async function pageThrough(store: ConformanceStore, query: ListQuery): Promise<s
     const page = await store.list({ ...query, cursor });
     assert.ok(page.sessions.length <= (query.limit ?? Infinity));
     assert.ok(page.sessions.length > 0 || cursor === undefined, "an empty page behind a cursor");
+    assert.ok(new Set(keys).size === keys.length, "a session on two pages");
     keys.push(...page.sessions.map(({ key }) => key));
     cursor = page.cursor;
   } while (cursor !== undefined);

@@ -169,6 +169,19 @@ export function transactCases(kit: Kit): void {
     assert.equal(await store.get("guest"), undefined);
   });
 
+  kit.case("what was read and deleted must still be what was read", async (store) => {
+    await store.put("a", { idle: true });
+    let runs = 0;
+    await store.transact(async (tx) => {
+      runs += 1;
+      const entry = await tx.get("a");
+      if (runs === 1) await store.put("a", { idle: false });
+      if (entry?.["idle"] === true) await tx.delete("a");
+    });
+    assert.equal(runs, 2);
+    same(await store.get("a"), { idle: false });
+  });
+
   kit.case("what was found missing must still be missing", async (store) => {
     let runs = 0;
     await store.transact(async (tx) => {

@@ -16,7 +16,7 @@ export { openDirectoryStoreOn } from "../store/open.js";
 export { createDirectorySessionStore, createSessionStore } from "../store/session-store.js";
 export type { SessionStoreOptions } from "../store/session-store.js";
 export { createMemoryEngine } from "../engine/memory/memory-engine.js";
-export type { MemoryEngineOptions } from "../engine/memory/memory-engine.js";
+export type { MemoryEngine, MemoryEngineOptions } from "../engine/memory/memory-engine.js";
 export type {
   CommitOutcome,
   Engine,

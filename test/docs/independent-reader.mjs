@@ -107,7 +107,7 @@ export class StoreReader {
   revision = 0;
   /** What the log says: a state, or undefined for a deleted session. */
   #hot = new Map();
-  /** */
+  /** Where it reads: number, descriptor, position, and what the verdicts need. */
   #segment;
   /** States of the segment that is being read. */
   #here = new Map();
@@ -137,7 +137,6 @@ export class StoreReader {
 
   /** Changes since the last call, in order; undefined: too slow, take a snapshot. */
   changes() {
-    /** */
     const changes = [];
     return this.#readLog((key, revision, state) => changes.push({ key, revision, state }))
       ? changes
@@ -213,9 +212,12 @@ export class StoreReader {
       if (value.store !== this.storeId) throw new Error(`segment ${segment.number} is of another store`);
       segment.first = value.firstRevision;
       segment.last = value.firstRevision - 1;
-    } else if (segment.first < 0) return;
-    else if (kind === "seal") segment.sealed = true;
-    else if (value.g === segment.number && value.ops.every((op) => this.#holds(segment, op))) {
+    } else if (segment.first >= 0 && kind === "seal") segment.sealed = true;
+    else if (
+      segment.first >= 0 &&
+      value.g === segment.number &&
+      value.ops.every((op) => this.#holds(segment, op))
+    ) {
       const revision = ++segment.last;
       for (const op of value.ops)
         if (op.s || op.p || op.d) this.#apply(segment, op, revision, value.t, onChange);

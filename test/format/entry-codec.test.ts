@@ -15,6 +15,9 @@ import { define, entry as anyEntry, objectOf, reparsed, text } from "./arbitrari
 
 const THRESHOLD = 200;
 const big = (seed: string): string => seed.repeat(THRESHOLD);
+/** An object that is a big value itself, without having any in it. */
+const bigObject = (seed: string): Record<string, string> =>
+  Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`${seed}${index}`, "filled up"]));
 
 let blobs: Map<string, Buffer>;
 let loads: string[];
@@ -49,10 +52,9 @@ function roundTrip(entry: object): object {
   return newCodec().decode(stored(entry));
 }
 
-function expectDeeplyFrozen(value: unknown): void {
-  if (typeof value !== "object" || value === null) return;
-  expect(Object.isFrozen(value)).toBe(true);
-  for (const name of Object.keys(value)) expectDeeplyFrozen((value as Record<string, unknown>)[name]);
+function isDeeplyFrozen(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return true;
+  return Object.isFrozen(value) && Object.values(value).every(isDeeplyFrozen);
 }
 
 beforeEach(() => {
@@ -66,14 +68,15 @@ describe("round trip", () => {
     fc.assert(
       fc.property(anyEntry, fc.constantFrom(1, 30, THRESHOLD, 4096), (entry, thresholdBytes) => {
         codec = newCodec({ thresholdBytes });
+        blobs.clear();
         const text = JSON.stringify(entry);
         const encoded = keep(codec.encode(entry));
         expect(JSON.stringify(codec.decode(encoded.stored))).toBe(text);
         expect(JSON.stringify(newCodec({ thresholdBytes }).decode(reparsed(encoded.stored)))).toBe(text);
         expect(JSON.stringify(reparsed(encoded.stored))).toBe(JSON.stringify(encoded.stored));
         expect(referencesIn(encoded.stored)).toEqual(encoded.references);
-        expectDeeplyFrozen(encoded.stored);
-        expectDeeplyFrozen(codec.decode(encoded.stored));
+        expect(isDeeplyFrozen(encoded.stored)).toBe(true);
+        expect(isDeeplyFrozen(codec.decode(encoded.stored))).toBe(true);
         for (const { hash, bytes } of encoded.references) expect(blobs.get(hash)?.length).toBe(bytes);
         for (const [hash, bytes] of blobs)
           expect(createHash("sha256").update(bytes).digest("hex")).toBe(hash);
@@ -101,14 +104,13 @@ describe("round trip", () => {
   });
 
   it("leaves every stored part below the threshold", () => {
-    const sizes = (value: unknown, isEntry: boolean): void => {
-      if (typeof value !== "object" || value === null)
-        return void expect(JSON.stringify(value).length).toBeLessThan(THRESHOLD);
-      if ("$blob" in value) return;
-      if (!isEntry) expect(Buffer.byteLength(JSON.stringify(value))).toBeLessThan(THRESHOLD);
-      for (const part of Object.values(value)) sizes(part, false);
+    const isSmall = (value: unknown, isEntry: boolean): boolean => {
+      const isObject = typeof value === "object" && value !== null;
+      if (isObject && "$blob" in value) return true;
+      if (!isEntry && Buffer.byteLength(JSON.stringify(value)) >= THRESHOLD) return false;
+      return !isObject || Object.values(value).every((part) => isSmall(part, false));
     };
-    fc.assert(fc.property(anyEntry, (entry) => sizes(stored(entry), true)));
+    fc.assert(fc.property(anyEntry, (entry) => isSmall(stored(entry), true)));
   });
 
   it("never touches what it was given", () => {
@@ -326,30 +328,26 @@ describe("big values", () => {
   });
 
   it("load when touched and not before, once", () => {
-    const form = stored({ a: 1, snapshot: { skills: [big("x")] }, note: big("n") });
+    const form = stored({ a: 1, snapshot: bigObject("s"), note: big("n") });
     codec = newCodec();
-    const entry = codec.decode(form) as { a: number; snapshot: { skills: string[] }; note: string };
+    const entry = codec.decode(form) as { a: number; snapshot: object; note: string };
     expect(Object.keys(entry)).toEqual(["a", "snapshot", "note"]);
     expect("snapshot" in entry).toBe(true);
     expect(entry.a).toBe(1);
     expect(loads).toHaveLength(0);
     expect(entry.note).toBe(big("n"));
+    expect(entry.note).toBe(big("n"));
     expect(loads).toHaveLength(1);
     const { snapshot } = entry;
-    expect(snapshot.skills[0]).toBe(big("x"));
+    expect(snapshot).toEqual(bigObject("s"));
     expect(entry.snapshot).toBe(snapshot);
-    expect(loads).toHaveLength(
-      3 - (form["snapshot"] !== null && "skills" in (form["snapshot"] as object) ? 1 : 0),
-    );
-    expectDeeplyFrozen(entry);
-    const before = loads.length;
-    JSON.stringify(entry);
-    expect(loads).toHaveLength(before);
+    expect(loads).toHaveLength(2);
+    expect(isDeeplyFrozen(entry)).toBe(true);
   });
 
   it("are one object for all sessions that share them", () => {
-    const one = stored({ id: 1, snapshot: [big("x")] });
-    const two = stored({ id: 2, snapshot: [big("x")] });
+    const one = stored({ id: 1, snapshot: bigObject("x") });
+    const two = stored({ id: 2, snapshot: bigObject("x") });
     codec = newCodec();
     const [a, b] = [codec.decode(one), codec.decode(two)] as { snapshot: unknown }[];
     expect(a?.snapshot).toBe(b?.snapshot);
@@ -363,8 +361,10 @@ describe("big values", () => {
 
   it("load again when the cache had no room, and objects in use stay the same", () => {
     codec = newCodec({ cacheBytes: 10 });
-    const values = Object.fromEntries(Array.from({ length: 60 }, (_, index) => [`f${index}`, index]));
-    const entry = codec.decode(stored({ text: big("t"), list: values })) as { text: string; list: object };
+    const entry = codec.decode(stored({ text: big("t"), list: bigObject("l") })) as {
+      text: string;
+      list: object;
+    };
     expect(entry.text).toBe(big("t"));
     expect(entry.text).toBe(big("t"));
     expect(loads).toHaveLength(2);
@@ -418,7 +418,7 @@ describe("big values", () => {
     expect((Object.create(entry) as typeof entry).a).toBe(big("x"));
     expect(entry.list).toHaveLength(3);
     expect(entry.list[1]).toBe(big("y"));
-    expect([...entry.list][2]?.$z).toBe(big("z"));
+    expect(entry.list.slice(2)).toEqual([{ $z: big("z") }]);
     expect(structuredClone(entry)).toEqual({ a: big("x"), list: [1, big("y"), { $z: big("z") }] });
     const getter = Object.getOwnPropertyDescriptor(entry, "a")?.get;
     expect(() => getter?.call({})).toThrow(TypeError);
@@ -426,9 +426,9 @@ describe("big values", () => {
 });
 
 describe("recognition", () => {
-  const snapshot = {
-    list: Array.from({ length: 50 }, (_, index) => ({ $name: `skill ${index}`, big: big("b") })),
-  };
+  const snapshot = Object.fromEntries(
+    Array.from({ length: 20 }, (_, index) => [`skill ${index}`, { $name: `skill ${index}`, text: big("b") }]),
+  );
 
   function opened(entry: object): { form: StoredObject; entry: Record<string, unknown> } {
     const form = stored(entry);
@@ -636,7 +636,7 @@ describe("limits", () => {
   });
 
   it("bound a blob, an entry and what is left of it", () => {
-    codec = newCodec({ limits: { blobBytesMax: 1000, entryBytesMax: 3000, recordBytesMax: 600 } });
+    codec = newCodec({ limits: { blobBytesMax: 1000, entryBytesMax: 3500, recordBytesMax: 600 } });
     expect(code(() => codec.encode({ a: "x".repeat(998) }))).toBe("none");
     expect(code(() => codec.encode({ a: "x".repeat(999) }))).toBe("blob_too_large");
     const many = (count: number, length: number): object =>
@@ -655,7 +655,7 @@ describe("limits", () => {
   });
 
   it("count big values that were recognised", () => {
-    codec = newCodec({ limits: { entryBytesMax: 3000 } });
+    codec = newCodec({ limits: { entryBytesMax: 4000 } });
     const entry = codec.decode(
       keep(codec.encode({ a: [big("1"), big("2"), big("3"), big("4"), big("5")] })).stored,
     ) as { a: unknown };
@@ -664,7 +664,8 @@ describe("limits", () => {
   });
 
   it("stop the work on endless input early", () => {
-    const wide = new Array(4_000_000_000);
+    const wide: unknown[] = [];
+    wide.length = 4_000_000_000;
     expect(code(() => codec.encode({ wide }))).toBe("entry_too_large");
     let doubling: unknown[] = ["x"];
     for (let level = 0; level < 60; level++) doubling = [doubling, doubling];

@@ -35,21 +35,21 @@ export class FakeEngine implements Engine {
 
   /** What another process does: straight to the data. */
   write(key: string, entry: object): void {
-    void this.inner.commit([{ kind: "set", key, entry }]);
+    this.inner.commit([{ kind: "set", key, entry }]);
   }
 
   read(key: string): MaybePromise<EngineRecord | undefined> {
     this.reads += 1;
     this.beforeRead?.(key);
-    return this.#answer(this.inner.read(key) as EngineRecord | undefined);
+    return this.#answer(this.inner.read(key));
   }
 
   scan(query: EngineQuery): MaybePromise<EngineScan> {
-    return this.#answer(this.inner.scan(query) as EngineScan);
+    return this.#answer(this.inner.scan(query));
   }
 
   count(query: EngineQuery): MaybePromise<number> {
-    return this.#answer(this.inner.count(query) as number);
+    return this.#answer(this.inner.count(query));
   }
 
   commit(
@@ -63,13 +63,13 @@ export class FakeEngine implements Engine {
       this.conflicts -= 1;
       return this.#answer<CommitOutcome>({ status: "conflict", key: ops[0]!.key });
     }
-    const outcome = this.inner.commit(ops, options) as CommitOutcome;
+    const outcome = this.inner.commit(ops, options);
     if (outcome.status !== "committed") return this.#answer(outcome);
     return this.#answer<CommitOutcome>({ ...outcome, durable: this.durable?.() });
   }
 
   revision(): MaybePromise<number> {
-    return this.#answer(this.inner.revision() as number);
+    return this.#answer(this.inner.revision());
   }
 
   changes(options: Parameters<Engine["changes"]>[0]): AsyncIterable<EngineChange> {

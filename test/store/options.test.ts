@@ -1,7 +1,7 @@
 /** Goal: defaults are as documented, and every wrong option is a TypeError that names it. Method: tables. */
 import { describe, expect, test, vi } from "vitest";
 import { DEFAULT_LIMITS } from "../../src/format/limits.js";
-import { resolveOptions, type OpenOptions } from "../../src/store/options.js";
+import { resolveOptions } from "../../src/store/options.js";
 
 describe("resolveOptions", () => {
   test("defaults", () => {
@@ -43,7 +43,7 @@ describe("resolveOptions", () => {
     ["limits", { recordBytesMax: 16 * 1024 * 1024 }],
     ["durabilty", "os"],
   ])("%s: %j is refused by name", (name, value) => {
-    const resolve = () => resolveOptions({ [name]: value } as OpenOptions<object>);
+    const resolve = () => resolveOptions({ [name]: value });
     expect(resolve).toThrow(TypeError);
     expect(resolve).toThrow(name);
   });

@@ -8,6 +8,12 @@ import { ManualRuntime } from "../../src/testing/manual-runtime.js";
 
 class MaximalRuntime extends ManualRuntime {
   readonly delays: number[] = [];
+  held = 0;
+
+  override keepAlive(): () => void {
+    this.held += 1;
+    return () => void (this.held -= 1);
+  }
 
   override random(): number {
     return 1;
@@ -41,9 +47,23 @@ describe("beforeRetry", () => {
   test("a pause ends when its time is over", async () => {
     const runtime = new ManualRuntime();
     const pause = beforeRetry(runtime, "update", "a", 20, undefined);
-    await runtime.advance(64);
+    runtime.advance(64);
     await pause;
     expect(runtime.pendingTimers).toBe(0);
+  });
+
+  test("a pause keeps the process alive, and only as long as it lasts", async () => {
+    const runtime = new MaximalRuntime();
+    const controller = new AbortController();
+    const pause = beforeRetry(runtime, "update", "a", 20, undefined);
+    const aborted = beforeRetry(runtime, "update", "a", 20, controller.signal);
+    expect(runtime.held).toBe(2);
+    controller.abort(new Error("enough"));
+    await expect(aborted).rejects.toThrow("enough");
+    expect(runtime.held).toBe(1);
+    runtime.advance(64);
+    await pause;
+    expect(runtime.held).toBe(0);
   });
 
   test("the last attempt ends in a conflict that names key and attempts", () => {

@@ -72,10 +72,14 @@ describe("watch", () => {
 
   test("the engine's failures are typed; those that an abort caused are not failures", async () => {
     const { engine, store } = watched();
-    const failing: Engine["changes"] = async function* ({ signal }) {
-      if (signal?.aborted !== true) await settle();
-      throw Object.assign(new Error(), { code: "EIO", syscall: "read" });
-    };
+    const failing: Engine["changes"] = ({ signal }) => ({
+      [Symbol.asyncIterator]: () => ({
+        next: async () => {
+          if (signal?.aborted !== true) await settle();
+          throw Object.assign(new Error(), { code: "EIO", syscall: "read" });
+        },
+      }),
+    });
     engine.changes = failing;
     await expect(store.watch()[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: "io_error" });
     const controller = new AbortController();

@@ -130,6 +130,21 @@ describe("only-fs", () => {
 describe("third-party", () => {
   it.each(["valibot", "@clack/prompts", "crypto", "node:nothing"])("refuses %s", (name) => {
     expect(check({ "cli/a.ts": `import "${name}";\n` })).toEqual(["cli/a.ts:1 third-party"]);
+    expect(check({ "cli/a.ts": `export const a = () => import("${name}");\n` })).toEqual([
+      "cli/a.ts:1 third-party",
+    ]);
+  });
+  it.each(["commander", "picocolors"])("lets only cli/ load %s, lazily or as types", (name) => {
+    const lazily = `export const a = () => import("${name}");\n`;
+    const types = `import type { A } from "${name}";\n`;
+    const atStart = `import { a } from "${name}";\n`;
+    expect(check({ "cli/a.ts": lazily + types })).toEqual([]);
+    expect(check({ "cli/a.ts": atStart })).toEqual(["cli/a.ts:1 third-party"]);
+    expect(check({ "legacy/a.ts": lazily, "store/b.ts": lazily, "index.ts": types })).toEqual([
+      "index.ts:1 third-party",
+      "legacy/a.ts:1 third-party",
+      "store/b.ts:1 third-party",
+    ]);
   });
   it("allows Node's own modules", () => {
     expect(check({ "format/a.ts": `import "node:crypto";\nimport "node:timers/promises";\n` })).toEqual([]);

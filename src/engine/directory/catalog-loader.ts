@@ -3,16 +3,20 @@
  * that is missing or damaged, from the entry files themselves.
  */
 import type { StoreWarning } from "../../errors.js";
+import { readStagedFile } from "../../entries/staged-file.js";
 import { readRegularFile } from "../../fs/regular-file.js";
 import type { FileSystem } from "../../fs/file-system.js";
 import { catalogNumber, ENTRY_FILE, type Layout } from "../../format/layout.js";
 import { parseEntryDocument } from "../../format/entry-document.js";
 import { LINE_BYTES_MAX } from "../../format/limits.js";
 import { referencesIn } from "../../format/stored-references.js";
-import { folderNameForKey } from "../../format/session-key.js";
+import { folderNameForKey, isHashedFolderName, keyFromFolderName } from "../../format/session-key.js";
 import type { StoredObject } from "../../format/stored-value.js";
 import { blobName, compareRows, parseCatalog, type Catalog, type CatalogRow } from "./catalog.js";
 import { sortInSlices } from "./time-slices.js";
+
+/** Every further attempt is a checkpoint that somebody finished meanwhile. */
+const ATTEMPTS_MAX = 100;
 
 export interface CatalogSource {
   readonly fs: FileSystem;
@@ -28,24 +32,29 @@ const CATALOG_BYTES_MAX = 1024 * 1024 * 1024;
 /**
  * Loads the catalog of one of the segments `from` … `to`, the newest that is whole. If there is none, the files are
  * read, which takes a while but changes nothing. Segment 0 stands for a new store without any session.
+ * @param ahead What it means when there are later catalogs; `"ignore"` once the log was read and they are later still.
  * @returns Undefined if there are only later catalogs: the log has moved on, read it again.
  */
 export function* loadCatalog(
   source: CatalogSource,
   from: number,
   to: number,
+  ahead: "log has moved on" | "ignore" = "log has moved on",
 ): Generator<void, Catalog | undefined> {
   const { fs, layout, storeId } = source;
-  const numbers = fs
-    .readdir(layout.store)
-    .map(catalogNumber)
-    .filter((number) => number !== undefined && number >= from) as number[];
-  for (const number of numbers.sort((a, b) => b - a)) {
-    if (number > to) continue;
-    const catalog = yield* readCatalog(fs, layout.catalog(number), number, storeId);
-    if (catalog !== undefined) return catalog;
+  let numbers = catalogsFrom(source, from);
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    for (const number of numbers) {
+      if (number > to) continue;
+      const catalog = yield* readCatalog(fs, layout.catalog(number), number, storeId);
+      if (catalog !== undefined) return catalog;
+    }
+    if (ahead !== "ignore" && numbers.some((number) => number > to)) return undefined;
+    // A catalog that went while we looked was replaced by a later one: only what stays the same is the truth.
+    const before = numbers.join();
+    numbers = catalogsFrom(source, from);
+    if (numbers.join() === before) break;
   }
-  if (numbers.some((number) => number > to)) return undefined;
   if (from === 0) return { segment: 0, revision: 0, rows: [], incomplete: false };
   source.onWarning({
     code: "catalog_rebuilt",
@@ -53,6 +62,46 @@ export function* loadCatalog(
     data: { path: layout.catalog(from), segment: from },
   });
   return yield* catalogFromFiles(source, from);
+}
+
+/** Numbers of the catalogs in the folder that are not older than `from`, the newest first. */
+export function catalogsFrom({ fs, layout }: CatalogSource, from: number): number[] {
+  return fs
+    .readdir(layout.store)
+    .map(catalogNumber)
+    .filter((number) => number !== undefined)
+    .filter((number) => number >= from)
+    .sort((a, b) => b - a);
+}
+
+/**
+ * Removes catalogs that are ahead of the log. A catalog is made only when its segment has a successor, so these came
+ * with a copy that was made while the original went on: one day the log would get there, and they would be believed.
+ * @param listed Catalogs that there were before the log was read to the segment `active`.
+ */
+export async function removeCatalogsAhead(
+  { fs, layout, onWarning }: CatalogSource,
+  listed: readonly number[],
+  active: number,
+): Promise<void> {
+  for (const number of listed) {
+    if (number < active) continue;
+    const path = layout.catalog(number);
+    const message = `${path} is ahead of the log, as in a copy of a store in use: it is removed and will be made anew.`;
+    onWarning({ code: "catalog_rebuilt", message, data: { path, segment: number } });
+    await fs.later.unlink(path).catch(() => {}); // listings do without it in any case
+  }
+}
+
+/** Highest revision that any catalog tells of, deletions included; 0 if there is none. */
+export function* highestCatalogRevision(source: CatalogSource): Generator<void, number> {
+  const { fs, layout, storeId } = source;
+  let highest = 0;
+  for (const number of catalogsFrom(source, 0)) {
+    const catalog = yield* readCatalog(fs, layout.catalog(number), number, storeId);
+    highest = Math.max(highest, catalog?.revision ?? 0);
+  }
+  return highest;
 }
 
 function* readCatalog(
@@ -79,7 +128,7 @@ export function* catalogFromFiles(source: CatalogSource, segment: number): Gener
   let revision = 0;
   for (const folder of fs.readdir(layout.root)) {
     yield;
-    if (folder.startsWith(".")) continue;
+    if (keyFromFolderName(folder) === undefined && !isHashedFolderName(folder)) continue; // not one of ours
     const path = `${layout.root}/${folder}/${ENTRY_FILE}`;
     const read = readRow(source, folder, path);
     if (read === undefined) continue;
@@ -98,11 +147,19 @@ export function* catalogFromFiles(source: CatalogSource, segment: number): Gener
 function readRow(source: CatalogSource, folder: string, path: string): CatalogRow | string | undefined {
   try {
     if (source.fs.lstat(`${source.layout.root}/${folder}`).kind !== "directory") return undefined; // a stray file
-    const parsed = parseEntryDocument(readRegularFile(source.fs, path, { bytesMax: LINE_BYTES_MAX * 2 }));
+    const parsed = parseEntryDocument(
+      readStagedFile(source.fs, source.layout, path, { bytesMax: LINE_BYTES_MAX * 2 }),
+    );
     if (!parsed.ok) return `damaged at byte ${parsed.offset}: ${parsed.reason}`;
-    if (folderNameForKey(parsed.key) !== folder) return `it is the file of session ${JSON.stringify(parsed.key)}`;
+    if (folderNameForKey(parsed.key) !== folder)
+      return `it is the file of session ${JSON.stringify(parsed.key)}`;
     const { key, revision, stored } = parsed;
-    return { key, revision, updatedAt: source.updatedAtOf(stored), blobs: referencesIn(stored).map(blobName) };
+    return {
+      key,
+      revision,
+      updatedAt: source.updatedAtOf(stored),
+      blobs: referencesIn(stored).map(blobName),
+    };
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     return code === "ENOENT" || code === "ENOTDIR" ? undefined : message;

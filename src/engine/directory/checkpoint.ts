@@ -19,14 +19,14 @@
 import { errnoOf, SessionStoreError } from "../../errors.js";
 import { ignoreMissing, interpret, type EntryFile, type EntryWriter } from "../../entries/entry-file.js";
 import { fence } from "../../entries/staging.js";
-import { createFile, syncDirectory } from "../../fs/regular-file.js";
+import { assertFolder, createFile, syncDirectory } from "../../fs/regular-file.js";
 import { composeEntryDocument } from "../../format/entry-document.js";
-import { catalogNumber, liveRun } from "../../format/layout.js";
+import { catalogNumber, liveRun, segmentName } from "../../format/layout.js";
 import { LINE_BYTES_MAX } from "../../format/limits.js";
 import { referencesIn } from "../../format/stored-references.js";
 import type { Segment } from "../../log/segment.js";
 import { blobName, composeCatalog, mergeRows, type Catalog, type CatalogRow } from "./catalog.js";
-import { loadCatalog, type CatalogSource } from "./catalog-loader.js";
+import { catalogFromFiles, catalogsFrom, loadCatalog, type CatalogSource } from "./catalog-loader.js";
 import { inParallel, writeEntries } from "./entry-flush.js";
 import type { SessionLog } from "./session-log.js";
 import type { SessionState } from "./session-table.js";
@@ -74,17 +74,22 @@ export class Checkpointer {
 
   /** Segments below a gap: an unlink that a power cut undid (O11). And what others have checkpointed meanwhile. */
   async #removeGarbage(): Promise<number> {
-    const { fs, layout, onWarning } = this.log.options;
+    const { fs, layout, runtime, onWarning } = this.log.options;
     const numbers = this.log.tail.listLog();
     const lowest = liveRun(numbers)[0] ?? 0;
-    for (const number of numbers.filter((candidate) => candidate < lowest)) {
+    const garbage = numbers.filter((candidate) => candidate < lowest);
+    // The catalog of a segment is durable before the segment goes, so a later one proves that it may.
+    const checkpointed = garbage.length === 0 ? 0 : (catalogsFrom(this.source, 0)[0] ?? 0);
+    for (const number of garbage) {
       const path = layout.segment(number);
-      onWarning({
-        code: "segment_garbage",
-        message: `${path} was checkpointed long ago and came back with a power cut: it is removed.`,
-        data: { path, segment: number },
-      });
-      await ignoreMissing(fs.later.unlink(path));
+      const aside = `${layout.quarantine}/${segmentName(number)}.${runtime.randomName(8)}`;
+      const proven = number <= checkpointed;
+      const message = proven
+        ? `${path} was checkpointed long ago and came back with a power cut: it is removed.`
+        : `${path} is cut off from the log, for a segment behind it is missing. It counts for nothing and is moved to ` +
+          `${aside}; restore the missing segment from a backup if there is one.`;
+      onWarning({ code: "segment_garbage", message, data: { path, segment: number } });
+      await ignoreMissing(proven ? fs.later.unlink(path) : fs.later.rename(path, aside));
     }
     const { tail } = this.log;
     tail.dropBelow(lowest);
@@ -124,10 +129,12 @@ export class Checkpointer {
     const path = layout.entryFile(key);
     let fd: number;
     try {
+      assertFolder(fs, folder); // a link in its place would have a file of somebody else's synced and believed
       fd = await fs.later.open(path, "read");
     } catch (error) {
+      const unsafe = error instanceof SessionStoreError; // then there is no file of ours
       const errno = errnoOf(error);
-      if (errno !== "ENOENT" && errno !== "ENOTDIR" && errno !== "ELOOP") throw error;
+      if (!unsafe && errno !== "ENOENT" && errno !== "ENOTDIR" && errno !== "ELOOP") throw error;
       if (!this.#isGiven(segment, key, { status: "absent" })) return false;
       await this.#settleAbsence(folder);
       return true;
@@ -142,7 +149,12 @@ export class Checkpointer {
     } finally {
       await fs.later.close(fd);
     }
-    await syncDirectory(fs, folder);
+    try {
+      await syncDirectory(fs, folder);
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT") throw error;
+      return false; // deleted by another process since we looked
+    }
     return true;
   }
 
@@ -187,7 +199,10 @@ export class Checkpointer {
     for (const [key, state] of this.log.finals.get(segment.number) ?? []) changed.set(key, this.#rowOf(state));
     const number = segment.number;
     const known = this.latest?.segment === number - 1 ? this.latest : undefined;
-    const previous = known ?? (await runInSlices(loadCatalog(this.source, number - 1, number - 1), runtime));
+    const loaded = known ?? (await runInSlices(loadCatalog(this.source, number - 1, number - 1), runtime));
+    // What could not be read then may have been mended since.
+    const again = loaded?.incomplete === true;
+    const previous = again ? await runInSlices(catalogFromFiles(this.source, number - 1), runtime) : loaded;
     // A later catalog is there already: the segment was checkpointed by somebody and only waits to be unlinked.
     if (previous !== undefined) {
       const rows = await runInSlices(mergeRows(previous.rows, changed), runtime);
@@ -226,9 +241,10 @@ export class Checkpointer {
   }
 }
 
-function crcOf(state: SessionState): string {
+/** Checksum that the entry file of a state has; none if the session was deleted. */
+export function crcOf(state: SessionState): string | undefined {
   const { key, revision, modifiedAt, stored } = state;
-  if (stored === undefined) throw new Error(`session ${key} is deleted`);
+  if (stored === undefined) return undefined;
   state.crc ??= composeEntryDocument({ key, revision, modifiedAt, stored }).crc;
   return state.crc;
 }

@@ -55,6 +55,9 @@ interface LookedUp {
   readonly hashes: ReadonlySet<string>;
 }
 
+/** Occurs in a blob that refers to others; if it occurs in another one by chance, nothing comes of it. */
+const REFERENCE_MARK = '"$blob":"sha256:';
+
 /** Every attempt that fails is somebody else's success; so many in a row mean that something is wrong. */
 const ATTEMPTS_MAX = 200;
 /** Attempts that are repeated at once; from then on they are spread out. */
@@ -84,7 +87,10 @@ export class Committer {
 
   #assertWritable(): void {
     if (this.options.readOnly) {
-      throw new SessionStoreError("read_only", "the store was opened with readOnly: open it without to write");
+      throw new SessionStoreError(
+        "read_only",
+        "the store was opened with readOnly: open it without to write",
+      );
     }
     const { failure } = this.log.syncer;
     if (failure !== undefined && this.options.durability === "disk") throw failure;
@@ -115,9 +121,13 @@ export class Committer {
       }
     }
     const keys = ops.map((op) => op.key).join(", ");
-    throw new SessionStoreError("conflict", `${keys}: ${ATTEMPTS_MAX} attempts to commit were overtaken by others`, {
-      data: { key: ops[0]?.key, attempts: ATTEMPTS_MAX },
-    });
+    throw new SessionStoreError(
+      "conflict",
+      `${keys}: ${ATTEMPTS_MAX} attempts to commit were overtaken by others`,
+      {
+        data: { key: ops[0]?.key, attempts: ATTEMPTS_MAX },
+      },
+    );
   }
 
   #backOff(attempt: number): Promise<void> {
@@ -125,13 +135,25 @@ export class Committer {
     return runtime.sleep(Math.min(BACK_OFF_MS_MAX, attempt) * (0.5 + runtime.random()));
   }
 
-  /** Makes the blobs of a plan durable. The plan itself is void afterwards: time has passed. */
+  /**
+   * Makes the blobs of a plan durable, and those that they refer to: a removal that was cut short can have taken a
+   * part and left the whole. The plan itself is void afterwards: time has passed.
+   */
   async #makeBlobs({ segment, blobs }: Plan): Promise<LookedUp | undefined> {
-    for (const { reference, content } of blobs.values()) {
+    const open = [...blobs.values()];
+    const done = new Set<string>();
+    for (let blob = open.pop(); blob !== undefined; blob = open.pop()) {
+      const { reference, content } = blob;
+      if (done.has(reference.hash)) continue;
       const made = await this.blobs.ensure(reference, content, segment.ledger.stage);
       if (made === "fenced") {
         await this.log.stageGone(segment);
         return undefined;
+      }
+      done.add(reference.hash);
+      if (!reference.nested) continue;
+      for (const part of this.blobs.referencesWithin(reference.hash)) {
+        open.push(blobs.get(part.hash) ?? { reference: part, content: this.codec.cachedBlob(part) });
       }
     }
     return { segment, hashes: new Set(blobs.keys()) };
@@ -150,8 +172,10 @@ export class Committer {
     const plan: Plan = { segment, ops: [], after: [], blobs: new Map(), changes: false };
     for (const [index, op] of ops.entries()) {
       const state = states[index];
-      if (state !== undefined && op.base !== undefined && isAhead(state, segment)) {
-        return { next: "raise revision", segment, revision: state.revision + 1 };
+      // Of a session that nobody here has read, a listing may have told.
+      const revision = state?.revision ?? this.log.knownRevision?.(op.key) ?? 0;
+      if (revision >= segment.firstRevision && !segment.ledger.changed.has(op.key)) {
+        return { next: "raise revision", segment, revision: revision + 1 };
       }
       this.#composeOp(plan, op, state);
     }
@@ -206,7 +230,8 @@ export class Committer {
         return;
       }
       case "patch": {
-        if (state?.stored === undefined) throw new TypeError(`a patch of ${op.key} needs a base revision above 0`);
+        if (state?.stored === undefined)
+          throw new TypeError(`a patch of ${op.key} needs a base revision above 0`);
         const encoded = this.codec.encodeFields(op.fields, state.stored, op.key);
         this.#needBlobs(plan, op, state, encoded);
         const after = applyPatch(state.stored, encoded.stored, encoded.unset);
@@ -229,7 +254,11 @@ export class Committer {
     const k = op.key;
     if (op.base === undefined) {
       plan.ops.push({ k, s: after });
-    } else if (before !== undefined && plan.segment.ledger.changed.has(k) && keepsOrder(before, after, diff.unset)) {
+    } else if (
+      before !== undefined &&
+      plan.segment.ledger.changed.has(k) &&
+      keepsOrder(before, after, diff.unset)
+    ) {
       const unset = diff.unset.length > 0 ? { u: diff.unset } : undefined;
       plan.ops.push({ k, b: op.base, p: diff.set, ...unset });
     } else {
@@ -248,7 +277,9 @@ export class Committer {
     const ofBase = op.base === undefined || state?.stored === undefined ? [] : referencesIn(state.stored);
     const inBase = new Set(ofBase.map((reference) => reference.hash));
     for (const [hash, content] of encoded.newBlobs) {
-      if (!inBase.has(hash)) plan.blobs.set(hash, { reference: { hash, bytes: content.length, nested: false }, content });
+      if (inBase.has(hash)) continue;
+      const nested = content.includes(REFERENCE_MARK);
+      plan.blobs.set(hash, { reference: { hash, bytes: content.length, nested }, content });
     }
     for (const reference of encoded.references) {
       if (inBase.has(reference.hash) || plan.blobs.has(reference.hash)) continue;
@@ -282,10 +313,6 @@ export class Committer {
     const durable = this.options.durability === "disk" ? syncer.sync(segment) : undefined;
     return { status: "committed", revision, records, durable };
   }
-}
-
-function isAhead(state: SessionState, segment: Segment): boolean {
-  return state.revision >= segment.firstRevision && !segment.ledger.changed.has(state.key);
 }
 
 function isCheck(op: LogOp): boolean {

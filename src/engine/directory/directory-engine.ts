@@ -3,7 +3,7 @@
  * `ARCHITECTURE.md` says in which order to read them.
  */
 import { join } from "node:path";
-import { asStoreError, SessionStoreError, type ErrorData, type StoreWarning } from "../../errors.js";
+import { SessionStoreError, type StoreWarning } from "../../errors.js";
 import { BlobStore } from "../../entries/blobs.js";
 import { EntryWriter } from "../../entries/entry-file.js";
 import type { FileSystem } from "../../fs/file-system.js";
@@ -23,9 +23,10 @@ import type {
   MaybePromise,
   SynchronousEngine,
 } from "../contract.js";
-import type { CatalogSource } from "./catalog-loader.js";
+import { catalogsFrom, removeCatalogsAhead, type CatalogSource } from "./catalog-loader.js";
 import { ChangeFeed, type ChangesOptions } from "./changes.js";
 import { Committer, type CommitOptions } from "./commit.js";
+import { errorForPeople, warningForPeople } from "./for-people.js";
 import { Listing } from "./listing.js";
 import { replaceLostLog } from "./lost-log.js";
 import { Maintenance } from "./maintenance.js";
@@ -80,7 +81,7 @@ class DirectoryEngine implements SynchronousEngine {
   ) {
     const { fileSystem: fs, runtime, readOnly, limits, cacheBytes } = options;
     const { layout, storeId } = folder;
-    const onWarning = (warning: StoreWarning): void => options.onWarning(this.#warningForPeople(warning));
+    const onWarning = (warning: StoreWarning): void => options.onWarning(warningForPeople(warning, folder.root));
     this.#blobs = new BlobStore(fs, layout, runtime, { readOnly, bytesMax: limits.blobBytesMax });
     const codec = new EntryCodec({
       thresholdBytes: options.blobThresholdBytes,
@@ -114,6 +115,7 @@ class DirectoryEngine implements SynchronousEngine {
     const { fileSystem: fs, runtime, readOnly } = this.options;
     const { layout, storeId } = this.folder;
     const { onWarning } = this.#source;
+    const catalogs = catalogsFrom(this.#source, 0); // before the log is read: see removeCatalogsAhead
     if (!readOnly) await replaceLostLog({ fs, runtime, layout, storeId, source: this.#source, onWarning });
     await runInSlices(
       (function* () {
@@ -121,7 +123,9 @@ class DirectoryEngine implements SynchronousEngine {
       })(),
       runtime,
     );
-    if (!readOnly) this.#maintenance.start();
+    if (readOnly) return;
+    await removeCatalogsAhead(this.#source, catalogs, tail.active.number);
+    this.#maintenance.start();
   }
 
   read(key: string): EngineRecord | undefined {
@@ -198,13 +202,7 @@ class DirectoryEngine implements SynchronousEngine {
 
   /** Pinned paths mean nothing to people: names the real ones. */
   forPeople(error: unknown): unknown {
-    if (!(error instanceof Error)) return error;
-    const known = asStoreError(error, "use the session store");
-    if (!(known instanceof SessionStoreError)) return error;
-    const data = this.#dataForPeople(known.data);
-    const message = this.#textForPeople(known.message);
-    if (message === known.message && data === known.data) return known;
-    return new SessionStoreError(known.code, message, { data, cause: known.cause });
+    return errorForPeople(error, this.folder.root);
   }
 
   async #collectStats(): Promise<EngineStats> {
@@ -263,23 +261,6 @@ class DirectoryEngine implements SynchronousEngine {
   #assertWritable(): void {
     if (!this.options.readOnly) return;
     throw new SessionStoreError("read_only", "the store was opened with readOnly: open it without to write");
-  }
-
-  #warningForPeople(warning: StoreWarning): StoreWarning {
-    const { code, message, data } = warning;
-    return { code, message: this.#textForPeople(message), data: this.#dataForPeople(data) };
-  }
-
-  #textForPeople(text: string): string {
-    return text.replaceAll(this.folder.root.path, this.folder.root.realPath);
-  }
-
-  #dataForPeople(data: ErrorData): ErrorData {
-    const entries = Object.entries(data);
-    if (!entries.some(([, value]) => typeof value === "string" && value.includes(this.folder.root.path))) return data;
-    return Object.fromEntries(
-      entries.map(([name, value]) => [name, typeof value === "string" ? this.#textForPeople(value) : value]),
-    );
   }
 }
 

@@ -5,6 +5,8 @@
  * then the files are written, a few at a time. Which files a process wrote is no secret of it: whoever
  * finds the staging folder gone stops, and somebody else's checkpoint has done or will do the rest.
  */
+import { SessionStoreError } from "../../errors.js";
+import { assertFolderIfAny } from "../../entries/engine-room.js";
 import type { EntryWriter } from "../../entries/entry-file.js";
 import type { Segment } from "../../log/segment.js";
 import type { SessionLog } from "./session-log.js";
@@ -30,6 +32,7 @@ export async function writeEntries(
   }
   if (states.length === 0) return true;
   await log.syncer.sync(segment); // log before data
+  assertFolderIfAny(log.options.fs, log.options.layout.stageFolder(segment.ledger.stage));
   const complete = await inParallel(states, (state) => writeOne(writer, state, segment));
   if (!complete) await log.stageGone(segment);
   return complete;
@@ -42,14 +45,24 @@ async function writeOne(writer: EntryWriter, state: SessionState, segment: Segme
   return true;
 }
 
-/** Works through items a few at a time; stops early at the first `false`, or the first error, which it throws. */
+/**
+ * Works through items a few at a time; stops early at the first `false`, or the first error, which it throws. What
+ * stands in the way of one session (`file_unsafe`) must not stop the others: that is thrown at the end.
+ */
 export async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<boolean>): Promise<boolean> {
   let next = 0;
   let complete = true;
+  let obstacle: SessionStoreError | undefined;
   const worker = async (): Promise<void> => {
     try {
       while (complete && next < items.length) {
-        if (!(await work(items[next++] as T))) complete = false;
+        const item = items[next++] as T;
+        try {
+          if (!(await work(item))) complete = false;
+        } catch (error) {
+          if (!(error instanceof SessionStoreError) || error.code !== "file_unsafe") throw error;
+          obstacle ??= error;
+        }
       }
     } catch (error) {
       complete = false;
@@ -58,5 +71,6 @@ export async function inParallel<T>(items: readonly T[], work: (item: T) => Prom
   };
   const workers = await Promise.allSettled(Array.from({ length: AT_ONCE }, worker));
   for (const result of workers) if (result.status === "rejected") throw result.reason;
+  if (obstacle !== undefined) throw obstacle;
   return complete;
 }

@@ -57,7 +57,7 @@ export class Listing {
       this.log.tail.catchUp();
       const index = yield* this.#indexed();
       const { rows, more } = index.select(query);
-      const missing = rows.filter((row) => !loaded.has(row) && this.log.table.get(row.key) === undefined);
+      const missing = rows.filter((row) => !loaded.has(row) && this.#known(row) === undefined);
       if (missing.length === 0) return this.#resolve(rows, more, loaded);
       const { epoch } = this.log.tail;
       for (const row of missing) {
@@ -71,6 +71,7 @@ export class Listing {
 
   /** The index as of the log position; `log.tail` must have been read just before. */
   *#indexed(): Generator<void, SessionIndex> {
+    let ahead: "log has moved on" | "ignore" = "log has moved on";
     for (let round = 0; round < ROUNDS_MAX; round++) {
       if (this.#index !== undefined) return this.#index;
       const { tail, table } = this.log;
@@ -79,9 +80,11 @@ export class Listing {
       this.#buildings.add(later);
       try {
         const lowest = tail.segments[0]?.number ?? tail.active.number;
-        const catalog = yield* loadCatalog(this.source, lowest - 1, tail.active.number - 1);
+        const { active } = tail;
+        const catalog = yield* loadCatalog(this.source, lowest - 1, active.number - 1, ahead);
         if (catalog === undefined) {
           tail.catchUp();
+          if (tail.active === active) ahead = "ignore"; // it came with a copy of a store in use
           continue;
         }
         const index = yield* SessionIndex.build(catalog.rows, later, (state) => this.updatedAtOf(state));
@@ -98,12 +101,18 @@ export class Listing {
     return state.stored === undefined ? 0 : this.source.updatedAtOf(state.stored);
   }
 
+  /** What memory has of a session, unless that came from a file which is older than what was written, or gone. */
+  #known(row: IndexRow): SessionState | undefined {
+    const state = this.log.table.get(row.key);
+    return state !== undefined && state.revision >= row.revision ? state : undefined;
+  }
+
   #load(row: IndexRow, index: SessionIndex, loaded: Map<IndexRow, SessionState | "damaged">): void {
     const file = this.log.readFile(row.key);
     if (file.status === "absent") {
       // Either a delete that the next reading of the log tells of, or somebody removed the file by hand.
       this.log.tail.catchUp();
-      if (!row.dead && this.log.table.get(row.key) === undefined) index.lose(row);
+      if (!row.dead && this.#known(row) === undefined) index.lose(row);
       return;
     }
     if (file.status === "corrupt") {
@@ -113,6 +122,7 @@ export class Listing {
     }
     if (file.revision < row.revision) {
       loaded.set(row, "damaged");
+      this.log.table.forget(row.key); // a get may have believed it
       const reason = `it has revision ${file.revision}, but ${row.revision} was written: an old copy was put back`;
       this.#report(row.key, this.log.options.layout.entryFile(row.key), reason);
       return;
@@ -140,7 +150,7 @@ export class Listing {
   ): EngineScan {
     const records: SessionState[] = [];
     for (const row of rows) {
-      const state = this.log.table.get(row.key) ?? loaded.get(row);
+      const state = this.#known(row) ?? loaded.get(row);
       if (state !== undefined && state !== "damaged" && state.stored !== undefined) records.push(state);
     }
     const last = rows.at(-1);

@@ -9,7 +9,7 @@ import { syncDirectory } from "../../fs/regular-file.js";
 import { catalogNumber, segmentNumber, stageNumber, type Layout } from "../../format/layout.js";
 import { newStageName, publish, stageSegment } from "../../log/next-segment.js";
 import type { Runtime } from "../../runtime.js";
-import { catalogFromFiles, type CatalogSource } from "./catalog-loader.js";
+import { catalogFromFiles, highestCatalogRevision, type CatalogSource } from "./catalog-loader.js";
 import { runInSlices } from "./time-slices.js";
 
 export interface LostLogOptions {
@@ -24,22 +24,34 @@ export interface LostLogOptions {
 /** Begins a new log if there is none. Any number of processes may; one segment comes of it. */
 export async function replaceLostLog(options: LostLogOptions): Promise<void> {
   const { fs, runtime, layout, storeId, source, onWarning } = options;
-  if (fs.readdir(layout.log).some((name) => segmentNumber(name) !== undefined)) return;
-  const { revision } = await runInSlices(catalogFromFiles(source, 0), runtime);
+  if (hasLog(fs, layout)) return;
+  const inFiles = (await runInSlices(catalogFromFiles(source, 0), runtime)).revision;
+  const inCatalogs = await runInSlices(highestCatalogRevision(source), runtime);
+  const revision = Math.max(inFiles, inCatalogs);
   const used = [...fs.readdir(layout.stage).map(stageNumber), ...fs.readdir(layout.store).map(catalogNumber)];
   // Two above: the lost log may have had a segment that nothing else tells of, and no old catalog may fit the new one.
   const segment = 2 + Math.max(0, ...used.map((number) => number ?? 0));
-  const header = { segment, firstRevision: revision + 1, store: storeId, stage: newStageName(runtime, segment) };
+  const header = {
+    segment,
+    firstRevision: revision + 1,
+    store: storeId,
+    stage: newStageName(runtime, segment),
+  };
   const staged = await stageSegment({ fs, layout }, header);
-  const published = await publish(fs, staged, layout.segment(segment));
+  // Looked at again behind the staging: a log that others began since cannot checkpoint this segment without fencing it.
+  const published = !hasLog(fs, layout) && (await publish(fs, staged, layout.segment(segment)));
   await ignoreMissing(fs.later.unlink(staged));
-  if (!published) return;
+  if (!published) return ignoreMissing(fs.later.rmdir(layout.stageFolder(header.stage)));
   await syncDirectory(fs, layout.log);
   onWarning({
     code: "log_replaced",
     message:
-      `${layout.log} had no segment. The log goes on at revision ${revision + 1}, behind all entry files; changes ` +
+      `${layout.log} had no segment. The log goes on at revision ${revision + 1}, behind all that is known; changes ` +
       "that were only in the lost log are gone.",
     data: { path: layout.log, revision: revision + 1 },
   });
+}
+
+function hasLog(fs: FileSystem, layout: Layout): boolean {
+  return fs.readdir(layout.log).some((name) => segmentNumber(name) !== undefined);
 }

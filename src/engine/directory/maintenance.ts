@@ -6,13 +6,14 @@
  */
 import { SessionStoreError, type StoreWarning } from "../../errors.js";
 import type { BlobStore } from "../../entries/blobs.js";
+import { assertEngineRoom } from "../../entries/engine-room.js";
 import type { EntryWriter } from "../../entries/entry-file.js";
 import { fence } from "../../entries/staging.js";
 import type { Segment } from "../../log/segment.js";
 import type { Timer } from "../../runtime.js";
 import { removeUnreferencedBlobs } from "./blob-removal.js";
 import type { CatalogSource } from "./catalog-loader.js";
-import { Checkpointer } from "./checkpoint.js";
+import { Checkpointer, crcOf } from "./checkpoint.js";
 import { writeEntries } from "./entry-flush.js";
 import type { SessionLog } from "./session-log.js";
 import { sweep } from "./sweep.js";
@@ -115,7 +116,10 @@ export class Maintenance {
   }
 
   #enqueue(work: () => Promise<void>): Promise<void> {
-    const result = this.#queue.then(work);
+    const result = this.#queue.then(() => {
+      assertEngineRoom(this.log.options.fs, this.log.options.layout);
+      return work();
+    });
     this.#queue = result.catch(() => {});
     return result;
   }
@@ -229,7 +233,7 @@ function* recogniseWritten(
     const state = log.table.hot.get(key);
     if (state === undefined || state.flushed || dirty.has(key)) continue;
     const file = log.readFile(key);
-    if (file.status === "present") state.flushed = file.revision === state.revision;
+    if (file.status === "present") state.flushed = file.revision === state.revision && file.crc === crcOf(state);
     else if (file.status === "absent") state.flushed = state.stored === undefined;
     yield;
   }

@@ -170,6 +170,17 @@ export class SessionLog implements LogObserver {
       data: { path: segment.path, segment: segment.number },
     });
   }
+
+  foundVoid(segment: Segment, offset: number, reason: string): void {
+    const { path, number } = segment;
+    this.options.onWarning({
+      code: "log_line_void",
+      message:
+        `${path} has a line at byte ${offset} that counts for nothing (${reason}): a write that was cut short, or ` +
+        "damage. If this file was damaged, restore it from a backup before the next checkpoint.",
+      data: { path, segment: number, offset, reason },
+    });
+  }
 }
 
 /** What an op of a committed record makes of a session. By rule 4, a patch finds its base in the same segment. */

@@ -68,12 +68,12 @@ export class SessionTable {
   /** Enters what a committed record made of a session. */
   commit(state: SessionState): void {
     this.hot.set(state.key, state);
-    if (this.#cold.size > 0) this.#forget(state.key);
+    if (this.#cold.size > 0) this.forget(state.key);
   }
 
   /** Enters what an entry file says, or that there is none. Only for a key that is not hot. */
   learn(state: SessionState): void {
-    this.#forget(state.key);
+    this.forget(state.key);
     this.#cold.set(state.key, state);
     this.#coldBytes += state.bytes;
     if (this.#coldBytes > this.coldBytesMax) this.#evict();
@@ -102,7 +102,8 @@ export class SessionTable {
     return this.#coldBytes;
   }
 
-  #forget(key: string): void {
+  /** Lets go of what a file said. */
+  forget(key: string): void {
     const state = this.#cold.get(key);
     if (state === undefined) return;
     this.#cold.delete(key);

@@ -5,14 +5,23 @@
  * openers cannot race: the rename onto the winner's folder fails, for that is not empty. A crash leaves a building
  * folder, which the next one who makes or opens the store for the first time removes.
  */
+import { dirname } from "node:path";
 import { errnoOf, SessionStoreError, type StoreWarning } from "../../errors.js";
+import { assertFolderIfAny, engineRoom } from "../../entries/engine-room.js";
 import type { FileSystem } from "../../fs/file-system.js";
 import { createFile, readRegularFile, syncDirectory } from "../../fs/regular-file.js";
-import { assertLocalFileSystem, assertTrustedParents, openTrustedRoot, type TrustedRoot } from "../../fs/trusted-path.js";
+import {
+  assertLocalFileSystem,
+  assertTrustedFolder,
+  assertTrustedParents,
+  openTrustedRoot,
+  type TrustedRoot,
+} from "../../fs/trusted-path.js";
 import { Layout, STORE_FOLDER } from "../../format/layout.js";
 import { encodeLogLine, type LogHeader } from "../../format/log-line.js";
 import { newStageName } from "../../log/next-segment.js";
 import type { Runtime } from "../../runtime.js";
+import { errorForPeople } from "./for-people.js";
 
 export interface StoreFolder {
   readonly root: TrustedRoot;
@@ -33,6 +42,8 @@ const FORMAT = 1;
 const KIND = "sessiondir";
 const BUILDING = `${STORE_FOLDER}.building-`;
 const FORMAT_BYTES_MAX = 64 * 1024;
+/** What opening or syncing a folder gives that belongs to somebody else, or to the system. */
+const UNREADABLE: ReadonlySet<string> = new Set(["EACCES", "EPERM", "EROFS", "EINVAL", "ENOTSUP"]);
 
 /** Opens the folder of a store; makes it first if there is none and `readOnly` does not forbid it. */
 export async function openStoreFolder(options: StoreFolderOptions): Promise<StoreFolder> {
@@ -41,18 +52,48 @@ export async function openStoreFolder(options: StoreFolderOptions): Promise<Stor
   try {
     warnOfLimits(options, root);
     const layout = new Layout(root.path);
+    assertFolderIfAny(fs, layout.store);
     let storeId = readFormat(options, layout, root.realPath);
     if (storeId === undefined) {
       if (readOnly) throw storeNotFound(root.realPath);
+      await syncParents(fs, root.realPath);
       await makeStore(options, layout);
-      await syncDirectory(fs, layout.root);
       storeId = readFormat(options, layout, root.realPath);
     }
     if (storeId === undefined) throw storeNotFound(root.realPath);
+    for (const folder of engineRoom(layout)) await checkFolder(options, folder);
+    // Whoever made these names may have been stopped before it synced them: everybody does so himself.
+    if (!readOnly) for (const folder of [layout.store, layout.root]) await syncDirectory(fs, folder);
     return { root, layout, storeId };
   } catch (error) {
     root.close();
-    throw error;
+    throw errorForPeople(error, root);
+  }
+}
+
+/**
+ * Makes the way to a folder durable, which others may have made and not synced yet, before a store appears in it. A
+ * folder that we may pass through and not read cannot be synced, and was not made by us.
+ */
+async function syncParents(fs: FileSystem, path: string): Promise<void> {
+  for (let folder = path; dirname(folder) !== folder;) {
+    folder = dirname(folder);
+    await syncDirectory(fs, folder).catch((error: unknown) => {
+      if (!UNREADABLE.has(errnoOf(error) ?? "")) throw error;
+    });
+  }
+}
+
+/** Copies and archives often leave out what is empty; a folder without anything in it says nothing, so it is made. */
+async function checkFolder({ fs, readOnly }: StoreFolderOptions, folder: string): Promise<void> {
+  try {
+    assertTrustedFolder(fs, folder);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
+    if (readOnly) return;
+    await fs.later.mkdir(folder).catch((failure: unknown) => {
+      if (errnoOf(failure) !== "EEXIST") throw failure;
+    });
   }
 }
 
@@ -120,7 +161,8 @@ function interpretFormat({ onWarning }: StoreFolderOptions, text: string, path: 
     throw formatDamaged(path, "is not JSON");
   }
   const { kind, format, minor, storeId } = value ?? {};
-  if (kind !== KIND || !Number.isSafeInteger(format)) throw formatDamaged(path, "does not describe a session store");
+  if (kind !== KIND || !Number.isSafeInteger(format))
+    throw formatDamaged(path, "does not describe a session store");
   if (format !== FORMAT) {
     throw new SessionStoreError(
       "format_unsupported",
@@ -170,14 +212,11 @@ export async function removeBuildingFolders(fs: FileSystem, layout: Layout): Pro
   }
 }
 
-/** Removes a building folder, which others may be removing as well. */
+/** Removes a building folder and what is in it, which others may be removing as well. */
 async function removeTree(fs: FileSystem, folder: string): Promise<void> {
   try {
-    for (const name of await fs.later.readdir(folder)) {
-      const path = `${folder}/${name}`;
-      if (fs.lstat(path).kind === "directory") await removeTree(fs, path);
-      else await fs.later.unlink(path);
-    }
+    if (fs.lstat(folder).kind !== "directory") return await fs.later.unlink(folder); // never through a link
+    for (const name of await fs.later.readdir(folder)) await removeTree(fs, `${folder}/${name}`);
     await fs.later.rmdir(folder);
   } catch (error) {
     const errno = errnoOf(error);

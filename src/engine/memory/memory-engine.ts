@@ -34,7 +34,7 @@ export interface MemoryEngineOptions {
 const HISTORY_MAX = 10_000;
 
 /** An empty store in memory. */
-export function createMemoryEngine(options: MemoryEngineOptions = {}): Engine {
+export function createMemoryEngine(options: MemoryEngineOptions = {}): MemoryEngine {
   return new MemoryEngine(options);
 }
 
@@ -43,7 +43,8 @@ type Position = NonNullable<EngineQuery["after"]>;
 /** What an op leaves: the new state of its key, or undefined for no session. */
 type Planned = { readonly op: EngineOp; readonly entry: object | undefined };
 
-class MemoryEngine implements Engine {
+/** Answers every call at once, and says so in its types. */
+export class MemoryEngine implements Engine {
   readonly #records = new Map<string, EngineRecord>();
   readonly #updatedAtOf: (entry: object) => number | undefined;
   readonly #limits: Limits;

@@ -31,7 +31,9 @@ export function onMessage(listener) {
   if (parentPort !== null) {
     const port = parentPort;
     port.on("message", listener);
-    return () => port.close();
+    return () => {
+      port.off("message", listener);
+    };
   }
   const lines = createInterface({ input: process.stdin });
   lines.on("line", (line) => listener(JSON.parse(line)));

@@ -52,6 +52,7 @@ async function lane() {
     await act();
     if (acknowledged % 50 === 0) await look(pick(2) === 0);
     if (acknowledged % 25 === 0) say({ event: "progress", acknowledged });
+    if (pick(400) === 0) await store.checkpoint();
   }
 }
 

@@ -60,7 +60,8 @@ const DAMAGES: Record<string, (good: Buffer) => Buffer> = {
   empty: () => Buffer.alloc(0),
   "one newline": () => Buffer.from("\n"),
   zeroed: (good) => Buffer.alloc(good.length),
-  "zeroed in its second half": (good) => Buffer.concat([good.subarray(0, 60), Buffer.alloc(good.length - 60)]),
+  "zeroed in its second half": (good) =>
+    Buffer.concat([good.subarray(0, 60), Buffer.alloc(good.length - 60)]),
   garbage: (good) => Buffer.from(good.map((byte, index) => (byte * 31 + index * 7) & 255)),
   "a byte order mark": (good) => Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), good]),
   "invalid UTF-8": (good) => {
@@ -83,7 +84,8 @@ const DAMAGES: Record<string, (good: Buffer) => Buffer> = {
   "a lone surrogate in the key": (good) => withChecksum(good.toString().replace(KEY, "\\ud800")),
   "an empty key": (good) => withChecksum(good.toString().replace(KEY, "")),
   "a negative revision": (good) => withChecksum(good.toString().replace(/"revision":\d+/, '"revision":-1')),
-  "a fractional revision": (good) => withChecksum(good.toString().replace(/"revision":\d+/, '"revision":1.5')),
+  "a fractional revision": (good) =>
+    withChecksum(good.toString().replace(/"revision":\d+/, '"revision":1.5')),
   "a revision as text": (good) => withChecksum(good.toString().replace(/"revision":\d+/, '"revision":"3"')),
   "an unknown member of $session": (good) =>
     withChecksum(good.toString().replace('"crc"', '"extra":1,"crc"')),
@@ -136,7 +138,7 @@ describe("a damaged meta.json of a checkpointed session", () => {
     const store = await box.open({ readOnly: true, cacheBytes: 0 });
     for (let index = 0; index < good.length; index++) {
       const bad = Buffer.from(good);
-      bad[index] = bad[index]! ^ (1 << index % 8);
+      bad[index] = bad[index]! ^ (1 << (index % 8));
       writeFileSync(file, bad);
       const error = await failureOf(() => store.get(KEY));
       expect(error.code, `byte ${index}`).toBe("entry_corrupt");

@@ -1,0 +1,34 @@
+/** What the legacy functions run on: the machine, or what tests put in its place. */
+import { errnoOf } from "../errors.js";
+import type { FileStatus, FileSystem } from "../fs/file-system.js";
+import { nodeFileSystem } from "../fs/node-file-system.js";
+import { systemRuntime, type Runtime } from "../runtime.js";
+
+export interface LegacyHost {
+  readonly fs: FileSystem;
+  readonly runtime: Runtime;
+}
+
+export const systemHost: LegacyHost = { fs: nodeFileSystem, runtime: systemRuntime };
+
+/** Status of a name itself, or undefined where there is nothing. */
+export async function statusOf(fs: FileSystem, path: string): Promise<FileStatus | undefined> {
+  try {
+    return await fs.later.lstat(path);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === "ENOENT" || errno === "ENOTDIR") return undefined;
+    throw error;
+  }
+}
+
+/** Names in a folder; none where there is no folder. */
+export async function namesIn(fs: FileSystem, path: string): Promise<string[]> {
+  try {
+    return (await fs.later.readdir(path)).sort();
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === "ENOENT" || errno === "ENOTDIR") return [];
+    throw error;
+  }
+}

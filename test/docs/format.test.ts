@@ -1,0 +1,347 @@
+/**
+ * Goal: docs/format.md is enough to read a store. Method: independent-reader.mjs knows nothing but that page; what it
+ * reads is compared with what the library says, in quiet, under fire, and on lines that no writer would write.
+ */
+import { mkdtempSync, appendFileSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { once } from "node:events";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Worker } from "node:worker_threads";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { crc32Hex } from "../../src/format/crc32.js";
+import { encodeLogLine, parseLogLine } from "../../src/format/log-line.js";
+import { folderNameForKey } from "../../src/format/session-key.js";
+import { nodeFileSystem } from "../../src/fs/node-file-system.js";
+import { openDirectoryStoreOn } from "../../src/store/open.js";
+import { openDirectoryStore } from "../../src/index.js";
+import type { DirectorySessionStore } from "../../src/index.js";
+import { ManualRuntime } from "../../src/testing/manual-runtime.js";
+import { crc32, folderName, parseLine, StoreReader } from "./independent-reader.mjs";
+
+type Entry = Record<string, unknown>;
+
+let folder: string;
+let path: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "sessiondir-format-"));
+  path = join(folder, "sessions.d");
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+/** What the library says, in the reader's words. */
+async function told(store: DirectorySessionStore<Entry>): Promise<unknown> {
+  const { sessions } = await store.list();
+  return { revision: await store.revision(), sessions: structured(sessions) };
+}
+
+/** What the independent reader says. */
+function seen(reader: StoreReader): unknown {
+  const sessions = [...reader.snapshot().values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+  const records = sessions.map(({ key, revision, modifiedAt, stored }) => ({
+    key,
+    entry: reader.entry(stored) as Entry,
+    revision: Number(revision),
+    modifiedAt: Number(modifiedAt),
+  }));
+  return { revision: reader.revision, sessions: structured(records) };
+}
+
+/** As text, so that the order of fields and `__proto__` count. */
+function structured(
+  records: readonly { key: string; entry: Entry; revision: number; modifiedAt: number }[],
+): string[] {
+  return records.map(({ key, entry, revision, modifiedAt }) =>
+    JSON.stringify([key, entry, revision, modifiedAt]),
+  );
+}
+
+const BIG = { text: "big ".repeat(200), list: Array.from({ length: 100 }, (_, index) => ({ index })) };
+
+/** Blobs, nested ones, escapes, hashed names, patches, deletes, sets of old keys. */
+async function fill(store: DirectorySessionStore<Entry>, rounds: number): Promise<void> {
+  for (let round = 0; round < rounds; round++) {
+    await store.put(`agent:main:${round % 7}`, { round, $ref: "$", $$deep: { $blob: "no", bytes: 1 } });
+    await store.update(`agent:main:${round % 5}`, (entry) => ({ ...entry, updatedAt: round }));
+    await store.put(`${"long-".repeat(60)}${round % 3}`, { 7: "seven", name: "日本", skills: BIG, round });
+    await store.put("deleted", { round });
+    if (round % 2 === 0) await store.delete("deleted");
+    await store.put(
+      "Ä/..",
+      JSON.parse('{"__proto__":{"x":1},"constructor":[null,true,-0.5,1e300]}') as Entry,
+    );
+    await store.patch("Ä/..", { round, constructor: undefined });
+    await store.transact(async (tx) => {
+      await tx.put("pair:a", { round, prompt: "p".repeat(3000) + round });
+      await tx.put("pair:b", { round });
+    });
+  }
+}
+
+describe("a quiet store", () => {
+  test("several live segments, nothing in files yet", async () => {
+    const runtime = new ManualRuntime(); // whose timers never fire: no flush, no checkpoint
+    const options = { segmentBytes: 4096, blobThresholdBytes: 256, durability: "os" } as const;
+    const store = await openDirectoryStoreOn<Entry>(nodeFileSystem, runtime, path, options);
+    await fill(store, 40);
+    expect(readdirSync(join(path, ".store/log")).length).toBeGreaterThan(3);
+    const reader = new StoreReader(path);
+    expect(seen(reader)).toEqual(await told(store));
+    reader.close();
+    await store.close();
+  });
+
+  test("files, a catalog and a live segment over them", async () => {
+    const store = await openDirectoryStore<Entry>(path, { flushDelayMs: 600_000, blobThresholdBytes: 256 });
+    await fill(store, 20);
+    await store.checkpoint();
+    const reader = new StoreReader(path);
+    expect(seen(reader)).toEqual(await told(store));
+    await fill(store, 3);
+    await store.delete("agent:main:6");
+    expect(seen(reader)).toEqual(await told(store));
+    await store.flush();
+    expect(seen(reader)).toEqual(await told(store));
+    reader.close();
+    await store.close();
+    expect(readCatalog(path)).toBe(true);
+  });
+
+  test("changes since the last reading, from an undecided tail to a checkpoint in between", async () => {
+    const store = await openDirectoryStore<Entry>(path, { flushDelayMs: 600_000 });
+    const reader = new StoreReader(path);
+    reader.snapshot();
+    expect(reader.changes()).toEqual([]);
+    await store.put("a", { n: 1 });
+    await store.delete("a");
+    await store.put("b", { n: 2 });
+    expect(reader.changes()?.map(({ key, revision, state }) => [key, revision, state?.stored])).toEqual([
+      ["a", 1, { n: 1 }],
+      ["a", 2, undefined],
+      ["b", 3, { n: 2 }],
+    ]);
+    const log = join(path, ".store/log/00000001.jsonl");
+    const line = encodeLogLine('{"w":"other","n":1,"g":1,"t":5,"ops":[{"k":"c","s":{"n":3}}]}');
+    appendFileSync(log, line.subarray(0, 30));
+    expect(reader.changes()).toEqual([]);
+    appendFileSync(log, line.subarray(30));
+    expect(reader.changes()?.map(({ key, revision }) => [key, revision])).toEqual([["c", 4]]);
+    expect(await store.get("c")).toEqual({ n: 3 });
+    await store.checkpoint();
+    await store.checkpoint();
+    expect(reader.changes()).toEqual([]); // its next segment is there
+    await store.put("d", {});
+    await store.checkpoint();
+    await store.put("d", {});
+    await store.checkpoint();
+    expect(reader.changes()).toBeUndefined(); // it slept through a whole segment
+    expect(seen(reader)).toEqual(await told(store));
+    reader.close();
+    await store.close();
+  });
+});
+
+/** The catalog as docs/format.md describes it; false if anything is different. */
+function readCatalog(store: string): boolean {
+  const name = readdirSync(join(store, ".store")).find((candidate) => candidate.startsWith("catalog-")) ?? "";
+  const bytes = readFileSync(join(store, ".store", name));
+  const lines = bytes.toString().split("\n").slice(0, -1);
+  const values = lines.map((line) => {
+    expect(line.slice(0, 9)).toBe(`${crc32(Buffer.from(line.slice(9)))} `);
+    return JSON.parse(line.slice(9));
+  });
+  const { storeId } = JSON.parse(readFileSync(join(store, ".store/format.json"), "utf8"));
+  const rows = values.slice(1, -1).flatMap((value) => value.rows);
+  expect(values[0]).toMatchObject({ catalog: Number(name.slice(8)), store: storeId, sessions: rows.length });
+  expect(values.at(-1)).toEqual({ end: values[0].catalog, sessions: rows.length });
+  expect(rows.length).toBeGreaterThan(5);
+  for (const [key, revision] of rows) {
+    expect(typeof key).toBe("string");
+    expect(revision).toBeLessThanOrEqual(values[0].revision);
+  }
+  return true;
+}
+
+test("a reader in another thread never sees half a transaction, while segments come and go", async () => {
+  const store = await openDirectoryStore<Entry>(path, {
+    segmentBytes: 4096,
+    flushDelayMs: 5,
+    durability: "os",
+  });
+  for (let key = 0; key < 8; key++) await store.put(`k${key}`, { tokens: 100 });
+  const source = `
+    import { parentPort, workerData } from "node:worker_threads";
+    const { StoreReader } = await import(workerData.module);
+    const reader = new StoreReader(workerData.path);
+    let running = true;
+    parentPort.on("message", () => (running = false));
+    let snapshots = 0, latest = 0, wrong;
+    while (running) {
+      const sessions = [...reader.snapshot().values()];
+      const sum = sessions.reduce((total, { stored }) => total + stored.tokens, 0);
+      if (sessions.length !== 8 || sum !== 800 || reader.revision < latest) wrong ??= JSON.stringify(sessions);
+      latest = reader.revision;
+      if (++snapshots === 1) parentPort.postMessage("started");
+      await new Promise(setImmediate);
+    }
+    reader.close();
+    parentPort.postMessage({ snapshots, wrong });
+  `;
+  const module = new URL("./independent-reader.mjs", import.meta.url).href;
+  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(source)}`), {
+    workerData: { module, path },
+  });
+  await once(worker, "message");
+  for (let round = 0; round < 400; round++) {
+    await store.transact(async (tx) => {
+      const from = `k${round % 8}`;
+      const to = `k${(round * 3 + 1) % 8}`;
+      if (from === to) return;
+      await tx.put(from, { tokens: Number((await tx.get(from))?.["tokens"]) - 1 });
+      await tx.put(to, { tokens: Number((await tx.get(to))?.["tokens"]) + 1 });
+    });
+  }
+  await store.checkpoint();
+  worker.postMessage("stop");
+  const [{ snapshots, wrong }] = await once(worker, "message");
+  expect(wrong).toBeUndefined();
+  expect(snapshots).toBeGreaterThan(1);
+  await worker.terminate();
+  await store.close();
+});
+
+describe("pure parts", () => {
+  test("the folder names in the table of docs/format.md", () => {
+    const page = readFileSync(new URL("../../docs/format.md", import.meta.url), "utf8");
+    const rows = [...page.matchAll(/^\| (`.+?) +\| (`.+?) +\|$/gm)].filter(
+      ([row]) => !/^\| `[a-z]` +\|/.test(row),
+    );
+    const names = rows.map(([, key, name]) => [spelledOut(key ?? ""), spelledOut(name ?? "")] as const);
+    expect(names.length).toBe(17);
+    for (const [key, name] of names) {
+      expect(folderNameForKey(key), key).toBe(name);
+      expect(folderName(key), key).toBe(name);
+    }
+  });
+
+  test("folder names of any keys", () => {
+    const key = fc.string({
+      unit: fc.constantFrom(...Array.from("aZ09-_.=+@,:/%~ é日\u0000"), "con", "lpt1"),
+      minLength: 1,
+    });
+    fc.assert(
+      fc.property(key, fc.integer({ min: 1, max: 60 }), (text, times) => {
+        expect(folderName(text.repeat(times))).toBe(folderNameForKey(text.repeat(times)));
+      }),
+    );
+  });
+
+  test("checksums", () => {
+    expect(crc32(Buffer.from("123456789"))).toBe("cbf43926");
+    fc.assert(
+      fc.property(fc.uint8Array(), (bytes) => {
+        expect(crc32(bytes)).toBe(crc32Hex(bytes));
+      }),
+    );
+  });
+
+  test("lines that no writer would write are judged alike", () => {
+    const odd = fc.constantFrom<unknown>(
+      0,
+      1,
+      7,
+      -1,
+      1.5,
+      2 ** 53,
+      "",
+      "x",
+      null,
+      true,
+      [],
+      ["u"],
+      [1],
+      {},
+      { a: 1 },
+    );
+    const op = fc.record(
+      {
+        k: fc.oneof(fc.constantFrom("x", "y", "\ud800"), odd),
+        b: odd,
+        s: odd,
+        p: odd,
+        u: odd,
+        d: odd,
+        z: odd,
+      },
+      { requiredKeys: [] },
+    );
+    const record = fc.record(
+      { w: odd, n: odd, g: odd, t: odd, ops: fc.oneof(fc.array(op, { maxLength: 3 }), odd), z: odd },
+      { requiredKeys: [] },
+    );
+    const sound = fc.record({
+      w: fc.constant("w"),
+      n: fc.nat(),
+      g: fc.nat(),
+      t: fc.nat(),
+      ops: fc.array(
+        fc.oneof(
+          op,
+          fc.record({ k: fc.constantFrom("x", "y"), s: fc.constant({}) }),
+          fc.constant({ k: "z", b: 3, p: {}, u: [] }),
+        ),
+        { minLength: 1, maxLength: 3 },
+      ),
+    });
+    const header = fc.record(
+      { segment: odd, firstRevision: odd, store: odd, stage: odd, seal: odd, z: odd },
+      { requiredKeys: [] },
+    );
+    const name = fc.constantFrom("n");
+    const soundHeader = fc.record({ segment: fc.nat(), firstRevision: fc.nat(), store: name, stage: name });
+    const soundSeal = fc.record({ seal: fc.nat(), firstRevision: fc.nat() }, { requiredKeys: ["seal"] });
+    const kinds = new Set<string>();
+    fc.assert(
+      fc.property(
+        fc.oneof(record, sound, header, soundHeader, soundSeal, odd),
+        fc.constantFrom("", " ", "\0", "\ufeff"),
+        (value, extra) => {
+          const bytes = encodeLogLine(extra + JSON.stringify(value));
+          const ours = parseLogLine(bytes, 0, bytes.length - 1).kind;
+          kinds.add(ours);
+          expect(parseLine(bytes.subarray(0, -1)).kind).toBe(ours);
+        },
+      ),
+      { numRuns: 5000 },
+    );
+    expect([...kinds].sort()).toEqual(["header", "hole", "record", "seal", "void"]);
+    for (const text of [
+      "",
+      "00000000 ",
+      "00000000",
+      "00000000 {}",
+      "ABCDEF01 {}",
+      "00000000\t{}",
+      "00000000 \xff",
+    ]) {
+      const bytes = Buffer.from(text, "latin1");
+      expect(parseLine(bytes).kind, text).toBe(parseLogLine(bytes, 0, bytes.length).kind);
+    }
+    for (const levels of [131, 132, 133]) {
+      const entry = `${'{"a":'.repeat(levels - 1)}{}${"}".repeat(levels - 1)}`;
+      const bytes = encodeLogLine(`{"w":"w","n":1,"g":1,"t":1,"ops":[{"k":"x","s":${entry}}]}`);
+      const kind = levels > 132 ? "void" : "record";
+      expect([parseLine(bytes.subarray(0, -1)).kind, parseLogLine(bytes, 0, bytes.length - 1).kind]).toEqual([
+        kind,
+        kind,
+      ]);
+    }
+  });
+});
+
+/** "`x` repeated 3 times, `y`" is xxxy. */
+function spelledOut(cell: string): string {
+  return [...cell.matchAll(/`([^`]*)`(?: repeated (\d+) times)?/g)]
+    .map(([, text, times]) => (text ?? "").repeat(Number(times ?? 1)))
+    .join("");
+}
