@@ -6,7 +6,8 @@
 import { Random } from "../examples/demo/sessions.mjs";
 
 /**
- * @typedef {{ sessionId: string, updatedAt: number, n: number, inputTokens: number, lastTo: string, note: string,
+ * @typedef {{ sessionId: string, updatedAt: number, n: number, contextTokens: number, inputTokens: number,
+ *   note: string,
  *   skillsSnapshot?: { prompt: string } }} Entry `n` counts the updates, so that they can be verified.
  * @typedef {"small" | "large"} EntrySize
  */
@@ -74,7 +75,10 @@ function makeSmall(index, random) {
  * @param {number} version
  */
 function makeSnapshot(random, version) {
-  const skill = (/** @type {number} */ index) => ({ name: `skill-${index}`, primaryEnv: `KEY_${index}_${random.words(3)}` });
+  const skill = (/** @type {number} */ index) => ({
+    name: `skill-${index}`,
+    primaryEnv: `KEY_${index}_${random.words(3)}`,
+  });
   const snapshot = {
     version,
     prompt: random.text(SNAPSHOT_PROMPT_CHARS),

@@ -26,7 +26,7 @@ export const GOALS = /** @type {const} */ ({
   "cold open": 1 / 1.3,
   "cold list": 1 / 1.3,
   "warm list": 20,
-  "memory": 4,
+  memory: 4,
   "disk usage": 5,
 });
 

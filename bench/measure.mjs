@@ -12,11 +12,13 @@
  */
 export async function byTurns({ rounds, warmUp = 1 }, contenders) {
   const names = /** @type {Name[]} */ (Object.keys(contenders));
-  const samples = /** @type {Record<Name, number[]>} */ (Object.fromEntries(names.map((name) => [name, []])));
+  /** @type {[Name, number[]][]} */
+  const empty = names.map((name) => [name, []]);
+  const samples = /** @type {Record<Name, number[]>} */ (Object.fromEntries(empty));
   for (let round = -warmUp; round < rounds; round++) {
     // The one that begins changes as well.
-    for (let turn = 0; turn < names.length; turn++) {
-      const name = /** @type {Name} */ (names[(turn + Math.abs(round)) % names.length]);
+    const first = Math.abs(round) % names.length;
+    for (const name of [...names.slice(first), ...names.slice(0, first)]) {
       const sample = await contenders[name]();
       if (round >= 0) samples[name].push(sample);
     }
@@ -37,8 +39,8 @@ const UPDATES_PER_TURN = 16;
  */
 export async function updateAll(store, keys, change) {
   const start = performance.now();
-  for (let index = 0; index < keys.length; index++) {
-    const done = store.update(/** @type {string} */ (keys[index]), change);
+  for (const [index, key] of keys.entries()) {
+    const done = store.update(key, change);
     if (done !== undefined) await done;
     if (index % UPDATES_PER_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
   }

@@ -27,7 +27,8 @@ export class Stores {
     if (made === undefined) {
       const folder = join(this.folder, name);
       const step = Math.floor(sessions / Math.max(1, large));
-      const isLarge = (/** @type {number} */ index) => large > 0 && index % step === 0 && index / step < large;
+      const isLarge = (/** @type {number} */ index) =>
+        large > 0 && index % step === 0 && index / step < large;
       const entries = makeEntries(sessions, (index) => (isLarge(index) ? "large" : "small"));
       made = peer.fill(folder, entries).then(() => folder);
       this.#made.set(name, made);

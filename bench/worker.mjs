@@ -77,7 +77,7 @@ const ORDERS = {
     };
     const before = rss();
     const open = await store();
-    const held = keys.map((/** @type {string} */ key) => open.get(key));
+    const held = /** @type {string[]} */ (keys).map((key) => open.get(key));
     const chars = held.reduce((sum, entry) => sum + (entry?.skillsSnapshot?.prompt.length ?? 0), 0);
     const after = rss();
     return { growth: after - before, total: after, held: held.length, chars };

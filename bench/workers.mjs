@@ -13,6 +13,7 @@ const WORKER = fileURLToPath(new URL("worker.mjs", import.meta.url));
  */
 
 export class Worker {
+  /** @readonly */
   #child;
 
   /** @param {Which} which */

@@ -10,11 +10,27 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 
-/** @typedef {import("./peer.mjs").Entry} Entry */
+/**
+ * @typedef {import("./peer.mjs").Entry} Entry
+ *
+ * What is used of better-sqlite3: it has no types of its own.
+ * @typedef {{ pluck(): Statement, get(...values: unknown[]): unknown, all(...values: unknown[]): unknown[],
+ *   run(...values: unknown[]): unknown }} Statement
+ * @typedef {object} Database
+ * @property {(sql: string) => Statement} prepare
+ * @property {(sql: string) => void} exec
+ * @property {(pragma: string) => unknown} pragma
+ * @property {<Args extends unknown[], R>(work: (...args: Args) => R) => ((...args: Args) => R) &
+ *   { immediate: (...args: Args) => R }} transaction
+ * @property {() => void} close
+ */
+
+/** A variable, or the compiler would look for types that are not there before the peers are installed. */
+const MODULE = "better-sqlite3";
 
 const BUSY_TIMEOUT_MS = 20_000;
 
-/** @type {(path: string) => import("better-sqlite3").Database} */
+/** @type {(path: string) => Database} */
 let openDatabase = () => {
   throw new Error("better-sqlite3 is not loaded");
 };
@@ -22,7 +38,8 @@ let openDatabase = () => {
 /** @returns {Promise<string | undefined>} Why it cannot be measured. */
 export async function loadBetterSqlite3() {
   try {
-    const { default: Database } = await import("better-sqlite3");
+    /** @type {{ default: new (path: string, options?: object) => Database }} */
+    const { default: Database } = await import(MODULE);
     openDatabase = (path) => new Database(path, { timeout: BUSY_TIMEOUT_MS });
     new Database(":memory:").close();
     return undefined;
@@ -112,11 +129,13 @@ function openPeer(folder, durability, caches) {
     const { key, entry } = /** @type {{ key: string, entry: string }} */ (row);
     return { key, entry: /** @type {Entry} */ (JSON.parse(entry)) };
   };
-  const update = db.transaction((/** @type {string} */ key, /** @type {(entry: Entry) => Entry} */ change) => {
-    const next = change(/** @type {Entry} */ (get(key)));
-    write.run(next.updatedAt, JSON.stringify(next), key);
-    return next;
-  }).immediate;
+  const update = db.transaction(
+    (/** @type {string} */ key, /** @type {(entry: Entry) => Entry} */ change) => {
+      const next = change(/** @type {Entry} */ (get(key)));
+      write.run(next.updatedAt, JSON.stringify(next), key);
+      return next;
+    },
+  ).immediate;
 
   return {
     get,

@@ -1,8 +1,9 @@
 // @ts-check
 import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { openDirectoryStore } from "sessiondir";
-import { openDirectoryStoreOn } from "sessiondir/testing";
+// bench/ is a package of its own, from which the one above it cannot be imported by name.
+import { openDirectoryStore } from "../../dist/index.js";
+import { openDirectoryStoreOn } from "../../dist/testing/index.js";
 // Not public, and needed only to make big stores quickly.
 import { nodeFileSystem } from "../../dist/fs/node-file-system.js";
 import { systemRuntime } from "../../dist/runtime.js";
@@ -17,7 +18,7 @@ export const sessiondir = {
   settings: "directory store, all options at their defaults but durability",
 
   async open(folder, durability) {
-    const store = /** @type {import("sessiondir").DirectorySessionStore<Entry>} */ (
+    const store = /** @type {import("../../dist/index.js").DirectorySessionStore<Entry>} */ (
       await openDirectoryStore(join(folder, "sessions.d"), { durability })
     );
     return {
@@ -33,7 +34,7 @@ export const sessiondir = {
 
   async fill(folder, entries) {
     mkdirSync(folder, { recursive: true });
-    /** @type {import("sessiondir").DirectorySessionStore<Entry>} */
+    /** @type {import("../../dist/index.js").DirectorySessionStore<Entry>} */
     const store = await openDirectoryStoreOn(withoutSync(), systemRuntime, join(folder, "sessions.d"), {
       durability: "os",
       flushDelayMs: 3_600_000,

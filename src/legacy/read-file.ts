@@ -82,6 +82,28 @@ export async function readLegacyFile(host: LegacyHost, path: string, options: Re
   }
 }
 
+/** Size and SHA-256 of a file, whatever is in it. */
+export async function hashFile(
+  { fs }: LegacyHost,
+  path: string,
+  signal?: AbortSignal,
+): Promise<{ readonly bytes: number; readonly sha256: string }> {
+  const { fd } = openRegularFile(fs, path, "read", { bytesMax: Infinity, linksMax: Infinity });
+  try {
+    const hash = createHash("sha256");
+    const buffer = Buffer.allocUnsafe(PIECE_BYTES);
+    for (let bytes = 0; ; ) {
+      signal?.throwIfAborted();
+      const count = await fs.later.read(fd, buffer, 0, PIECE_BYTES, bytes);
+      if (count === 0) return { bytes, sha256: hash.digest("hex") };
+      hash.update(buffer.subarray(0, count));
+      bytes += count;
+    }
+  } finally {
+    fs.close(fd);
+  }
+}
+
 class Reader {
   readonly #hash = createHash("sha256");
   readonly #scanner: JsonScanner;

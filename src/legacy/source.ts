@@ -48,8 +48,6 @@ export class FileSource implements LegacySource {
       return await this.#readJson5(options, this.#notJson());
     } catch (error) {
       if (!(error instanceof SessionStoreError) || error.code !== "legacy_invalid" || this.#json5) throw error;
-      const reason = String(error.data.reason);
-      if (reason === "array" || reason === "empty" || reason === "truncated") throw error;
       // Probing first: entries of a file that turns out to be neither must not be given twice.
       await this.#readJson5({ ...options, onEntry: () => {}, afterPiece: undefined }, error);
       this.#json5 = true;

@@ -61,6 +61,10 @@ export class Segment {
   #closeIfIdle(): void {
     if (!this.#dropped || this.#users > 0 || this.#closed) return;
     this.#closed = true;
-    this.fs.close(this.fd);
+    try {
+      this.fs.close(this.fd);
+    } catch {
+      // The descriptor is gone even so, and what became of the data is fdatasync's to tell.
+    }
   }
 }

@@ -2,7 +2,7 @@
  * The base of every listing: all sessions as of the end of some checkpointed segment, from a catalog or, where
  * that is missing or damaged, from the entry files themselves.
  */
-import type { StoreWarning } from "../../errors.js";
+import { errnoOf, SessionStoreError, type StoreWarning } from "../../errors.js";
 import { readStagedFile } from "../../entries/staged-file.js";
 import { readRegularFile } from "../../fs/regular-file.js";
 import type { FileSystem } from "../../fs/file-system.js";
@@ -161,7 +161,11 @@ function readRow(source: CatalogSource, folder: string, path: string): CatalogRo
       blobs: referencesIn(stored).map(blobName),
     };
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    return code === "ENOENT" || code === "ENOTDIR" ? undefined : message;
+    const errno = errnoOf(error);
+    if (errno === "ENOENT" || errno === "ENOTDIR") return undefined;
+    // A file that is unsafe costs its own session. A call that fails says nothing about the session: to leave it out
+    // would take it out of this and all later catalogs.
+    if (error instanceof SessionStoreError) return error.message;
+    throw error;
   }
 }

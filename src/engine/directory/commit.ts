@@ -7,7 +7,9 @@
  *   O4  bases are compared with the state of the segment that the record is for, not left to rule 4
  *   O5  a file that is ahead of the log: the segment is sealed with a first revision above it, before anything
  *       is built on it
- *   O14 blobs that the same key's base does not refer to are looked up in every attempt, after the segment was read
+ *   O14 blobs that the same key's base does not refer to are looked up in every segment, after it was read. Once a
+ *       segment is enough: who discards the blob later does so in this segment or after it, and what was
+ *       discarded stays until that segment is sealed; by then our record is in it, or void.
  */
 import { SessionStoreError } from "../../errors.js";
 import type { BlobStore } from "../../entries/blobs.js";
@@ -49,10 +51,10 @@ type Composed =
   | { readonly next: "make segment" }
   | { readonly next: "raise revision"; readonly segment: Segment; readonly revision: number };
 
-/** Blobs that were looked up after this segment was read. */
+/** Blobs that were looked up, and made durable, after this segment was read. */
 interface LookedUp {
   readonly segment: Segment;
-  readonly hashes: ReadonlySet<string>;
+  readonly hashes: Set<string>;
 }
 
 /** Occurs in a blob that refers to others; if it occurs in another one by chance, nothing comes of it. */
@@ -65,6 +67,8 @@ const PROMPT_ATTEMPTS = 8;
 const BACK_OFF_MS_MAX = 20;
 
 export class Committer {
+  #lookedUp: LookedUp | undefined;
+
   constructor(
     private readonly log: SessionLog,
     private readonly codec: EntryCodec,
@@ -76,7 +80,7 @@ export class Committer {
   commit(ops: readonly EngineOp[], options: CommitOptions = {}): MaybePromise<CommitOutcome> {
     this.#assertWritable();
     for (let attempt = 0; attempt < PROMPT_ATTEMPTS; attempt++) {
-      const composed = this.#compose(ops, options, undefined);
+      const composed = this.#compose(ops, options);
       if (composed.next === "return") return composed.outcome;
       if (composed.next !== "append") break;
       const outcome = this.#append(composed.plan);
@@ -97,11 +101,10 @@ export class Committer {
   }
 
   async #commitLater(ops: readonly EngineOp[], options: CommitOptions): Promise<CommitOutcome> {
-    let lookedUp: LookedUp | undefined;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       if (attempt > PROMPT_ATTEMPTS) await this.#backOff(attempt);
       await this.log.becomeActive();
-      const composed = this.#compose(ops, options, lookedUp);
+      const composed = this.#compose(ops, options);
       switch (composed.next) {
         case "return":
           return composed.outcome;
@@ -114,7 +117,7 @@ export class Committer {
           this.log.writer.seal(composed.segment, composed.revision);
           break;
         case "make blobs":
-          lookedUp = await this.#makeBlobs(composed.plan);
+          await this.#makeBlobs(composed.plan);
           break;
         case "make segment":
           break;
@@ -139,7 +142,7 @@ export class Committer {
    * Makes the blobs of a plan durable, and those that they refer to: a removal that was cut short can have taken a
    * part and left the whole. The plan itself is void afterwards: time has passed.
    */
-  async #makeBlobs({ segment, blobs }: Plan): Promise<LookedUp | undefined> {
+  async #makeBlobs({ segment, blobs }: Plan): Promise<void> {
     const open = [...blobs.values()];
     const done = new Set<string>();
     for (let blob = open.pop(); blob !== undefined; blob = open.pop()) {
@@ -147,8 +150,7 @@ export class Committer {
       if (done.has(reference.hash)) continue;
       const made = await this.blobs.ensure(reference, content, segment.ledger.stage);
       if (made === "fenced") {
-        await this.log.stageGone(segment);
-        return undefined;
+        return this.log.stageGone(segment);
       }
       done.add(reference.hash);
       if (!reference.nested) continue;
@@ -156,11 +158,12 @@ export class Committer {
         open.push(blobs.get(part.hash) ?? { reference: part, content: this.codec.cachedBlob(part) });
       }
     }
-    return { segment, hashes: new Set(blobs.keys()) };
+    if (this.#lookedUp?.segment !== segment) this.#lookedUp = { segment, hashes: new Set() };
+    for (const hash of done) this.#lookedUp.hashes.add(hash);
   }
 
   /** States, bases and segment as of this instant. */
-  #compose(ops: readonly EngineOp[], options: CommitOptions, lookedUp: LookedUp | undefined): Composed {
+  #compose(ops: readonly EngineOp[], options: CommitOptions): Composed {
     const states = this.#statesOf(ops);
     const segment = this.log.tail.active;
     for (const [index, op] of ops.entries()) {
@@ -183,7 +186,7 @@ export class Committer {
       return { next: "return", outcome: { status: "unchanged", records: states.map(recordOf) } };
     }
     if (plan.blobs.size === 0) return { next: "append", plan };
-    const known = lookedUp?.segment === segment ? lookedUp.hashes : undefined;
+    const known = this.#lookedUp?.segment === segment ? this.#lookedUp.hashes : undefined;
     const ready = known !== undefined && [...plan.blobs.keys()].every((hash) => known.has(hash));
     return { next: ready ? "append" : "make blobs", plan };
   }

@@ -194,10 +194,13 @@ class DirectoryEngine implements SynchronousEngine {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#feed.close();
-    await this.#maintenance.close();
-    this.#closed = true;
-    this.#log.tail.close();
-    this.folder.root.close();
+    try {
+      await this.#maintenance.close();
+    } finally {
+      this.#closed = true;
+      this.#log.tail.close();
+      this.folder.root.close();
+    }
   }
 
   /** Pinned paths mean nothing to people: names the real ones. */

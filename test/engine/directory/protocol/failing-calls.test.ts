@@ -238,6 +238,7 @@ describe.each(FAILURES)("$name", (failure) => {
       witness.follow(machine.fs);
       await expectUsable(process, witness, undefined);
       const other = await start(disk, "B");
+      witness.follow(other.fs);
       await quiesce(other);
       witness.look();
       expectTidy(disk, witness.state);

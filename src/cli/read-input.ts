@@ -1,0 +1,81 @@
+/**
+ * JSON that comes in: from an option, a file or standard input, bounded, and with the place of the fault when it is no
+ * JSON.
+ */
+import { errnoOf } from "../errors.js";
+import { readRegularFile } from "../fs/regular-file.js";
+import { nodeFileSystem } from "../fs/node-file-system.js";
+import { jsonFault } from "../format/json-fault.js";
+import { CliError, usageError } from "./failure.js";
+import type { Invocation } from "./invocation.js";
+import type { Entry } from "./open-store.js";
+
+/** Four times the largest entry, for indented and escaped JSON. */
+const INPUT_BYTES_MAX = 64 * 1024 * 1024;
+
+export interface InputOptions {
+  readonly data?: string;
+  readonly file?: string;
+}
+
+/** The JSON object of `--data`, `--file` or standard input. */
+export async function readObject(invocation: Invocation, { data, file }: InputOptions): Promise<Entry> {
+  if (data !== undefined && file !== undefined) throw usageError("--data and --file both give the JSON; give one");
+  if (data !== undefined) return parseObject(data, "--data");
+  if (file !== undefined && file !== "-") return parseObject(readText(file), file);
+  return parseObject(await readStandardInput(invocation), "standard input");
+}
+
+/** @throws a usage error that names the source, and the line and column of a fault. */
+export function parseObject(text: string, source: string): Entry {
+  const value = parseJson(text, source);
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Entry;
+  const kind = value === null ? "null" : Array.isArray(value) ? "an array" : `a ${typeof value}`;
+  throw usageError(`${source} must be a JSON object, and it is ${kind}`);
+}
+
+export function parseJson(text: string, source: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    if (text.trim() === "") throw usageError(`${source} is empty; a JSON object is needed, {} at least`);
+    const at = jsonFault(text) ?? text.length;
+    const before = text.slice(0, at).split("\n");
+    const place = `line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`;
+    const found = at >= text.length ? "it ends too early" : `found ${JSON.stringify(text[at])}`;
+    throw usageError(`${source} is not JSON: ${found} at ${place}`);
+  }
+}
+
+function readText(path: string): string {
+  try {
+    const limits = { bytesMax: INPUT_BYTES_MAX, linksMax: Number.POSITIVE_INFINITY };
+    return readRegularFile(nodeFileSystem, path, limits).toString("utf8");
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
+    throw new CliError("input_not_found", `there is no file ${path}; check --file`, { data: { path } });
+  }
+}
+
+async function readStandardInput({ terminal, signal }: Invocation): Promise<string> {
+  const { stdin } = process;
+  if (stdin.isTTY) terminal.say("reading JSON from the keyboard; end it with Ctrl-D");
+  const stop = (): void => void stdin.destroy();
+  signal.addEventListener("abort", stop);
+  try {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    for await (const chunk of stdin as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > INPUT_BYTES_MAX) throw usageError(`standard input has more than ${INPUT_BYTES_MAX} bytes`);
+      chunks.push(chunk);
+    }
+    signal.throwIfAborted();
+    return Buffer.concat(chunks).toString("utf8");
+  } catch (error) {
+    signal.throwIfAborted(); // a destroyed stream complains
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * Takes legacy files that lie beside a store into it: the source of a migration that has just succeeded, or what an
+ * old gateway wrote afterwards. The store counts; a file is merged, session by session, and becomes a backup.
+ *
+ *   1. rename it to `NAME.json.merging-…`: from now on nobody writes to it by its name
+ *   2. known byte by byte: go to 4. Otherwise read and check all of it; one that cannot be read gets its name back
+ *   3. merge it (merge.ts) with durable commits, and record it as known
+ *   4. rename it to `NAME.json.bak.<time>`
+ *
+ * Killed anywhere, the next run finds the file under one of the first two names and begins again: merging twice changes
+ * nothing.
+ */
+import { errnoOf, SessionStoreError } from "../errors.js";
+import { syncDirectory } from "../fs/regular-file.js";
+import type { DirectorySessionStore } from "../store/types.js";
+import { whileChanging } from "./build.js";
+import { namesIn, statusOf } from "./host.js";
+import { KnownFiles, recordKnownFile } from "./known-files.js";
+import { Merge } from "./merge.js";
+import { backupPath } from "./paths.js";
+import { hashFile } from "./read-file.js";
+import { FileSource } from "./source.js";
+import type { LegacyWork } from "./work.js";
+
+export interface Absorbed {
+  /** Files that were there. */
+  readonly files: number;
+  /** Files of those that were not known. */
+  readonly foreign: number;
+  readonly bytes: number;
+}
+
+/** How often a file may appear again while we merge the last one. */
+const ROUNDS_MAX = 5;
+
+/**
+ * @param directory The store's path.
+ * @throws `legacy_invalid` for a file that cannot be read: it is left where it is. And what reading and committing throw.
+ */
+export async function absorbLegacyFiles(work: LegacyWork, directory: string): Promise<Absorbed> {
+  const absorbed = { files: 0, foreign: 0, bytes: 0 };
+  let store: DirectorySessionStore<object> | undefined;
+  const open = async (): Promise<DirectorySessionStore<object>> => (store ??= await work.openStore(directory));
+  try {
+    for (let round = 0; ; round++) {
+      const path = await nextFile(work);
+      if (path === undefined) return absorbed;
+      if (round >= ROUNDS_MAX) return stillWritten(work, absorbed);
+      work.throwIfAborted();
+      const { bytes, foreign } = await absorbOne(work, open, directory, path);
+      absorbed.files++;
+      absorbed.bytes += bytes;
+      if (foreign) absorbed.foreign++;
+    }
+  } finally {
+    await store?.close();
+  }
+}
+
+/** Leftovers of a killed run come first: they are older than what was written since. */
+export async function nextFile({ paths, host }: LegacyWork): Promise<string | undefined> {
+  const left = (await namesIn(host.fs, paths.folder)).find((name) => paths.isMerging(name));
+  if (left !== undefined) return `${paths.folder}/${left}`;
+  return (await statusOf(host.fs, paths.file)) === undefined ? undefined : paths.file;
+}
+
+function stillWritten(work: LegacyWork, absorbed: Absorbed): Absorbed {
+  const { file } = work.paths;
+  work.warn(
+    "source_still_written",
+    `${file} appears again and again: an old gateway is still running. What it wrote so far is in the store. Stop it, ` +
+      `then run: ${work.command("migrate")}`,
+    { path: file },
+  );
+  return absorbed;
+}
+
+async function absorbOne(
+  work: LegacyWork,
+  open: () => Promise<DirectorySessionStore<object>>,
+  directory: string,
+  found: string,
+): Promise<{ bytes: number; foreign: boolean }> {
+  const { host, paths } = work;
+  const status = await statusOf(host.fs, found);
+  if (status !== undefined && status.kind !== "file") throw notAFile(found, status.kind);
+  let path = found;
+  if (found === paths.file) {
+    path = paths.merging(host.runtime);
+    await host.fs.later.rename(found, path);
+    await syncDirectory(host.fs, paths.folder);
+  }
+  const known = await KnownFiles.load(host, directory);
+  const { bytes, sha256 } = await hashFile(host, path, work.signal);
+  const foreign = !known.knows(bytes, sha256);
+  if (foreign) {
+    try {
+      await mergeForeign(work, await open(), directory, known, path);
+    } catch (error) {
+      const damaged = error instanceof SessionStoreError && error.code === "legacy_invalid";
+      if (damaged) await putBack(work, path);
+      throw error;
+    }
+  }
+  work.progress("backing_up", bytes, bytes, 0);
+  const backup = await backupPath(host.fs, host.runtime, paths.file);
+  await host.fs.later.rename(path, backup);
+  await syncDirectory(host.fs, paths.folder);
+  work.backups.push(backup);
+  return { bytes, foreign };
+}
+
+async function mergeForeign(
+  work: LegacyWork,
+  store: DirectorySessionStore<object>,
+  directory: string,
+  known: KnownFiles,
+  path: string,
+): Promise<void> {
+  const source = new FileSource(work.host, path, work.json5BytesMax);
+  const merge = new Merge(work, store, known.base());
+  // Read to the end before anything is committed: a damaged file is not merged by half.
+  const reading = await whileChanging(work, source, async () => {
+    const checked = await merge.read(source, { commit: false });
+    const again = await hashFile(work.host, path, work.signal);
+    return again.sha256 === checked.sha256 ? checked : undefined;
+  });
+  work.startOver();
+  await merge.read(source, { commit: true });
+  merge.report(path);
+  const { bytes, sha256 } = reading;
+  const revision = await store.revision();
+  const entries = merge.digests;
+  const gone = known.goneWithout(new Set(entries.map(([key]) => key)));
+  const recordedAt = work.host.runtime.now();
+  await recordKnownFile(work.host, directory, { revision, bytes, sha256, recordedAt, entries, gone });
+}
+
+/** People look for a damaged file under its own name; if there is a newer one by now, that stays. */
+async function putBack({ host, paths }: LegacyWork, path: string): Promise<void> {
+  try {
+    await host.fs.later.link(path, paths.file);
+  } catch (error) {
+    if (errnoOf(error) !== "EEXIST") throw error;
+    await host.fs.later.rename(path, await backupPath(host.fs, host.runtime, paths.file));
+    await syncDirectory(host.fs, paths.folder);
+    return;
+  }
+  await host.fs.later.unlink(path);
+  await syncDirectory(host.fs, paths.folder);
+}
+
+function notAFile(path: string, kind: string): SessionStoreError {
+  return new SessionStoreError(
+    "file_unsafe",
+    `${path} is a ${kind === "other" ? "FIFO, socket or device" : kind}, not a regular file. Nothing was read or ` +
+      "changed: give the path of the real file, or move it away.",
+    { data: { path, kind } },
+  );
+}

@@ -1,0 +1,112 @@
+/**
+ * One run of a legacy function over one store: its options with every default filled in, and what goes into its receipt.
+ */
+import { asStoreError, SessionStoreError } from "../errors.js";
+import { resolveOptions, type OpenOptions } from "../store/options.js";
+import { openDirectoryStoreOn } from "../store/open.js";
+import type { DirectorySessionStore } from "../store/types.js";
+import type { EntryRules } from "./check-entry.js";
+import type { LegacyHost } from "./host.js";
+import { LegacyPaths, shellQuoted } from "./paths.js";
+import { JSON5_BYTES_MAX } from "./read-json5.js";
+import type {
+  ChangingOptions,
+  EntryCounts,
+  LegacyFailure,
+  LegacyProgress,
+  LegacyWarning,
+  Refusal,
+} from "./types.js";
+
+/** A million refusals are one problem, not a million: the rest is counted. */
+const REFUSALS_MAX = 1000;
+/** The caches of a store that is only filled, or only read once, need not be large. */
+const CACHE_BYTES = 8 * 1024 * 1024;
+
+export class LegacyWork {
+  readonly paths: LegacyPaths;
+  readonly rules: EntryRules;
+  readonly dryRun: boolean;
+  readonly json5BytesMax: number;
+  readonly signal: AbortSignal | undefined;
+  readonly warnings: LegacyWarning[] = [];
+  readonly refusals: Refusal[] = [];
+  readonly backups: string[] = [];
+  readonly #started: number;
+  #counts = { read: 0, kept: 0, merged: 0, unchanged: 0, refused: 0 };
+
+  /** @throws `TypeError` for a wrong target or option. */
+  constructor(
+    readonly host: LegacyHost,
+    target: string,
+    readonly options: ChangingOptions,
+  ) {
+    this.paths = new LegacyPaths(target);
+    const { normalizeKey, updatedAt, limits } = resolveOptions(this.#storeOptions());
+    this.rules = { normalizeKey, limits, updatedAt: (entry) => updatedAt(entry) ?? 0 };
+    this.dryRun = options.dryRun ?? false;
+    this.json5BytesMax = options.json5BytesMax ?? JSON5_BYTES_MAX;
+    this.signal = options.signal;
+    this.#started = host.runtime.monotonic();
+  }
+
+  get counts(): EntryCounts {
+    return { ...this.#counts };
+  }
+
+  get durationMs(): number {
+    return Math.round(this.host.runtime.monotonic() - this.#started);
+  }
+
+  count(what: keyof EntryCounts, by = 1): void {
+    this.#counts[what] += by;
+  }
+
+  /** Forgets what was counted: the reading starts over. */
+  startOver(): void {
+    this.#counts = { read: 0, kept: 0, merged: 0, unchanged: 0, refused: 0 };
+    this.refusals.length = 0;
+  }
+
+  refuse(refusal: Refusal): void {
+    this.#counts.refused++;
+    if (this.refusals.length < REFUSALS_MAX) this.refusals.push(refusal);
+  }
+
+  warn(code: LegacyWarning["code"], message: string, data: LegacyWarning["data"] = {}): void {
+    this.warnings.push({ code, message, data });
+  }
+
+  progress(phase: LegacyProgress["phase"], done: number, total: number, entries: number): void {
+    this.options.onProgress?.({ phase, path: this.paths.file, done, total, entries });
+  }
+
+  throwIfAborted(): void {
+    this.signal?.throwIfAborted();
+  }
+
+  /** A store whose keys are normalized already. */
+  openStore(path: string, options: OpenOptions<object> = {}, fs = this.host.fs): Promise<DirectorySessionStore<object>> {
+    const { normalizeKey: _, ...given } = this.#storeOptions();
+    const all = { ...given, cacheBytes: CACHE_BYTES, onWarning: () => {}, ...options };
+    return openDirectoryStoreOn<object>(fs, this.host.runtime, path, all);
+  }
+
+  /** The error as a receipt has it. @throws The reason of an aborted signal. */
+  failure(error: unknown, doing: string): LegacyFailure {
+    if (this.signal?.aborted === true) throw this.signal.reason;
+    if (error instanceof TypeError) throw error;
+    const known = asStoreError(error, doing);
+    if (!(known instanceof SessionStoreError)) throw known;
+    return { code: known.code, message: known.message, data: known.data };
+  }
+
+  command(verb: string): string {
+    return `sessiondir ${verb} --store ${shellQuoted(this.paths.file)}`;
+  }
+
+  #storeOptions(): OpenOptions<object> {
+    const { normalizeKey, updatedAt, limits } = this.options;
+    return { normalizeKey, updatedAt, limits };
+  }
+}
