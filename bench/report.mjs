@@ -15,7 +15,7 @@ import { spread } from "./statistics.mjs";
 export function evaluate(row) {
   const { ours, theirs, unit, goal } = row;
   const ratios = ours.slice(0, theirs.length).map((own, round) => {
-    const other = /** @type {number} */ (theirs[round]);
+    const other = theirs[round] ?? Number.NaN;
     return unit === "rate" ? own / other : other / own;
   });
   return {

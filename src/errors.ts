@@ -51,7 +51,10 @@ export type SessionStoreErrorCode =
   | "disk_full"
   /** The operating system refused a call; `data.errno`, `data.syscall` and `data.path` say which. */
   | "io_error"
-  /** The commit is visible to every process, but fdatasync failed: a power cut may undo it. */
+  /**
+   * fdatasync failed. With `data.written` the commit is visible to every process, but a power cut may undo it; without,
+   * it was refused and nothing was written. Durable commits are refused until the store is opened anew.
+   */
   | "durability_unknown"
   /** A write was cut short and could not be completed: the commit may or may not count. Never retried. */
   | "commit_unknown"
@@ -120,7 +123,7 @@ export function asStoreError(error: unknown, doing: string): unknown {
 export interface StoreWarning {
   readonly code:
     | "entry_corrupt"
-    | "file_unsafe"
+    | "blob_missing"
     | "log_hole"
     | "log_line_void"
     | "segment_garbage"
@@ -130,7 +133,6 @@ export interface StoreWarning {
     | "flush_failed"
     | "watch_polling"
     | "watch_failed"
-    | "blob_missing"
     | "format_newer_minor"
     | "durability_limited"
     | "file_system_unknown";

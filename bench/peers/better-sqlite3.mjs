@@ -44,7 +44,7 @@ export async function loadBetterSqlite3() {
     new Database(":memory:").close();
     return undefined;
   } catch (error) {
-    return String(/** @type {Error} */ (error).message).split("\n")[0];
+    return /** @type {Error} */ (error).message.split("\n")[0];
   }
 }
 
@@ -147,6 +147,6 @@ function openPeer(folder, durability, caches) {
     all: () => all.all().map(parsed),
     settle: async () => void db.pragma("wal_checkpoint(PASSIVE)"),
     segments: () => 0,
-    close: async () => void db.close(),
+    close: async () => db.close(),
   };
 }

@@ -47,7 +47,7 @@ async function measure(context, draw, next, updates, goal) {
   for (const [name, store] of opened) {
     const withSettling = (settled[name] = /** @type {number[]} */ ([]));
     contenders[name] = async () => {
-      const drawn = Array.from({ length: updates }, () => /** @type {string} */ (keys[next()]));
+      const drawn = Array.from({ length: updates }, () => keys[next()] ?? "");
       const start = performance.now();
       await updateAll(store, drawn, nextTurn);
       const updated = performance.now();
@@ -85,7 +85,7 @@ function zipfDraw(count, random) {
     let [low, high] = [0, count - 1];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (/** @type {number} */ (cumulative[middle]) < wanted) low = middle + 1;
+      if ((cumulative[middle] ?? sum) < wanted) low = middle + 1;
       else high = middle;
     }
     return low;

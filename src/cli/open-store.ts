@@ -58,7 +58,7 @@ async function open(
 }
 
 /** @throws when there is no store, unless it may be made. */
-function assertMayOpen(path: string, create: boolean): void {
+export function assertMayOpen(path: string, create: boolean): void {
   if (hasStore(path)) return;
   const legacy = legacyFileOf(path);
   // A new, empty store would hide the sessions that are in the file.

@@ -8,7 +8,7 @@ export interface Limits {
   readonly recordBytesMax: number;
   /** One shared big value. Default 64 MiB; code `blob_too_large`. */
   readonly blobBytesMax: number;
-  /** Nesting of objects and arrays, the entry included. Default 128, at most 132; code `value_too_deep`. */
+  /** Nesting of objects and arrays, the entry included. Default and most 128; code `value_too_deep`. */
   readonly depthMax: number;
 }
 

@@ -70,7 +70,7 @@ export type Deferred<Calls> = {
 export interface FileSystem extends FileCalls {
   /** The calls on the thread pool. */
   readonly later: Deferred<FileCalls>;
-  /** What this platform can promise; receipts and `docs/durability.md` repeat it. */
+  /** What this platform can promise; `stats()` and `docs/durability.md` repeat it. */
   readonly guarantees: {
     /** Directories can be fsynced (not on Windows). */
     readonly directorySync: boolean;

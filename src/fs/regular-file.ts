@@ -187,7 +187,7 @@ function unsafe(
 ): SessionStoreError {
   return new SessionStoreError(
     "file_unsafe",
-    `${path} ${what}. Nothing was read or changed: move it out of the store, then run the doctor.`,
+    `${path} ${what}. Nothing was read or changed: move it out of the store and open again.`,
     { data: { path, ...data }, cause },
   );
 }

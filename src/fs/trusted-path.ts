@@ -56,6 +56,7 @@ export function openTrustedRoot(fs: FileSystem, path: string): TrustedRoot {
   }
   const { realPath, status: seen } = walk;
   assertDirectory(realPath, seen);
+  assertOwner(fs, realPath, seen); // before opening, for that would only say "permission denied"
   const fd = fs.open(realPath, "directory");
   try {
     const status = fs.fstat(fd);

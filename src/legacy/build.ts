@@ -14,7 +14,8 @@
 import { errnoOf, SessionStoreError } from "../errors.js";
 import type { DirectorySessionStore } from "../store/types.js";
 import { checkEntry, refusalOf } from "./check-entry.js";
-import { removeTree, syncTree, withoutSync } from "./deferred-sync.js";
+import { removeTree, syncTree, withoutSync } from "./tree.js";
+import { statusOf } from "./host.js";
 import { EntryComparison } from "./equality.js";
 import { recordKnownFile } from "./known-files.js";
 import type { LegacyEntry } from "./read-file.js";
@@ -123,7 +124,7 @@ export function buildAside(work: LegacyWork, source: LegacySource): Promise<Buil
         const digests = await verify(work, source, path, filled);
         if (digests === undefined) return await removeBuilding(work, path);
         await record(work, path, filled, digests);
-        await syncTree(work.host.fs, path, (done, total) => work.progress("syncing", done, total, done), work.signal);
+        await syncTree(work.host, path, (done, total) => work.progress("syncing", done, total, done), work.signal);
       }
       return { path, ...filled };
     } catch (error) {
@@ -136,11 +137,12 @@ export function buildAside(work: LegacyWork, source: LegacySource): Promise<Buil
 
 export async function removeBuilding(work: LegacyWork, path: string): Promise<undefined> {
   const { fs, runtime } = work.host;
+  if ((await statusOf(fs, path)) === undefined) return;
   const removing = work.paths.removing(runtime);
   try {
     // By another name first: a builder that wakes up while half of it is gone must not put the rest into its place.
     await fs.later.rename(path, removing);
-    await removeTree(fs, removing);
+    await removeTree(work.host, removing);
   } catch (error) {
     if (errnoOf(error) !== "ENOENT") throw error; // others remove it as well
   }

@@ -63,7 +63,13 @@ export class Merge {
     const { reading } = await readSource(this.work, source, {
       phase: options.commit ? "merging" : "reading",
       winners,
-      onKept: (key, entry, from) => {
+      onKept: (key, entry, from, prior) => {
+        if (prior !== undefined) {
+          // Two entries for one session, and this is the newer one. The other is counted once: here, or by its verdict.
+          const index = pending.findIndex((earlier) => earlier.key === key);
+          if (index < 0) this.work.count("merged", -1);
+          else pending.splice(index, 1);
+        }
         const digest = this.#comparison.digest(entry);
         digests.set(key, digest);
         const { updatedAt } = winners.get(key)!;

@@ -36,7 +36,8 @@ export class LogSyncer {
    */
   sync(segment: Segment): Promise<void> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
-    // Only a segment that was checkpointed is closed before its last commit is synced: the files have everything.
+    // Closed before its last commit was synced: it was checkpointed, so the files have everything; or the tail
+    // started over, and whoever goes on from here looks at that.
     if (segment.closed) return Promise.resolve();
     const rounds = this.#rounds.get(segment);
     if (rounds === undefined) return this.#start(segment);
@@ -85,7 +86,7 @@ export class LogSyncer {
       "durability_unknown",
       `${segment.path} could not be synced to the disk. Commits are visible, but a power cut may undo them. ` +
         "Check the disk, then close this store and open it again.",
-      { data: { path: segment.path }, cause },
+      { data: { path: segment.path, written: true }, cause },
     );
     return this.failure;
   }

@@ -47,6 +47,7 @@ export async function makeNextSegment(maker: SegmentMaker, sealed: Segment): Pro
   };
   sealed.directorySynced = false; // the seal's own directory entry must be durable too, whoever made it
   await maker.syncer.sync(sealed);
+  if (tail.active !== sealed) return; // started over meanwhile: then nothing is known to be durable
   const staged = await stageSegment(maker, header);
   const stillThere = isSameFile(fs, sealed);
   const published = stillThere && (await publish(fs, staged, layout.segment(header.segment)));
@@ -101,7 +102,13 @@ export async function publish(fs: FileSystem, staged: string, path: string): Pro
 }
 
 /** Removes the staged name, and the folder as well if it did not become the new segment's. */
-async function withdraw(fs: FileSystem, layout: Layout, stage: string, staged: string, won: boolean): Promise<void> {
+async function withdraw(
+  fs: FileSystem,
+  layout: Layout,
+  stage: string,
+  staged: string,
+  won: boolean,
+): Promise<void> {
   await gone(fs.later.unlink(staged));
   if (!won) await gone(fs.later.rmdir(layout.stageFolder(stage)));
 }

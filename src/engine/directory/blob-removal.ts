@@ -33,12 +33,21 @@ export async function removeUnreferencedBlobs(
     log.tail.epoch === epoch && (log.tail.segments[0]?.number ?? 0) <= catalog.segment + 1;
   if (!stillCovered()) return;
   referenced.addHot(log);
+  if (referenced.unknown !== undefined) return warn(log, referenced.unknown);
   for (const hash of present) if (!referenced.has(hash)) await blobs.discard(hash);
   await blobs.emptyTrash(() => {
     log.tail.catchUp();
     referenced.addHot(log);
-    if (!stillCovered()) return undefined;
+    if (!stillCovered() || referenced.unknown !== undefined) return undefined;
     return { activeSegment: log.tail.active.number, isReferenced: (hash) => referenced.has(hash) };
+  });
+}
+
+function warn(log: SessionLog, { message, data }: SessionStoreError): void {
+  log.options.onWarning({
+    code: "blob_missing",
+    message: `${message} Until then no shared values are removed from the store.`,
+    data,
   });
 }
 
@@ -56,6 +65,8 @@ async function currentCatalog(
 
 /** Hashes that sessions refer to, directly or through other blobs. */
 class References {
+  /** Why some references are not known: a shared value that refers to others is gone or damaged. */
+  unknown: SessionStoreError | undefined;
   readonly #hashes = new Set<string>();
 
   constructor(private readonly blobs: BlobStore) {}
@@ -85,8 +96,10 @@ class References {
     try {
       return this.blobs.referencesWithin(hash);
     } catch (error) {
-      if (error instanceof SessionStoreError) return []; // a blob that is gone or damaged protects nothing
-      throw error;
+      if (!(error instanceof SessionStoreError)) throw error;
+      // It may come back from a backup, and then its parts must still be there: nothing goes until it is mended.
+      this.unknown ??= error;
+      return [];
     }
   }
 }

@@ -137,7 +137,8 @@ function unpackBlock(line: Record<string, unknown>, rows: CatalogRow[]): boolean
   for (const row of packed as unknown[]) {
     if (!Array.isArray(row)) return false;
     const [key, revision, updatedAt, indexes] = row as unknown[];
-    if (typeof key !== "string" || !Number.isSafeInteger(revision) || typeof updatedAt !== "number") return false;
+    if (typeof key !== "string" || !Number.isSafeInteger(revision) || typeof updatedAt !== "number")
+      return false;
     let blobs = NO_BLOBS;
     if (indexes !== undefined) {
       if (!Array.isArray(indexes)) return false;

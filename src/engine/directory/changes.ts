@@ -59,8 +59,15 @@ export class ChangeFeed {
     const now = this.log.tail.revision;
     const since = options.since ?? now;
     const subscription: Subscription = { queue: [], live: since >= now, wake: undefined };
+    if (options.signal?.aborted === true) return this.#follow(subscription, { ...options, since });
     this.#add(subscription);
-    return this.#follow(subscription, { ...options, since });
+    // Listened to from here on: nobody may ever ask for the first change.
+    const onAbort = (): void => {
+      this.#remove(subscription);
+      subscription.wake?.();
+    };
+    options.signal?.addEventListener("abort", onAbort, { once: true });
+    return this.#follow(subscription, { ...options, since }, onAbort);
   }
 
   close(): void {
@@ -73,11 +80,10 @@ export class ChangeFeed {
   async *#follow(
     subscription: Subscription,
     { since, prefix, signal }: ChangesOptions & { since: number },
+    onAbort: () => void = () => {},
   ): AsyncGenerator<EngineChange> {
     let delivered = since;
     const stopped = (): boolean => this.#closed || signal?.aborted === true;
-    const wake = (): void => subscription.wake?.();
-    signal?.addEventListener("abort", wake);
     try {
       while (!stopped()) {
         if (!subscription.live) {
@@ -98,7 +104,7 @@ export class ChangeFeed {
         if (batch.length === 0 && subscription.live && !stopped()) await this.#news(subscription);
       }
     } finally {
-      signal?.removeEventListener("abort", wake);
+      signal?.removeEventListener("abort", onAbort);
       this.#remove(subscription);
     }
   }
@@ -159,8 +165,7 @@ export class ChangeFeed {
   }
 
   #remove(subscription: Subscription): void {
-    this.#subscriptions.delete(subscription);
-    if (this.#subscriptions.size === 0) this.#stopNotifications();
+    if (this.#subscriptions.delete(subscription) && this.#subscriptions.size === 0) this.#stopNotifications();
   }
 
   #startNotifications(): void {
@@ -198,7 +203,11 @@ export class ChangeFeed {
       // The next call on the store meets the same trouble and reports it to somebody who waits for an answer.
       const { onWarning, layout } = this.log.options;
       const message = error instanceof Error ? error.message : String(error);
-      onWarning({ code: "watch_failed", message: `${layout.log} cannot be read: ${message}`, data: { path: layout.log } });
+      onWarning({
+        code: "watch_failed",
+        message: `${layout.log} cannot be read: ${message}`,
+        data: { path: layout.log },
+      });
     }
   }
 }
@@ -227,7 +236,9 @@ class Replay implements LogObserver {
   }
 
   standsAt(other: LogTail): boolean {
-    return this.tail.active.number === other.active.number && this.tail.active.position === other.active.position;
+    return (
+      this.tail.active.number === other.active.number && this.tail.active.position === other.active.position
+    );
   }
 
   committed(_segment: Segment, record: LogRecord, revision: number): void {

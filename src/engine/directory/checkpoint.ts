@@ -184,7 +184,8 @@ export class Checkpointer {
   #isGiven(segment: Segment, key: string, file: EntryFile): boolean {
     if (file.status === "corrupt") return false;
     const states = [this.log.table.hot.get(key)];
-    for (const [number, finals] of this.log.finals) if (number >= segment.number) states.push(finals.get(key));
+    for (const [number, finals] of this.log.finals)
+      if (number >= segment.number) states.push(finals.get(key));
     return states.some((state) => {
       if (state === undefined) return false;
       if (file.status === "absent") return state.stored === undefined;
@@ -196,7 +197,8 @@ export class Checkpointer {
   async #writeCatalog(segment: Segment, epoch: number): Promise<boolean> {
     const { fs, layout, runtime, storeId } = this.log.options;
     const changed = new Map<string, CatalogRow | undefined>();
-    for (const [key, state] of this.log.finals.get(segment.number) ?? []) changed.set(key, this.#rowOf(state));
+    for (const [key, state] of this.log.finals.get(segment.number) ?? [])
+      changed.set(key, this.#rowOf(state));
     const number = segment.number;
     const known = this.latest?.segment === number - 1 ? this.latest : undefined;
     const loaded = known ?? (await runInSlices(loadCatalog(this.source, number - 1, number - 1), runtime));
@@ -229,14 +231,20 @@ export class Checkpointer {
   #rowOf(state: SessionState): CatalogRow | undefined {
     if (state.stored === undefined) return undefined;
     const { key, revision, stored } = state;
-    return { key, revision, updatedAt: this.source.updatedAtOf(stored), blobs: referencesIn(stored).map(blobName) };
+    return {
+      key,
+      revision,
+      updatedAt: this.source.updatedAtOf(stored),
+      blobs: referencesIn(stored).map(blobName),
+    };
   }
 
   async #dropCatalogsBelow(segment: number): Promise<void> {
     const { fs, layout } = this.log.options;
     for (const name of await fs.later.readdir(layout.store)) {
       const number = catalogNumber(name);
-      if (number !== undefined && number < segment) await ignoreMissing(fs.later.unlink(layout.catalog(number)));
+      if (number !== undefined && number < segment)
+        await ignoreMissing(fs.later.unlink(layout.catalog(number)));
     }
   }
 }

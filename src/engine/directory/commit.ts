@@ -97,7 +97,13 @@ export class Committer {
       );
     }
     const { failure } = this.log.syncer;
-    if (failure !== undefined && this.options.durability === "disk") throw failure;
+    if (failure === undefined || this.options.durability !== "disk") return;
+    throw new SessionStoreError(
+      "durability_unknown",
+      "an earlier commit could not be synced to the disk, so this one was refused: nothing was written. Check the " +
+        "disk, then close this store and open it again.",
+      { data: { ...failure.data, written: false }, cause: failure },
+    );
   }
 
   async #commitLater(ops: readonly EngineOp[], options: CommitOptions): Promise<CommitOutcome> {

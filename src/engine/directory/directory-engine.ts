@@ -81,7 +81,8 @@ class DirectoryEngine implements SynchronousEngine {
   ) {
     const { fileSystem: fs, runtime, readOnly, limits, cacheBytes } = options;
     const { layout, storeId } = folder;
-    const onWarning = (warning: StoreWarning): void => options.onWarning(warningForPeople(warning, folder.root));
+    const onWarning = (warning: StoreWarning): void =>
+      options.onWarning(warningForPeople(warning, folder.root));
     this.#blobs = new BlobStore(fs, layout, runtime, { readOnly, bytesMax: limits.blobBytesMax });
     const codec = new EntryCodec({
       thresholdBytes: options.blobThresholdBytes,

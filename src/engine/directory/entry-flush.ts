@@ -31,7 +31,9 @@ export async function writeEntries(
     if (state !== undefined && !state.flushed) states.push(state);
   }
   if (states.length === 0) return true;
+  const { epoch } = log.tail;
   await log.syncer.sync(segment); // log before data
+  if (log.tail.epoch !== epoch) return false; // O12: what was taken before a start-over is void
   assertFolderIfAny(log.options.fs, log.options.layout.stageFolder(segment.ledger.stage));
   const complete = await inParallel(states, (state) => writeOne(writer, state, segment));
   if (!complete) await log.stageGone(segment);
@@ -49,7 +51,10 @@ async function writeOne(writer: EntryWriter, state: SessionState, segment: Segme
  * Works through items a few at a time; stops early at the first `false`, or the first error, which it throws. What
  * stands in the way of one session (`file_unsafe`) must not stop the others: that is thrown at the end.
  */
-export async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<boolean>): Promise<boolean> {
+export async function inParallel<T>(
+  items: readonly T[],
+  work: (item: T) => Promise<boolean>,
+): Promise<boolean> {
   let next = 0;
   let complete = true;
   let obstacle: SessionStoreError | undefined;

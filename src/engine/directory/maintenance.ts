@@ -68,7 +68,8 @@ export class Maintenance {
   start(): void {
     const { tail } = this.log;
     for (const key of this.log.table.hot.keys()) this.#unsure.add(key);
-    if (this.#unsure.size > 0) this.#flushTimer ??= this.#setTimer(() => this.#flushSoon(), this.options.flushDelayMs);
+    if (this.#unsure.size > 0)
+      this.#flushTimer ??= this.#setTimer(() => this.#flushSoon(), this.options.flushDelayMs);
     if (tail.active.ledger.sealed || tail.segments.length > 1) this.#checkpointSoon(0);
   }
 
@@ -85,7 +86,10 @@ export class Maintenance {
           return;
         }
       }
-      throw new SessionStoreError("io_error", "other processes moved on faster than entry files could be written");
+      throw new SessionStoreError(
+        "io_error",
+        "other processes moved on faster than entry files could be written",
+      );
     });
   }
 
@@ -124,7 +128,12 @@ export class Maintenance {
     return result;
   }
 
-  #inBackground(code: StoreWarning["code"], what: string, work: () => Promise<void>, again: () => void): void {
+  #inBackground(
+    code: StoreWarning["code"],
+    what: string,
+    work: () => Promise<void>,
+    again: () => void,
+  ): void {
     this.#enqueue(work).catch((error: unknown) => {
       const reason = error instanceof Error ? error.message : String(error);
       const message = `${what} failed and will be tried again: ${reason} Nothing is lost, the log has everything.`;
@@ -233,7 +242,8 @@ function* recogniseWritten(
     const state = log.table.hot.get(key);
     if (state === undefined || state.flushed || dirty.has(key)) continue;
     const file = log.readFile(key);
-    if (file.status === "present") state.flushed = file.revision === state.revision && file.crc === crcOf(state);
+    if (file.status === "present")
+      state.flushed = file.revision === state.revision && file.crc === crcOf(state);
     else if (file.status === "absent") state.flushed = state.stored === undefined;
     yield;
   }

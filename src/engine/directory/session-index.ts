@@ -43,7 +43,8 @@ class Order {
   add(row: IndexRow): void {
     this.#added.push(row);
     // Nobody may ask for this order for a long time, while one session changes a million times.
-    if (this.#added.length > 4096 + this.#sorted.length) this.#added = this.#added.filter((added) => !added.dead);
+    if (this.#added.length > 4096 + this.#sorted.length)
+      this.#added = this.#added.filter((added) => !added.dead);
   }
 
   remove(): void {
@@ -57,7 +58,11 @@ class Order {
     let next = 0;
     for (const row of this.#sorted) {
       if (row.dead) continue;
-      for (let other = added[next]; other !== undefined && this.compare(other, row) < 0; other = added[++next]) {
+      for (
+        let other = added[next];
+        other !== undefined && this.compare(other, row) < 0;
+        other = added[++next]
+      ) {
         merged.push(other);
       }
       merged.push(row);
@@ -152,8 +157,16 @@ export class SessionIndex {
     }
     if (after !== undefined) {
       const position = { ...after, revision: 0, dead: false };
-      if (descending) high = Math.min(high, firstWhere(sorted, (row) => compare(row, position) >= 0));
-      else low = Math.max(low, firstWhere(sorted, (row) => compare(row, position) > 0));
+      if (descending)
+        high = Math.min(
+          high,
+          firstWhere(sorted, (row) => compare(row, position) >= 0),
+        );
+      else
+        low = Math.max(
+          low,
+          firstWhere(sorted, (row) => compare(row, position) > 0),
+        );
     }
     const rows: IndexRow[] = [];
     for (let step = 0; step < high - low; step++) {

@@ -114,9 +114,11 @@ export class SessionLog implements LogObserver {
       if (!segment.ledger.sealed) return segment;
       const { fs, layout, runtime, storeId } = this.options;
       const { tail, syncer } = this;
-      this.#making ??= makeNextSegment({ fs, layout, runtime, storeId, tail, syncer }, segment).finally(() => {
-        this.#making = undefined;
-      });
+      this.#making ??= makeNextSegment({ fs, layout, runtime, storeId, tail, syncer }, segment).finally(
+        () => {
+          this.#making = undefined;
+        },
+      );
       await this.#making;
     }
     throw new SessionStoreError("log_damaged", `${this.options.layout.log} cannot be given a next segment`, {

@@ -23,7 +23,8 @@ export async function sweep(log: SessionLog): Promise<void> {
       if ((await fs.later.readdir(folder)).length === 0) await fs.later.rmdir(folder);
     } catch (error) {
       const errno = errnoOf(error);
-      if (errno !== "ENOENT" && errno !== "ENOTEMPTY" && errno !== "EEXIST" && errno !== "ENOTDIR") throw error;
+      if (errno !== "ENOENT" && errno !== "ENOTEMPTY" && errno !== "EEXIST" && errno !== "ENOTDIR")
+        throw error;
     }
   }
 }

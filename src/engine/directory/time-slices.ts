@@ -40,14 +40,20 @@ export function* sortInSlices<T>(items: readonly T[], compare: (a: T, b: T) => n
     const merged: T[][] = [];
     for (let index = 0; index < runs.length; index += 2) {
       const right = runs[index + 1];
-      merged.push(right === undefined ? (runs[index] ?? []) : yield* merge(runs[index] ?? [], right, compare));
+      merged.push(
+        right === undefined ? (runs[index] ?? []) : yield* merge(runs[index] ?? [], right, compare),
+      );
     }
     runs = merged;
   }
   return runs[0] ?? [];
 }
 
-function* merge<T>(left: readonly T[], right: readonly T[], compare: (a: T, b: T) => number): Generator<void, T[]> {
+function* merge<T>(
+  left: readonly T[],
+  right: readonly T[],
+  compare: (a: T, b: T) => number,
+): Generator<void, T[]> {
   const out: T[] = [];
   let i = 0;
   let j = 0;

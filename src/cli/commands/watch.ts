@@ -1,0 +1,84 @@
+/** `sessiondir watch`: every committed change, one line each, until Ctrl-C or `--limit`. */
+import type { Command } from "commander";
+import { SessionStoreError } from "../../errors.js";
+import type { SessionChange } from "../../store/types.js";
+import { CliError } from "../failure.js";
+import { formatTime } from "../figures.js";
+import { addExamples, addStoreOptions, wholeNumber, type Invocation, type StoreOptions } from "../invocation.js";
+import type { Entry } from "../open-store.js";
+import { resolveStore } from "../store-target.js";
+import { visible } from "../visible-text.js";
+
+interface Options extends StoreOptions {
+  readonly since?: number;
+  readonly prefix?: string;
+  readonly limit?: number;
+  readonly entries?: true;
+}
+
+export function addWatch(program: Command, invocation: Invocation): void {
+  const command = program
+    .command("watch")
+    .description("print every change of every process as it is committed, until Ctrl-C or --limit");
+  addStoreOptions(command)
+    .option("--since <revision>", "begin after this revision (default: from now on)", wholeNumber("--since", 0))
+    .option("--prefix <text>", "only keys that start with this")
+    .option("--limit <count>", "end after so many changes", wholeNumber("--limit", 1))
+    .option("--entries", "with --json: the whole entry after each change")
+    .action((options: Options) => watch(invocation, options));
+  addExamples(
+    command,
+    "watch --store sessions.d --prefix agent:main:telegram:",
+    "watch --store sessions.d --since 18000 --json --limit 100 | jq -r .key",
+  );
+}
+
+async function watch(invocation: Invocation, options: Options): Promise<void> {
+  const path = await resolveStore(options);
+  const { withStore } = await import("../open-store.js");
+  const { terminal, signal } = invocation;
+  const { since, prefix, limit = Number.POSITIVE_INFINITY } = options;
+  await withStore(invocation, path, {}, async (store) => {
+    try {
+      let printed = 0;
+      const changes = store.watch({ since, prefix, signal });
+      terminal.say(`watching ${path}; Ctrl-C ends it`);
+      for await (const change of changes) {
+        await (terminal.json ? printJson(invocation, change, options) : printLine(invocation, change));
+        if (++printed >= limit) return;
+      }
+      signal.throwIfAborted();
+    } catch (error) {
+      throw error instanceof SessionStoreError && error.code === "revision_too_old" ? tooOld(error, path) : error;
+    }
+  });
+}
+
+/** One object a line. */
+function printJson({ terminal }: Invocation, change: SessionChange<Entry>, { entries }: Options): Promise<void> {
+  const { key, revision, kind, record } = change;
+  return terminal.result({
+    revision,
+    kind,
+    key,
+    ...(record !== undefined && { modifiedAt: record.modifiedAt }),
+    ...(record !== undefined && entries === true && { entry: record.entry }),
+  });
+}
+
+function printLine({ terminal }: Invocation, change: SessionChange<Entry>): Promise<void> {
+  const { key, revision, kind, record } = change;
+  const time = (record && formatTime(record.modifiedAt)) ?? "-".padEnd("2026-01-01T00:00:00Z".length);
+  const line = `${String(revision).padStart(8)}  ${time}  ${kind.padEnd("delete".length)}  ${visible(key)}`;
+  return terminal.line(line);
+}
+
+function tooOld({ code, data }: SessionStoreError, path: string): CliError {
+  const from = data["revision"];
+  return new CliError(
+    code,
+    `the log of ${path} begins later: changes up to revision ${String(from)} are in their files only. ` +
+      `List them (sessiondir ls), then watch --since ${String(from)}.`,
+    { data },
+  );
+}
