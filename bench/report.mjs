@@ -64,5 +64,6 @@ function cells(samples, unit) {
 
 /** @param {number} ratio */
 function factor(ratio) {
-  return ratio >= 100 ? count(ratio) : ratio >= 10 ? ratio.toFixed(1) : ratio.toFixed(2);
+  if (ratio >= 100) return count(ratio);
+  return ratio >= 10 ? ratio.toFixed(1) : ratio >= 0.1 ? ratio.toFixed(2) : ratio.toPrecision(2);
 }

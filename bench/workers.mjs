@@ -15,10 +15,19 @@ const WORKER = fileURLToPath(new URL("worker.mjs", import.meta.url));
 export class Worker {
   /** @readonly */
   #child;
+  /** @readonly @type {Promise<never>} */
+  #lost;
+  #ending = false;
 
   /** @param {Which} which */
   constructor(which) {
     this.#child = fork(WORKER, [JSON.stringify(which)], { execArgv: ["--expose-gc"] });
+    // One listener for all that is asked; some of it is asked often.
+    this.#lost = once(this.#child, "exit").then(([code, signal]) => {
+      if (this.#ending) return new Promise(() => {});
+      throw new Error(`a worker ended with ${signal ?? code}`);
+    });
+    this.#lost.catch(() => {});
   }
 
   /**
@@ -27,16 +36,15 @@ export class Worker {
    * @returns {Promise<T>}
    */
   async ask(order) {
+    const answered = new Promise((resolve) => this.#child.once("message", resolve));
     this.#child.send(order);
-    const exited = once(this.#child, "exit").then(([code, signal]) => {
-      throw new Error(`a worker ended with ${signal ?? code}`);
-    });
-    const [answer] = await Promise.race([once(this.#child, "message"), exited]);
+    const answer = /** @type {{ error?: string, result: T }} */ (await Promise.race([answered, this.#lost]));
     if (answer.error !== undefined) throw new Error(answer.error);
     return answer.result;
   }
 
   async end() {
+    this.#ending = true;
     const exited = once(this.#child, "exit");
     this.#child.send({ kind: "end" });
     await exited;

@@ -1,11 +1,12 @@
 // @ts-check
 /**
- * `npm run build`: src/ to dist/ with plain tsc, then removes what an earlier build left for modules that are gone.
+ * `npm run build`: src/ to dist/ with plain tsc, then removes what an earlier build left for modules that are gone and
+ * makes the program executable.
  *
  * dist/ is never emptied first, so that a process that runs from it keeps working during a build.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -25,3 +26,5 @@ for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true }))
   const source = join(root, "src", relative(dist, built)).replace(/(\.d\.ts|\.js)(\.map)?$/, ".ts");
   if (!existsSync(source)) rmSync(built);
 }
+
+chmodSync(join(dist, "cli/main.js"), 0o755);

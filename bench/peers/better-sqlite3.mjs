@@ -146,6 +146,7 @@ function openPeer(folder, durability, caches) {
     newest: (count) => newest.all(count).map(parsed),
     all: () => all.all().map(parsed),
     settle: async () => void db.pragma("wal_checkpoint(PASSIVE)"),
+    tidy: async () => void db.pragma("wal_checkpoint(TRUNCATE)"),
     segments: () => 0,
     close: async () => db.close(),
   };

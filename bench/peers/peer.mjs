@@ -23,6 +23,7 @@
  * @property {(count: number) => KeyedEntry[] | Promise<KeyedEntry[]>} newest By updatedAt, latest first.
  * @property {() => KeyedEntry[] | Promise<KeyedEntry[]>} all
  * @property {() => Promise<void>} settle Does now what it would otherwise do in the background, later.
+ * @property {() => Promise<void>} tidy Leaves the files as after a long quiet time: nothing in any log.
  * @property {() => number} segments Grows by one with every checkpoint; 0 where there is no such thing.
  * @property {() => Promise<void>} close
  *

@@ -27,6 +27,7 @@ export const sessiondir = {
       newest: (count) => store.listSync({ orderBy: "updatedAt", descending: true, limit: count }).sessions,
       all: () => store.listSync().sessions,
       settle: () => store.flush(),
+      tidy: () => store.checkpoint(),
       segments: () => highestSegment(folder),
       close: () => store.close(),
     };

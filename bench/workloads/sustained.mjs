@@ -23,8 +23,8 @@ export async function run(context) {
   const zipf = zipfDraw(SESSIONS, random);
   const uniform = () => random.below(SESSIONS);
   return [
-    ...(await measure(context, "zipf", zipf, 50_000, "sustained zipf")),
-    ...(await measure(context, "uniform", uniform, 20_000, "sustained uniform")),
+    ...(await measure(context, "zipf", zipf, context.quick ? 15_000 : 50_000, "sustained zipf")),
+    ...(await measure(context, "uniform", uniform, context.quick ? 5_000 : 20_000, "sustained uniform")),
   ];
 }
 

@@ -28,7 +28,7 @@ const BLOCKING = "append + fdatasync (blocking)";
 
 /** @param {Context} context */
 export async function run(context) {
-  const rounds = context.quick ? 7 : 25;
+  const rounds = context.quick ? 5 : 25;
   const warmUp = 2;
   const updates = context.quick ? 40 : 80;
   const peers = plainPeers(context);

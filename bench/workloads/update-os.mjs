@@ -23,7 +23,7 @@ const IN_USE = 650;
 
 /** @param {Context} context */
 export async function run(context) {
-  const rounds = context.quick ? 7 : 25;
+  const rounds = context.quick ? 5 : 25;
   const small = await measure(context, SMALL_STORE, inUse(SMALL_STORE, "small"), rounds, 1_000);
   const large = await measure(context, LARGE_STORE, inUse(LARGE_STORE, "large"), rounds, 100);
   const rows = [

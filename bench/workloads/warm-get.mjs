@@ -14,7 +14,7 @@ export const title = "warm get";
 
 /** @param {Context} context */
 export async function run(context) {
-  const rounds = context.quick ? 7 : 25;
+  const rounds = context.quick ? 5 : 25;
   const small = await measure(context, { sessions: 650 }, "small", rounds, 4_000, readSmall);
   const large = await measure(context, { sessions: 650, large: 650 }, "large", rounds, 300, readSmall);
   const touched = await measure(context, { sessions: 650, large: 650 }, "large", rounds, 300, readSnapshot);

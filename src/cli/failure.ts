@@ -63,6 +63,27 @@ export function exitCodeOf(code: SessionStoreErrorCode): ExitCode {
   return NEEDS_PERSON.has(code) ? EXIT.needsPerson : EXIT.failure;
 }
 
+const NOT_ALLOWED =
+  "Run it as the user that the gateway runs as, or see who owns the path and what its modes are (ls -ld).";
+
+/** What to do about refusals of the operating system that a user can do something about. */
+const ADVICE: ReadonlyMap<string, string> = new Map([
+  ["EACCES", NOT_ALLOWED],
+  ["EPERM", NOT_ALLOWED],
+  [
+    "EROFS",
+    "The file system is mounted read-only: only ls, get, watch, stats, inspect and --dry-run work there.",
+  ],
+  ["ENOTDIR", "A part of the path is a file and not a folder: check it."],
+]);
+
+/** The message of a failed system call, and what to do about it. */
+export function withAdvice(message: string, data: ErrorData): string {
+  const { errno } = data;
+  const advice = typeof errno === "string" ? ADVICE.get(errno) : undefined;
+  return advice === undefined ? message : `${message} ${advice}`;
+}
+
 /** What is printed about a failure, and how the program ends. */
 export interface Report {
   readonly code: string;
@@ -77,10 +98,10 @@ export function reportOf(thrown: unknown): Report {
     const { code, message, data, exitCode } = thrown;
     return { code, message, data, exitCode };
   }
-  const error = asStoreError(thrown, "do that");
+  const error = asStoreError(thrown, "go on");
   if (error instanceof SessionStoreError) {
     const { code, message, data } = error;
-    return { code, message, data, exitCode: exitCodeOf(code) };
+    return { code, message: withAdvice(message, data), data, exitCode: exitCodeOf(code) };
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return {

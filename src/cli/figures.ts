@@ -57,7 +57,9 @@ export interface Column {
  */
 export function tableLines(columns: readonly Column[], rows: readonly (readonly string[])[]): string[] {
   const cells = [columns.map(({ title }) => title), ...rows.map((row) => row.map(visible))];
-  const widths = columns.map((_, index) => cells.reduce((max, row) => Math.max(max, lengthOf(row[index])), 0));
+  const widths = columns.map((_, index) =>
+    cells.reduce((max, row) => Math.max(max, lengthOf(row[index])), 0),
+  );
   return cells.map((row) =>
     columns
       .map(({ right = false }, index) => {
@@ -71,5 +73,5 @@ export function tableLines(columns: readonly Column[], rows: readonly (readonly 
 }
 
 function lengthOf(cell = ""): number {
-  return [...cell].length;
+  return Array.from(cell).length;
 }

@@ -22,7 +22,10 @@ export interface StoreOptions {
 export function addStoreOptions(command: Command): Command {
   return command
     .option("--store <path>", "the store's folder, or the sessions.json that it stands for")
-    .option("--state-dir <path>", "a gateway's state directory (default: $OPENCLAW_STATE_DIR, then ~/.openclaw)")
+    .option(
+      "--state-dir <path>",
+      "a gateway's state directory (default: $OPENCLAW_STATE_DIR, then ~/.openclaw)",
+    )
     .option("--agent <id>", "whose store in the state directory (default: the key's agent, or the only one)")
     .option("--json", "print JSON; errors and warnings become JSON on stderr");
 }

@@ -23,7 +23,7 @@ export async function nearestKeys(store: Store, key: string): Promise<string[]> 
 
 /** Keys with the same beginning, cut at one colon after the other until some are found. */
 async function candidateKeys(store: Store, key: string): Promise<string[]> {
-  for (let prefix = key; ; ) {
+  for (let prefix = key; ;) {
     const { sessions } = await store.list({ prefix, limit: CANDIDATES_MAX });
     if (sessions.length > 0 || prefix === "") return sessions.map((session) => session.key);
     const colon = prefix.slice(0, -1).lastIndexOf(":");

@@ -6,12 +6,13 @@
  * is there instead: a sessions.json that was never migrated, a folder too high.
  */
 import { basename, dirname, join } from "node:path";
-import { asStoreError, SessionStoreError } from "../errors.js";
+import { asStoreError, SessionStoreError, type StoreWarning } from "../errors.js";
 import { STORE_FOLDER } from "../format/layout.js";
+import { shellQuoted } from "../legacy/paths.js";
 import { openDirectoryStore } from "../store/open.js";
 import type { DirectorySessionStore } from "../store/types.js";
 import { asUsage, CliError, EXIT } from "./failure.js";
-import type { Invocation } from "./invocation.js";
+import { needsPerson, type Invocation } from "./invocation.js";
 import { exists } from "./store-target.js";
 
 export type Entry = Record<string, unknown>;
@@ -23,14 +24,25 @@ export interface OpenMode {
   readonly create?: boolean;
 }
 
+/** Warnings that do not go away by themselves: the command does its work and ends with 3. */
+const DAMAGE: ReadonlySet<StoreWarning["code"]> = new Set([
+  "entry_corrupt",
+  "log_hole",
+  "log_replaced",
+  "blob_missing",
+] satisfies StoreWarning["code"][]);
+
 /** Runs `use` on the open store. */
 export async function withStore<R>(
-  { terminal }: Invocation,
+  invocation: Invocation,
   path: string,
   mode: OpenMode,
   use: (store: Store) => Promise<R>,
 ): Promise<R> {
-  const store = await open(path, mode, (code, message, data) => terminal.warn(code, message, data));
+  const store = await open(path, mode, ({ code, message, data }) => {
+    if (DAMAGE.has(code)) needsPerson(invocation);
+    invocation.terminal.warn(code, message, data);
+  });
   try {
     return await use(store);
   } finally {
@@ -41,18 +53,15 @@ export async function withStore<R>(
 async function open(
   path: string,
   { write = false, create = false }: OpenMode,
-  warn: (code: string, message: string, data: SessionStoreError["data"]) => void,
+  onWarning: (warning: StoreWarning) => void,
 ): Promise<Store> {
   if (write) assertMayOpen(path, create);
   try {
-    return await asUsage(() =>
-      openDirectoryStore<Entry>(path, {
-        readOnly: !write,
-        onWarning: ({ code, message, data }) => warn(code, message, data),
-      }),
-    );
+    return await asUsage(() => openDirectoryStore<Entry>(path, { readOnly: !write, onWarning }));
   } catch (error) {
-    if (error instanceof SessionStoreError && error.code === "store_not_found") throw missingStore(path);
+    if (!(error instanceof SessionStoreError)) throw error;
+    if (error.code === "store_not_found") throw missingStore(path);
+    if (error.code === "not_a_store" && nearby(path) !== undefined) throw missingStore(path);
     throw error;
   }
 }
@@ -80,17 +89,24 @@ function missingStore(path: string): CliError {
     return new CliError(
       "not_migrated",
       `there is no session store at ${path} yet, its sessions are in ${legacy}. ` +
-        `Bring them over: sessiondir migrate --store ${legacy}`,
+        `Bring them over: sessiondir migrate --store ${shellQuoted(legacy)}`,
       { exitCode: EXIT.needsPerson, data: { path, legacy } },
     );
   }
-  const below = join(path, "sessions.d");
-  const advice = hasStore(below)
-    ? `Did you mean ${below}?`
-    : exists(join(path, "sessions.json"))
-      ? `Did you mean ${join(path, "sessions.json")}?`
-      : "Check --store; sessiondir put KEY --create makes a new one.";
-  return new CliError("store_not_found", `there is no session store at ${path}. ${advice}`, { data: { path } });
+  const near = nearby(path);
+  const advice =
+    near === undefined
+      ? "Check --store; sessiondir put KEY --create makes a new one."
+      : `Did you mean ${shellQuoted(near)}?`;
+  const message = `there is no session store at ${path}. ${advice}`;
+  return new CliError("store_not_found", message, { data: { path } });
+}
+
+/** What is in a folder that was given in place of the store in it. */
+function nearby(path: string): string | undefined {
+  const store = join(path, "sessions.d");
+  const legacy = join(path, "sessions.json");
+  return hasStore(store) ? store : exists(legacy) ? legacy : undefined;
 }
 
 /** The `NAME.json` that a store at `NAME.d` stands for, if it is there. */

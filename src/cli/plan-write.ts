@@ -5,6 +5,7 @@
  * faster, it plans again. So what it says is what it did, and a dry run says the same of the same state.
  */
 import { SessionStoreError } from "../errors.js";
+import { shellQuoted } from "../legacy/paths.js";
 import type { SessionRecord } from "../store/types.js";
 import { CliError } from "./failure.js";
 import { formatCount } from "./figures.js";
@@ -58,11 +59,12 @@ export async function planAndWrite(store: Store, signal: AbortSignal, write: Wri
     const previousRevision = current?.revision ?? 0;
     assertRevision(key, ifRevision, previousRevision);
     const plan = write.plan(current);
-    if (dryRun) return { ...plan, key, dryRun, previousRevision };
-    if (plan.action === "unchanged") return { ...plan, key, dryRun, previousRevision, revision: previousRevision };
+    if (dryRun) return { key, dryRun, ...plan, previousRevision };
+    const done = { key, dryRun, ...plan, previousRevision };
+    if (plan.action === "unchanged") return { ...done, revision: previousRevision };
     try {
       const record = await write.apply(previousRevision);
-      return { ...plan, key, dryRun, previousRevision, ...(record && { revision: record.revision }) };
+      return record === undefined ? done : { ...done, revision: record.revision };
     } catch (error) {
       const overtaken = error instanceof SessionStoreError && ["conflict", "not_found"].includes(error.code);
       if (!overtaken || ifRevision !== undefined || attempt === ATTEMPTS_MAX) throw error;
@@ -87,7 +89,7 @@ export async function missingSession(store: Store, path: string, key: string): P
   const advice =
     near.length > 0
       ? `Did you mean ${near.map((candidate) => JSON.stringify(candidate)).join(" or ")}?`
-      : `List its ${formatCount(count)} sessions: sessiondir ls --store ${path}`;
+      : `List its ${formatCount(count)} sessions: sessiondir ls --store ${shellQuoted(path)}`;
   return new CliError("not_found", `there is no session ${JSON.stringify(key)} in ${path}. ${advice}`, {
     data: { key, path },
   });
@@ -114,7 +116,8 @@ export async function printWrite({ terminal }: Invocation, result: WriteResult):
   const where = storeCreated === true ? ` in a new store ${visible(result.store)}` : "";
   if (dryRun) {
     const verb = action === "unchanged" ? "leave unchanged" : action;
-    return terminal.line(`would ${verb} ${name}${where}, now at revision ${previousRevision}${details}`);
+    const now = previousRevision === 0 ? "" : `, now at revision ${previousRevision}`;
+    return terminal.line(`would ${verb} ${name}${where}${now}${details}`);
   }
   const after = revision === undefined ? `, was at revision ${previousRevision}` : `, revision ${revision}`;
   return terminal.line(`${DONE[action]} ${name}${where}${after}${details}`);

@@ -36,23 +36,28 @@ export async function run(args: readonly string[]): Promise<ExitCode> {
     await program.parseAsync([...args], { from: "user" });
     return invocation.exitCode;
   } catch (error) {
-    return report(invocation, error);
+    return report(invocation, error, args[0] ?? "");
   } finally {
     terminal.erase();
     interruption.release();
   }
 }
 
-function report({ terminal, signal }: Invocation, error: unknown): ExitCode {
+function report({ terminal, signal }: Invocation, error: unknown, command: string): ExitCode {
   const reason: unknown = signal.reason;
   if (signal.aborted && reason instanceof Interrupted) {
     if (reason.by === "reader") return EXIT.ok;
-    terminal.fail("interrupted", "interrupted. Nothing is half done; run the same command again.", {}, EXIT.interrupted);
+    terminal.fail(
+      "interrupted",
+      "interrupted. Nothing is half done; run the same command again.",
+      {},
+      EXIT.interrupted,
+    );
     return EXIT.interrupted;
   }
   if (isCommanderError(error)) {
     if (error.exitCode === 0) return EXIT.ok; // --help was printed
-    const usage = reportOf(usageError(usageMessage(error)));
+    const usage = reportOf(usageError(usageMessage(error, command)));
     terminal.fail(usage.code, usage.message, usage.data, usage.exitCode);
     return usage.exitCode;
   }
@@ -98,7 +103,9 @@ function isCommanderError(error: unknown): error is CommanderError {
 }
 
 /** Commander's sentence on one line, without its own "error:", and with the next step. */
-function usageMessage({ message }: CommanderError): string {
+function usageMessage({ message }: CommanderError, command: string): string {
   const text = message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
-  return /Did you mean/.test(text) ? text : `${text.replace(/\.$/, "")}. See sessiondir --help`;
+  if (text.includes("Did you mean")) return text;
+  const help = /^[a-z]+$/.test(command) ? `${command} --help` : "--help";
+  return `${text.replace(/\.$/, "")}. See sessiondir ${help}`;
 }

@@ -14,13 +14,14 @@ import type { Entry } from "./open-store.js";
 const INPUT_BYTES_MAX = 64 * 1024 * 1024;
 
 export interface InputOptions {
-  readonly data?: string;
-  readonly file?: string;
+  readonly data?: string | undefined;
+  readonly file?: string | undefined;
 }
 
 /** The JSON object of `--data`, `--file` or standard input. */
 export async function readObject(invocation: Invocation, { data, file }: InputOptions): Promise<Entry> {
-  if (data !== undefined && file !== undefined) throw usageError("--data and --file both give the JSON; give one");
+  if (data !== undefined && file !== undefined)
+    throw usageError("--data and --file both give the JSON; give one");
   if (data !== undefined) return parseObject(data, "--data");
   if (file !== undefined && file !== "-") return parseObject(readText(file), file);
   return parseObject(await readStandardInput(invocation), "standard input");
@@ -59,6 +60,7 @@ function readText(path: string): string {
 
 async function readStandardInput({ terminal, signal }: Invocation): Promise<string> {
   const { stdin } = process;
+  signal.throwIfAborted();
   if (stdin.isTTY) terminal.say("reading JSON from the keyboard; end it with Ctrl-D");
   const stop = (): void => void stdin.destroy();
   signal.addEventListener("abort", stop);

@@ -23,7 +23,8 @@ export function factsOf({ key, entry }: SessionRecord<Entry>): SessionFacts {
   const channel = text(entry, "lastChannel") ?? text(entry, "channel") ?? (ofAgent ? kind : undefined);
   const model = text(entry, "model");
   const updatedAt = number(entry, "updatedAt");
-  const tokens = number(entry, "totalTokens") ?? sum(number(entry, "inputTokens"), number(entry, "outputTokens"));
+  const tokens =
+    number(entry, "totalTokens") ?? sum(number(entry, "inputTokens"), number(entry, "outputTokens"));
   return {
     ...(updatedAt !== undefined && { updatedAt }),
     ...(ofAgent && agent !== undefined && agent !== "" && { agent }),

@@ -16,10 +16,12 @@ import type { StoreOptions } from "./invocation.js";
 export async function resolveStore(options: StoreOptions, key?: string): Promise<string> {
   const { store, stateDir, agent } = options;
   if (store === undefined) return storeOfAgent(resolveStateDirectory(stateDir), agent, key);
-  if (stateDir !== undefined) throw usageError("--store and --state-dir both say where the store is; give one");
+  if (stateDir !== undefined)
+    throw usageError("--store and --state-dir both say where the store is; give one");
   if (agent !== undefined) throw usageError("--agent belongs to --state-dir; --store is one store already");
   const target = await asUsage(() => parseTarget(store));
-  if (target.kind === "memory") throw usageError("memory: is a store of another process; give the path of a folder");
+  if (target.kind === "memory")
+    throw usageError("memory: is a store of another process; give the path of a folder");
   return target.path;
 }
 

@@ -6,9 +6,27 @@
  * what goes into a file today is looked at on a terminal tomorrow.
  */
 
-/** Control characters, line separators, marks of direction and other signs that cannot be seen. */
-// oxlint-disable-next-line no-control-regex -- these are what it is about
-const INVISIBLE = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]|\p{Surrogate}/gu;
+/** Ranges of code points, in hex: what moves, hides or turns text, and never is text itself. */
+const INVISIBLE_RANGES = [
+  "0-1f", // C0 controls: escape, bell, line feed, …
+  "7f-9f", // delete and the C1 controls: 9b begins a command like escape and a bracket do
+  "ad-ad", // soft hyphen
+  "61c-61c", // marks of direction, here and below
+  "180e-180e",
+  "200b-200b", // zero-width space; the joiners beside it belong to scripts and emoji
+  "200e-200f",
+  "2028-202e", // separators of lines and paragraphs, overrides of direction
+  "2060-206f",
+  "d800-dfff", // half a character
+  "feff-feff",
+  "fff9-fffb",
+  "e0000-e007f", // tags
+];
+
+const INVISIBLE = new RegExp(
+  `[${INVISIBLE_RANGES.map((range) => range.replace(/[0-9a-f]+/g, "\\u{$&}")).join("")}]`,
+  "gu",
+);
 
 /** One line of text in which nothing is executed and nothing is hidden. */
 export function visible(text: string): string {

@@ -110,7 +110,8 @@ async function absorbOne(
   return { bytes, foreign };
 }
 
-async function mergeForeign(
+/** Merges a file that is not known, wherever it lies, and records it. */
+export async function mergeForeign(
   work: LegacyWork,
   store: DirectorySessionStore<object>,
   directory: string,
@@ -133,7 +134,8 @@ async function mergeForeign(
   const entries = merge.digests;
   const gone = known.goneWithout(new Set(entries.map(([key]) => key)));
   const recordedAt = work.host.runtime.now();
-  await recordKnownFile(work.host, directory, { revision, bytes, sha256, recordedAt, entries, gone });
+  const record = { revision, bytes, sha256, complete: false, recordedAt, entries, gone };
+  await recordKnownFile(work.host, directory, record);
 }
 
 /** People look for a damaged file under its own name; if there is a newer one by now, that stays. */
@@ -150,7 +152,7 @@ async function putBack({ host, paths }: LegacyWork, path: string): Promise<void>
   await syncDirectory(host.fs, paths.folder);
 }
 
-function notAFile(path: string, kind: string): SessionStoreError {
+export function notAFile(path: string, kind: string): SessionStoreError {
   return new SessionStoreError(
     "file_unsafe",
     `${path} is a ${kind === "other" ? "FIFO, socket or device" : kind}, not a regular file. Nothing was read or ` +

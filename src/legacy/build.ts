@@ -41,9 +41,9 @@ export interface BuiltStore extends CheckedSource {
 
 const ATTEMPTS_MAX = 5;
 const PAUSE_MS = 200;
-/** Of entries' text that are committed together; bounds memory, the record in the log, and the event loop's waiting. */
+/** Of text that is new to the store and committed together; bounds memory, the record in the log, and the event loop's waiting. */
 const BATCH_BYTES = 1024 * 1024;
-const BATCH_ENTRIES = 128;
+const BATCH_ENTRIES = 32;
 
 /** Reads until the source holds still, giving each reading to `work`. */
 export async function whileChanging<T>(
@@ -156,7 +156,7 @@ interface Pending {
 }
 
 async function fill(work: LegacyWork, source: LegacySource, path: string): Promise<CheckedSource> {
-  const store = await work.openStore(path, { durability: "os", flushDelayMs: 3_600_000 }, withoutSync(work.host.fs));
+  const store = await work.openStore(path, { durability: "os", flushDelayMs: 3_600_000 }, withoutSync(work.host));
   try {
     const winners = new Map<string, Winner>();
     let pending: Pending[] = [];
@@ -172,7 +172,7 @@ async function fill(work: LegacyWork, source: LegacySource, path: string): Promi
       winners,
       onKept: (key, entry, from, prior) => {
         pending.push({ key, entry, from, prior });
-        bytes += from.bytes;
+        bytes += from.newBytes;
       },
       afterPiece: () => (bytes >= BATCH_BYTES || pending.length >= BATCH_ENTRIES ? commit() : undefined),
     });
@@ -279,7 +279,8 @@ async function record(
   const store = await work.openStore(path, { readOnly: true });
   const revision = await store.revision().finally(() => store.close());
   const { bytes, sha256 } = reading;
-  await recordKnownFile(host, path, { revision, bytes, sha256, recordedAt: host.runtime.now(), entries, gone: [] });
+  const recordedAt = host.runtime.now();
+  await recordKnownFile(host, path, { revision, bytes, sha256, complete: true, recordedAt, entries, gone: [] });
 }
 
 function mismatchError(path: string, key: string | undefined, what: string): SessionStoreError {

@@ -23,6 +23,8 @@ export interface KnownFile {
   readonly bytes: number;
   /** In hex. */
   readonly sha256: string;
+  /** It has every session of that revision; false for a file of somebody else's that was merged. */
+  readonly complete: boolean;
   /** Milliseconds since 1970. */
   readonly recordedAt: number;
   /** Key and digest of every session, in the order of the file. */
@@ -61,8 +63,13 @@ export class KnownFiles {
     return this.records[0];
   }
 
+  /** The record of a file with this content. */
+  find(bytes: number, sha256: string): KnownFile | undefined {
+    return this.records.find((record) => record.bytes === bytes && record.sha256 === sha256);
+  }
+
   knows(bytes: number, sha256: string): boolean {
-    return this.records.some((record) => record.bytes === bytes && record.sha256 === sha256);
+    return this.find(bytes, sha256) !== undefined;
   }
 
   /** Digest of each session as both sides last had it. */

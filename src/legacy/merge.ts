@@ -21,7 +21,7 @@ import type { SourceReading, LegacySource } from "./source.js";
 import type { LegacyWork } from "./work.js";
 
 const BATCH_BYTES = 1024 * 1024;
-const BATCH_ENTRIES = 128;
+const BATCH_ENTRIES = 32;
 
 interface Candidate {
   readonly key: string;
@@ -74,7 +74,7 @@ export class Merge {
         digests.set(key, digest);
         const { updatedAt } = winners.get(key)!;
         pending.push({ key, givenKey: from.key, entry, updatedAt, digest });
-        bytes += from.bytes;
+        bytes += from.newBytes;
       },
       afterPiece: () => (bytes >= BATCH_BYTES || pending.length >= BATCH_ENTRIES ? settle() : undefined),
     });

@@ -6,7 +6,7 @@
  *     NAME.d                        the store; where it has `.store/format.json`, it is the one that counts
  *     NAME.d.building-<random>      a store that is not complete; nobody uses it
  *     NAME.d.removing-<random>      one that is being removed
- *     NAME.json.writing-<random>    a legacy file that is not complete
+ *     NAME.json.writing-<revision>-…  a legacy file that is not complete
  *     NAME.json.merging-<time>      a legacy file on its way into the store: merged first, then a backup
  *     NAME.json.bak.<time>          the source of a migration
  *     NAME.d.bak.<time>             the store of a rollback
@@ -53,6 +53,17 @@ export class LegacyPaths {
 
   isUnfinishedDirectory(name: string): boolean {
     return name.startsWith(`${this.directoryName}.building-`) || name.startsWith(`${this.directoryName}.removing-`);
+  }
+
+  /** @param revision What the file will have at least: orders the writers, see mirror.ts. */
+  writing(runtime: Runtime, revision: number): string {
+    return `${this.file}.writing-${String(revision).padStart(16, "0")}-${runtime.randomName(8)}`;
+  }
+
+  /** Revision of a file that is not complete; undefined for any other name. */
+  writingRevision(name: string): number | undefined {
+    const digits = name.slice(`${this.fileName}.writing-`.length);
+    return this.isUnfinishedFile(name) && /^\d{16}-/.test(digits) ? Number(digits.slice(0, 16)) : undefined;
   }
 
   isUnfinishedFile(name: string): boolean {

@@ -28,6 +28,8 @@ export interface LegacyEntry {
   readonly levels: number;
   /** Length of its text. */
   readonly bytes: number;
+  /** How much of it was not known from other entries. */
+  readonly newBytes: number;
   /** Big values that were not seen before. */
   readonly firsts: readonly FirstSight[];
 }
@@ -181,17 +183,18 @@ class Reader {
     if (this.#dropped !== undefined) {
       const key = this.#name(this.#dropped, nameStart);
       this.#dropped = undefined;
-      this.options.onEntry({ ordinal, key, value: undefined, levels, bytes, firsts: [] });
+      this.options.onEntry({ ordinal, key, value: undefined, levels, bytes, newBytes: bytes, firsts: [] });
       return;
     }
     const key = this.#name(this.#text(nameStart, nameEnd), nameStart);
     if (levels > this.options.levelsMax) {
-      this.options.onEntry({ ordinal, key, value: undefined, levels, bytes, firsts: [] });
+      this.options.onEntry({ ordinal, key, value: undefined, levels, bytes, newBytes: bytes, firsts: [] });
       return;
     }
     const firsts: FirstSight[] = [];
     const text = this.#window.subarray(valueStart - this.#base, valueEnd - this.#base);
     if (!this.#notUtf8 && !isUtf8(text)) this.#notUtf8 = true;
+    const before = this.#shared.parsedBytes;
     let value: unknown;
     try {
       value = this.#shared.parse(text, relativeTo(big, valueStart), firsts);
@@ -199,7 +202,8 @@ class Reader {
       if (!(error instanceof SyntaxError)) throw error;
       throw this.#notJson(text, valueStart, error);
     }
-    this.options.onEntry({ ordinal, key, value, levels, bytes, firsts });
+    const newBytes = this.#shared.parsedBytes - before;
+    this.options.onEntry({ ordinal, key, value, levels, bytes, newBytes, firsts });
   }
 
   #text(start: number, end: number): string {

@@ -48,7 +48,7 @@ export async function readJson5File(
   for (const [key, entry] of Object.entries(value)) {
     const levels = levelsOf(entry, options.levelsMax);
     const known = levels > options.levelsMax ? undefined : (entry as unknown);
-    options.onEntry({ ordinal: ordinal++, key, value: known, levels, bytes: 0, firsts: [] });
+    options.onEntry({ ordinal: ordinal++, key, value: known, levels, bytes: 0, newBytes: 0, firsts: [] });
     if (ordinal % 64 === 0) await options.afterPiece?.(0, bytes.length);
   }
   await options.afterPiece?.(bytes.length, bytes.length);

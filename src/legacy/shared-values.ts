@@ -2,21 +2,23 @@
  * Parses the values of a legacy store so that what many sessions have in common is parsed once.
  *
  * Most bytes of a real `sessions.json` are a few big values that are written out again in every session. Their text is
- * recognised by its SHA-256: the same bytes give the same object. So a reading costs little more than scanning and
- * hashing, whoever compares two readings can compare each shared object once, and a store that is being filled can be
- * given its own object for the next session, which it then need not look into.
+ * recognised by comparing it with earlier text of the same length: the same bytes give the same object. So a reading
+ * costs little more than scanning, whoever compares two readings can compare each shared object once, and a store that
+ * is being filled can be given its own object for the next session, which it then need not look into.
  *
  * Invariant: what comes out is deeply equal to JSON.parse of the text, order of fields and repeated names included.
- * Memory is bounded: the least recently used texts are forgotten.
+ * Memory is bounded: when there is too much text, all of it is forgotten.
  */
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { setField } from "../format/stored-value.js";
 import { JsonScanner } from "./json-scanner.js";
 
-/** Shorter values are not worth a hash. The store's own limit for sharing is the same. */
+/** Shorter values are not worth it. The store's own limit for sharing is the same. */
 export const SHARED_BYTES_MIN = 4096;
 /** Text of the values that are remembered: what a store has in common is a few of them. */
 const REMEMBERED_BYTES_MAX = 24 * 1024 * 1024;
+/** Different texts of one length: each costs a comparison, which mostly ends early. */
+const SAME_LENGTH_MAX = 16;
 
 /** A big member of an object: offsets in the buffer that holds the object. */
 export interface BigMember {
@@ -29,7 +31,7 @@ export interface BigMember {
 /** A value that other sessions may have too. */
 export interface SharedValue {
   value: unknown;
-  readonly bytes: number;
+  readonly text: Buffer;
 }
 
 /** A value that was seen for the first time, and where it is in its entry. */
@@ -39,7 +41,10 @@ export interface FirstSight {
 }
 
 export class SharedValues {
-  readonly #known = new Map<string, SharedValue>();
+  /** Length of all text that was really parsed. */
+  parsedBytes = 0;
+  /** By length of their text. */
+  readonly #known = new Map<number, readonly SharedValue[]>();
   #bytes = 0;
   /** No text that was not written by us can be parsed into this. */
   readonly #nonce = randomBytes(9).toString("base64url");
@@ -56,12 +61,14 @@ export class SharedValues {
   }
 
   #object(text: Buffer, big: readonly BigMember[], path: readonly string[], firsts: FirstSight[]): unknown {
+    this.parsedBytes += text.length;
     if (big.length === 0) return JSON.parse(text.toString());
     let rest = "";
     let at = 0;
     for (const [index, { valueStart, valueEnd }] of big.entries()) {
       rest += `${text.toString("utf8", at, valueStart)}"${this.#nonce}${index}"`;
       at = valueEnd;
+      this.parsedBytes -= valueEnd - valueStart;
     }
     const value = JSON.parse(rest + text.toString("utf8", at)) as Record<string, unknown>;
     for (const [index, { nameStart, nameEnd, valueStart, valueEnd }] of big.entries()) {
@@ -74,28 +81,24 @@ export class SharedValues {
   }
 
   #shared(text: Buffer, path: readonly string[], firsts: FirstSight[]): unknown {
-    const hash = createHash("sha256").update(text).digest("base64");
-    const known = this.#known.get(hash);
-    if (known !== undefined) {
-      this.#known.delete(hash);
-      this.#known.set(hash, known); // the most recently used one is the last
-      return known.value;
-    }
+    const known = this.#known.get(text.length)?.find((candidate) => candidate.text.equals(text));
+    if (known !== undefined) return known.value;
     const value = this.#object(text, bigMembers(text), path, firsts);
-    const shared = { value, bytes: text.length };
-    this.#remember(hash, shared);
+    const shared = { value, text: Buffer.from(text) };
+    this.#remember(shared);
     firsts.push({ shared, path });
     return value;
   }
 
-  #remember(hash: string, shared: SharedValue): void {
-    this.#known.set(hash, shared);
-    this.#bytes += shared.bytes;
-    for (const [oldest, { bytes }] of this.#known) {
-      if (this.#bytes <= REMEMBERED_BYTES_MAX || oldest === hash) break;
-      this.#known.delete(oldest);
-      this.#bytes -= bytes;
+  #remember(shared: SharedValue): void {
+    const { length } = shared.text;
+    if (this.#bytes + length > REMEMBERED_BYTES_MAX) {
+      this.#known.clear(); // what is really shared is met again at once
+      this.#bytes = 0;
     }
+    this.#bytes += length;
+    const same = this.#known.get(length) ?? [];
+    this.#known.set(length, [shared, ...same].slice(0, SAME_LENGTH_MAX));
   }
 }
 

@@ -1,33 +1,64 @@
 /**
  * Whole folders: built aside without waiting for the disk at every step, made durable at the end, listed, removed.
  *
- * Builds something aside without waiting for the disk at every step, and makes all of it durable at the end.
- *
  * A store syncs each blob and each folder before it acknowledges what refers to them. Of a folder that nobody uses yet
  * nothing is acknowledged: what matters is that all of it is durable before the one rename that makes it count. So the
  * store works on a port whose syncs do nothing, and {@link syncTree} follows. A power cut before that leaves a building
  * folder with anything in it, which is removed and never read.
  */
 import { errnoOf } from "../errors.js";
-import type { FileStatus, FileSystem } from "../fs/file-system.js";
+import type { Deferred, FileCalls, FileStatus, FileSystem } from "../fs/file-system.js";
 import { syncDirectory } from "../fs/regular-file.js";
 import { namesIn, type LegacyHost } from "./host.js";
 
-/** The same file system, with syncs that return at once, and that says so: folders are then not even opened for it. */
-export function withoutSync(fs: FileSystem): FileSystem {
-  const nothing = (): void => {};
-  const nothingLater = (): Promise<void> => Promise.resolve();
-  // The prototype keeps getters and methods of whatever implements the port, with their own `this`.
-  const later = { ...fs.later, fdatasync: nothingLater, fsync: nothingLater };
-  return new Proxy(fs, {
-    get(target, name) {
-      if (name === "fdatasync" || name === "fsync") return nothing;
-      if (name === "later") return later;
-      if (name === "guarantees") return { ...target.guarantees, directorySync: false };
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === "function" ? (value.bind(target) as unknown) : value;
-    },
-  });
+/** Between two turns of the event loop. */
+const SLICE_MS = 8;
+
+/**
+ * The same file system, with syncs that return at once, and that says so: folders are then not even opened for it. Its
+ * deferred calls are the blocking ones in time slices: into the page cache they take microseconds, while a trip to the
+ * thread pool takes a tenth of a millisecond, and a store makes a dozen for each session.
+ */
+export function withoutSync({ fs, runtime }: LegacyHost): FileSystem {
+  let sliceStart = runtime.monotonic();
+  const sliced =
+    <Args extends unknown[], Result>(call: (...args: Args) => Result) =>
+    async (...args: Args): Promise<Result> => {
+      if (runtime.monotonic() - sliceStart >= SLICE_MS) {
+        await runtime.yieldToEventLoop();
+        sliceStart = runtime.monotonic();
+      }
+      return call(...args);
+    };
+  const calls: FileCalls = {
+    open: (path, mode) => fs.open(path, mode),
+    close: (fd) => fs.close(fd),
+    read: (fd, buffer, offset, length, position) => fs.read(fd, buffer, offset, length, position),
+    write: (fd, buffer, offset, length) => fs.write(fd, buffer, offset, length),
+    fstat: (fd) => fs.fstat(fd),
+    lstat: (path) => fs.lstat(path),
+    readdir: (path) => fs.readdir(path),
+    mkdir: (path) => fs.mkdir(path),
+    rmdir: (path) => fs.rmdir(path),
+    unlink: (path) => fs.unlink(path),
+    rename: (from, to) => fs.rename(from, to),
+    link: (existing, created) => fs.link(existing, created),
+    fdatasync: () => {},
+    fsync: () => {},
+  };
+  const later = Object.fromEntries(
+    Object.entries(calls).map(([name, call]) => [name, sliced(call as (...args: unknown[]) => unknown)]),
+  );
+  return {
+    ...calls,
+    later: later as unknown as Deferred<FileCalls>,
+    guarantees: { directorySync: false, pinnedRoot: fs.guarantees.pinnedRoot },
+    realpath: (path) => fs.realpath(path),
+    readlink: (path) => fs.readlink(path),
+    fileSystemType: (path) => fs.fileSystemType(path),
+    userId: () => fs.userId(),
+    watch: (path, onChange) => fs.watch(path, onChange),
+  };
 }
 
 /** As many as the thread pool has threads. */

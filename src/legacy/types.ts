@@ -85,6 +85,7 @@ export interface LegacyWarning {
     | "leftover_removed"
     | "durability_limited"
     | "late_commits"
+    | "mirror_failed"
     | "link_outside";
   readonly message: string;
   readonly data: ErrorData;

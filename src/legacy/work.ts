@@ -68,6 +68,11 @@ export class LegacyWork {
     this.refusals.length = 0;
   }
 
+  /** Puts back counts that were taken before: what followed was not about the source. */
+  restore(counts: EntryCounts): void {
+    this.#counts = { ...counts };
+  }
+
   refuse(refusal: Refusal): void {
     this.#counts.refused++;
     if (this.refusals.length < REFUSALS_MAX) this.refusals.push(refusal);

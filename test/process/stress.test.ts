@@ -74,7 +74,9 @@ async function weather(
 ): Promise<{ course: Course; settlement: Settlement; segments: Segments }> {
   await traffic.prepare();
   const course: Course = { kills: 0, listings: 0, refused: 0, warnings: [] };
-  const workers = Array.from({ length: storm.workers }, (_, worker) => liveOn(traffic, storm, worker, course));
+  const workers = Array.from({ length: storm.workers }, (_, worker) =>
+    liveOn(traffic, storm, worker, course),
+  );
   await Promise.all(workers);
   const live = segmentsOf(traffic.store);
   const segments = { made: live.at(-1) ?? 0, checkpointed: (live[0] ?? 0) - 1 };

@@ -18,38 +18,47 @@ const SLEEPERS = 3;
 const NAPS = 6;
 
 describe(`with seed ${SEED}`, () => {
-  it.each(["os", "disk"] as const)("a worker that sleeps through checkpoints wakes up to the present (%s)", async (durability) => {
-    const random = seededRandom(SEED);
-    const traffic = new Traffic(temporaryFolder(), {
-      hot: 6,
-      cold: 40,
-      accounts: 6,
-      lanes: 2,
-      options: { durability, segmentBytes: 8 * 1024, flushDelayMs: 10 },
-    });
-    await traffic.prepare();
-    const names = ["waking.0", "waking.1", ...Array.from({ length: SLEEPERS }, (_, index) => `sleeper.${index}`)];
-    const workers = names.map((name, index) => start("traffic", traffic.argument(name, SEED + index)));
-    await Promise.all(workers.map((worker) => worker.next("open")));
-    const missed: number[] = [];
-    await Promise.all(workers.slice(2).map((sleeper) => sleepAgainAndAgain(traffic, sleeper, random, missed)));
-    for (const worker of workers) worker.say({ event: "finish" });
-    await Promise.all(workers.map((worker) => worker.finished()));
+  it.each(["os", "disk"] as const)(
+    "a worker that sleeps through checkpoints wakes up to the present (%s)",
+    async (durability) => {
+      const random = seededRandom(SEED);
+      const traffic = new Traffic(temporaryFolder(), {
+        hot: 6,
+        cold: 40,
+        accounts: 6,
+        lanes: 2,
+        options: { durability, segmentBytes: 8 * 1024, flushDelayMs: 10 },
+      });
+      await traffic.prepare();
+      const names = [
+        "waking.0",
+        "waking.1",
+        ...Array.from({ length: SLEEPERS }, (_, index) => `sleeper.${index}`),
+      ];
+      const workers = names.map((name, index) => start("traffic", traffic.argument(name, SEED + index)));
+      await Promise.all(workers.map((worker) => worker.next("open")));
+      const missed: number[] = [];
+      await Promise.all(
+        workers.slice(2).map((sleeper) => sleepAgainAndAgain(traffic, sleeper, random, missed)),
+      );
+      for (const worker of workers) worker.say({ event: "finish" });
+      await Promise.all(workers.map((worker) => worker.finished()));
 
-    const warnings = workers.flatMap(({ messages }) => messages.filter(({ event }) => event === "warning"));
-    const store = await traffic.open();
-    const settlement = await traffic.settle(store);
-    await store.flush();
-    await store.checkpoint();
-    const found = untidiness(traffic.store, (await store.list()).sessions);
-    await store.close();
-    console.log("sleep", JSON.stringify({ seed: SEED, ...settlement, missedSegments: missed }));
-    expect(settlement.wrong).toEqual([]);
-    expect(settlement.open).toBe(0);
-    expect(settlement.money).toBe(traffic.shape.accounts * 1000);
-    expect(found).toEqual([]);
-    expect(warnings).toEqual([]);
-  });
+      const warnings = workers.flatMap(({ messages }) => messages.filter(({ event }) => event === "warning"));
+      const store = await traffic.open();
+      const settlement = await traffic.settle(store);
+      await store.flush();
+      await store.checkpoint();
+      const found = untidiness(traffic.store, (await store.list()).sessions);
+      await store.close();
+      console.log("sleep", JSON.stringify({ seed: SEED, ...settlement, missedSegments: missed }));
+      expect(settlement.wrong).toEqual([]);
+      expect(settlement.open).toBe(0);
+      expect(settlement.money).toBe(traffic.shape.accounts * 1000);
+      expect(found).toEqual([]);
+      expect(warnings).toEqual([]);
+    },
+  );
 });
 
 async function sleepAgainAndAgain(
@@ -80,5 +89,7 @@ async function countsNow(traffic: Traffic): Promise<[string, number][]> {
   const store = await traffic.open({ readOnly: true });
   const { sessions } = await store.list();
   await store.close();
-  return sessions.filter(({ key }) => !key.startsWith("churn:")).map(({ key, entry }) => [key, entry.count ?? 0]);
+  return sessions
+    .filter(({ key }) => !key.startsWith("churn:"))
+    .map(({ key, entry }) => [key, entry.count ?? 0]);
 }

@@ -43,7 +43,12 @@ describe.runIf(canTrace)(traced("a warm store"), () => {
   it("with durability disk waits for one fdatasync, which concurrent writes share", async () => {
     const folder = temporaryFolder();
     const path = join(folder, "sessions.d");
-    const calls = await trace(folder, "warm-calls", { path, durability: "disk", rounds: ROUNDS, entryBytes: 300 });
+    const calls = await trace(folder, "warm-calls", {
+      path,
+      durability: "disk",
+      rounds: ROUNDS,
+      entryBytes: 300,
+    });
     const syncs = (name: string): number[] =>
       calls.regions(name).map((region) => region.filter((call) => call.name.endsWith("sync")).length);
     expect(syncs("update")).toEqual(Array.from({ length: ROUNDS }, () => 1));
@@ -80,7 +85,8 @@ describe.runIf(canTrace)(traced("a cold store"), () => {
     }
     const [atShallow = {}, atDeep = {}] = opens;
     console.log("opening a store", JSON.stringify({ folders: shallow.split("/").length, ...atShallow }));
-    for (const name of ["openat", "close", READ, "getdents64", "statfs"]) expect(atDeep[name]).toBe(atShallow[name]);
+    for (const name of ["openat", "close", READ, "getdents64", "statfs"])
+      expect(atDeep[name]).toBe(atShallow[name]);
     expect(atDeep["stat"]).toBe((atShallow["stat"] ?? 0) + 3);
   });
 

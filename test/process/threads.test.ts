@@ -36,7 +36,7 @@ class Thread {
       this.#waiting?.();
     });
     this.#worker.on("error", (error) => {
-      this.#failure = error as Error;
+      this.#failure = error;
       this.#waiting?.();
     });
     this.#worker.on("exit", (code) => {
@@ -110,8 +110,16 @@ it("stores of one thread do not end with each other", async () => {
   await first.close();
   await second.update("a", (entry) => ({ ...entry, count: (entry?.count ?? 0) + 1 }));
   expect(third.getSync("a")).toEqual({ count: 2 });
-  expect((await changes.next()).value).toMatchObject({ key: "a", revision: 1, record: { entry: { count: 1 } } });
-  expect((await changes.next()).value).toMatchObject({ key: "a", revision: 2, record: { entry: { count: 2 } } });
+  expect((await changes.next()).value).toMatchObject({
+    key: "a",
+    revision: 1,
+    record: { entry: { count: 1 } },
+  });
+  expect((await changes.next()).value).toMatchObject({
+    key: "a",
+    revision: 2,
+    record: { entry: { count: 2 } },
+  });
   await second.checkpoint();
   await second.close();
   await third.delete("a");

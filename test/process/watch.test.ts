@@ -61,7 +61,9 @@ it("every process sees every change in the same order, across segments, from any
   console.log("watched", JSON.stringify({ changes: all.length, revision, segments }));
   expect(segments).toBeGreaterThan(20);
   expect([...new Set(all.map((change) => change.revision))]).toEqual(range(1, revision));
-  expect(all.map((change) => change.revision)).toEqual(all.map((change) => change.revision).toSorted((a, b) => a - b));
+  expect(all.map((change) => change.revision)).toEqual(
+    all.map((change) => change.revision).toSorted((a, b) => a - b),
+  );
   expect(again).toEqual(all);
   for (const { since, watcher } of late) {
     expect(changesOf(watcher)).toEqual(all.filter((change) => change.revision > since));
@@ -77,10 +79,17 @@ it("a watcher is told when the log no longer has what it asks for", async () => 
   await own.checkpoint();
   await own.put("session:0", { step: 11 });
   const tooLate = watch(path, 9);
-  expect(await tooLate.next("failed")).toMatchObject({ code: "revision_too_old", data: { since: 9, revision: 11 } });
+  expect(await tooLate.next("failed")).toMatchObject({
+    code: "revision_too_old",
+    data: { since: 9, revision: 11 },
+  });
   await tooLate.next("done");
   const justInTime = watch(path, 10);
-  expect(await justInTime.next("change")).toMatchObject({ key: "session:0", revision: 11, entry: { step: 11 } });
+  expect(await justInTime.next("change")).toMatchObject({
+    key: "session:0",
+    revision: 11,
+    entry: { step: 11 },
+  });
   await own.delete("session:0");
   expect(await justInTime.next("change")).toMatchObject({ key: "session:0", revision: 12, kind: "delete" });
   await own.close();

@@ -1,38 +1,83 @@
 /**
  * The system calls of a process in words, so that a test can say in which order they must come.
  *
- * A call reads like `rename stage/2-… -> session`, with everything random left out. Syncs name what they sync:
- * `fdatasync log/1`, `fsync log/`.
+ * A call reads like `rename stage/2/temp -> a/meta.json` or `fdatasync log/1`: what is random is left out, folders end
+ * with a slash, and `/` alone is the store's folder.
  */
+import { expect } from "vitest";
+import type { FileSystem } from "../../src/fs/file-system.js";
+import { catalogNumber, segmentNumber } from "../../src/format/layout.js";
 import type { SimulatedCall, SimulatedFileSystem } from "../../src/testing/simulated-file-system.js";
+import { STORE } from "./processes.js";
 
-/** Collects calls from now on. Other processes' calls may be put into the same list. */
-export function collectCalls(fs: SimulatedFileSystem, into: string[] = []): string[] {
-  const paths = new Map<number, string>();
-  const before = fs.onCall;
-  fs.log = undefined;
-  fs.onCall = (call) => {
-    into.push(words(fs, call, paths));
-    return before?.(call);
+export class CallLog {
+  calls: string[] = [];
+  readonly #paths = new Map<number, string>();
+
+  /** To be given to `ProcessOptions.through`: learns which descriptor is which file, and collects every call. */
+  readonly through = (fs: SimulatedFileSystem): FileSystem => {
+    const before = fs.onCall;
+    fs.onCall = (call) => {
+      this.calls.push(this.#words(call));
+      return before?.(call);
+    };
+    const opened = (path: string, fd: number): number => {
+      this.#paths.set(fd, path);
+      return fd;
+    };
+    const later = {
+      ...fs.later,
+      open: async (...args: Parameters<FileSystem["open"]>) => opened(args[0], await fs.later.open(...args)),
+    };
+    const open = (...args: Parameters<FileSystem["open"]>): number => opened(args[0], fs.open(...args));
+    return new Proxy(fs, {
+      get(target, name) {
+        if (name === "later") return later;
+        if (name === "open") return open;
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === "function" ? (value as () => unknown).bind(target) : value;
+      },
+    });
   };
-  return into;
-}
 
-function words(fs: SimulatedFileSystem, call: SimulatedCall, paths: Map<number, string>): string {
-  const { name, args } = call;
-  if (typeof args[0] === "number") {
-    // Descriptors are numbered in the order in which they are opened, and never used twice.
-    return `${name} ${place(fs.pathOf(args[0]) ?? "")}`;
+  clear(): void {
+    this.calls = [];
   }
-  const [first, second] = args as [string, string];
-  void paths;
-  if (name === "rename" || name === "link") return `${name} ${place(first)} -> ${place(second)}`;
-  if (name === "open") return `open ${place(first)} to ${second}`;
-  return `${name} ${place(first)}`;
+
+  /** Asserts that these calls were made, in this order, whatever was between them. */
+  expectInOrder(...wanted: readonly string[]): void {
+    let next = 0;
+    for (const call of this.calls) if (call === wanted[next]) next++;
+    if (next === wanted.length) return;
+    expect.fail(`missing, or too early: "${wanted[next]}" behind "${wanted[next - 1]}" in\n${this.calls.join("\n")}`);
+  }
+
+  #words({ name, args }: SimulatedCall): string {
+    const [first, second] = args as [string | number, string];
+    const path = typeof first === "number" ? (this.#paths.get(first) ?? `descriptor ${first}`) : first;
+    if (name === "rename" || name === "link") return `${name} ${place(path)} -> ${place(second)}`;
+    if (name === "open") return `${second === "create" ? "create" : "open"} ${place(path, second === "directory")}`;
+    return `${name} ${place(path, name === "fsync" || name === "mkdir" || name === "rmdir" || name === "readdir")}`;
+  }
 }
 
-function place(path: string): string {
-  const inStore = /\/\.store(?:\/(.*))?$/.exec(path);
-  void inStore;
-  return path;
+function place(path: string, folder = false): string {
+  const parts = path
+    .replace(/^\/proc\/self\/fd\/\d+/, "")
+    .replace(STORE, "")
+    .split("/")
+    .filter((part) => part !== "" && part !== ".")
+    .map((part, index, all) => plain(part, all[index - 1] ?? ""));
+  if (parts[0] === ".store" && parts.length > 1) parts.shift();
+  return parts.join("/") + (folder || parts.length === 0 ? "/" : "");
+}
+
+function plain(name: string, parent: string): string {
+  if (parent === "log") return String(segmentNumber(name) ?? name);
+  if (parent === "stage") return /^\d+/.exec(name)?.[0] ?? name;
+  if (/^\d+-[0-9a-f]+$/.test(parent)) return name === "segment" ? name : "temp";
+  if (parent === "blobs") return "xx";
+  if (parent === "trash") return "blob";
+  if (/^[0-9a-f]{64}\.json$/.test(name)) return "blob";
+  return catalogNumber(name) === undefined ? name.replace(/-[0-9a-f]{16}$/, "-…") : "catalog";
 }

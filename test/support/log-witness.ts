@@ -43,6 +43,11 @@ export class LogWitness implements LogObserver {
     return this.commits.at(-1)!.revision;
   }
 
+  /** Revision that the log itself ends with: after a power cut it may be less than what was witnessed. */
+  get logRevision(): number {
+    return this.#tail.revision;
+  }
+
   /** State as of the latest commit. */
   get state(): State {
     return this.commits.at(-1)!.after;

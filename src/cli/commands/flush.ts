@@ -10,7 +10,7 @@ import { resolveStore } from "../store-target.js";
 
 interface Options extends StoreOptions {
   readonly checkpoint?: true;
-  readonly dryRun?: true;
+  readonly dryRun?: boolean;
 }
 
 /** The documented shape of `flush --json`. */

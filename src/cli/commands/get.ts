@@ -16,7 +16,10 @@ export function addGet(program: Command, invocation: Invocation): void {
     .description("print a session's entry as JSON; with --json also its revision and time of change")
     .argument("<key>", "the session's key");
   addStoreOptions(command)
-    .option("--field <path>", "only this field; a dot leads into objects and arrays (usage.total, messages.0)")
+    .option(
+      "--field <path>",
+      "only this field; a dot leads into objects and arrays (usage.total, messages.0)",
+    )
     .action((key: string, options: Options) => get(invocation, key, options));
   addExamples(
     command,
@@ -63,7 +66,8 @@ function fieldOf(entry: object, path: string, key: string): unknown {
 const NAMES_SHOWN_MAX = 20;
 
 function noField(value: unknown, name: string, walked: string, key: string): CliError {
-  const where = walked === "" ? `session ${JSON.stringify(key)}` : `${walked} of session ${JSON.stringify(key)}`;
+  const where =
+    walked === "" ? `session ${JSON.stringify(key)}` : `${walked} of session ${JSON.stringify(key)}`;
   const names = typeof value === "object" && value !== null ? Object.keys(value) : [];
   const shown = names.slice(0, NAMES_SHOWN_MAX).join(", ") + (names.length > NAMES_SHOWN_MAX ? ", …" : "");
   const advice = names.length === 0 ? "It has no fields." : `It has ${shown}.`;

@@ -3,7 +3,13 @@ import type { Command } from "commander";
 import type { SessionRecord } from "../../store/types.js";
 import { asUsage, usageError } from "../failure.js";
 import { formatAge, formatCount, formatTime, tableLines } from "../figures.js";
-import { addExamples, addStoreOptions, wholeNumber, type Invocation, type StoreOptions } from "../invocation.js";
+import {
+  addExamples,
+  addStoreOptions,
+  wholeNumber,
+  type Invocation,
+  type StoreOptions,
+} from "../invocation.js";
 import type { Entry } from "../open-store.js";
 import { factsOf } from "../session-facts.js";
 import { resolveStore } from "../store-target.js";
@@ -17,7 +23,9 @@ interface Options extends StoreOptions {
 }
 
 export function addLs(program: Command, invocation: Invocation): void {
-  const command = program.command("ls").description("list sessions: key, last use, revision, channel, model, tokens");
+  const command = program
+    .command("ls")
+    .description("list sessions: key, last use, revision, channel, model, tokens");
   addStoreOptions(command)
     .option("--prefix <text>", "only keys that start with this")
     .option("--order <field>", "key or updatedAt", parseOrder, "key")

@@ -2,7 +2,13 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Command } from "commander";
 import { usageError } from "../failure.js";
-import { addExamples, addStoreOptions, wholeNumber, type Invocation, type StoreOptions } from "../invocation.js";
+import {
+  addExamples,
+  addStoreOptions,
+  wholeNumber,
+  type Invocation,
+  type StoreOptions,
+} from "../invocation.js";
 import type { Entry, Store } from "../open-store.js";
 import type { Write, WritePlan } from "../plan-write.js";
 import { acceptKey } from "../session-key-argument.js";
@@ -13,7 +19,7 @@ interface Options extends StoreOptions {
   readonly file?: string;
   readonly unset: readonly string[];
   readonly ifRevision?: number;
-  readonly dryRun?: true;
+  readonly dryRun?: boolean;
 }
 
 export function addPatch(program: Command, invocation: Invocation): void {
@@ -28,10 +34,17 @@ export function addPatch(program: Command, invocation: Invocation): void {
   addStoreOptions(command)
     .option("--data <json>", "the fields as a JSON object")
     .option("--file <path>", "read the fields from this file; - is standard input")
-    .option("--unset <field>", "remove this field; may be repeated", (name: string, all: readonly string[]) => [...all, name], [])
+    .option(
+      "--unset <field>",
+      "remove this field; may be repeated",
+      (name: string, all: readonly string[]) => [...all, name],
+      [],
+    )
     .option("--if-revision <revision>", "only if it has this revision", wholeNumber("--if-revision", 1))
     .option("--dry-run", "say what would be done and do nothing")
-    .action((key: string, changes: readonly string[], options: Options) => patch(invocation, key, changes, options));
+    .action((key: string, changes: readonly string[], options: Options) =>
+      patch(invocation, key, changes, options),
+    );
   addExamples(
     command,
     "patch agent:main:main model=large thinking=true --store sessions.d",
@@ -82,7 +95,11 @@ function planPatch(entry: Readonly<Entry>, fields: Entry): WritePlan {
 }
 
 /** All fields, with undefined for those to be removed. Standard input is read when nothing else says anything. */
-async function readFields(invocation: Invocation, changes: readonly string[], options: Options): Promise<Entry> {
+async function readFields(
+  invocation: Invocation,
+  changes: readonly string[],
+  options: Options,
+): Promise<Entry> {
   const { parseObject, readObject } = await import("../read-input.js");
   const { data, file, unset } = options;
   const named = new Map<string, unknown>();
@@ -91,12 +108,14 @@ async function readFields(invocation: Invocation, changes: readonly string[], op
     named.set(name, value);
   };
   for (const change of changes) {
-    if (change.startsWith("{")) for (const [name, value] of Object.entries(parseObject(change, "the patch"))) add(name, value);
+    if (change.startsWith("{"))
+      for (const [name, value] of Object.entries(parseObject(change, "the patch"))) add(name, value);
     else add(...assignmentOf(change));
   }
   for (const name of unset) add(name, undefined);
   if (data !== undefined || file !== undefined || named.size === 0) {
-    for (const [name, value] of Object.entries(await readObject(invocation, { data, file }))) add(name, value);
+    for (const [name, value] of Object.entries(await readObject(invocation, { data, file })))
+      add(name, value);
   }
   return Object.fromEntries(named); // own fields, `__proto__` too
 }
@@ -108,7 +127,9 @@ async function readFields(invocation: Invocation, changes: readonly string[], op
 function assignmentOf(text: string): [name: string, value: unknown] {
   const equals = text.indexOf("=");
   if (equals < 1) {
-    throw usageError(`${JSON.stringify(text)} is no change: write field=value, or one JSON object with all fields`);
+    throw usageError(
+      `${JSON.stringify(text)} is no change: write field=value, or one JSON object with all fields`,
+    );
   }
   const name = text.slice(0, equals);
   const value = text.slice(equals + 1);
@@ -116,6 +137,8 @@ function assignmentOf(text: string): [name: string, value: unknown] {
     return [name, JSON.parse(value)];
   } catch {
     if (!/^\s*[{["]/.test(value)) return [name, value];
-    throw usageError(`the value of ${JSON.stringify(name)} begins like JSON and is none: ${JSON.stringify(value)}`);
+    throw usageError(
+      `the value of ${JSON.stringify(name)} begins like JSON and is none: ${JSON.stringify(value)}`,
+    );
   }
 }

@@ -1,6 +1,12 @@
 /** `sessiondir put`: replaces or creates one session. The only command that may make a store, and only with `--create`. */
 import type { Command } from "commander";
-import { addExamples, addStoreOptions, wholeNumber, type Invocation, type StoreOptions } from "../invocation.js";
+import {
+  addExamples,
+  addStoreOptions,
+  wholeNumber,
+  type Invocation,
+  type StoreOptions,
+} from "../invocation.js";
 import type { Entry, Store } from "../open-store.js";
 import type { Write } from "../plan-write.js";
 import { acceptKey } from "../session-key-argument.js";
@@ -11,7 +17,7 @@ interface Options extends StoreOptions {
   readonly file?: string;
   readonly ifRevision?: number;
   readonly create?: true;
-  readonly dryRun?: true;
+  readonly dryRun?: boolean;
 }
 
 export function addPut(program: Command, invocation: Invocation): void {
@@ -22,7 +28,11 @@ export function addPut(program: Command, invocation: Invocation): void {
   addStoreOptions(command)
     .option("--data <json>", "the entry as JSON")
     .option("--file <path>", "read the entry from this file; - is standard input")
-    .option("--if-revision <revision>", "only if it has this revision; 0: only if it is new", wholeNumber("--if-revision", 0))
+    .option(
+      "--if-revision <revision>",
+      "only if it has this revision; 0: only if it is new",
+      wholeNumber("--if-revision", 0),
+    )
     .option("--create", "make the store if there is none")
     .option("--dry-run", "say what would be done and do nothing")
     .action((key: string, options: Options) => put(invocation, key, options));
@@ -46,17 +56,27 @@ async function put(invocation: Invocation, key: string, options: Options): Promi
   const entry = await readObject(invocation, options);
 
   if (storeCreated && dryRun) {
-    const result = { action: "create", store: path, key, dryRun, previousRevision: 0, storeCreated } as const;
+    const result = { store: path, key, dryRun, action: "create", previousRevision: 0, storeCreated } as const;
     return printWrite(invocation, result);
   }
   await withStore(invocation, path, { write: !dryRun, create }, async (store) => {
-    const outcome = await planAndWrite(store, invocation.signal, putOf(store, key, entry, ifRevision, dryRun));
-    const result = { store: path, ...outcome, ...(storeCreated && { storeCreated } as const) };
+    const outcome = await planAndWrite(
+      store,
+      invocation.signal,
+      putOf(store, key, entry, ifRevision, dryRun),
+    );
+    const result = { store: path, ...outcome, ...(storeCreated && ({ storeCreated } as const)) };
     await printWrite(invocation, result);
   });
 }
 
-function putOf(store: Store, key: string, entry: Entry, ifRevision: number | undefined, dryRun: boolean): Write {
+function putOf(
+  store: Store,
+  key: string,
+  entry: Entry,
+  ifRevision: number | undefined,
+  dryRun: boolean,
+): Write {
   return {
     key,
     ifRevision,

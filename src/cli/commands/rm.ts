@@ -1,12 +1,18 @@
 /** `sessiondir rm`: deletes one session. */
 import type { Command } from "commander";
-import { addExamples, addStoreOptions, wholeNumber, type Invocation, type StoreOptions } from "../invocation.js";
+import {
+  addExamples,
+  addStoreOptions,
+  wholeNumber,
+  type Invocation,
+  type StoreOptions,
+} from "../invocation.js";
 import { acceptKey } from "../session-key-argument.js";
 import { resolveStore } from "../store-target.js";
 
 interface Options extends StoreOptions {
   readonly ifRevision?: number;
-  readonly dryRun?: true;
+  readonly dryRun?: boolean;
 }
 
 export function addRm(program: Command, invocation: Invocation): void {

@@ -2,9 +2,15 @@
 import type { Command } from "commander";
 import { SessionStoreError } from "../../errors.js";
 import type { SessionChange } from "../../store/types.js";
-import { CliError } from "../failure.js";
+import { CliError, EXIT } from "../failure.js";
 import { formatTime } from "../figures.js";
-import { addExamples, addStoreOptions, wholeNumber, type Invocation, type StoreOptions } from "../invocation.js";
+import {
+  addExamples,
+  addStoreOptions,
+  wholeNumber,
+  type Invocation,
+  type StoreOptions,
+} from "../invocation.js";
 import type { Entry } from "../open-store.js";
 import { resolveStore } from "../store-target.js";
 import { visible } from "../visible-text.js";
@@ -21,7 +27,11 @@ export function addWatch(program: Command, invocation: Invocation): void {
     .command("watch")
     .description("print every change of every process as it is committed, until Ctrl-C or --limit");
   addStoreOptions(command)
-    .option("--since <revision>", "begin after this revision (default: from now on)", wholeNumber("--since", 0))
+    .option(
+      "--since <revision>",
+      "begin after this revision (default: from now on)",
+      wholeNumber("--since", 0),
+    )
     .option("--prefix <text>", "only keys that start with this")
     .option("--limit <count>", "end after so many changes", wholeNumber("--limit", 1))
     .option("--entries", "with --json: the whole entry after each change")
@@ -39,23 +49,33 @@ async function watch(invocation: Invocation, options: Options): Promise<void> {
   const { terminal, signal } = invocation;
   const { since, prefix, limit = Number.POSITIVE_INFINITY } = options;
   await withStore(invocation, path, {}, async (store) => {
+    let printed = 0;
+    let last = since ?? (await store.revision());
     try {
-      let printed = 0;
       const changes = store.watch({ since, prefix, signal });
       terminal.say(`watching ${path}; Ctrl-C ends it`);
       for await (const change of changes) {
         await (terminal.json ? printJson(invocation, change, options) : printLine(invocation, change));
+        last = change.revision;
         if (++printed >= limit) return;
       }
-      signal.throwIfAborted();
+      // The usual end of a watch, and no failure.
+      invocation.exitCode = terminal.closed ? EXIT.ok : EXIT.interrupted;
+      terminal.say(`stopped after revision ${last}; go on with --since ${last}`);
     } catch (error) {
-      throw error instanceof SessionStoreError && error.code === "revision_too_old" ? tooOld(error, path) : error;
+      throw error instanceof SessionStoreError && error.code === "revision_too_old"
+        ? tooOld(error, path)
+        : error;
     }
   });
 }
 
 /** One object a line. */
-function printJson({ terminal }: Invocation, change: SessionChange<Entry>, { entries }: Options): Promise<void> {
+function printJson(
+  { terminal }: Invocation,
+  change: SessionChange<Entry>,
+  { entries }: Options,
+): Promise<void> {
   const { key, revision, kind, record } = change;
   return terminal.result({
     revision,

@@ -4,7 +4,8 @@
  * A listing of cold sessions reads the log, then files, then the log again, and is resolved against the second
  * reading (O4): a session that the log does not mention by then had that very file all the time. If the second
  * reading changed the selection, the files that are now missing are read, and so on; changed sessions come
- * with their entries in the log, so this ends.
+ * with their entries in the log, so this ends. The answer is put together in slices as well, and once more if the log
+ * moved on between two; a store that is never at rest gets its answer in one piece in the end.
  *
  * One damaged file costs its own session: it is left out and reported.
  */
@@ -14,9 +15,13 @@ import { loadCatalog, type CatalogSource } from "./catalog-loader.js";
 import { SessionIndex, type IndexRow } from "./session-index.js";
 import type { SessionLog } from "./session-log.js";
 import type { SessionState } from "./session-table.js";
+import { runNow } from "./time-slices.js";
 
 /** Somebody would have to start this process over, again and again, to get here. */
 const ROUNDS_MAX = 1000;
+/** Rounds whose answer is put together in slices; it counts only if the log did not move on meanwhile. */
+const SLICED_ROUNDS = 4;
+const ROWS_PER_STEP = 256;
 
 export class Listing {
   #index: SessionIndex | undefined;
@@ -53,16 +58,20 @@ export class Listing {
   *scan(query: EngineQuery): Generator<void, EngineScan> {
     /** What files said; a row is only ever looked up while it is alive, so nothing in here can be stale. */
     const loaded = new Map<IndexRow, SessionState | "damaged">();
+    const { tail } = this.log;
     for (let round = 0; round < ROUNDS_MAX; round++) {
-      this.log.tail.catchUp();
+      tail.catchUp();
       const index = yield* this.#indexed();
-      const { rows, more } = index.select(query);
-      const missing = rows.filter((row) => !loaded.has(row) && this.#known(row) === undefined);
-      if (missing.length === 0) return this.#resolve(rows, more, loaded);
-      const { epoch } = this.log.tail;
+      const { epoch, revision } = tail;
+      const picking = this.#pick(index, query, loaded);
+      const { missing, scan } = round < SLICED_ROUNDS ? yield* picking : runNow(picking);
+      if (missing.length === 0) {
+        if (tail.epoch === epoch && tail.revision === revision) return scan;
+        continue; // the log moved on between two slices
+      }
       for (const row of missing) {
         yield;
-        if (this.log.tail.epoch !== epoch) break;
+        if (tail.epoch !== epoch) break;
         if (!row.dead) this.#load(row, index, loaded);
       }
     }
@@ -142,19 +151,26 @@ export class Listing {
     });
   }
 
-  /** No yield in here: everything is of one log position. */
-  #resolve(
-    rows: readonly IndexRow[],
-    more: boolean,
+  /** Which sessions match, with their states; and those whose files have to be read first. */
+  *#pick(
+    index: SessionIndex,
+    query: EngineQuery,
     loaded: ReadonlyMap<IndexRow, SessionState | "damaged">,
-  ): EngineScan {
+  ): Generator<void, { missing: IndexRow[]; scan: EngineScan }> {
+    const { rows, more } = yield* index.select(query);
+    const missing: IndexRow[] = [];
     const records: SessionState[] = [];
+    let steps = 0;
     for (const row of rows) {
+      if (++steps % ROWS_PER_STEP === 0) yield;
       const state = this.#known(row) ?? loaded.get(row);
-      if (state !== undefined && state !== "damaged" && state.stored !== undefined) records.push(state);
+      if (state === undefined) missing.push(row);
+      if (state === undefined || state === "damaged" || state.stored === undefined) continue;
+      void state.entry; // decoded here, in slices, and not all at once by whoever asks for it
+      records.push(state);
     }
     const last = rows.at(-1);
     const next = more && last !== undefined ? { key: last.key, updatedAt: last.updatedAt } : undefined;
-    return { records, next };
+    return { missing, scan: { records, next } };
   }
 }

@@ -141,7 +141,8 @@ export class SessionIndex {
     this.#byUpdatedAt.remove();
   }
 
-  select(query: EngineQuery): Selection {
+  /** The rows as of the first step. Yields now and then. */
+  *select(query: EngineQuery): Generator<void, Selection> {
     const { orderBy, descending, limit, after, prefix } = query;
     const compare = orderBy === "key" ? byKey : byUpdatedAt;
     const sorted = (orderBy === "key" ? this.#byKey : this.#byUpdatedAt).rows();
@@ -170,6 +171,7 @@ export class SessionIndex {
     }
     const rows: IndexRow[] = [];
     for (let step = 0; step < high - low; step++) {
+      if (step % 1024 === 1023) yield;
       const row = sorted[descending ? high - 1 - step : low + step] as IndexRow;
       if (!matches(row, query)) continue;
       if (rows.length >= limit) return { rows, more: true };

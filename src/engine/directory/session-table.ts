@@ -23,6 +23,7 @@ export class SessionState implements EntryState, EngineRecord {
   /** The session's file was seen to have this state, or was given it by this process. */
   flushed = false;
   #bytes = 0;
+  #entry: object | undefined;
 
   constructor(
     readonly key: string,
@@ -41,7 +42,7 @@ export class SessionState implements EntryState, EngineRecord {
 
   get entry(): object {
     if (this.stored === undefined) throw new Error(`session ${this.key} is deleted`);
-    return this.decode(this.stored);
+    return (this.#entry ??= this.decode(this.stored));
   }
 
   /** Revision that a writer must name as its base: 0 for a session that does not exist. */

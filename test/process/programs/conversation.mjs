@@ -10,7 +10,7 @@ import { isMainThread, parentPort, workerData } from "node:worker_threads";
 /** The value that the test started this program with. */
 export const argument = isMainThread ? JSON.parse(process.argv[2] ?? "{}") : workerData;
 
-/** Tells the test something, at once: a process may be gone a moment later. @param {{ event: string }} message */
+/** Tells the test something, at once: a process may be gone a moment later. @param {{ event: string, [name: string]: unknown }} message */
 export function say(message) {
   if (parentPort !== null) {
     parentPort.postMessage(message);

@@ -16,7 +16,9 @@ function keepUpdating() {
   for (let lane = 0; lane < 8; lane++) {
     (async () => {
       for (;;) {
-        await store.update(`session:${lane}`, (/** @type {any} */ entry) => ({ count: (entry?.count ?? 0) + 1 }));
+        await store.update(`session:${lane}`, (/** @type {any} */ entry) => ({
+          count: (entry?.count ?? 0) + 1,
+        }));
         say({ event: "acknowledged", key: `session:${lane}` });
         if (++acknowledged === 100) enough();
         if (acknowledged % 10 === 0) await new Promise((resolve) => setImmediate(resolve));

@@ -11,7 +11,10 @@ import { argument, say } from "./conversation.mjs";
 const { path, umask, options } = argument;
 process.umask(umask);
 
-const big = () => ({ updatedAt: 1, skills: { prompt: "s".repeat(10_000), nested: { more: "t".repeat(10_000) } } });
+const big = () => ({
+  updatedAt: 1,
+  skills: { prompt: "s".repeat(10_000), nested: { more: "t".repeat(10_000) } },
+});
 let store = await openDirectoryStore(path, options);
 const steps = {
   create: async () => {},

@@ -8,7 +8,9 @@ import { argument, onMessage, say } from "./conversation.mjs";
 
 const { paths, name, updates, keys, options } = argument;
 
-const stores = await Promise.all(paths.map((/** @type {string} */ path) => openDirectoryStore(path, options)));
+const stores = await Promise.all(
+  paths.map((/** @type {string} */ path) => openDirectoryStore(path, options)),
+);
 const stop = new AbortController();
 const changes = stores[0].watch({ since: 0, signal: stop.signal });
 const seen = follow(changes);

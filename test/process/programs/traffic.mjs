@@ -125,7 +125,11 @@ async function move(from) {
 /** Sessions that come and go, some with a value that several share. Nothing is promised about them. @param {string} key */
 async function churn(key) {
   if (pick(3) === 0) await store.delete(key);
-  else await store.put(key, { updatedAt: number, shared: pick(3) === 0 ? { prompt: `${pick(5)}`.repeat(5000) } : null });
+  else
+    await store.put(key, {
+      updatedAt: number,
+      shared: pick(3) === 0 ? { prompt: `${pick(5)}`.repeat(5000) } : null,
+    });
 }
 
 /** @param {boolean} now Whether the listing is one that is there at once. */

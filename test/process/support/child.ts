@@ -96,7 +96,8 @@ export class Child {
   /** Waits for the program to end by itself, with code 0. */
   async finished(): Promise<void> {
     const { code, signal, stderr } = await this.ended;
-    if (code !== 0) throw new Error(`${this.name} ended with ${code ?? signal}: ${stderr}${this.#lastWords()}`);
+    if (code !== 0)
+      throw new Error(`${this.name} ended with ${code ?? signal}: ${stderr}${this.#lastWords()}`);
   }
 
   #wait(wants: (message: Message) => boolean): Promise<Message> {
@@ -131,7 +132,7 @@ export class Child {
 /** Starts a program of `test/process/programs/` with one JSON value as its argument. */
 export function start(program: string, argument: object, options: ChildOptions = {}): Child {
   const { prefix = [], user, programs = PROGRAMS } = options;
-  const [command = process.execPath, ...args] = [
+  const [command, ...args] = [
     ...prefix,
     process.execPath,
     `${programs}/${program}.mjs`,

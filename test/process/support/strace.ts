@@ -25,7 +25,9 @@ export function traced(name: string): string {
 
 /** Calls by which Node and the C library manage memory and threads, at any time: none of them touches a file. */
 const BACKGROUND = new Set(
-  "mmap munmap mprotect madvise mremap brk futex sched_yield getpid gettid clock_gettime getrusage".split(" "),
+  "mmap munmap mprotect madvise mremap brk futex sched_yield getpid gettid clock_gettime getrusage".split(
+    " ",
+  ),
 );
 const STATUS = new Set(["stat", "lstat", "fstat", "newfstatat", "statx"]);
 

@@ -50,7 +50,8 @@ function sessionFolders(store: string, sessions: readonly SessionRecord<object>[
     const names = readdirSync(join(store, folder));
     if (names.join() !== "meta.json") found.push(`${folder} holds ${names.join(", ") || "nothing"}`);
     if (record === undefined) found.push(`${folder} is no session`);
-    else if (names.includes("meta.json")) found.push(...disagreements(join(store, folder, "meta.json"), record));
+    else if (names.includes("meta.json"))
+      found.push(...disagreements(join(store, folder, "meta.json"), record));
   }
   for (const key of records.keys()) found.push(`${key} has no folder`);
   return found;
@@ -63,7 +64,8 @@ function disagreements(path: string, record: SessionRecord<object>): string[] {
   };
   const wrong: string[] = [];
   if ($session.key !== record.key) wrong.push(`${path} is of ${$session.key}`);
-  if ($session.revision !== record.revision) wrong.push(`${path} has revision ${$session.revision}, not ${record.revision}`);
+  if ($session.revision !== record.revision)
+    wrong.push(`${path} has revision ${$session.revision}, not ${record.revision}`);
   if (text(withoutBlobs(entry)) !== text(record.entry, entry)) wrong.push(`${path} has another entry`);
   return wrong;
 }

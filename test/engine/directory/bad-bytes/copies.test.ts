@@ -82,7 +82,10 @@ function compose(box: Sandbox, log: number, catalogs: number, sessions: number):
 async function look(store: Store, key: string): Promise<{ content: string; revision: number } | undefined> {
   try {
     const record = await store.read(key);
-    return { content: String(JSON.stringify(record?.entry)), revision: record?.revision ?? 0 };
+    return {
+      content: record === undefined ? "undefined" : JSON.stringify(record.entry),
+      revision: record?.revision ?? 0,
+    };
   } catch (error) {
     if (error instanceof SessionStoreError && ["entry_corrupt", "blob_missing"].includes(error.code)) {
       return undefined;

@@ -1,0 +1,21 @@
+/** `sessiondir/legacy`: from `sessions.json` and older layouts into a store, and back. */
+export { inspectLegacyStore } from "./inspect.js";
+export { migrateLegacyStore } from "./migrate.js";
+export { startMirror } from "./mirror.js";
+export type { Mirror, MirrorOptions, MirrorState } from "./mirror.js";
+export { rollbackToLegacy } from "./rollback.js";
+export type {
+  ChangingOptions,
+  EntryCounts,
+  LegacyFailure,
+  LegacyInspection,
+  LegacyLayout,
+  LegacyOptions,
+  LegacyProgress,
+  LegacyWarning,
+  MigrationOutcome,
+  MigrationReceipt,
+  Refusal,
+  RefusalReason,
+  RollbackReceipt,
+} from "./types.js";

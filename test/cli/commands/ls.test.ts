@@ -1,0 +1,102 @@
+/**
+ * Goal: `ls` shows every session with what is known of it, in the order and portion that was asked for.
+ * Method: the built program on a store of three sessions; its JSON against docs/cli.md.
+ */
+import { describe, expect, it } from "vitest";
+import { documentedExamples, deviations } from "../support/documented-shape.js";
+import { run } from "../support/program.js";
+import { CRON_KEY, emptyFolder, JAMES_KEY, MAIN_KEY, makeStore, NOW } from "../support/stores.js";
+
+interface Listing {
+  readonly store: string;
+  readonly sessions: Record<string, unknown>[];
+  readonly cursor?: string;
+}
+
+async function list(...args: string[]): Promise<Listing> {
+  const { code, stdout, stderr } = await run(["ls", "--json", ...args]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  return JSON.parse(stdout) as Listing;
+}
+
+const keys = (listing: Listing): unknown[] => listing.sessions.map((session) => session["key"]);
+
+describe("ls", () => {
+  it("prints a table with key, time, age, revision, channel, model and tokens", async () => {
+    const { code, stdout, stderr } = await run(["ls", "--store", await makeStore()]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    const rows = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => line.split(/ {2,}/));
+    expect(rows[0]).toEqual(["KEY", "UPDATED", "AGE", "REVISION", "CHANNEL", "MODEL", "TOKENS"]);
+    const iso = new Date(NOW - 3 * 3_600_000).toISOString().replace(/\.\d+Z/, "Z");
+    expect(rows[1]).toEqual([MAIN_KEY, iso, "3 h", "1", "webchat", "large", "123,456"]);
+    expect(rows[2]).toEqual([JAMES_KEY, expect.anything(), "4 d", "2", "telegram", "-", "15"]);
+    expect(rows[3]).toEqual([CRON_KEY, "-", "-", "3", "cron", "-", "-"]);
+  });
+
+  it("has the documented JSON", async () => {
+    const store = await makeStore();
+    const [example] = documentedExamples("`sessiondir ls`");
+    const listing = await list("--store", store, "--limit", "1");
+    expect(deviations(listing, example)).toEqual([]);
+    expect(listing).toMatchObject({
+      store,
+      sessions: [{ key: MAIN_KEY, revision: 1, agent: "main", tokens: 123_456 }],
+    });
+    const bare = (await list("--store", store, "--prefix", "agent:ops")).sessions[0] ?? {};
+    expect(Object.keys(bare).sort()).toEqual(["agent", "channel", "key", "modifiedAt", "revision"]);
+  });
+
+  it("orders, reverses, selects and goes on page by page", async () => {
+    const store = await makeStore();
+    expect(keys(await list("--store", store))).toEqual([MAIN_KEY, JAMES_KEY, CRON_KEY]);
+    expect(keys(await list("--store", store, "--descending"))).toEqual([CRON_KEY, JAMES_KEY, MAIN_KEY]);
+    expect(keys(await list("--store", store, "--prefix", "agent:main:telegram:"))).toEqual([JAMES_KEY]);
+    const newest = ["--store", store, "--order", "updatedAt", "--descending", "--limit", "2"];
+    const first = await list(...newest);
+    expect(keys(first)).toEqual([MAIN_KEY, JAMES_KEY]);
+    const second = await list(...newest, "--cursor", first.cursor ?? "");
+    expect(keys(second)).toEqual([CRON_KEY]);
+    expect(second.cursor).toBeUndefined();
+    const table = await run(["ls", ...newest]);
+    expect(table.stderr).toContain(`--cursor ${first.cursor ?? ""}`);
+  });
+
+  it.each([
+    [["--cursor", "nonsense"], "cursor"],
+    [["--limit", "0"], "--limit must be a whole number of at least 1"],
+    [["--limit", "1e3"], "--limit"],
+    [["--order", "size"], "--order must be key or updatedAt"],
+  ])("refuses %j", async (args, message) => {
+    const { code, stdout, stderr } = await run(["ls", "--store", await makeStore(), ...args]);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toContain(message);
+  });
+
+  it("says so when nothing matches", async () => {
+    const store = await makeStore();
+    const table = await run(["ls", "--store", store, "--prefix", "nobody"]);
+    expect(table).toEqual({ code: 0, stdout: "", stderr: `no sessions in ${store} match\n` });
+    expect(await list("--store", store, "--prefix", "nobody")).toEqual({ store, sessions: [] });
+  });
+
+  it("finds the store of an agent in a state directory", async () => {
+    const state = emptyFolder();
+    for (const agent of ["main", "ops"]) {
+      await makeStore(
+        { [`agent:${agent}:main`]: { model: agent } },
+        `${state}/agents/${agent}/sessions/sessions.d`,
+      );
+    }
+    expect(keys(await list("--state-dir", state, "--agent", "ops"))).toEqual(["agent:ops:main"]);
+    const several = await run(["ls"], { env: { OPENCLAW_STATE_DIR: state } });
+    expect(several.code).toBe(2);
+    expect(several.stderr).toContain("choose one with --agent: main, ops");
+    const got = await run(["get", "agent:main:main", "--state-dir", state, "--field", "model"]);
+    expect(got.stdout).toBe('"main"\n'); // the key says whose it is
+    const foreign = await run(["ls", "--state-dir", state, "--agent", "../ops"]);
+    expect(foreign.code).toBe(2);
+  });
+});

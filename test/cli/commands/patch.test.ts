@@ -1,0 +1,113 @@
+/**
+ * Goal: `patch` changes the fields that are named and no others, and says which. Method: the built program, then a reader
+ * of the library.
+ */
+import { describe, expect, it } from "vitest";
+import { deviations, documentedExamples } from "../support/documented-shape.js";
+import { errorOf, run } from "../support/program.js";
+import { MAIN_KEY, makeStore, read, revisionOf, SESSIONS, traces } from "../support/stores.js";
+
+describe("patch", () => {
+  it("sets fields from assignments and JSON, and removes others", async () => {
+    const store = await makeStore();
+    const changes = [
+      "model=small",
+      "turns=5",
+      "on=true",
+      'text="5"',
+      "empty=",
+      "none=null",
+      "a=b=c",
+      '{"usage":{"total":8}}',
+    ];
+    const { code, stdout } = await run([
+      "patch",
+      MAIN_KEY,
+      ...changes,
+      "--unset",
+      "totalTokens",
+      "--store",
+      store,
+    ]);
+    expect(code).toBe(0);
+    expect(stdout).toContain(`patched ${MAIN_KEY}, revision 4: set model, set turns`);
+    expect(stdout).toContain("unset totalTokens");
+    const { totalTokens: _, ...rest } = SESSIONS[MAIN_KEY] ?? {};
+    const set = {
+      model: "small",
+      turns: 5,
+      on: true,
+      text: "5",
+      empty: "",
+      none: null,
+      a: "b=c",
+      usage: { total: 8 },
+    };
+    expect(await read(store, MAIN_KEY)).toEqual({ ...rest, ...set });
+  });
+
+  it("takes the fields from standard input, --data and --file as well", async () => {
+    const store = await makeStore();
+    expect((await run(["patch", MAIN_KEY, "--store", store], { input: '{"model":"a"}' })).code).toBe(0);
+    expect((await run(["patch", MAIN_KEY, "x=1", "--data", '{"y":2}', "--store", store])).code).toBe(0);
+    expect(
+      (await run(["patch", MAIN_KEY, "--file", "-", "--store", store], { input: '{"__proto__":3}' })).code,
+    ).toBe(0);
+    const entry = (await run(["get", MAIN_KEY, "--store", store])).stdout;
+    expect(entry).toContain('"__proto__": 3');
+    expect(JSON.parse(entry)).toMatchObject({ model: "a", x: 1, y: 2 });
+  });
+
+  it("has the documented JSON; a dry run says the same and changes nothing", async () => {
+    const store = await makeStore();
+    const before = traces(store);
+    const args = [
+      "patch",
+      MAIN_KEY,
+      "model=small",
+      "sessionId=s-1",
+      "--unset",
+      "usage",
+      "--unset",
+      "no",
+      "--store",
+      store,
+      "--json",
+    ];
+    const planned = JSON.parse((await run([...args, "--dry-run"])).stdout) as Record<string, unknown>;
+    expect(planned).toMatchObject({ action: "patch", set: ["model"], unset: ["usage"], previousRevision: 1 });
+    expect(traces(store)).toEqual(before);
+    const done = JSON.parse((await run(args)).stdout) as Record<string, unknown>;
+    expect(done).toEqual({ ...planned, dryRun: false, revision: 4 });
+    expect(deviations(done, documentedExamples("`sessiondir patch`")[0])).toEqual([]);
+  });
+
+  it("writes nothing when nothing would change", async () => {
+    const store = await makeStore();
+    const { code, stdout } = await run(["patch", MAIN_KEY, "model=large", "--unset", "no", "--store", store]);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: `unchanged ${MAIN_KEY}, revision 1\n` });
+    expect(await revisionOf(store)).toBe(3);
+  });
+
+  it.each([
+    ["no change at all", ["word"], "write field=value"],
+    ["an empty name", ["=1"], "write field=value"],
+    ["a mistyped JSON value", ["a={b:1}"], "begins like JSON"],
+    ["a field twice", ["a=1", '{"a":2}'], "given twice"],
+    ["a mistyped patch", ["{a:1}"], "is not JSON"],
+    ["an array", ["--data", "[1]"], "is an array"],
+  ])("refuses %s", async (_what, changes, message) => {
+    const store = await makeStore();
+    const { code, stderr } = await run(["patch", MAIN_KEY, ...changes, "--store", store]);
+    expect(code).toBe(2);
+    expect(stderr).toContain(message);
+    expect(await revisionOf(store)).toBe(3);
+  });
+
+  it("fails for a session that is not there, and for another revision", async () => {
+    const store = await makeStore();
+    expect(errorOf(await run(["patch", "nobody", "a=1", "--store", store, "--json"])).code).toBe("not_found");
+    const conflict = await run(["patch", MAIN_KEY, "a=1", "--if-revision", "2", "--store", store, "--json"]);
+    expect(errorOf(conflict)).toMatchObject({ code: "conflict", data: { expected: 2, actual: 1 } });
+  });
+});

@@ -1,0 +1,134 @@
+/**
+ * Goal: `put` writes exactly what it was given, only under the condition that was given, and never makes a store by
+ * accident. Method: the built program, then a reader of the library; a dry run is compared with the real one.
+ */
+import { existsSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { deviations, documentedExamples } from "../support/documented-shape.js";
+import { errorOf, run } from "../support/program.js";
+import { emptyFolder, MAIN_KEY, makeStore, read, revisionOf, traces } from "../support/stores.js";
+
+describe("put", () => {
+  it("takes the entry from standard input, a file or the command line", async () => {
+    const store = await makeStore({});
+    const file = join(dirname(store), "entry.json");
+    writeFileSync(file, '{"from":"file"}');
+    const ways: [string, string[], string | undefined][] = [
+      ["input", [], '{"from":"input"}\n'],
+      ["dash", ["--file", "-"], '{"from":"dash"}'],
+      ["file", ["--file", file], undefined],
+      ["data", ["--data", '{"from":"data"}'], undefined],
+    ];
+    for (const [index, [way, args, input]] of ways.entries()) {
+      const ended = await run(["put", way, "--store", store, ...args], input === undefined ? {} : { input });
+      expect(ended).toEqual({ code: 0, stdout: `created ${way}, revision ${index + 1}\n`, stderr: "" });
+      expect(await read(store, way)).toEqual({ from: way });
+    }
+  });
+
+  it("keeps names that objects inherit as data", async () => {
+    const store = await makeStore({});
+    const data = '{"__proto__":{"a":1},"constructor":2,"$session":3}';
+    expect((await run(["put", "k", "--store", store, "--data", data])).code).toBe(0);
+    expect((await run(["get", "k", "--store", store])).stdout.replace(/\s/g, "")).toBe(data);
+  });
+
+  it("has the documented JSON; a dry run says the same and changes nothing", async () => {
+    const store = await makeStore();
+    const before = traces(store);
+    const args = ["put", MAIN_KEY, "--store", store, "--data", "{}", "--json"];
+    const planned = JSON.parse((await run([...args, "--dry-run"])).stdout) as Record<string, unknown>;
+    expect(traces(store)).toEqual(before);
+    const done = JSON.parse((await run(args)).stdout) as Record<string, unknown>;
+    expect(done).toEqual({ ...planned, dryRun: false, revision: 4 });
+    expect(deviations(done, documentedExamples("`sessiondir put`")[0])).toEqual([]);
+    expect(await read(store, MAIN_KEY)).toEqual({});
+  });
+
+  it("holds on to --if-revision", async () => {
+    const store = await makeStore();
+    const conflict = await run([
+      "put",
+      MAIN_KEY,
+      "--store",
+      store,
+      "--data",
+      "{}",
+      "--if-revision",
+      "0",
+      "--json",
+    ]);
+    expect(conflict).toMatchObject({ code: 1, stdout: "" });
+    expect(errorOf(conflict)).toMatchObject({
+      code: "conflict",
+      data: { key: MAIN_KEY, expected: 0, actual: 1 },
+    });
+    const dry = await run([
+      "put",
+      MAIN_KEY,
+      "--store",
+      store,
+      "--data",
+      "{}",
+      "--if-revision",
+      "9",
+      "--dry-run",
+    ]);
+    expect(dry.code).toBe(1);
+    const held = await run(["put", MAIN_KEY, "--store", store, "--data", "{}", "--if-revision", "1"]);
+    expect(held.stdout).toBe(`replaced ${MAIN_KEY}, revision 4\n`);
+  });
+
+  it("makes a store only with --create", async () => {
+    const path = join(emptyFolder(), "new.d");
+    const args = ["put", "k", "--store", path, "--data", "{}"];
+    const refused = await run(args);
+    expect(refused).toMatchObject({ code: 1, stdout: "" });
+    expect(refused.stderr).toContain("--create");
+    expect(await run([...args, "--create", "--dry-run"])).toMatchObject({
+      code: 0,
+      stdout: `would create k in a new store ${path}\n`,
+    });
+    expect(existsSync(path)).toBe(false);
+    const made = await run([...args, "--create", "--json"]);
+    expect(JSON.parse(made.stdout)).toMatchObject({ storeCreated: true, action: "create", revision: 1 });
+    expect(await revisionOf(path)).toBe(1);
+  });
+
+  it("does not hide a sessions.json behind an empty store", async () => {
+    const folder = emptyFolder();
+    const legacy = join(folder, "sessions.json");
+    writeFileSync(legacy, '{"agent:main:main":{}}');
+    const { code, stderr } = await run(["put", "k", "--store", legacy, "--data", "{}", "--create"]);
+    expect(code).toBe(3);
+    expect(stderr).toContain(`sessiondir migrate --store ${legacy}`);
+    expect(existsSync(join(folder, "sessions.d"))).toBe(false);
+  });
+
+  it.each([
+    ["", "is empty"],
+    ['{"a":1', "it ends too early at line 1, column 7"],
+    ['{\n "a": tru }', 'found "t" at line 2, column 7'],
+    ["[1]", "is an array"],
+    ["null", "is null"],
+    ["7", "is a number"],
+  ])("refuses %j", async (input, message) => {
+    const store = await makeStore({});
+    const { code, stderr } = await run(["put", "k", "--store", store], { input });
+    expect(code).toBe(2);
+    expect(stderr).toContain(message);
+    expect(await revisionOf(store)).toBe(0);
+  });
+
+  it("refuses two sources, a missing file, and an entry beyond the limits", async () => {
+    const store = await makeStore({});
+    const put = (...args: string[]): ReturnType<typeof run> => run(["put", "k", "--store", store, ...args]);
+    expect(await put("--data", "{}", "--file", "x")).toMatchObject({ code: 2 });
+    expect((await put("--file", "/nonexistent.json")).stderr).toContain("there is no file /nonexistent.json");
+    const deep = `{"a":${"[".repeat(5000)}${"]".repeat(5000)}}`;
+    const tooDeep = await run(["put", "k", "--store", store, "--json"], { input: deep });
+    expect(tooDeep.code).toBe(1);
+    expect(errorOf(tooDeep).code).toBe("value_too_deep");
+  });
+});

@@ -1,0 +1,39 @@
+/** Goal: `rm` deletes the session that was named and nothing else. Method: the built program, then a reader. */
+import { describe, expect, it } from "vitest";
+import { deviations, documentedExamples } from "../support/documented-shape.js";
+import { errorOf, run } from "../support/program.js";
+import { JAMES_KEY, MAIN_KEY, makeStore, read, SESSIONS, traces } from "../support/stores.js";
+
+describe("rm", () => {
+  it("deletes one session", async () => {
+    const store = await makeStore();
+    expect(await run(["rm", MAIN_KEY, "--store", store])).toEqual({
+      code: 0,
+      stdout: `deleted ${MAIN_KEY}, was at revision 1\n`,
+      stderr: "",
+    });
+    expect(await read(store, MAIN_KEY)).toBeUndefined();
+    expect(await read(store, JAMES_KEY)).toEqual(SESSIONS[JAMES_KEY]);
+  });
+
+  it("has the documented JSON; a dry run says the same and changes nothing", async () => {
+    const store = await makeStore();
+    const before = traces(store);
+    const args = ["rm", MAIN_KEY, "--store", store, "--json"];
+    const planned = JSON.parse((await run([...args, "--dry-run"])).stdout) as Record<string, unknown>;
+    expect(traces(store)).toEqual(before);
+    const done = JSON.parse((await run(args)).stdout) as Record<string, unknown>;
+    expect(done).toEqual({ ...planned, dryRun: false });
+    expect(deviations(done, documentedExamples("`sessiondir rm`")[0])).toEqual([]);
+  });
+
+  it("fails for a session that is not there, and for another revision", async () => {
+    const store = await makeStore();
+    const missing = await run(["rm", "agent:main:mains", "--store", store]);
+    expect(missing.code).toBe(1);
+    expect(missing.stderr).toContain(`Did you mean "${MAIN_KEY}"?`);
+    const conflict = await run(["rm", MAIN_KEY, "--if-revision", "2", "--store", store, "--json"]);
+    expect(errorOf(conflict).code).toBe("conflict");
+    expect(await read(store, MAIN_KEY)).toEqual(SESSIONS[MAIN_KEY]);
+  });
+});

@@ -1,0 +1,165 @@
+/**
+ * Goal: whoever tries a command in the wrong place is told what is wrong and what to do, and nothing is made or changed.
+ * Method: every command in an empty directory, on a missing path, in a read-only directory and on a damaged store; what
+ * is on disk is compared before and after.
+ */
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { errorOf, MAIN, run } from "./support/program.js";
+import {
+  CRON_KEY,
+  emptyFolder,
+  MAIN_KEY,
+  makeReadOnly,
+  makeStore,
+  SESSIONS,
+  traces,
+} from "./support/stores.js";
+
+const READING: readonly (readonly string[])[] = [
+  ["ls"],
+  ["get", MAIN_KEY],
+  ["stats"],
+  ["watch", "--since", "0", "--limit", "1"],
+  ["put", MAIN_KEY, "--data", "{}", "--dry-run"],
+  ["patch", MAIN_KEY, "a=1", "--dry-run"],
+  ["rm", MAIN_KEY, "--dry-run"],
+  ["flush", "--dry-run"],
+];
+const WRITING: readonly (readonly string[])[] = [
+  ["put", MAIN_KEY, "--data", "{}"],
+  ["patch", MAIN_KEY, "a=1"],
+  ["rm", MAIN_KEY],
+  ["flush", "--checkpoint"],
+];
+const ALL = [...READING, ...WRITING];
+
+describe.each(ALL)("%s %s %s %s %s", (...args) => {
+  it("in an empty directory", async () => {
+    const cwd = emptyFolder();
+    for (const store of [".", "sessions.d"]) {
+      const { code, stdout, stderr } = await run([...args, "--store", store], { cwd });
+      expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+      expect(stderr).toMatch(/^sessiondir: there is no session store at .*Check --store; .*\n$/);
+    }
+    expect(readdirSync(cwd)).toEqual([]);
+  });
+
+  it("without any store anywhere", async () => {
+    const HOME = emptyFolder();
+    const { code, stderr } = await run(args, { env: { HOME } });
+    expect(code).toBe(1);
+    expect(stderr).toContain(HOME);
+    expect(readdirSync(HOME)).toEqual([]);
+  });
+
+  it("on a missing path", async () => {
+    const path = join(emptyFolder(), "no/such/store.d");
+    const ended = await run([...args, "--store", path, "--json"]);
+    expect(ended).toMatchObject({ code: 1, stdout: "" });
+    expect(errorOf(ended)).toMatchObject({ code: "store_not_found", data: { path }, exitCode: 1 });
+    expect(existsSync(dirname(path))).toBe(false);
+  });
+});
+
+describe("near the right place", () => {
+  it("the folder above a store", async () => {
+    const store = await makeStore();
+    const { code, stderr } = await run(["ls", "--store", dirname(store)]);
+    expect(code).toBe(1);
+    expect(stderr).toContain(`Did you mean ${store}?`);
+  });
+
+  it("a sessions.json that was never migrated", async () => {
+    const folder = emptyFolder();
+    const legacy = join(folder, "sessions.json");
+    writeFileSync(legacy, "{}");
+    for (const store of [legacy, join(folder, "sessions.d")]) {
+      const ended = await run(["ls", "--store", store]);
+      expect(ended.code).toBe(3);
+      expect(ended.stderr).toContain(`sessiondir migrate --store ${legacy}`);
+    }
+    expect((await run(["ls", "--store", folder])).stderr).toContain(`Did you mean ${legacy}?`);
+  });
+
+  it("a folder that holds other things, and a file", async () => {
+    const folder = emptyFolder();
+    mkdirSync(join(folder, "src"));
+    const foreign = await run(["ls", "--store", folder]);
+    expect(foreign.code).toBe(1);
+    expect(foreign.stderr).toContain('for example "src"');
+    writeFileSync(join(folder, "notes.txt"), "");
+    const file = await run(["ls", "--store", join(folder, "notes.txt")]);
+    expect(file.code).toBe(1);
+    expect(file.stderr).toContain("is not a folder");
+  });
+
+  it("the store of a sessions.json, by the name of that file", async () => {
+    const store = await makeStore();
+    const { code, stdout } = await run(["get", CRON_KEY, "--store", store.replace(/\.d$/, ".json")]);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toEqual(SESSIONS[CRON_KEY]);
+  });
+});
+
+describe("a damaged store", () => {
+  it("one damaged session: the others are listed, a warning names it, code 3", async () => {
+    const store = await makeStore();
+    await run(["flush", "--checkpoint", "--store", store]);
+    writeFileSync(join(store, "agent%3Aops%3Acron%3Anightly%3Arun%3A1/meta.json"), "{");
+    const { code, stdout, stderr } = await run(["ls", "--store", store]);
+    expect(code).toBe(3);
+    expect(stdout.trimEnd().split("\n")).toHaveLength(3);
+    expect(stderr).toContain("sessiondir: warning: ");
+    const json = await run(["ls", "--store", store, "--json"]);
+    expect(JSON.parse(json.stderr)).toMatchObject({
+      warning: { code: "entry_corrupt", data: { key: CRON_KEY } },
+    });
+    expect(await run(["get", CRON_KEY, "--store", store])).toMatchObject({ code: 3, stdout: "" });
+    expect(await run(["get", MAIN_KEY, "--store", store])).toMatchObject({ code: 0, stderr: "" });
+  });
+
+  it("the store's own description is gone: code 3, nothing changed", async () => {
+    const store = await makeStore();
+    rmSync(join(store, ".store/format.json"));
+    const before = traces(store);
+    for (const args of [["ls"], ["put", "k", "--data", "{}"], ["put", "k", "--data", "{}", "--create"]]) {
+      const ended = await run([...args, "--store", store, "--json"]);
+      expect(ended.code).toBe(3);
+      expect(errorOf(ended)).toMatchObject({ code: "format_damaged", exitCode: 3 });
+    }
+    expect(traces(store)).toEqual(before);
+  });
+});
+
+describe("in a read-only directory", () => {
+  const NOBODY = 65534;
+  const isRoot = process.getuid?.() === 0;
+  /** Root may write anywhere: another user has to try. Does it reach the program? */
+  const user = isRoot ? NOBODY : undefined;
+
+  it("reading works, writing says what to do", async ({ skip }) => {
+    if (process.platform === "win32") skip("modes mean something else here");
+    const store = await makeStore();
+    makeReadOnly(dirname(store), user);
+    const version = await run(["--version"], { user });
+    if (version.code !== 0) skip(`another user cannot read ${MAIN}`);
+    const before = traces(store);
+    for (const args of READING) {
+      const { code, stderr } = await run([...args, "--store", store], { user });
+      expect({ args, code, stderr: stderr.replace(/^watching.*\n/, "") }).toEqual({
+        args,
+        code: 0,
+        stderr: "",
+      });
+    }
+    for (const args of [...WRITING, ["put", "k", "--data", "{}", "--create"]]) {
+      const path = args.includes("--create") ? join(dirname(store), "new.d") : store;
+      const { code, stdout, stderr } = await run([...args, "--store", path], { user });
+      expect({ args, code, stdout }).toEqual({ args, code: 1, stdout: "" });
+      expect(stderr).toMatch(/^sessiondir: .*EACCES.*Run it as the user that the gateway runs as.*\n$/);
+    }
+    expect(traces(store)).toEqual(before);
+  });
+});

@@ -1,0 +1,189 @@
+/**
+ * Goal: what all commands share: help, version, usage errors, colours, escapes, pipes and signals.
+ * Method: the built program as a child process, as in a shell. Times are compared with those of a bare `node`.
+ */
+import { spawn, spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { errorOf, MAIN, run, start } from "./support/program.js";
+import { MAIN_KEY, makeStore, revisionOf } from "./support/stores.js";
+
+const COMMANDS = ["ls", "get", "put", "patch", "rm", "watch", "stats", "flush"];
+
+const packageJson = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+  version: string;
+};
+
+describe("--version", () => {
+  it.each(["--version", "-V"])("%s prints that of the package", async (option) => {
+    expect(await run([option])).toEqual({ code: 0, stdout: `${packageJson.version}\n`, stderr: "" });
+  });
+
+  it("starts about as fast as node itself", { retry: 3 }, () => {
+    const timeOf = (args: string[]): number => {
+      const started = performance.now();
+      spawnSync(process.execPath, args);
+      return performance.now() - started;
+    };
+    // Taken in turns, and the best of each: a busy machine slows both.
+    const bare: number[] = [];
+    const ours: number[] = [];
+    for (let round = 0; round < 7; round++) {
+      bare.push(timeOf(["-e", "0"]));
+      ours.push(timeOf([MAIN, "--version"]));
+    }
+    expect(Math.min(...ours) / Math.min(...bare)).toBeLessThan(1.6);
+  });
+
+  it("loads nothing but itself", () => {
+    // Every module that Node opens for it, as a hook in front of the program sees them.
+    const hook = `import { registerHooks } from "node:module"; registerHooks?.({ load(url, context, next) {
+      if (url.startsWith("file:")) console.error(url); return next(url, context); } });`;
+    const { stderr, status } = spawnSync(
+      process.execPath,
+      ["--import", `data:text/javascript,${encodeURIComponent(hook)}`, MAIN, "--version"],
+      { encoding: "utf8" },
+    );
+    if (status !== 0) return; // this Node has no such hooks
+    const loaded = stderr.split("\n").filter((line) => line.startsWith("file:"));
+    expect(loaded.filter((url) => !/\/cli\/(main|version)\.js$/.test(url))).toEqual([]);
+  });
+});
+
+describe("help", () => {
+  it.each(COMMANDS)("%s --help has an example and says --store, --state-dir and --json", async (command) => {
+    const { code, stdout, stderr } = await run([command, "--help"]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toContain(`Usage: sessiondir ${command}`);
+    expect(stdout).toContain(`\nExamples:\n  $ sessiondir ${command} `);
+    for (const option of ["--store", "--state-dir", "--json"]) expect(stdout).toContain(option);
+  });
+
+  it("lists every command, and the exit codes", async () => {
+    const { code, stdout } = await run(["--help"]);
+    expect(code).toBe(0);
+    for (const command of COMMANDS) expect(stdout).toMatch(new RegExp(`^  ${command} `, "m"));
+    expect(stdout).toContain("130 interrupted");
+    expect((await run(["help", "get"])).stdout).toContain("Usage: sessiondir get");
+  });
+
+  it("every command that changes something has --dry-run", async () => {
+    for (const command of ["put", "patch", "rm", "flush"]) {
+      expect((await run([command, "--help"])).stdout).toContain("--dry-run");
+    }
+  });
+});
+
+describe("a wrong command line", () => {
+  it.each([
+    [[], "which command? Try sessiondir --help"],
+    [["lss"], "unknown command 'lss' (Did you mean ls?)"],
+    [["ls", "--stor", "x"], "unknown option '--stor' (Did you mean --store?)"],
+    [["ls", "--store"], "option '--store <path>' argument missing. See sessiondir ls --help"],
+    [["get"], "missing required argument 'key'. See sessiondir get --help"],
+    [["ls", "extra"], "too many arguments"],
+    [["ls", "--store", "a", "--state-dir", "b"], "--store and --state-dir both say where the store is"],
+    [["ls", "--store", "a", "--agent", "b"], "--agent belongs to --state-dir"],
+    [["ls", "--store", ""], "target must be a path"],
+    [["ls", "--store", "memory:"], "memory: is a store of another process"],
+    [["ls", "--store", "postgres://user:secret@host/db"], "target is a postgres:// URL"],
+    [["watch", "--since", "-1"], "--since must be a whole number"],
+  ])("%j: code 2 and one line", async (args, message) => {
+    const { code, stdout, stderr } = await run(args);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toContain(`sessiondir: ${message}`);
+    expect(stderr.trimEnd()).not.toContain("\n");
+    expect(stderr).not.toContain("secret");
+    const json = await run([...args, "--json"]);
+    if (args.at(-1) !== "--store") expect(errorOf(json)).toMatchObject({ code: "usage", exitCode: 2 });
+  });
+});
+
+describe("escapes in stored text", () => {
+  const KEY = "k\u001b[2J\u009b31m\u202e\r\n\u0007\u{e0041}";
+  const HOSTILE = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e\u{e0041}]/u; // oxlint-disable-line no-control-regex
+
+  it("are made visible on every way out", async () => {
+    const store = await makeStore({ [KEY]: { model: KEY, lastChannel: KEY, [KEY]: KEY, updatedAt: 1 } });
+    const outputs = await Promise.all(
+      [
+        ["ls"],
+        ["ls", "--json"],
+        ["get", KEY],
+        ["get", KEY, "--json"],
+        ["get", KEY, "--field", `${KEY}x`],
+        ["get", `${KEY}x`],
+        ["stats"],
+        ["stats", "--json"],
+        ["watch", "--since", "0", "--limit", "1"],
+        ["watch", "--since", "0", "--limit", "1", "--json", "--entries"],
+        ["patch", KEY, `${KEY}=1`, "--dry-run"],
+        ["rm", KEY, "--dry-run"],
+        ["rm", KEY, "--dry-run", "--json"],
+      ].map((args) => run([...args, "--store", store], { env: { FORCE_COLOR: "0" } })),
+    );
+    for (const { stdout, stderr } of outputs) {
+      expect(stdout + stderr).not.toMatch(HOSTILE);
+      expect(stdout + stderr).toContain("\\u001b");
+    }
+    expect(JSON.parse(outputs[2]?.stdout ?? "")).toMatchObject({ model: KEY });
+    expect(outputs[0]?.stdout.split("\n")).toHaveLength(3); // a line break in a key makes no line
+  });
+});
+
+describe("colour", () => {
+  // oxlint-disable-next-line no-control-regex
+  const COLOR = /\u001b\[/;
+  it.each([
+    ["never in a pipe", {}, false],
+    ["not because of CI", { CI: "1" }, false],
+    ["with FORCE_COLOR", { FORCE_COLOR: "1" }, true],
+    ["never with NO_COLOR", { FORCE_COLOR: "1", NO_COLOR: "1" }, false],
+  ])("%s", async (_when, env, expected) => {
+    const store = await makeStore();
+    expect(COLOR.test((await run(["ls", "--store", store], { env })).stdout)).toBe(expected);
+    expect(COLOR.test((await run(["get", "no", "--store", store], { env })).stderr)).toBe(expected);
+    expect((await run(["ls", "--store", store, "--json"], { env })).stdout).not.toMatch(COLOR);
+  });
+});
+
+describe("pipes and signals", () => {
+  it("ends quietly when the reader goes away", async () => {
+    const sessions = Object.fromEntries(
+      Array.from({ length: 3000 }, (_, index) => [`key ${index}`.padEnd(200), {}]),
+    );
+    const store = await makeStore(sessions);
+    const ls = spawn(process.execPath, [MAIN, "ls", "--json", "--store", store], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let stderr = "";
+    ls.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+    ls.stdout.once("data", () => ls.stdout.destroy());
+    const code = await new Promise((resolve) => ls.on("close", resolve));
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  });
+
+  it.each(["SIGINT", "SIGTERM"] as const)(
+    "%s while it waits for input: 130, nothing written",
+    async (signal) => {
+      const store = await makeStore();
+      const put = start(["put", MAIN_KEY, "--store", store], { keepInputOpen: true });
+      // It has come as far as reading when it has taken the first bytes; then they are gone from the pipe.
+      put.process.stdin?.write("{");
+      await put.readsInput();
+      put.process.kill(signal);
+      const { code, stdout, stderr } = await put.ended;
+      expect({ code, stdout }).toEqual({ code: 130, stdout: "" });
+      expect(stderr).toBe("sessiondir: interrupted. Nothing is half done; run the same command again.\n");
+      expect(await revisionOf(store)).toBe(3);
+    },
+  );
+
+  it("says in JSON that it was interrupted", async () => {
+    const store = await makeStore();
+    const put = start(["put", MAIN_KEY, "--store", store, "--json"], { keepInputOpen: true });
+    await put.readsInput();
+    put.process.kill("SIGINT");
+    expect(errorOf(await put.ended)).toMatchObject({ code: "interrupted", exitCode: 130 });
+  });
+});

@@ -1,0 +1,104 @@
+/**
+ * The built program as a child process, the way a user meets it: arguments, standard input, environment; and what came
+ * out of it. Needs `npm run build`.
+ */
+import { spawn, type ChildProcess } from "node:child_process";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { onTestFinished } from "vitest";
+
+export const MAIN = fileURLToPath(new URL("../../../dist/cli/main.js", import.meta.url));
+
+/** More than any pipe holds. */
+const PIPE_BYTES = 4 * 1024 * 1024;
+
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunOptions {
+  readonly input?: string;
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** User and group to run as; only root can. */
+  readonly user?: number | undefined;
+  /** Standard input does not end. */
+  readonly keepInputOpen?: true;
+}
+
+/** A started program. Killed when the test ends, whatever happened. */
+export class Running {
+  stdout = "";
+  stderr = "";
+  readonly ended: Promise<Ended>;
+
+  constructor(readonly process: ChildProcess) {
+    process.stdout?.setEncoding("utf8").on("data", (text: string) => (this.stdout += text));
+    process.stderr?.setEncoding("utf8").on("data", (text: string) => (this.stderr += text));
+    process.stdin?.on("error", () => {}); // it ended before it read
+    this.ended = new Promise((resolve, reject) => {
+      process.on("error", reject);
+      process.on("close", (code) => resolve({ code, stdout: this.stdout, stderr: this.stderr }));
+    });
+    this.ended.catch(() => {});
+  }
+
+  /** Resolves when the program reads its input: more was written than fits between us. */
+  readsInput(): Promise<unknown> {
+    const written = new Promise((resolve) => this.process.stdin?.write(" ".repeat(PIPE_BYTES), resolve));
+    return Promise.race([written, this.ended]);
+  }
+
+  /** Resolves as soon as stdout or stderr has this text; rejects when the program ends without it. */
+  async says(text: string): Promise<void> {
+    const said = (): boolean => this.stdout.includes(text) || this.stderr.includes(text);
+    while (!said()) {
+      const news = new Promise<"news">((resolve) => {
+        this.process.stdout?.once("data", () => resolve("news"));
+        this.process.stderr?.once("data", () => resolve("news"));
+      });
+      if ((await Promise.race([news, this.ended])) === "news" || said()) continue;
+      throw new Error(`ended without saying ${text}: ${this.stdout}${this.stderr}`);
+    }
+  }
+}
+
+/** Environment without what would change the output: colours, a state directory of the machine's own. */
+function environment(extra: RunOptions["env"] = {}): NodeJS.ProcessEnv {
+  const { PATH = "" } = process.env;
+  return { PATH, HOME: "/nonexistent", ...extra };
+}
+
+export function start(args: readonly string[], options: RunOptions = {}): Running {
+  if (!existsSync(MAIN)) throw new Error(`${MAIN} is not there: npm run build`);
+  const { input, cwd, env, user } = options;
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    stdio: ["pipe", "pipe", "pipe"],
+    env: environment(env),
+    ...(cwd !== undefined && { cwd }),
+    ...(user !== undefined && { uid: user, gid: user }),
+  });
+  if (options.keepInputOpen === undefined) child.stdin.end(input ?? "");
+  const running = new Running(child);
+  onTestFinished(async () => {
+    child.kill("SIGKILL");
+    await running.ended;
+  });
+  return running;
+}
+
+/** Runs the program to its end. */
+export function run(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
+  return start(args, options).ended;
+}
+
+export interface ErrorReport {
+  readonly error: { code: string; message: string; data: Record<string, unknown>; exitCode: number };
+}
+
+/** The error of a run with `--json`: the last line of stderr. */
+export function errorOf({ stderr }: Ended): ErrorReport["error"] {
+  return (JSON.parse(stderr.trimEnd().split("\n").at(-1) ?? "") as ErrorReport).error;
+}

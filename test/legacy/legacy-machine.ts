@@ -1,0 +1,128 @@
+/** A simulated machine with one legacy store, for the tests of this folder. */
+import { expect } from "vitest";
+import { openDirectoryStoreOn } from "../../src/store/open.js";
+import { ManualRuntime } from "../../src/testing/manual-runtime.js";
+import { SimulatedDisk, type PowerCutMode } from "../../src/testing/simulated-disk.js";
+import type { SimulatedCall, SimulatedFileSystem } from "../../src/testing/simulated-file-system.js";
+import { seededRandom } from "../../src/testing/seeded-random.js";
+import type { LegacyHost } from "../../src/legacy/host.js";
+
+export const FILE = "/home/sessions/sessions.json";
+export const DIRECTORY = "/home/sessions/sessions.d";
+
+export type Sessions = Record<string, Record<string, unknown>>;
+
+/** Shared big values, odd names, every kind of scalar; the order of fields differs from session to session. */
+export function someSessions(count = 3): Sessions {
+  const snapshot = { prompt: "p\n\"".repeat(900), skills: [1, { deep: [null, true] }], $blob: "not a reference" };
+  const sessions: [string, Record<string, unknown>][] = [];
+  for (let index = 0; index < count; index++) {
+    const entry: [string, unknown][] = [
+      ["sessionId", `id-${index}`],
+      ["updatedAt", 1_795_000_000_000 + index],
+      ["skillsSnapshot", snapshot],
+      ["__proto__", { polluted: index }],
+      ["zero", -0.5e-3],
+      ["10", "integer-like"],
+      ["text", "é\u2028\u0000🙂"],
+    ];
+    if (index % 2 === 1) entry.reverse();
+    sessions.push([index === 0 ? "__proto__" : `agent:main:Telegram:${index}`, Object.fromEntries(entry)]);
+  }
+  return Object.fromEntries(sessions);
+}
+
+export function pretty(sessions: unknown): string {
+  return JSON.stringify(sessions, null, 2);
+}
+
+export class LegacyMachine {
+  readonly disk: SimulatedDisk;
+  #clock = 1_000_000;
+  #processes = 0;
+
+  constructor(seed = 1, disk?: SimulatedDisk) {
+    this.disk = disk ?? new SimulatedDisk({ random: seededRandom(seed), now: () => ++this.#clock });
+    this.disk.makeDirectory("/home/sessions");
+  }
+
+  /** A process of its own. */
+  process(): LegacyHost & { readonly fs: SimulatedFileSystem; readonly runtime: ManualRuntime } {
+    const number = ++this.#processes;
+    return { fs: this.disk.mount(`process ${number}`), runtime: new ManualRuntime({ seed: number, yields: "event-loop" }) };
+  }
+
+  /** All sessions of the store, as JSON gives them; undefined when there is no store. */
+  async sessions(path = DIRECTORY): Promise<Sessions | undefined> {
+    if (this.disk.readRaw(`${path}/.store/format.json`) === undefined) return undefined;
+    const { fs, runtime } = this.process();
+    const warnings: string[] = [];
+    const store = await openDirectoryStoreOn<Record<string, unknown>>(fs, runtime, path, {
+      readOnly: true,
+      onWarning: (warning) => warnings.push(warning.message),
+    });
+    const { sessions } = await store.list();
+    const found = Object.fromEntries(sessions.map(({ key, entry }) => [key, JSON.parse(JSON.stringify(entry)) as object]));
+    await store.close();
+    expect(warnings).toEqual([]);
+    return found as Sessions;
+  }
+
+  /** Content of files beside the store whose names begin like this. */
+  files(prefix: string): string[] {
+    const all = Object.entries(this.disk.tree("/home/sessions"));
+    return all.filter(([path]) => path.startsWith(prefix) && !path.slice(prefix.length).includes("/")).map(([, text]) => text);
+  }
+
+  names(): string[] {
+    const paths = Object.keys(this.disk.tree("/home/sessions")).map((path) => path.slice("/home/sessions/".length));
+    return [...new Set(paths.map((path) => path.split("/")[0] ?? ""))].filter((name) => name !== "");
+  }
+}
+
+/** Same content, order of fields of each session included; the order of sessions is not looked at. */
+export function expectSameSessions(actual: Sessions | undefined, expected: Sessions): void {
+  expect(texts(actual ?? {})).toEqual(texts(expected));
+}
+
+function texts(sessions: Sessions): [string, string][] {
+  return Object.entries(sessions)
+    .map(([key, entry]): [string, string] => [key, JSON.stringify(entry).replaceAll("p\\n\\\"".repeat(900), "(prompt)")])
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/**
+ * Runs work in a process that dies at its Nth call, for every N until the work runs through.
+ * @param run Gets a fresh machine and a process; what it returns is the work.
+ * @param check Gets the machine afterwards, dead process included.
+ */
+export async function killAtEveryCall(
+  prepare: () => Promise<LegacyMachine> | LegacyMachine,
+  work: (host: LegacyHost) => Promise<unknown>,
+  check: (machine: LegacyMachine, at: string) => Promise<void>,
+  options: { readonly powerCut?: PowerCutMode; readonly step?: number; readonly first?: number } = {},
+): Promise<number> {
+  for (let index = options.first ?? 1; ; index += options.step ?? 1) {
+    const machine = await prepare();
+    const host = machine.process();
+    let killedAt: string | undefined;
+    const killed = new Promise<void>((resolve) => {
+      host.fs.onCall = (call: SimulatedCall) => {
+        if (call.index !== index) return;
+        killedAt = `call ${index}: ${call.name} ${call.args.filter((arg) => typeof arg === "string").join(" ")}`;
+        host.fs.kill();
+        resolve();
+      };
+    });
+    const finished = work(host).then(
+      () => {},
+      (error: unknown) => {
+        if (killedAt === undefined) throw error;
+      },
+    );
+    await Promise.race([finished, killed.then(() => new Promise((resolve) => setImmediate(resolve)))]);
+    if (options.powerCut !== undefined) machine.disk.powerCut(options.powerCut);
+    await check(machine, killedAt ?? "the end");
+    if (killedAt === undefined) return index;
+  }
+}
