@@ -44,7 +44,7 @@ export async function loadBetterSqlite3() {
     new Database(":memory:").close();
     return undefined;
   } catch (error) {
-    return /** @type {Error} */ (error).message.split("\n")[0];
+    return /** @type {Error} */ (error).message.replace(/\s+/g, " ").slice(0, 300);
   }
 }
 

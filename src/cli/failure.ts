@@ -56,6 +56,8 @@ const NEEDS_PERSON: ReadonlySet<SessionStoreErrorCode> = new Set<SessionStoreErr
   "blob_corrupt",
   "durability_unknown",
   "commit_unknown",
+  "legacy_invalid",
+  "legacy_mismatch",
 ]);
 
 /** Exit code of a library error. */

@@ -6,10 +6,14 @@ import type { Command, CommanderError } from "commander";
 import { EXIT, reportOf, usageError, type ExitCode } from "./failure.js";
 import { addFlush } from "./commands/flush.js";
 import { addGet } from "./commands/get.js";
+import { addInspect } from "./commands/inspect.js";
 import { addLs } from "./commands/ls.js";
+import { addMigrate } from "./commands/migrate.js";
+import { addMirror } from "./commands/mirror.js";
 import { addPatch } from "./commands/patch.js";
 import { addPut } from "./commands/put.js";
 import { addRm } from "./commands/rm.js";
+import { addRollback } from "./commands/rollback.js";
 import { addStats } from "./commands/stats.js";
 import { addWatch } from "./commands/watch.js";
 import { Interrupted, Interruption } from "./interruption.js";
@@ -17,7 +21,20 @@ import type { Invocation } from "./invocation.js";
 import { Terminal } from "./terminal.js";
 import { VERSION } from "./version.js";
 
-const COMMANDS = [addLs, addGet, addPut, addPatch, addRm, addWatch, addStats, addFlush];
+const COMMANDS = [
+  addLs,
+  addGet,
+  addPut,
+  addPatch,
+  addRm,
+  addWatch,
+  addStats,
+  addFlush,
+  addInspect,
+  addMigrate,
+  addRollback,
+  addMirror,
+];
 
 /** Runs the program with the arguments after its name; resolves with the exit code when all is written. */
 export async function run(args: readonly string[]): Promise<ExitCode> {
@@ -84,6 +101,7 @@ async function makeProgram(invocation: Invocation): Promise<Command> {
         "  $ sessiondir ls --store /var/lib/gateway/sessions.d --order updatedAt --descending --limit 20",
         "  $ sessiondir get agent:main:main --store /var/lib/gateway/sessions.d",
         "  $ sessiondir stats --state-dir ~/.openclaw --agent main",
+        "  $ sessiondir migrate --state-dir ~/.openclaw --dry-run",
         "",
         "Exit codes: 0 done, 1 failed, 2 wrong command line, 3 somebody has to look, 130 interrupted.",
       ].join("\n"),

@@ -65,6 +65,11 @@ export class EntryCodec {
     return this.#decoder.decode(stored);
   }
 
+  /** Every blob that a stored entry refers to, each once; remembered for the stored object. */
+  referencesOf(stored: StoredObject): readonly BlobReference[] {
+    return this.#decoder.referencesOf(stored);
+  }
+
   /** Content of a blob that is still in memory: mends a store that has lost the blob's file. */
   cachedBlob(reference: BlobReference): Buffer | undefined {
     const blob = this.#cache.get(reference.hash);

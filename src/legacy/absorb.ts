@@ -40,7 +40,8 @@ const ROUNDS_MAX = 5;
 export async function absorbLegacyFiles(work: LegacyWork, directory: string): Promise<Absorbed> {
   const absorbed = { files: 0, foreign: 0, bytes: 0 };
   let store: DirectorySessionStore<object> | undefined;
-  const open = async (): Promise<DirectorySessionStore<object>> => (store ??= await work.openStore(directory));
+  const open = async (): Promise<DirectorySessionStore<object>> =>
+    (store ??= await work.openStore(directory));
   try {
     for (let round = 0; ; round++) {
       const path = await nextFile(work);

@@ -11,7 +11,7 @@
  *
  * A crash leaves the building folder, which is not a store to anybody, and is removed by the next migration.
  */
-import { errnoOf, SessionStoreError } from "../errors.js";
+import { asStoreError, errnoOf, SessionStoreError } from "../errors.js";
 import type { DirectorySessionStore } from "../store/types.js";
 import { checkEntry, refusalOf } from "./check-entry.js";
 import { removeTree, syncTree, withoutSync } from "./tree.js";
@@ -62,7 +62,8 @@ export async function whileChanging<T>(
     } catch (error) {
       // Half of a file that is just being written looks like a damaged one.
       const damaged = error instanceof SessionStoreError && error.code === "legacy_invalid";
-      if (!(error instanceof ReadAgain) && !(damaged && before !== (await stampOf(host, source.path)))) throw error;
+      if (!(error instanceof ReadAgain) && !(damaged && before !== (await stampOf(host, source.path))))
+        throw error;
     }
     await host.runtime.sleep(PAUSE_MS * count);
   }
@@ -124,16 +125,29 @@ export function buildAside(work: LegacyWork, source: LegacySource): Promise<Buil
         const digests = await verify(work, source, path, filled);
         if (digests === undefined) return await removeBuilding(work, path);
         await record(work, path, filled, digests);
-        await syncTree(work.host, path, (done, total) => work.progress("syncing", done, total, done), work.signal);
+        await syncTree(
+          work.host,
+          path,
+          (done, total) => work.progress("syncing", done, total, done),
+          work.signal,
+        );
       }
       return { path, ...filled };
     } catch (error) {
       // On a full disk its room is needed most. If this fails too, the next migration removes it.
       await removeBuilding(work, path).catch(() => {});
-      throw error;
+      throw withoutDoubt(error);
     }
   });
 }
+
+/** Whether a commit counts is no question for a store that nobody sees: only the cause is of interest. */
+function withoutDoubt(error: unknown): unknown {
+  const doubtful = error instanceof SessionStoreError && DOUBTS.has(error.code) && error.cause !== undefined;
+  return doubtful ? asStoreError(error.cause, "build the store aside") : error;
+}
+
+const DOUBTS: ReadonlySet<string> = new Set(["commit_unknown", "durability_unknown"]);
 
 export async function removeBuilding(work: LegacyWork, path: string): Promise<undefined> {
   const { fs, runtime } = work.host;
@@ -156,7 +170,11 @@ interface Pending {
 }
 
 async function fill(work: LegacyWork, source: LegacySource, path: string): Promise<CheckedSource> {
-  const store = await work.openStore(path, { durability: "os", flushDelayMs: 3_600_000 }, withoutSync(work.host));
+  const store = await work.openStore(
+    path,
+    { durability: "os", flushDelayMs: 3_600_000 },
+    withoutSync(work.host),
+  );
   try {
     const winners = new Map<string, Winner>();
     let pending: Pending[] = [];
@@ -263,7 +281,11 @@ async function verify(
     if (mismatch !== undefined) throw mismatch;
     const sessions = await store.count();
     if (digests.length === winners.size && sessions === winners.size) return digests;
-    throw mismatchError(source.path, undefined, `${winners.size} sessions were read and ${sessions} are in the store`);
+    throw mismatchError(
+      source.path,
+      undefined,
+      `${winners.size} sessions were read and ${sessions} are in the store`,
+    );
   } finally {
     await store.close();
   }
@@ -276,11 +298,18 @@ async function record(
   entries: Digests,
 ): Promise<void> {
   const { host } = work;
-  const store = await work.openStore(path, { readOnly: true });
-  const revision = await store.revision().finally(() => store.close());
-  const { bytes, sha256 } = reading;
+  const revision = await work.peek(path, (store) => store.revision());
+  const { bytes, sha256 } = reading.file ?? reading;
   const recordedAt = host.runtime.now();
-  await recordKnownFile(host, path, { revision, bytes, sha256, complete: true, recordedAt, entries, gone: [] });
+  await recordKnownFile(host, path, {
+    revision,
+    bytes,
+    sha256,
+    complete: true,
+    recordedAt,
+    entries,
+    gone: [],
+  });
 }
 
 function mismatchError(path: string, key: string | undefined, what: string): SessionStoreError {

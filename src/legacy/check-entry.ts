@@ -16,12 +16,16 @@ export type CheckedEntry =
   | { readonly ok: true; readonly key: string; readonly entry: object; readonly updatedAt: number }
   | { readonly ok: false; readonly refusal: Refusal };
 
-export function checkEntry({ key: given, value, levels, bytes }: LegacyEntry, rules: EntryRules): CheckedEntry {
+export function checkEntry(
+  { key: given, value, levels, bytes }: LegacyEntry,
+  rules: EntryRules,
+): CheckedEntry {
   const key = acceptedKey(given, rules);
   if (typeof key !== "string") return { ok: false, refusal: key };
   if (value === null) return refused(given, "null_entry", "it is null");
   const { depthMax, entryBytesMax } = rules.limits;
-  if (levels > depthMax) return refused(given, "value_too_deep", `it nests ${levels} levels; at most ${depthMax} are allowed`);
+  if (levels > depthMax)
+    return refused(given, "value_too_deep", `it nests ${levels} levels; at most ${depthMax} are allowed`);
   if (value === undefined) {
     return refused(given, "entry_too_large", `it has ${bytes} bytes; at most ${entryBytesMax} are allowed`);
   }
@@ -55,7 +59,11 @@ function acceptedKey(given: string, { normalizeKey, limits }: EntryRules): strin
       key = normalizeKey(given);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      return { key: given, reason: "key_not_normalized", message: `${quoted(given)}: normalizeKey failed: ${reason}` };
+      return {
+        key: given,
+        reason: "key_not_normalized",
+        message: `${quoted(given)}: normalizeKey failed: ${reason}`,
+      };
     }
   }
   try {

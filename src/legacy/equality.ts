@@ -43,7 +43,8 @@ export class EntryComparison {
   /** The same for two entries exactly when these have the same JSON. */
   digest(entry: object): string {
     const hash = createHash("sha256");
-    for (const [name, value] of Object.entries(entry)) hash.update(`${JSON.stringify(name)}:${this.#part(value)},`);
+    for (const [name, value] of Object.entries(entry))
+      hash.update(`${JSON.stringify(name)}:${this.#part(value)},`);
     return hash.digest("base64url").slice(0, DIGEST_CHARS);
   }
 

@@ -4,6 +4,8 @@ export { migrateLegacyStore } from "./migrate.js";
 export { startMirror } from "./mirror.js";
 export type { Mirror, MirrorOptions, MirrorState } from "./mirror.js";
 export { rollbackToLegacy } from "./rollback.js";
+export { migrateStateDirectory } from "./state-directory.js";
+export type { StateDirectoryOptions, StateDirectoryReceipt } from "./state-directory.js";
 export type {
   ChangingOptions,
   EntryCounts,

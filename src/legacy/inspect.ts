@@ -55,8 +55,7 @@ export async function inspectOn(
 
 async function countSessions(work: LegacyWork): Promise<number | undefined> {
   try {
-    const store = await work.openStore(work.paths.directory, { readOnly: true });
-    return await store.count().finally(() => store.close());
+    return await work.peek(work.paths.directory, (store) => store.count());
   } catch (error) {
     if (errnoOf(error) !== undefined) return undefined; // what is wrong with it is in the result's error
     throw error;

@@ -76,7 +76,8 @@ export class JsonScanner {
 
   /** Whether the bytes so far stop right after the name of a member: its bounds, for a value that is too long to keep. */
   get openMember(): { nameStart: number; nameEnd: number } | undefined {
-    if (this.#depth < 1 || this.#phase[1] === Phase.NameOrEnd || this.#phase[1] === Phase.Name) return undefined;
+    if (this.#depth < 1 || this.#phase[1] === Phase.NameOrEnd || this.#phase[1] === Phase.Name)
+      return undefined;
     return { nameStart: this.#nameStart[1]!, nameEnd: this.#nameEnd[1]! };
   }
 
@@ -95,7 +96,8 @@ export class JsonScanner {
       else if (this.#depth > 2) at = this.#inside(bytes, at);
       else at = this.#outside(bytes, at, base);
     }
-    if (this.#depth < 1 || this.#phase[1] === Phase.NameOrEnd || this.#phase[1] === Phase.Name) this.retained = base + at;
+    if (this.#depth < 1 || this.#phase[1] === Phase.NameOrEnd || this.#phase[1] === Phase.Name)
+      this.retained = base + at;
     // A name that is not complete yet belongs to the next member.
     if (this.#inString && this.#namesLevel === 1) this.retained = this.#nameStart[1]!;
     return this.fault === undefined;
@@ -118,7 +120,8 @@ export class JsonScanner {
       this.#escaped = false;
       at++;
     }
-    for (let limit = Math.min(end, at + LOOKED_AT_MAX); at < limit; ) {
+    const limit = Math.min(end, at + LOOKED_AT_MAX);
+    while (at < limit) {
       const byte = bytes[at]!;
       if (byte === QUOTE) return this.#endString(at + 1, base);
       at += byte === BACKSLASH ? 2 : 1;

@@ -93,15 +93,20 @@ export async function recordKnownFile(host: LegacyHost, directory: string, recor
   await syncDirectory(fs, `${directory}/${STORE_FOLDER}`);
   const name = `${String(record.revision).padStart(16, "0")}-${record.sha256.slice(0, 16)}.json`;
   const temporary = `${folder}/${name}.${runtime.randomName(8)}`;
-  await createFile(fs, temporary, Buffer.from(`${JSON.stringify({ kind: KIND, ...record })}\n`), { sync: true });
+  await createFile(fs, temporary, Buffer.from(`${JSON.stringify({ kind: KIND, ...record })}\n`), {
+    sync: true,
+  });
   await fs.later.rename(temporary, `${folder}/${name}`);
   await syncDirectory(fs, folder);
   await removeOld(host, folder);
 }
 
 async function removeOld({ fs }: LegacyHost, folder: string): Promise<void> {
-  const names = (await namesIn(fs, folder)).filter((name) => recordRevision(name) !== undefined);
-  for (const name of names.slice(0, -KEPT)) {
+  const names = await namesIn(fs, folder);
+  const records = names.filter((name) => recordRevision(name) !== undefined);
+  const oldestKept = records.at(-KEPT) ?? "";
+  // Names begin with the revision: what is below is older, temp files of killed writers included.
+  for (const name of names.filter((name) => name < oldestKept && /^\d{16}-/.test(name))) {
     await fs.later.unlink(`${folder}/${name}`).catch((error: unknown) => {
       if (errnoOf(error) !== "ENOENT") throw error;
     });
@@ -119,9 +124,12 @@ function recordRevision(name: string): number | undefined {
 
 function readRecord({ fs }: LegacyHost, path: string): KnownFile | undefined {
   try {
-    const text = readRegularFile(fs, path, { bytesMax: RECORD_BYTES_MAX }).toString();
+    // A power cut may leave it under its temp name as well.
+    const text = readRegularFile(fs, path, { bytesMax: RECORD_BYTES_MAX, linksMax: 2 }).toString();
     const value = JSON.parse(text) as { kind?: unknown } & KnownFile;
-    return value.kind === KIND && Array.isArray(value.entries) && Array.isArray(value.gone) ? value : undefined;
+    return value.kind === KIND && Array.isArray(value.entries) && Array.isArray(value.gone)
+      ? value
+      : undefined;
   } catch (error) {
     if (error instanceof SyntaxError || errnoOf(error) === "ENOENT") return undefined; // removed by another process
     throw error;

@@ -23,7 +23,7 @@ export async function removeStale(work: LegacyWork): Promise<void> {
   for (const path of await unfinishedDirectories(work)) {
     const modified = await Promise.all(BUSY_FOLDERS.map((folder) => statusOf(fs, `${path}${folder}`)));
     const latest = Math.max(...modified.map((status) => status?.modifiedAt ?? 0));
-    const complete = (await readReplacement(work.host, path)) !== undefined;
+    const complete = path.includes(".building-") && (await readReplacement(work.host, path)) !== undefined;
     if (complete || runtime.now() - latest < STALE_MS) continue;
     await removeBuilding(work, path);
     removed++;

@@ -21,11 +21,19 @@ import { STORE_FOLDER } from "../format/layout.js";
 import { EntryCodec } from "../format/entry-codec.js";
 import { BLOB_THRESHOLD_BYTES } from "../format/limits.js";
 import { absorbLegacyFiles, nextFile, notAFile, type Absorbed } from "./absorb.js";
-import { buildAside, readSource, removeBuilding, whileChanging, type CheckedSource, type Winner } from "./build.js";
+import {
+  buildAside,
+  readSource,
+  removeBuilding,
+  whileChanging,
+  type CheckedSource,
+  type Winner,
+} from "./build.js";
 import { refusalOf } from "./check-entry.js";
 import { statusOf, systemHost, type LegacyHost } from "./host.js";
 import { KnownFiles } from "./known-files.js";
-import { backUpLayout, finishReplacement, findLayout, type OlderLayout } from "./layouts.js";
+import { finishReplacement } from "./finish-replacement.js";
+import { absorbSidecars, assertPlaceIsFree, backUpLayout, findLayout, type OlderLayout } from "./layouts.js";
 import { removeStale, removeUnfinished } from "./leftovers.js";
 import { Merge } from "./merge.js";
 import { backupPath } from "./paths.js";
@@ -33,7 +41,13 @@ import { hashFile } from "./read-file.js";
 import { removeReplacement, writeReplacement } from "./replacement.js";
 import { FileSource, type LegacySource } from "./source.js";
 import { listTree } from "./tree.js";
-import type { ChangingOptions, LegacyFailure, LegacyLayout, MigrationOutcome, MigrationReceipt } from "./types.js";
+import type {
+  ChangingOptions,
+  LegacyFailure,
+  LegacyLayout,
+  MigrationOutcome,
+  MigrationReceipt,
+} from "./types.js";
 import { LegacyWork } from "./work.js";
 
 /**
@@ -97,6 +111,7 @@ export class Migration {
       return await this.#receipt(outcome);
     } catch (error) {
       const failure = work.failure(error, `migrate ${work.paths.file}`);
+      work.startOver(); // what was counted so far did not happen
       return this.#receipt(this.#skips(failure) ? "skipped_invalid" : "failed", failure);
     }
   }
@@ -136,15 +151,7 @@ export class Migration {
   async #absorbOlder(older: OlderLayout): Promise<void> {
     const { work } = this;
     this.#layouts = [...this.#layouts, ...older.source.layouts];
-    const store = await work.openStore(work.paths.directory);
-    try {
-      const known = await KnownFiles.load(work.host, work.paths.directory);
-      const merge = new Merge(work, store, known.base());
-      const { bytes } = await merge.read(older.source, { commit: true });
-      this.#bytesBefore += bytes;
-    } finally {
-      await store.close();
-    }
+    await absorbSidecars(work, older);
     await backUpLayout(work, older);
   }
 
@@ -153,6 +160,8 @@ export class Migration {
     const { work } = this;
     const { paths, host } = work;
     const source = this.#sourceOf(situation);
+    this.#layouts = source.layouts;
+    await assertPlaceIsFree(work, situation.older);
     const built = await this.#zeroBytesAsEmpty(() => buildAside(work, source));
     if (built === "skipped_empty") return built;
     this.#read(built);
@@ -160,6 +169,7 @@ export class Migration {
       await removeBuilding(work, built.path);
       return this.#nothing();
     }
+    await this.#unlessAborted(built.path);
     const { older } = situation;
     let backup: string | undefined;
     if (older?.inDirectory === true) {
@@ -179,6 +189,12 @@ export class Migration {
     if (older !== undefined && !older.inDirectory) await backUpLayout(work, older);
     work.restore(kept);
     return "migrated";
+  }
+
+  /** The last chance to give up: from here on the directory counts. */
+  async #unlessAborted(building: string): Promise<void> {
+    if (this.work.signal?.aborted === true) await removeBuilding(this.work, building);
+    this.work.throwIfAborted();
   }
 
   /** A rename and its durability. @returns False when others were faster: one of the names is not as it was. */
@@ -214,7 +230,10 @@ export class Migration {
     try {
       return await read();
     } catch (error) {
-      const empty = error instanceof SessionStoreError && error.data.reason === "empty" && error.data.path === work.paths.file;
+      const empty =
+        error instanceof SessionStoreError &&
+        error.data.reason === "empty" &&
+        error.data.path === work.paths.file;
       if (!empty) throw error;
       const message =
         `${work.paths.file} has no content, not even {}: a crash or a full disk may have emptied it. It was left as ` +
@@ -253,7 +272,9 @@ export class Migration {
     const source =
       path === undefined ? this.#sourceOf(situation) : new FileSource(work.host, path, work.json5BytesMax);
     this.#layouts = source.layouts;
-    const checked = await this.#zeroBytesAsEmpty(() => whileChanging(work, source, () => this.#tryOut(source)));
+    const checked = await this.#zeroBytesAsEmpty(() =>
+      whileChanging(work, source, () => this.#tryOut(source)),
+    );
     if (checked === "skipped_empty") return checked;
     this.#read(checked);
     return checked.winners.size === 0 ? this.#nothing() : "migrated";
@@ -312,7 +333,6 @@ export class Migration {
           merge.report(path);
         }
       }
-      if (older !== undefined) await new Merge(work, store, known.base()).read(older.source, { commit: false });
     } finally {
       await store.close();
     }

@@ -18,7 +18,7 @@
  *
  * Store and file are compared every few seconds: one lstat and one read of no bytes, if nothing happened.
  */
-import { errnoOf, SessionStoreError, type ErrorData } from "../errors.js";
+import { asStoreError, errnoOf, SessionStoreError, type ErrorData } from "../errors.js";
 import { STORE_FOLDER } from "../format/layout.js";
 import type { Timer } from "../runtime.js";
 import type { DirectorySessionStore } from "../store/types.js";
@@ -77,7 +77,11 @@ export function startMirror(target: string, options: MirrorOptions = {}): Promis
 }
 
 /** The same on a host of the caller's, for tests. */
-export async function startMirrorOn(host: LegacyHost, target: string, options: MirrorOptions = {}): Promise<Mirror> {
+export async function startMirrorOn(
+  host: LegacyHost,
+  target: string,
+  options: MirrorOptions = {},
+): Promise<Mirror> {
   const work = new LegacyWork(host, target, options);
   const { directory } = work.paths;
   if ((await statusOf(host.fs, `${directory}/${STORE_FOLDER}`)) === undefined) {
@@ -123,13 +127,18 @@ class RunningMirror implements Mirror {
     const { runtime } = this.host;
     const debounce = this.options.debounceMs ?? DEBOUNCE_MS;
     // Not all processes at once: whoever is first does it for all.
-    const timer = runtime.setTimer(() => void this.#inBackground().then(() => this.start()), debounce * (0.8 + 0.2 * runtime.random()));
+    const timer = runtime.setTimer(
+      () => void this.#inBackground().then(() => this.start()),
+      debounce * (0.8 + 0.2 * runtime.random()),
+    );
     this.#timer = timer;
   }
 
   async flush(): Promise<MirrorState> {
     if (this.#stopping !== undefined) throw new SessionStoreError("closed", "the mirror was stopped");
-    await this.#enqueue();
+    await this.#enqueue().catch((error: unknown) => {
+      throw asStoreError(error, `bring ${this.path} in step`);
+    });
     return this.state;
   }
 
@@ -178,6 +187,7 @@ class RunningMirror implements Mirror {
   async #round(): Promise<boolean> {
     const { host, store } = this;
     const work = new LegacyWork(host, this.target, this.options);
+    await this.#assertStillThere(work.paths.directory);
     const expected = stampNow(host, this.path);
     const wanted = await store.revision();
     if (expected === this.#inStep && this.#revision >= wanted) return true;
@@ -232,6 +242,9 @@ class RunningMirror implements Mirror {
       await this.#removeOlder(work, revision);
       const stamp = stampNow(host, temporary); // afterwards, what has the name may be somebody else's
       return (await replaceLegacyFile(host, paths, temporary, expected)) ? { revision, stamp } : undefined;
+    } catch (error) {
+      if (stampNow(host, temporary) === "none") return undefined; // taken away: others are ahead
+      throw error;
     } finally {
       host.fs.close(fd);
       await host.fs.later.unlink(temporary).catch(() => {}); // renamed by now, or not needed

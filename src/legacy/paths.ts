@@ -52,7 +52,9 @@ export class LegacyPaths {
   }
 
   isUnfinishedDirectory(name: string): boolean {
-    return name.startsWith(`${this.directoryName}.building-`) || name.startsWith(`${this.directoryName}.removing-`);
+    return (
+      name.startsWith(`${this.directoryName}.building-`) || name.startsWith(`${this.directoryName}.removing-`)
+    );
   }
 
   /** @param revision What the file will have at least: orders the writers, see mirror.ts. */

@@ -63,7 +63,11 @@ const BOM = Buffer.from([0xef, 0xbb, 0xbf]);
  * @throws `legacy_invalid` for what is no JSON object, with `data.offset` and `data.reason`; `file_unsafe` for a
  *   symlink, a directory or a device; the system's ENOENT.
  */
-export async function readLegacyFile(host: LegacyHost, path: string, options: ReadingOptions): Promise<Reading> {
+export async function readLegacyFile(
+  host: LegacyHost,
+  path: string,
+  options: ReadingOptions,
+): Promise<Reading> {
   const { fs } = host;
   const { fd, status } = openRegularFile(fs, path, "read", { bytesMax: Infinity, linksMax: Infinity });
   try {
@@ -94,7 +98,7 @@ export async function hashFile(
   try {
     const hash = createHash("sha256");
     const buffer = Buffer.allocUnsafe(PIECE_BYTES);
-    for (let bytes = 0; ; ) {
+    for (let bytes = 0; ;) {
       signal?.throwIfAborted();
       const count = await fs.later.read(fd, buffer, 0, PIECE_BYTES, bytes);
       if (count === 0) return { bytes, sha256: hash.digest("hex") };
@@ -126,8 +130,13 @@ class Reader {
   ) {
     this.#shared = options.shared ?? new SharedValues();
     const listener = {
-      member: (nameStart: number, nameEnd: number, valueStart: number, valueEnd: number, levels: number): void =>
-        this.#entry(nameStart, nameEnd, valueStart, valueEnd, levels),
+      member: (
+        nameStart: number,
+        nameEnd: number,
+        valueStart: number,
+        valueEnd: number,
+        levels: number,
+      ): void => this.#entry(nameStart, nameEnd, valueStart, valueEnd, levels),
       field: (nameStart: number, nameEnd: number, valueStart: number, valueEnd: number): void =>
         void this.#big.push({ nameStart, nameEnd, valueStart, valueEnd }),
     };
@@ -163,7 +172,8 @@ class Reader {
   #forget(): void {
     if (this.#filled + this.#base - this.#scanner.retained > ENTRY_BYTES_MAX) {
       const open = this.#scanner.openMember;
-      this.#dropped ??= open === undefined ? '"(a key of more than 64 MiB)"' : this.#text(open.nameStart, open.nameEnd);
+      this.#dropped ??=
+        open === undefined ? '"(a key of more than 64 MiB)"' : this.#text(open.nameStart, open.nameEnd);
       this.#base += this.#filled;
       this.#filled = 0;
       return;
@@ -222,7 +232,10 @@ class Reader {
   #notJson(bytes: Buffer, start: number, cause: SyntaxError): SessionStoreError {
     const text = bytes.toString();
     const fault = jsonFault(text) ?? 0;
-    return this.#invalid({ reason: "syntax", offset: start + Buffer.byteLength(text.slice(0, fault)) }, cause);
+    return this.#invalid(
+      { reason: "syntax", offset: start + Buffer.byteLength(text.slice(0, fault)) },
+      cause,
+    );
   }
 
   #invalid({ reason, offset }: ScanFault, cause?: unknown): SessionStoreError {

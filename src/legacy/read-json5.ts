@@ -9,6 +9,7 @@ import { createHash } from "node:crypto";
 import { SessionStoreError } from "../errors.js";
 import { readRegularFile } from "../fs/regular-file.js";
 import type { LegacyHost } from "./host.js";
+import { levelsOf } from "./nesting.js";
 import type { Reading, ReadingOptions } from "./read-file.js";
 
 /** At about 20 MB/s, longer files would stop the event loop for too long. */
@@ -41,7 +42,7 @@ export async function readJson5File(
   try {
     value = json5.parse(text);
   } catch (error) {
-    throw laterFault(notJson, text, error);
+    throw laterFault(notJson, bytes, error);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw notJson;
   let ordinal = 0;
@@ -57,12 +58,14 @@ export async function readJson5File(
 }
 
 /** The parser that came further knows better where the damage is. */
-function laterFault(notJson: SessionStoreError, text: string, error: unknown): unknown {
+function laterFault(notJson: SessionStoreError, bytes: Buffer, error: unknown): unknown {
   const { lineNumber, columnNumber } = error as { lineNumber?: number; columnNumber?: number };
   if (lineNumber === undefined || columnNumber === undefined) return notJson;
+  const text = bytes.toString();
   let lineStart = 0;
   for (let line = 1; line < lineNumber; line++) lineStart = text.indexOf("\n", lineStart) + 1;
-  const offset = Buffer.byteLength(text.slice(0, lineStart + columnNumber - 1));
+  // Half a character at the end of a cut-off file has become a longer one.
+  const offset = Math.min(bytes.length, Buffer.byteLength(text.slice(0, lineStart + columnNumber - 1)));
   if (offset <= Number(notJson.data.offset)) return notJson;
   return new SessionStoreError(
     "legacy_invalid",
@@ -70,17 +73,4 @@ function laterFault(notJson: SessionStoreError, text: string, error: unknown): u
       "put back a backup.",
     { data: { ...notJson.data, offset }, cause: error },
   );
-}
-
-/** How deep a value nests, an object of scalars being 1; stops counting above `max`. Never recurses deeper than that. */
-function levelsOf(value: unknown, max: number): number {
-  if (typeof value !== "object" || value === null) return 0;
-  if (max <= 0) return 1;
-  let deepest = 0;
-  for (const child of Object.values(value)) {
-    const levels = levelsOf(child, max - 1);
-    if (levels > deepest) deepest = levels;
-    if (deepest > max) break;
-  }
-  return deepest + 1;
 }

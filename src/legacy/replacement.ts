@@ -31,10 +31,13 @@ export async function readReplacement(host: LegacyHost, building: string): Promi
     const text = readRegularFile(host.fs, notePath(building), { bytesMax: NOTE_BYTES_MAX }).toString();
     note = JSON.parse(text) as Replacement;
   } catch (error) {
-    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR" || error instanceof SyntaxError) return undefined;
+    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR" || error instanceof SyntaxError)
+      return undefined;
     throw error;
   }
-  return typeof note.backup === "string" && (await statusOf(host.fs, note.backup)) !== undefined ? note : undefined;
+  return typeof note.backup === "string" && (await statusOf(host.fs, note.backup)) !== undefined
+    ? note
+    : undefined;
 }
 
 export async function removeReplacement(host: LegacyHost, directory: string): Promise<void> {

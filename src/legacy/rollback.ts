@@ -45,7 +45,11 @@ export function rollbackToLegacy(target: string, options: ChangingOptions = {}):
 }
 
 /** The same on a host of the caller's, for tests. */
-export function rollbackOn(host: LegacyHost, target: string, options: ChangingOptions = {}): Promise<RollbackReceipt> {
+export function rollbackOn(
+  host: LegacyHost,
+  target: string,
+  options: ChangingOptions = {},
+): Promise<RollbackReceipt> {
   return new Rollback(new LegacyWork(host, target, options)).run();
 }
 
@@ -99,14 +103,9 @@ class Rollback {
 
   async #plan(): Promise<"rolled_back"> {
     const { work } = this;
-    const store = await work.openStore(work.paths.directory, { readOnly: true });
-    try {
-      const sessions = await store.count();
-      work.count("read", sessions);
-      work.count("kept", sessions);
-    } finally {
-      await store.close();
-    }
+    const sessions = await work.peek(work.paths.directory, (store) => store.count());
+    work.count("read", sessions);
+    work.count("kept", sessions);
     return "rolled_back";
   }
 
@@ -138,6 +137,9 @@ class Rollback {
       if (!(await replaceLegacyFile(host, paths, temporary, expected))) return false;
       this.#written = written;
       return (await store.revision()) === written.revision;
+    } catch (error) {
+      if (stampNow(host, temporary) === "none") return false; // taken away: others are ahead
+      throw error;
     } finally {
       host.fs.close(fd);
       await host.fs.later.unlink(temporary).catch(() => {}); // renamed by now, or not needed
@@ -148,8 +150,7 @@ class Rollback {
   async #addLateCommits(backup: string): Promise<void> {
     const { work } = this;
     for (let round = 0; round < ROUNDS_MAX; round++) {
-      const store = await work.openStore(backup, { readOnly: true });
-      const revision = await store.revision().finally(() => store.close());
+      const revision = await work.peek(backup, (store) => store.revision());
       const late = revision - (this.#written?.revision ?? 0);
       if (late <= 0) return;
       work.warn(

@@ -10,6 +10,8 @@ import type { LegacyLayout, LegacyWarning, Refusal } from "./types.js";
 
 export interface SourceReading extends Reading {
   readonly warnings: readonly LegacyWarning[];
+  /** The legacy file, where it is only a part of the source. */
+  readonly file?: { readonly bytes: number; readonly sha256: string };
   /** What could not even be given as an entry. */
   readonly refusals: readonly Refusal[];
 }
@@ -47,7 +49,8 @@ export class FileSource implements LegacySource {
       if (!this.#json5) return this.#finished(await readLegacyFile(this.host, this.path, counting));
       return await this.#readJson5(options, this.#notJson());
     } catch (error) {
-      if (!(error instanceof SessionStoreError) || error.code !== "legacy_invalid" || this.#json5) throw error;
+      if (!(error instanceof SessionStoreError) || error.code !== "legacy_invalid" || this.#json5)
+        throw error;
       // Probing first: entries of a file that turns out to be neither must not be given twice.
       await this.#readJson5({ ...options, onEntry: () => {}, afterPiece: undefined }, error);
       this.#json5 = true;
@@ -65,7 +68,9 @@ export class FileSource implements LegacySource {
 
   #notJson(): SessionStoreError {
     const message = `${this.path} is not JSON.`;
-    return new SessionStoreError("legacy_invalid", message, { data: { path: this.path, reason: "syntax", offset: 0 } });
+    return new SessionStoreError("legacy_invalid", message, {
+      data: { path: this.path, reason: "syntax", offset: 0 },
+    });
   }
 
   #finished(reading: Reading, warnings: LegacyWarning[] = []): SourceReading {

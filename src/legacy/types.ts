@@ -124,13 +124,7 @@ export interface EntryCounts {
 }
 
 export type MigrationOutcome =
-  | "migrated"
-  | "merged"
-  | "already_directory"
-  | "skipped_empty"
-  | "skipped_invalid"
-  | "missing"
-  | "failed";
+  "migrated" | "merged" | "already_directory" | "skipped_empty" | "skipped_invalid" | "missing" | "failed";
 
 interface Receipt {
   /** The legacy file, whether it is there or not. */

@@ -91,10 +91,24 @@ export class LegacyWork {
   }
 
   /** A store whose keys are normalized already. */
-  openStore(path: string, options: OpenOptions<object> = {}, fs = this.host.fs): Promise<DirectorySessionStore<object>> {
+  openStore(
+    path: string,
+    options: OpenOptions<object> = {},
+    fs = this.host.fs,
+  ): Promise<DirectorySessionStore<object>> {
     const { normalizeKey: _, ...given } = this.#storeOptions();
     const all = { ...given, cacheBytes: CACHE_BYTES, onWarning: () => {}, ...options };
     return openDirectoryStoreOn<object>(fs, this.host.runtime, path, all);
+  }
+
+  /** Opens a store for a moment, to read something. */
+  async peek<T>(path: string, look: (store: DirectorySessionStore<object>) => Promise<T>): Promise<T> {
+    const store = await this.openStore(path, { readOnly: true });
+    try {
+      return await look(store);
+    } finally {
+      await store.close();
+    }
   }
 
   /** The error as a receipt has it. @throws The reason of an aborted signal. */

@@ -53,7 +53,10 @@ export async function writeLegacyFile(
   return { revision, bytes, sha256, complete: true, recordedAt: work.host.runtime.now(), entries, gone };
 }
 
-function inKnownOrder(sessions: readonly SessionRecord<object>[], known: KnownFiles): SessionRecord<object>[] {
+function inKnownOrder(
+  sessions: readonly SessionRecord<object>[],
+  known: KnownFiles,
+): SessionRecord<object>[] {
   const places = new Map((known.newest?.entries ?? []).map(([key], index) => [key, index]));
   const place = ({ key }: SessionRecord<object>): number => places.get(key) ?? places.size;
   return sessions.toSorted((a, b) => place(a) - place(b)); // stable: by key where the place is the same
@@ -79,7 +82,7 @@ class Output {
     const bytes = Buffer.from(this.#pending);
     this.#pending = "";
     this.#hash.update(bytes);
-    for (let written = 0; written < bytes.length; ) {
+    for (let written = 0; written < bytes.length;) {
       const count = await this.work.host.fs.later.write(this.fd, bytes, written, bytes.length - written);
       if (count === 0) throw new Error("write took no bytes and gave no reason");
       written += count;

@@ -6,6 +6,7 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { makeLegacy } from "./support/legacy.js";
 import { errorOf, MAIN, run } from "./support/program.js";
 import {
   CRON_KEY,
@@ -16,6 +17,9 @@ import {
   SESSIONS,
   traces,
 } from "./support/stores.js";
+
+/** Root may write anywhere: in a read-only directory another user has to try. */
+const user = process.getuid?.() === 0 ? 65534 : undefined;
 
 const READING: readonly (readonly string[])[] = [
   ["ls"],
@@ -34,6 +38,16 @@ const WRITING: readonly (readonly string[])[] = [
   ["flush", "--checkpoint"],
 ];
 const ALL = [...READING, ...WRITING];
+/** These work on `sessions.json` as well as on a store, or need both. */
+const LEGACY: readonly (readonly string[])[] = [
+  ["inspect"],
+  ["migrate"],
+  ["migrate", "--dry-run"],
+  ["rollback"],
+  ["rollback", "--dry-run"],
+  ["mirror", "--once"],
+  ["mirror", "--dry-run"],
+];
 
 describe.each(ALL)("%s %s %s %s %s", (...args) => {
   it("in an empty directory", async () => {
@@ -60,6 +74,36 @@ describe.each(ALL)("%s %s %s %s %s", (...args) => {
     expect(ended).toMatchObject({ code: 1, stdout: "" });
     expect(errorOf(ended)).toMatchObject({ code: "store_not_found", data: { path }, exitCode: 1 });
     expect(existsSync(dirname(path))).toBe(false);
+  });
+});
+
+describe.each(LEGACY)("%s %s", (...args) => {
+  it("in an empty directory, on a missing path, and without any state directory", async () => {
+    const cwd = emptyFolder();
+    for (const store of ["sessions.json", "sessions.d", "no/such/sessions.json"]) {
+      const { code, stdout, stderr } = await run([...args, "--store", store], { cwd });
+      expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+      expect(stderr).toMatch(/^sessiondir: there is n.*[Cc]heck --store.*\n$/);
+    }
+    const { code, stderr } = await run(args, { env: { HOME: cwd } });
+    expect(code).toBe(1);
+    expect(stderr).toContain(`${cwd}/.openclaw`);
+    expect(readdirSync(cwd)).toEqual([]);
+  });
+
+  it("in a read-only directory", async ({ skip }) => {
+    if (process.platform === "win32") skip("modes mean something else here");
+    const legacy = args[0] === "migrate" || args[0] === "inspect";
+    const path = legacy ? makeLegacy() : await makeStore();
+    makeReadOnly(dirname(path), user);
+    if ((await run(["--version"], { user })).code !== 0) skip(`another user cannot read ${MAIN}`);
+    const before = traces(dirname(path));
+    const { code, stderr } = await run([...args, "--store", path], { user });
+    const reads = args[0] === "inspect" || args.includes("--dry-run");
+    expect(code).toBe(reads ? 0 : 1);
+    if (reads) expect(stderr).toBe("");
+    else expect(stderr).toMatch(/EACCES.*Run it as the user that the gateway runs as/);
+    expect(traces(dirname(path))).toEqual(before);
   });
 });
 
@@ -134,11 +178,6 @@ describe("a damaged store", () => {
 });
 
 describe("in a read-only directory", () => {
-  const NOBODY = 65534;
-  const isRoot = process.getuid?.() === 0;
-  /** Root may write anywhere: another user has to try. Does it reach the program? */
-  const user = isRoot ? NOBODY : undefined;
-
   it("reading works, writing says what to do", async ({ skip }) => {
     if (process.platform === "win32") skip("modes mean something else here");
     const store = await makeStore();

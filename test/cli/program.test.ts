@@ -8,7 +8,9 @@ import { describe, expect, it } from "vitest";
 import { errorOf, MAIN, run, start } from "./support/program.js";
 import { MAIN_KEY, makeStore, revisionOf } from "./support/stores.js";
 
-const COMMANDS = ["ls", "get", "put", "patch", "rm", "watch", "stats", "flush"];
+const COMMANDS = ["ls", "get", "put", "patch", "rm", "watch", "stats", "flush"].concat(
+  ["inspect", "migrate", "rollback", "mirror"], // about sessions.json
+);
 
 const packageJson = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
   version: string;
@@ -68,7 +70,7 @@ describe("help", () => {
   });
 
   it("every command that changes something has --dry-run", async () => {
-    for (const command of ["put", "patch", "rm", "flush"]) {
+    for (const command of ["put", "patch", "rm", "flush", "migrate", "rollback", "mirror"]) {
       expect((await run([command, "--help"])).stdout).toContain("--dry-run");
     }
   });

@@ -14,7 +14,11 @@ export type Sessions = Record<string, Record<string, unknown>>;
 
 /** Shared big values, odd names, every kind of scalar; the order of fields differs from session to session. */
 export function someSessions(count = 3): Sessions {
-  const snapshot = { prompt: "p\n\"".repeat(900), skills: [1, { deep: [null, true] }], $blob: "not a reference" };
+  const snapshot = {
+    prompt: 'p\n"'.repeat(900),
+    skills: [1, { deep: [null, true] }],
+    $blob: "not a reference",
+  };
   const sessions: [string, Record<string, unknown>][] = [];
   for (let index = 0; index < count; index++) {
     const entry: [string, unknown][] = [
@@ -49,7 +53,10 @@ export class LegacyMachine {
   /** A process of its own. */
   process(): LegacyHost & { readonly fs: SimulatedFileSystem; readonly runtime: ManualRuntime } {
     const number = ++this.#processes;
-    return { fs: this.disk.mount(`process ${number}`), runtime: new ManualRuntime({ seed: number, yields: "event-loop" }) };
+    return {
+      fs: this.disk.mount(`process ${number}`),
+      runtime: new ManualRuntime({ seed: number, yields: "event-loop" }),
+    };
   }
 
   /** All sessions of the store, as JSON gives them; undefined when there is no store. */
@@ -62,7 +69,9 @@ export class LegacyMachine {
       onWarning: (warning) => warnings.push(warning.message),
     });
     const { sessions } = await store.list();
-    const found = Object.fromEntries(sessions.map(({ key, entry }) => [key, JSON.parse(JSON.stringify(entry)) as object]));
+    const found = Object.fromEntries(
+      sessions.map(({ key, entry }) => [key, JSON.parse(JSON.stringify(entry)) as object]),
+    );
     await store.close();
     expect(warnings).toEqual([]);
     return found as Sessions;
@@ -71,11 +80,15 @@ export class LegacyMachine {
   /** Content of files beside the store whose names begin like this. */
   files(prefix: string): string[] {
     const all = Object.entries(this.disk.tree("/home/sessions"));
-    return all.filter(([path]) => path.startsWith(prefix) && !path.slice(prefix.length).includes("/")).map(([, text]) => text);
+    return all
+      .filter(([path]) => path.startsWith(prefix) && !path.slice(prefix.length).includes("/"))
+      .map(([, text]) => text);
   }
 
   names(): string[] {
-    const paths = Object.keys(this.disk.tree("/home/sessions")).map((path) => path.slice("/home/sessions/".length));
+    const paths = Object.keys(this.disk.tree("/home/sessions")).map((path) =>
+      path.slice("/home/sessions/".length),
+    );
     return [...new Set(paths.map((path) => path.split("/")[0] ?? ""))].filter((name) => name !== "");
   }
 }
@@ -87,7 +100,10 @@ export function expectSameSessions(actual: Sessions | undefined, expected: Sessi
 
 function texts(sessions: Sessions): [string, string][] {
   return Object.entries(sessions)
-    .map(([key, entry]): [string, string] => [key, JSON.stringify(entry).replaceAll("p\\n\\\"".repeat(900), "(prompt)")])
+    .map(([key, entry]): [string, string] => [
+      key,
+      JSON.stringify(entry).replaceAll('p\\n\\"'.repeat(900), "(prompt)"),
+    ])
     .sort(([a], [b]) => (a < b ? -1 : 1));
 }
 

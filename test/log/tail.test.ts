@@ -7,12 +7,11 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { encodeLogLine } from "../../src/format/log-line.js";
-import { Layout } from "../../src/format/layout.js";
+import { Layout, liveRun } from "../../src/format/layout.js";
 import { LogTail, type LogObserver } from "../../src/log/tail.js";
 import type { FileSystem } from "../../src/fs/file-system.js";
 import { SimulatedDisk } from "../../src/testing/simulated-disk.js";
 import { systemError } from "../../src/testing/system-error.js";
-import { liveRun } from "../../src/format/layout.js";
 
 const layout = new Layout("/s");
 
@@ -34,7 +33,14 @@ class Reading implements LogObserver {
   get outcome(): unknown {
     const { active, revision } = this.tail;
     const { sealed, wantedFirstRevision, changed } = active.ledger;
-    return { told: this.told, revision, sealed, wantedFirstRevision, changed: [...changed], position: active.position };
+    return {
+      told: this.told,
+      revision,
+      sealed,
+      wantedFirstRevision,
+      changed: [...changed],
+      position: active.position,
+    };
   }
 
   committed: LogObserver["committed"] = (segment, record, revision) =>
@@ -61,7 +67,10 @@ const line: fc.Arbitrary<Buffer> = fc.oneof(
   { weight: 1, arbitrary: fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from([...bytes, 0x0a])) },
   { weight: 1, arbitrary: fc.constant(Buffer.from("\n")) },
   { weight: 1, arbitrary: fc.constant(encodeLogLine('{"seal":2}')) },
-  { weight: 1, arbitrary: fc.nat(30).map((length) => encoded(7, 1, [{ k: "a", s: {} }]).subarray(0, length)) },
+  {
+    weight: 1,
+    arbitrary: fc.nat(30).map((length) => encoded(7, 1, [{ k: "a", s: {} }]).subarray(0, length)),
+  },
   { weight: 1, arbitrary: fc.nat(20).map((length) => Buffer.alloc(length)) },
 );
 
@@ -91,7 +100,13 @@ function shortReads(fs: FileSystem, counts: readonly number[]): FileSystem {
     get(target, name) {
       if (name === "read") {
         return (fd: number, buffer: Uint8Array, offset: number, length: number, position: number) =>
-          target.read(fd, buffer, offset, Math.min(length, counts[turn++ % counts.length] ?? length), position);
+          target.read(
+            fd,
+            buffer,
+            offset,
+            Math.min(length, counts[turn++ % counts.length] ?? length),
+            position,
+          );
       }
       const value: unknown = Reflect.get(target, name, target);
       return typeof value === "function" ? (value as () => unknown).bind(target) : value;
@@ -142,6 +157,21 @@ describe("O1: a verdict depends on the bytes alone", () => {
     );
   });
 
+  it("rule 2: a line with a NUL byte ends the segment, and only once it has its newline", () => {
+    const [first, second] = [encoded(1, 1, [{ k: "a", s: {} }]), encoded(2, 1, [{ k: "b", s: {} }])];
+    const hole = Buffer.concat([second.subarray(0, 12), Buffer.alloc(5), second.subarray(17)]);
+    const disk = diskWith(Buffer.concat([header(1, 10), first, hole.subarray(0, -1)]));
+    const reading = new Reading(disk.mount("reader"));
+    reading.tail.catchUp();
+    expect(reading.tail.active.ledger.sealed).toBe(false);
+    const fs = disk.mount("writer");
+    const rest = Buffer.concat([Buffer.from("\n"), second]);
+    fs.write(fs.open(layout.segment(1), "append"), rest, 0, rest.length);
+    reading.tail.catchUp();
+    expect(reading.told).toEqual(["1: 1 is 10", "hole in 1"]);
+    expect(reading.tail.active.ledger).toMatchObject({ sealed: true, lastRevision: 10 });
+  });
+
   it("a last line without its newline is not decided, and is as soon as it has one", () => {
     const whole = Buffer.concat([header(1, 10), encoded(1, 1, [{ k: "a", s: {} }])]);
     const disk = diskWith(whole.subarray(0, -1));
@@ -157,7 +187,11 @@ describe("O1: a verdict depends on the bytes alone", () => {
 
 describe("a log that cannot be read", () => {
   it("is an error, even if the read before the bad sector gave something", () => {
-    const bytes = Buffer.concat([header(1, 10), encoded(1, 1, [{ k: "a", s: {} }]), encoded(2, 1, [{ k: "b", s: {} }])]);
+    const bytes = Buffer.concat([
+      header(1, 10),
+      encoded(1, 1, [{ k: "a", s: {} }]),
+      encoded(2, 1, [{ k: "b", s: {} }]),
+    ]);
     const bad = bytes.length - 20;
     const fs = diskWith(bytes).mount("reader");
     fs.onCall = (call) => {
@@ -166,9 +200,16 @@ describe("a log that cannot be read", () => {
     const good = new Proxy(fs, {
       get(target, name) {
         const value: unknown = Reflect.get(target, name, target);
-        if (name !== "read") return typeof value === "function" ? (value as () => unknown).bind(target) : value;
+        if (name !== "read")
+          return typeof value === "function" ? (value as () => unknown).bind(target) : value;
         return (fd: number, buffer: Uint8Array, offset: number, length: number, position: number) =>
-          target.read(fd, buffer, offset, position < bad ? Math.min(length, bad - position) : length, position);
+          target.read(
+            fd,
+            buffer,
+            offset,
+            position < bad ? Math.min(length, bad - position) : length,
+            position,
+          );
       },
     });
     const reading = new Reading(good);

@@ -92,12 +92,36 @@ describe("rule 3: a record that was composed for another segment is void", () =>
 
 /** How the key came to its state, always with the next revision being `NEXT`. */
 const HISTORIES: Record<string, LogOp[]> = {
-  untouched: [{ k: "x", s: {} }, { k: "y", s: {} }, { k: "z", s: {} }],
-  "set at 101": [{ k: "x", s: {} }, { k: "k", s: {} }, { k: "z", s: {} }],
-  "set, then patched at 102": [{ k: "x", s: {} }, { k: "k", s: {} }, { k: "k", b: 101, p: { a: 1 } }],
-  "set, then deleted at 102": [{ k: "x", s: {} }, { k: "k", s: {} }, { k: "k", b: 101, d: 1 }],
-  "deleted as its first change": [{ k: "x", s: {} }, { k: "k", b: 50, d: 1 }, { k: "z", s: {} }],
-  "only checked": [{ k: "x", s: {} }, { k: "k", b: 50 }, { k: "z", s: {} }],
+  untouched: [
+    { k: "x", s: {} },
+    { k: "y", s: {} },
+    { k: "z", s: {} },
+  ],
+  "set at 101": [
+    { k: "x", s: {} },
+    { k: "k", s: {} },
+    { k: "z", s: {} },
+  ],
+  "set, then patched at 102": [
+    { k: "x", s: {} },
+    { k: "k", s: {} },
+    { k: "k", b: 101, p: { a: 1 } },
+  ],
+  "set, then deleted at 102": [
+    { k: "x", s: {} },
+    { k: "k", s: {} },
+    { k: "k", b: 101, d: 1 },
+  ],
+  "deleted as its first change": [
+    { k: "x", s: {} },
+    { k: "k", b: 50, d: 1 },
+    { k: "z", s: {} },
+  ],
+  "only checked": [
+    { k: "x", s: {} },
+    { k: "k", b: 50 },
+    { k: "z", s: {} },
+  ],
 };
 const NEXT = FIRST + 3;
 
@@ -125,11 +149,26 @@ const TABLE: Record<string, Record<"set" | "patch" | "delete" | "check", Bases>>
     delete: only("none", 102),
     check: only(102),
   },
-  "set, then deleted at 102": { set: only("none", 0), patch: only(), delete: only("none", 0), check: only(0) },
-  "deleted as its first change": { set: only("none", 0), patch: only(), delete: only("none", 0), check: only(0) },
+  "set, then deleted at 102": {
+    set: only("none", 0),
+    patch: only(),
+    delete: only("none", 0),
+    check: only(0),
+  },
+  "deleted as its first change": {
+    set: only("none", 0),
+    patch: only(),
+    delete: only("none", 0),
+    check: only(0),
+  },
 };
 
-const CHANGES = { set: { s: { whole: true } }, patch: { p: { field: 1 } }, delete: { d: 1 as const }, check: {} };
+const CHANGES = {
+  set: { s: { whole: true } },
+  patch: { p: { field: 1 } },
+  delete: { d: 1 as const },
+  check: {},
+};
 
 describe("rule 4: bases", () => {
   const rows = Object.entries(TABLE).flatMap(([history, kinds]) =>
@@ -143,7 +182,8 @@ describe("rule 4: bases", () => {
 
   it.each(rows)("a key $history: $kind with base $base: $expected", ({ history, kind, base, expected }) => {
     const ledger = opened();
-    for (const [index, op] of HISTORIES[history]!.entries()) expect(fate(ledger, record(op))).toBe(FIRST + index);
+    for (const [index, op] of HISTORIES[history]!.entries())
+      expect(fate(ledger, record(op))).toBe(FIRST + index);
     const changed = new Map(ledger.changed);
     const op = { k: "k", ...(base === "none" ? {} : { b: Number(base) }), ...CHANGES[kind] };
     expect(fate(ledger, record(op))).toBe(expected === "commit" ? NEXT : "void");
@@ -169,7 +209,9 @@ describe("rule 5: one op that fails voids the record", () => {
 
   it("ops do not see each other: all are tested against what was before the record", () => {
     const ledger = opened();
-    expect(fate(ledger, record({ k: "a", b: 3 }, { k: "b", b: 4, s: {} }, { k: "c", b: 5, d: 1 }))).toBe(FIRST);
+    expect(fate(ledger, record({ k: "a", b: 3 }, { k: "b", b: 4, s: {} }, { k: "c", b: 5, d: 1 }))).toBe(
+      FIRST,
+    );
     expect(Object.fromEntries(ledger.changed)).toEqual({ b: FIRST, c: 0 });
   });
 

@@ -6,9 +6,10 @@
  * when every watcher has seen the last: then no segment that a watcher still needs can have been checkpointed. What
  * they saw is compared with each other, with the revisions there must be, and with the sessions in the end.
  */
+import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { openDirectoryStore } from "../../src/index.js";
+import { openDirectoryStore, type DirectorySessionStore } from "../../src/index.js";
 import { start, type Child, type Message } from "./support/child.js";
 import { canTrace, trace, traced } from "./support/strace.js";
 import { temporaryFolder } from "./support/temporary-folder.js";
@@ -43,11 +44,15 @@ it("every process sees every change in the same order, across segments, from any
     const revision = await own.revision();
     await Promise.all(watchers.map((watcher) => seen(watcher, revision)));
     if (batch % 10 !== 9) continue;
-    // Another one comes in the middle, and begins with changes from before it came.
-    const watcher = watch(path, revision - 3);
+    // Another one comes in the middle, and begins with changes from before it came that the log surely has.
+    const since = await makeRoom(path, own, watchers);
+    for (const writer of writers) writer.say({ event: "write", commits: 2 });
+    await Promise.all(writers.map((writer) => writer.next("written")));
+    const watcher = watch(path, since);
     await watcher.next("watching");
-    await seen(watcher, revision);
-    late.push({ since: revision - 3, watcher });
+    await seen(watcher, await own.revision());
+    await Promise.all(watchers.map(async (earlier) => seen(earlier, await own.revision())));
+    late.push({ since, watcher });
     watchers.push(watcher);
   }
   const revision = await own.revision();
@@ -142,6 +147,24 @@ it.runIf(canTrace)(traced("an idle watcher makes no system call that reads, look
 
 function watch(path: string, since: number | undefined): Child {
   return start("watching", { path, since, options: OPTIONS });
+}
+
+/**
+ * Changes a session until the active segment is so empty that the next few commits do not seal it: then the log
+ * keeps them. @returns The revision by then.
+ */
+async function makeRoom(
+  path: string,
+  own: DirectorySessionStore<object>,
+  watchers: readonly Child[],
+): Promise<number> {
+  const log = join(path, ".store/log");
+  const activeBytes = (): number => statSync(join(log, readdirSync(log).sort().at(-1) ?? "")).size;
+  while (activeBytes() > OPTIONS.segmentBytes / 2) {
+    const { revision } = await own.put("tick", { text: "x".repeat(500) });
+    await Promise.all(watchers.map((watcher) => seen(watcher, revision)));
+  }
+  return own.revision();
 }
 
 /** Waits until a watcher told of a revision. */

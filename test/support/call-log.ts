@@ -49,14 +49,17 @@ export class CallLog {
     let next = 0;
     for (const call of this.calls) if (call === wanted[next]) next++;
     if (next === wanted.length) return;
-    expect.fail(`missing, or too early: "${wanted[next]}" behind "${wanted[next - 1]}" in\n${this.calls.join("\n")}`);
+    expect.fail(
+      `missing, or too early: "${wanted[next]}" behind "${wanted[next - 1]}" in\n${this.calls.join("\n")}`,
+    );
   }
 
   #words({ name, args }: SimulatedCall): string {
     const [first, second] = args as [string | number, string];
     const path = typeof first === "number" ? (this.#paths.get(first) ?? `descriptor ${first}`) : first;
     if (name === "rename" || name === "link") return `${name} ${place(path)} -> ${place(second)}`;
-    if (name === "open") return `${second === "create" ? "create" : "open"} ${place(path, second === "directory")}`;
+    if (name === "open")
+      return `${second === "create" ? "create" : "open"} ${place(path, second === "directory")}`;
     return `${name} ${place(path, name === "fsync" || name === "mkdir" || name === "rmdir" || name === "readdir")}`;
   }
 }

@@ -54,12 +54,17 @@ export function boot(disk: SimulatedDisk, name: string): Machine {
 /** Opens the store in a process. Small segments, small shared values; everything durable unless told otherwise. */
 export async function openOn(machine: Machine, options: ProcessOptions = {}): Promise<Process> {
   const { through, ...rest } = options;
-  const store = await openDirectoryStoreOn<Entry>(through?.(machine.fs) ?? machine.fs, machine.runtime, STORE, {
-    segmentBytes: 1024 * 1024,
-    blobThresholdBytes: BLOB_BYTES,
-    onWarning: (warning) => machine.warnings.push(warning),
-    ...rest,
-  });
+  const store = await openDirectoryStoreOn<Entry>(
+    through?.(machine.fs) ?? machine.fs,
+    machine.runtime,
+    STORE,
+    {
+      segmentBytes: 1024 * 1024,
+      blobThresholdBytes: BLOB_BYTES,
+      onWarning: (warning) => machine.warnings.push(warning),
+      ...rest,
+    },
+  );
   return { ...machine, name: machine.fs.process, store };
 }
 
@@ -150,7 +155,8 @@ export class HeldAnswers {
     const later = Object.fromEntries(
       Object.entries(fs.later).map(([name, call]) => [
         name,
-        (...args: unknown[]) => this.#answer(name, (call as (...args: unknown[]) => Promise<unknown>)(...args)),
+        (...args: unknown[]) =>
+          this.#answer(name, (call as (...args: unknown[]) => Promise<unknown>)(...args)),
       ]),
     );
     return new Proxy(fs, {

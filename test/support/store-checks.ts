@@ -22,7 +22,11 @@ function line(revision: number, fields: object): string {
 }
 
 function linesOf(state: State): Record<string, string> {
-  return Object.fromEntries([...state].sort().map(([key, { revision, stored }]) => [key, line(revision, stored)]));
+  return Object.fromEntries(
+    [...state]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, { revision, stored }]) => [key, line(revision, stored)]),
+  );
 }
 
 function lineOf({ entry, revision }: SessionRecord<Entry>): string {
@@ -32,7 +36,11 @@ function lineOf({ entry, revision }: SessionRecord<Entry>): string {
 }
 
 /** What a process answers, session by session and as a listing. */
-export async function expectAnswers(process: Process, state: State, keys: Iterable<string> = []): Promise<void> {
+export async function expectAnswers(
+  process: Process,
+  state: State,
+  keys: Iterable<string> = [],
+): Promise<void> {
   const expected = linesOf(state);
   const { store } = process;
   for (const key of new Set([...state.keys(), ...keys])) {
@@ -63,7 +71,9 @@ export async function quiesce(process: Process, ...others: readonly Machine[]): 
 export function expectTidy(disk: SimulatedDisk, state: State): void {
   const tree = disk.tree(STORE);
   const names = Object.keys(tree).map((path) => path.slice(STORE.length + 1));
-  const inStore = names.filter((name) => name.startsWith(".store/")).map((name) => name.slice(".store/".length));
+  const inStore = names
+    .filter((name) => name.startsWith(".store/"))
+    .map((name) => name.slice(".store/".length));
   const segments = inStore.filter((name) => /^log\/./.test(name));
   expect(segments, "segments").toHaveLength(1);
   const header = JSON.parse(tree[`${STORE}/.store/${segments[0]}`]!.split("\n")[0]!.slice(9)) as {
@@ -75,10 +85,15 @@ export function expectTidy(disk: SimulatedDisk, state: State): void {
   const folders = new Set([...blobs].map((hash) => `blobs/${hash.slice(0, 2)}/`));
   const catalogs = inStore.filter((name) => name.startsWith("catalog-"));
   const known = new Set(["", "blobs/", "format.json", "log/", "quarantine/", "stage/", "trash/"]);
-  const rest = inStore.filter((name) => !known.has(name) && !segments.includes(name) && !catalogs.includes(name));
+  const rest = inStore.filter(
+    (name) => !known.has(name) && !segments.includes(name) && !catalogs.includes(name),
+  );
   const files = rest.filter((name) => !/^blobs\/..\/$/.test(name)).sort();
   expect(files, "files in .store").toEqual(
-    [`stage/${header.stage}/`, ...[...blobs].map((hash) => layout.blob(hash).slice(layout.store.length + 1))].sort(),
+    [
+      `stage/${header.stage}/`,
+      ...[...blobs].map((hash) => layout.blob(hash).slice(layout.store.length + 1)),
+    ].sort(),
   );
   for (const folder of folders) expect(rest).toContain(folder);
   expect(catalogs, "catalogs").toEqual([`catalog-${header.segment - 1}`]);
@@ -96,7 +111,9 @@ function expectSessionFolders(tree: Record<string, string>, state: State): void 
   expect(found.sort(), "session folders").toEqual(expected.sort());
   for (const [key, { revision, stored }] of state) {
     const parsed = parseEntryDocument(Buffer.from(tree[`${STORE}/${folderNameForKey(key)}/meta.json`]!));
-    expect(parsed.ok && line(parsed.revision, parsed.stored), `meta.json of ${key}`).toBe(line(revision, stored));
+    expect(parsed.ok && line(parsed.revision, parsed.stored), `meta.json of ${key}`).toBe(
+      line(revision, stored),
+    );
   }
 }
 

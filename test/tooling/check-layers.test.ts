@@ -146,6 +146,18 @@ describe("third-party", () => {
       "store/b.ts:1 third-party",
     ]);
   });
+  it("lets legacy load json5 when it needs it, and nothing else, and nobody else", () => {
+    const lazy = `export const f = () => import("json5");\n`;
+    expect(check({ "legacy/a.ts": lazy })).toEqual([]);
+    expect(check({ "legacy/a.ts": `import "json5";\n` })).toEqual(["legacy/a.ts:1 third-party"]);
+    expect(check({ "legacy/a.ts": `import type { parse } from "json5";\n` })).toEqual([
+      "legacy/a.ts:1 third-party",
+    ]);
+    expect(check({ "legacy/a.ts": `export const f = () => import("stream-json");\n` })).toEqual([
+      "legacy/a.ts:1 third-party",
+    ]);
+    expect(check({ "store/a.ts": lazy })).toEqual(["store/a.ts:1 third-party"]);
+  });
   it("allows Node's own modules", () => {
     expect(check({ "format/a.ts": `import "node:crypto";\nimport "node:timers/promises";\n` })).toEqual([]);
   });

@@ -4,7 +4,6 @@
  */
 import { errnoOf, SessionStoreError, type StoreWarning } from "../../errors.js";
 import { readStagedFile } from "../../entries/staged-file.js";
-import { readRegularFile } from "../../fs/regular-file.js";
 import type { FileSystem } from "../../fs/file-system.js";
 import { catalogNumber, ENTRY_FILE, type Layout } from "../../format/layout.js";
 import { parseEntryDocument } from "../../format/entry-document.js";
@@ -41,12 +40,12 @@ export function* loadCatalog(
   to: number,
   ahead: "log has moved on" | "ignore" = "log has moved on",
 ): Generator<void, Catalog | undefined> {
-  const { fs, layout, storeId } = source;
+  const { layout } = source;
   let numbers = catalogsFrom(source, from);
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     for (const number of numbers) {
       if (number > to) continue;
-      const catalog = yield* readCatalog(fs, layout.catalog(number), number, storeId);
+      const catalog = yield* readCatalog(source, number);
       if (catalog !== undefined) return catalog;
     }
     if (ahead !== "ignore" && numbers.some((number) => number > to)) return undefined;
@@ -95,24 +94,21 @@ export async function removeCatalogsAhead(
 
 /** Highest revision that any catalog tells of, deletions included; 0 if there is none. */
 export function* highestCatalogRevision(source: CatalogSource): Generator<void, number> {
-  const { fs, layout, storeId } = source;
   let highest = 0;
   for (const number of catalogsFrom(source, 0)) {
-    const catalog = yield* readCatalog(fs, layout.catalog(number), number, storeId);
+    const catalog = yield* readCatalog(source, number);
     highest = Math.max(highest, catalog?.revision ?? 0);
   }
   return highest;
 }
 
 function* readCatalog(
-  fs: FileSystem,
-  path: string,
+  { fs, layout, storeId }: CatalogSource,
   number: number,
-  storeId: string,
 ): Generator<void, Catalog | undefined> {
   let bytes: Buffer;
   try {
-    bytes = readRegularFile(fs, path, { bytesMax: CATALOG_BYTES_MAX });
+    bytes = readStagedFile(fs, layout, layout.catalog(number), { bytesMax: CATALOG_BYTES_MAX });
   } catch {
     return undefined; // gone, unreadable or unsafe: the files have it all
   }

@@ -100,15 +100,16 @@ export class Checkpointer {
   /** @returns False when the segment is no longer ours to checkpoint. */
   async #verifyAll(segment: Segment, keys: readonly string[], epoch: number): Promise<boolean> {
     const mine = (): boolean => this.log.tail.epoch === epoch && this.log.tail.segments[0] === segment;
+    const written = new Map<string, SessionState>();
     let open = keys;
     for (let look = 0; open.length > 0; look++) {
       if (!mine()) return false;
       if (look > LOOKS_MAX) throw neverRight(open, this.log);
-      await writeEntries(this.log, this.writer, open);
+      await writeEntries(this.log, this.writer, open, written);
       if (!mine()) return false;
       const wrong: string[] = [];
       await inParallel(open, async (key) => {
-        if (!(await this.#verify(segment, key))) wrong.push(key);
+        if (!(await this.#verify(segment, key, written.get(key)))) wrong.push(key);
         return mine();
       });
       // What is wrong although we wrote it was changed by somebody else: write it again, whatever we believed.
@@ -123,7 +124,7 @@ export class Checkpointer {
   }
 
   /** @returns Whether the file is right; then it is durable as well. */
-  async #verify(segment: Segment, key: string): Promise<boolean> {
+  async #verify(segment: Segment, key: string, written: SessionState | undefined): Promise<boolean> {
     const { fs, layout } = this.log.options;
     const folder = layout.sessionFolder(key);
     const path = layout.entryFile(key);
@@ -135,15 +136,15 @@ export class Checkpointer {
       const unsafe = error instanceof SessionStoreError; // then there is no file of ours
       const errno = errnoOf(error);
       if (!unsafe && errno !== "ENOENT" && errno !== "ENOTDIR" && errno !== "ELOOP") throw error;
-      if (!this.#isGiven(segment, key, { status: "absent" })) return false;
+      if (!this.#isGiven(segment, written, key, { status: "absent" })) return false;
       await this.#settleAbsence(folder);
       return true;
     }
     try {
       const file = this.#readOpen(fd, key, path);
-      if (!this.#isGiven(segment, key, file)) {
+      if (!this.#isGiven(segment, written, key, file)) {
         this.log.tail.catchUp(); // it may be newer than what we have read
-        if (!this.#isGiven(segment, key, file)) return false;
+        if (!this.#isGiven(segment, written, key, file)) return false;
       }
       await fs.later.fdatasync(fd);
     } finally {
@@ -181,10 +182,14 @@ export class Checkpointer {
     }
   }
 
-  /** Is this what the log gives for the key in the segment or later? A file from elsewhere is not (F7). */
-  #isGiven(segment: Segment, key: string, file: EntryFile): boolean {
+  /**
+   * Is this what the log gives for the key in the segment or later? A file from elsewhere is not (F7). Known are the
+   * newest state, the last one of each segment, and the one that was just written: of a session that changes
+   * a thousand times a second, that is no longer the newest.
+   */
+  #isGiven(segment: Segment, written: SessionState | undefined, key: string, file: EntryFile): boolean {
     if (file.status === "corrupt") return false;
-    const states = [this.log.table.hot.get(key)];
+    const states = [this.log.table.hot.get(key), written];
     for (const [number, finals] of this.log.finals)
       if (number >= segment.number) states.push(finals.get(key));
     return states.some((state) => {

@@ -16,7 +16,6 @@ import type { BlobStore } from "../../entries/blobs.js";
 import { applyPatch, diffStored } from "../../format/stored-patch.js";
 import type { EntryCodec } from "../../format/entry-codec.js";
 import type { LogOp, LogRecord } from "../../format/log-line.js";
-import { referencesIn } from "../../format/stored-references.js";
 import type { BlobReference, StoredObject } from "../../format/stored-value.js";
 import type { Segment } from "../../log/segment.js";
 import type { CommitOutcome, EngineOp, MaybePromise } from "../contract.js";
@@ -283,7 +282,8 @@ export class Committer {
   ): void {
     if (encoded.references.length === 0 && encoded.newBlobs.size === 0) return;
     // Only a base that the record names protects its references: it voids the record if it is not the latest.
-    const ofBase = op.base === undefined || state?.stored === undefined ? [] : referencesIn(state.stored);
+    const ofBase =
+      op.base === undefined || state?.stored === undefined ? [] : this.codec.referencesOf(state.stored);
     const inBase = new Set(ofBase.map((reference) => reference.hash));
     for (const [hash, content] of encoded.newBlobs) {
       if (inBase.has(hash)) continue;

@@ -17,12 +17,14 @@ const AT_ONCE = 4;
 
 /**
  * Writes the newest states of some sessions. Sessions that memory does not know have their file already.
+ * @param written Told what was written: by the time somebody looks, memory may know a newer state.
  * @returns Whether all were written; false when the process was fenced and must look again.
  */
 export async function writeEntries(
   log: SessionLog,
   writer: EntryWriter,
   keys: Iterable<string>,
+  written?: Map<string, SessionState>,
 ): Promise<boolean> {
   const segment = await log.becomeActive();
   const states: SessionState[] = [];
@@ -35,6 +37,7 @@ export async function writeEntries(
   await log.syncer.sync(segment); // log before data
   if (log.tail.epoch !== epoch) return false; // O12: what was taken before a start-over is void
   assertFolderIfAny(log.options.fs, log.options.layout.stageFolder(segment.ledger.stage));
+  for (const state of states) written?.set(state.key, state);
   const complete = await inParallel(states, (state) => writeOne(writer, state, segment));
   if (!complete) await log.stageGone(segment);
   return complete;

@@ -6,10 +6,15 @@ import type { StoreWarning } from "../../errors.js";
 import { ignoreMissing } from "../../entries/entry-file.js";
 import type { FileSystem } from "../../fs/file-system.js";
 import { syncDirectory } from "../../fs/regular-file.js";
-import { catalogNumber, segmentNumber, stageNumber, type Layout } from "../../format/layout.js";
+import { segmentNumber, stageNumber, type Layout } from "../../format/layout.js";
 import { newStageName, publish, stageSegment } from "../../log/next-segment.js";
 import type { Runtime } from "../../runtime.js";
-import { catalogFromFiles, highestCatalogRevision, type CatalogSource } from "./catalog-loader.js";
+import {
+  catalogFromFiles,
+  catalogsFrom,
+  highestCatalogRevision,
+  type CatalogSource,
+} from "./catalog-loader.js";
 import { runInSlices } from "./time-slices.js";
 
 export interface LostLogOptions {
@@ -21,6 +26,8 @@ export interface LostLogOptions {
   readonly onWarning: (warning: StoreWarning) => void;
 }
 
+const ROUND = 1000;
+
 /** Begins a new log if there is none. Any number of processes may; one segment comes of it. */
 export async function replaceLostLog(options: LostLogOptions): Promise<void> {
   const { fs, runtime, layout, storeId, source, onWarning } = options;
@@ -28,9 +35,12 @@ export async function replaceLostLog(options: LostLogOptions): Promise<void> {
   const inFiles = (await runInSlices(catalogFromFiles(source, 0), runtime)).revision;
   const inCatalogs = await runInSlices(highestCatalogRevision(source), runtime);
   const revision = Math.max(inFiles, inCatalogs);
-  const used = [...fs.readdir(layout.stage).map(stageNumber), ...fs.readdir(layout.store).map(catalogNumber)];
-  // Two above: the lost log may have had a segment that nothing else tells of, and no old catalog may fit the new one.
-  const segment = 2 + Math.max(0, ...used.map((number) => number ?? 0));
+  const used = [
+    ...fs.readdir(layout.stage).map(stageNumber),
+    // No old catalog may fit the new log.
+    ...catalogsFrom(source, 0).map((number) => number + 2),
+  ];
+  const segment = newNumber(...used.map((number) => number ?? 0));
   const header = {
     segment,
     firstRevision: revision + 1,
@@ -50,6 +60,14 @@ export async function replaceLostLog(options: LostLogOptions): Promise<void> {
       "that were only in the lost log are gone.",
     data: { path: layout.log, revision: revision + 1 },
   });
+}
+
+/**
+ * A round number, so that all who begin a log at the same time begin the same segment and only one of them succeeds:
+ * the staging folders that the others have made for it change nothing about it.
+ */
+function newNumber(...used: readonly number[]): number {
+  return Math.ceil(Math.max(1, ...used) / ROUND) * ROUND;
 }
 
 function hasLog(fs: FileSystem, layout: Layout): boolean {

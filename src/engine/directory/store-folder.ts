@@ -133,14 +133,23 @@ function warnOfLimits({ fs, onWarning }: StoreFolderOptions, root: TrustedRoot):
 }
 
 /** The store's id; undefined if this is an empty folder. */
-function readFormat(options: StoreFolderOptions, layout: Layout, path: string): string | undefined {
+function readFormat(
+  options: StoreFolderOptions,
+  layout: Layout,
+  path: string,
+  look: "first" | "second" = "first",
+): string | undefined {
   let text: string;
   try {
     text = readRegularFile(options.fs, layout.format, { bytesMax: FORMAT_BYTES_MAX }).toString("utf8");
   } catch (error) {
     if (errnoOf(error) !== "ENOENT") throw error;
     const names = options.fs.readdir(layout.root);
-    if (names.includes(STORE_FOLDER)) throw formatDamaged(path, "is missing");
+    if (names.includes(STORE_FOLDER)) {
+      // Another first opener may have moved it in between the two looks; it came as a whole.
+      if (look === "first") return readFormat(options, layout, path, "second");
+      throw formatDamaged(path, "is missing");
+    }
     const foreign = names.find((name) => !name.startsWith("."));
     if (foreign === undefined) return undefined;
     throw new SessionStoreError(

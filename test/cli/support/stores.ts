@@ -71,7 +71,11 @@ export async function read(path: string, key: string): Promise<Record<string, un
 
 export async function revisionOf(path: string): Promise<number> {
   const store = await openSessionStore(path, { readOnly: true });
-  return store.revision().finally(() => store.close());
+  try {
+    return await store.revision();
+  } finally {
+    await store.close();
+  }
 }
 
 /** Every path below a folder, with size and modes: equal before and after if nothing was touched. */

@@ -29,7 +29,7 @@ function rowsOf(count: number, random: () => number): CatalogRow[] {
   return rows.sort(compareRows);
 }
 
-const compose = (catalog: Catalog): Buffer => Buffer.concat([...[runNow(composeCatalog(catalog, STORE))]]);
+const compose = (catalog: Catalog): Buffer => runNow(composeCatalog(catalog, STORE));
 const parse = (bytes: Buffer, segment = 6, store = STORE): Catalog | undefined =>
   runNow(parseCatalog(bytes, segment, store));
 

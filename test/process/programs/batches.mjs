@@ -9,12 +9,18 @@ const random = seededRandom(seed);
 const store = await openDirectoryStore(path, options);
 let number = 0;
 
-const stopListening = onMessage(async ({ event, commits }) => {
+const stopListening = onMessage(({ event, commits }) => {
   if (event === "stop") {
     stopListening();
-    await store.close();
-    return;
+    void store.close();
+  } else {
+    void write(commits);
   }
+});
+say({ event: "open" });
+
+/** @param {number} commits */
+async function write(commits) {
   for (let commit = 0; commit < commits; commit++) {
     const key = `${name}:${Math.floor(random() * 8)}`;
     const entry = { updatedAt: ++number, text: name.repeat(20) };
@@ -27,6 +33,5 @@ const stopListening = onMessage(async ({ event, commits }) => {
       });
     } else if (!(await store.delete(key))) await store.put(key, entry);
   }
-  say({ event: "written", revision: await store.revision() });
-});
-say({ event: "open" });
+  say({ event: "written" });
+}

@@ -16,6 +16,7 @@ const codeOf = async (call) => {
 };
 
 await region("reading", async () => {
+  /** @type {import("sessiondir").DirectorySessionStore<any>} */
   const store = await openDirectoryStore(path, { readOnly: true, flushDelayMs: 0 });
   const stop = new AbortController();
   const changes = store.watch({ since: await store.revision(), signal: stop.signal });

@@ -8,11 +8,14 @@ import { argument, onMessage, say } from "./conversation.mjs";
 
 const { paths, name, updates, keys, options } = argument;
 
+/** @type {import("sessiondir").DirectorySessionStore<any>[]} */
 const stores = await Promise.all(
   paths.map((/** @type {string} */ path) => openDirectoryStore(path, options)),
 );
 const stop = new AbortController();
-const changes = stores[0].watch({ since: 0, signal: stop.signal });
+const [first] = stores;
+if (first === undefined) throw new Error("a thread needs a path");
+const changes = first.watch({ since: 0, signal: stop.signal });
 const seen = follow(changes);
 const finished = new Promise((resolve) => {
   const stopListening = onMessage(({ event, revision }) => {
@@ -24,7 +27,7 @@ const finished = new Promise((resolve) => {
 say({ event: "open" });
 
 for (let step = 0; step < updates; step++) {
-  const store = stores[step % stores.length];
+  const store = stores[step % stores.length] ?? first;
   await store.update(`counter:${step % keys}`, (/** @type {any} */ entry) => ({
     ...entry,
     count: (entry?.count ?? 0) + 1,

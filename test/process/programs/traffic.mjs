@@ -33,9 +33,10 @@ const learn = (/** @type {string} */ key, /** @type {number} */ count) => {
   if ((known.get(key) ?? 0) < count) known.set(key, count);
 };
 
+/** @type {import("sessiondir").DirectorySessionStore<any>} */
 const store = await openDirectoryStore(path, {
   ...options,
-  onWarning: (warning) => say({ event: "warning", ...warning }),
+  onWarning: (/** @type {object} */ warning) => say({ event: "warning", ...warning }),
 });
 say({ event: "open" });
 
@@ -94,7 +95,7 @@ function counted(entry) {
 /** @param {string} key */
 async function count(key) {
   const record = await store.update(key, counted);
-  return record.entry.count;
+  return record?.entry.count;
 }
 
 /** @param {string} key */
@@ -103,7 +104,7 @@ async function countSlowly(key) {
     await new Promise((resolve) => setImmediate(resolve));
     return counted(entry);
   });
-  return record.entry.count;
+  return record?.entry.count;
 }
 
 /** Takes money from one account and gives it to one or two others. @param {string} from */
@@ -115,7 +116,7 @@ async function move(from) {
     const source = counted(await tx.get(from));
     await tx.put(from, { ...source, balance: source.balance - amount * to.length });
     for (const key of to) {
-      const target = await tx.get(key);
+      const target = (await tx.get(key)) ?? {};
       await tx.patch(key, { balance: target.balance + amount });
     }
     return source.count;

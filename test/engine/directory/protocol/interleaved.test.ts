@@ -9,8 +9,13 @@ import { LogWitness } from "../../../support/log-witness.js";
 import { openOn, boot, settled, start, type Entry, type Process } from "../../../support/processes.js";
 import { expectAnswers } from "../../../support/store-checks.js";
 
-const BULK: Entry = Object.fromEntries(Array.from({ length: 50 }, (_, index) => [`f${index}`, "x".repeat(100)]));
-const plusOne = (entry: Entry | undefined): Entry => ({ ...entry, n: ((entry?.["n"] as number | undefined) ?? 0) + 1 });
+const BULK: Entry = Object.fromEntries(
+  Array.from({ length: 50 }, (_, index) => [`f${index}`, "x".repeat(100)]),
+);
+const plusOne = (entry: Entry | undefined): Entry => ({
+  ...entry,
+  n: ((entry?.["n"] as number | undefined) ?? 0) + 1,
+});
 
 function transfer({ store }: Process, amount: number): Promise<void> {
   return store.transact(async (tx) => {
@@ -27,7 +32,8 @@ const MINE: Record<string, (process: Process) => Promise<unknown>> = {
   "an update that makes a session": ({ store }) => store.update("none", plusOne),
   "a patch": ({ store }) => store.patch("hot", { patched: true }),
   "a transaction": (process) => transfer(process, 5),
-  "an update that fills the segment": ({ store }) => store.update("hot", (entry) => ({ ...BULK, ...plusOne(entry) })),
+  "an update that fills the segment": ({ store }) =>
+    store.update("hot", (entry) => ({ ...BULK, ...plusOne(entry) })),
 };
 
 /** What others do in the middle of it. The first part of each is synchronous. */
@@ -73,7 +79,9 @@ describe.each(Object.entries(MINE))("%s, while others", (_mine, mine) => {
       expectCounted(witness, cold);
       const where = `at call ${at}, behind revision ${before}`;
       const c = await start(disk, "C");
-      const tokens = [await c.store.get("from"), await c.store.get("to")].map((entry) => entry?.["tokens"] as number);
+      const tokens = [await c.store.get("from"), await c.store.get("to")].map(
+        (entry) => entry?.["tokens"] as number,
+      );
       expect(tokens[0]! + tokens[1]!, where).toBe(100);
       for (const process of [a, b, c]) await expectAnswers(process, await stateOf(c), ["none"]);
     }
@@ -88,11 +96,14 @@ async function stateOf({ store }: Process): Promise<LogWitness["state"]> {
 /** `n` of every session goes up by one with every commit of it, or the session was made anew. */
 function expectCounted(witness: LogWitness, cold: { revision: number; stored: object }): void {
   for (const [index, { after, revision }] of witness.commits.entries()) {
-    const previous = witness.commits[index - 1]?.after ?? new Map<string, { revision: number; stored: object }>();
+    const previous =
+      witness.commits[index - 1]?.after ?? new Map<string, { revision: number; stored: object }>();
     for (const [key, state] of after) {
       const { n } = state.stored as { n?: number };
       if (state.revision !== revision || n === undefined || n === 100 || n === 0) continue;
-      const seed = key === "cold" && !witness.commits.some(({ after: known, revision: r }) => r < revision && known.has("cold"));
+      const seed =
+        key === "cold" &&
+        !witness.commits.some(({ after: known, revision: r }) => r < revision && known.has("cold"));
       const was = (previous.get(key) ?? (seed ? cold : undefined))?.stored as { n?: number } | undefined;
       const patched = (state.stored as { patched?: boolean }).patched === true && was?.n === n;
       if (!patched) expect(n, `${key} at revision ${revision}`).toBe((was?.n ?? 0) + 1);

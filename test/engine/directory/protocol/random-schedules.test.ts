@@ -12,7 +12,17 @@ import { seededRandom } from "../../../../src/testing/seeded-random.js";
 import { SimulatedDisk } from "../../../../src/testing/simulated-disk.js";
 import type { SessionRecord } from "../../../../src/store/types.js";
 import { LogWitness, type State } from "../../../support/log-witness.js";
-import { bigText, boot, openOn, settled, start, turn, type Entry, type Machine, type Process } from "../../../support/processes.js";
+import {
+  bigText,
+  boot,
+  openOn,
+  settled,
+  start,
+  turn,
+  type Entry,
+  type Machine,
+  type Process,
+} from "../../../support/processes.js";
 import { expectAnswers, expectTidy, quiesce } from "../../../support/store-checks.js";
 
 const STEPS = 160;
@@ -32,8 +42,8 @@ class Schedule {
   #slots: Slot[] = [];
   /** Deferred calls that wait for their turn. */
   #waiting: { machine: Machine; go: () => void }[] = [];
-  #running = new Set<Promise<void>>();
-  #failures: unknown[] = [];
+  readonly #running = new Set<Promise<void>>();
+  readonly #failures: unknown[] = [];
   /** Every commit up to here was acknowledged as durable; by tag, for not every answer has a revision. */
   readonly #acknowledged = new Set<string>();
   #tags = 0;
@@ -154,7 +164,8 @@ class Schedule {
         this.#acknowledged.add(tag);
       });
     const what = this.#random();
-    if (what < 0.2) write(() => store.update(key, (entry) => ({ n: ((entry?.["n"] as number) ?? 0) + 1, ...fields() })));
+    if (what < 0.2)
+      write(() => store.update(key, (entry) => ({ n: ((entry?.["n"] as number) ?? 0) + 1, ...fields() })));
     else if (what < 0.3) write(() => store.put(key, { n: 0, ...fields() }));
     else if (what < 0.4) write(() => store.put(key, { ...this.#big(), ...fields() }));
     else if (what < 0.55) write(() => this.#transfer(process, tag));
@@ -190,7 +201,8 @@ class Schedule {
     if (!possible.includes(found)) {
       throw new Error(`${process.name} read ${key} at ${found}, possible are ${possible.join(", ")}`);
     }
-    if (record?.entry["big"] !== undefined) expect(record.entry["big"]).toBe(bigText(String(record.entry["bigOf"])));
+    if (record?.entry["big"] !== undefined)
+      expect(record.entry["big"]).toBe(bigText(String(record.entry["bigOf"])));
   }
 
   async #list(process: Process): Promise<void> {
@@ -199,7 +211,10 @@ class Schedule {
     const since = witness.commits.length - 1;
     const { sessions } = await process.store.list();
     witness.look();
-    const tokens = sessions.reduce((sum, { entry }) => sum + ((entry["tokens"] as number | undefined) ?? 0), 0);
+    const tokens = sessions.reduce(
+      (sum, { entry }) => sum + ((entry["tokens"] as number | undefined) ?? 0),
+      0,
+    );
     expect(tokens, `${process.name}'s listing adds up`).toBe(TOKENS);
     const found = listed(sessions);
     const possible = witness.commits.slice(since).map(({ after }) => summary(after));
@@ -276,13 +291,16 @@ describe("random schedules of three processes", () => {
   const batches = Array.from({ length: Math.ceil(seeds.length / BATCH) }, (_, index) =>
     seeds.slice(index * BATCH, (index + 1) * BATCH),
   );
-  it.each(batches.map((batch) => [batch[0], batch.at(-1), batch] as const))("seeds %d to %d", async (_from, _to, batch) => {
-    for (const seed of batch) {
-      try {
-        await new Schedule(seed).run();
-      } catch (error) {
-        throw new Error(`SESSIONDIR_SEED=${seed} fails`, { cause: error });
+  it.each(batches.map((batch) => [batch[0], batch.at(-1), batch] as const))(
+    "seeds %d to %d",
+    async (_from, _to, batch) => {
+      for (const seed of batch) {
+        try {
+          await new Schedule(seed).run();
+        } catch (error) {
+          throw new Error(`SESSIONDIR_SEED=${seed} fails`, { cause: error });
+        }
       }
-    }
-  });
+    },
+  );
 });

@@ -25,14 +25,21 @@ import {
 } from "../../../support/processes.js";
 import { expectAnswers, expectTidy, quiesce } from "../../../support/store-checks.js";
 
-const BULK: Entry = Object.fromEntries(Array.from({ length: 50 }, (_, index) => [`f${index}`, "x".repeat(100)]));
+const BULK: Entry = Object.fromEntries(
+  Array.from({ length: 50 }, (_, index) => [`f${index}`, "x".repeat(100)]),
+);
 const SEGMENT_1 = `${STORE}/.store/log/00000001.jsonl`;
 const SEGMENT_2 = `${STORE}/.store/log/00000002.jsonl`;
 const BIG = { big: bigText("value"), bigOf: "value" };
 
-const plusOne = (entry: Entry | undefined): Entry => ({ ...entry, n: ((entry?.["n"] as number | undefined) ?? 0) + 1 });
+const plusOne = (entry: Entry | undefined): Entry => ({
+  ...entry,
+  n: ((entry?.["n"] as number | undefined) ?? 0) + 1,
+});
 
-async function alone(options: Parameters<typeof start>[2] = {}): Promise<{ disk: SimulatedDisk; a: Process; log: CallLog }> {
+async function alone(
+  options: Parameters<typeof start>[2] = {},
+): Promise<{ disk: SimulatedDisk; a: Process; log: CallLog }> {
   const disk = new SimulatedDisk();
   const log = new CallLog();
   const a = await start(disk, "A", { through: log.through, ...options });
@@ -49,7 +56,10 @@ async function afterPowerCut(disk: SimulatedDisk, key: string): Promise<Readonly
 }
 
 /** Stops a process at the first deferred call that passes a test; gives the way to let it go on. */
-function parkAt(process: Pick<Process, "fs">, test: (call: SimulatedCall) => boolean): { reached: boolean; release: () => void } {
+function parkAt(
+  process: Pick<Process, "fs">,
+  test: (call: SimulatedCall) => boolean,
+): { reached: boolean; release: () => void } {
   let open = (): void => {};
   const opened = new Promise<void>((resolve) => (open = resolve));
   const parking = {
@@ -106,6 +116,38 @@ describe("O2: a record is appended again only after it was decided void", () => 
     const other = await start(disk, "B");
     expect(await other.store.get("k")).toEqual({ n: 1 });
     expect(await a.store.get("k")).toEqual({ n: 1 });
+  });
+
+  it("the log decides and not the error code: a write that failed and is there counts, once", async () => {
+    const { disk, a } = await alone();
+    a.fs.onCall = (call) => {
+      if (call.name !== "write") return;
+      a.fs.onCall = undefined;
+      return { failAfter: systemError("EIO", call) };
+    };
+    expect(await a.store.update("k", plusOne)).toMatchObject({ revision: 1, entry: { n: 1 } });
+    expect(await (await start(disk, "B")).store.get("k")).toEqual({ n: 1 });
+  });
+
+  it("a read-back that comes back short decides nothing", async () => {
+    const disk = new SimulatedDisk();
+    let shorten = false;
+    const a = await start(disk, "A", {
+      through: (fs) =>
+        new Proxy(fs, {
+          get(target, name) {
+            const value: unknown = Reflect.get(target, name, target);
+            if (name !== "read")
+              return typeof value === "function" ? (value as () => unknown).bind(target) : value;
+            return (fd: number, buffer: Uint8Array, offset: number, length: number, position: number) =>
+              target.read(fd, buffer, offset, shorten ? Math.min(length, 20) : length, position);
+          },
+        }),
+    });
+    shorten = true;
+    expect(await a.store.update("k", plusOne)).toMatchObject({ revision: 1, entry: { n: 1 } });
+    shorten = false;
+    expect(await a.store.update("k", plusOne)).toMatchObject({ revision: 2, entry: { n: 2 } });
   });
 
   it("a complete record without its newline counts once, whoever ends it", async () => {
@@ -179,9 +221,15 @@ describe("O4: several cold sessions are of one moment", () => {
       await turn();
       const { sessions } = await settled(listing, a);
       reached = seen >= at;
-      const tokens = sessions.reduce((sum, { entry }) => sum + ((entry["tokens"] as number | undefined) ?? 0), 0);
+      const tokens = sessions.reduce(
+        (sum, { entry }) => sum + ((entry["tokens"] as number | undefined) ?? 0),
+        0,
+      );
       expect(tokens, `overtaken at call ${at}`).toBe(100);
-      expect(sessions.filter(({ key }) => key.startsWith("moves")), `overtaken at call ${at}`).toHaveLength(1);
+      expect(
+        sessions.filter(({ key }) => key.startsWith("moves")),
+        `overtaken at call ${at}`,
+      ).toHaveLength(1);
     }
   });
 });
@@ -212,6 +260,7 @@ describe("O5: a file that is ahead of the log", () => {
     const ahead = await start(future, "future");
     for (let n = 2; n < 20; n++) await ahead.store.put("k", { n });
     await ahead.store.flush();
+    await a.store.flush();
     disk.writeRaw(`${STORE}/k/meta.json`, future.readRaw(`${STORE}/k/meta.json`)!);
     await a.store.checkpoint();
     expect(await (await start(disk, "C")).store.get("k")).toEqual({ ours: true });
@@ -224,10 +273,9 @@ describe("O5: a file that is ahead of the log", () => {
     const foreign = await start(other, "foreign");
     await foreign.store.put("k", { theirs: true });
     await foreign.store.flush();
+    await a.store.flush();
     disk.writeRaw(`${STORE}/k/meta.json`, other.readRaw(`${STORE}/k/meta.json`)!);
-    const b = await start(disk, "B");
-    await b.store.flush();
-    await b.store.checkpoint();
+    await a.store.checkpoint();
     expect(await (await start(disk, "C")).store.get("k")).toEqual({ ours: true });
   });
 });
@@ -306,8 +354,18 @@ describe("O7: the next segment", () => {
     log.clear();
     await a.store.put("k", {});
     const first = ["fdatasync log/1", "mkdir stage/2/"];
-    const staged = ["create stage/2/segment", "write stage/2/segment", "fdatasync stage/2/segment", "fsync stage/"];
-    const published = ["lstat log/1", "link stage/2/segment -> log/2", "unlink stage/2/segment", "fsync log/"];
+    const staged = [
+      "create stage/2/segment",
+      "write stage/2/segment",
+      "fdatasync stage/2/segment",
+      "fsync stage/",
+    ];
+    const published = [
+      "lstat log/1",
+      "link stage/2/segment -> log/2",
+      "unlink stage/2/segment",
+      "fsync log/",
+    ];
     log.expectInOrder(...first, ...staged, ...published);
   });
 
@@ -345,7 +403,9 @@ describe("O7: the next segment", () => {
     await a.store.put("k", {});
     const copy = disk.clone();
     copy.powerCut("durable-only");
-    const { stage } = JSON.parse(String(copy.readRaw(SEGMENT_2)).split("\n")[0]!.slice(9)) as { stage: string };
+    const { stage } = JSON.parse(String(copy.readRaw(SEGMENT_2)).split("\n")[0]!.slice(9)) as {
+      stage: string;
+    };
     expect(Object.keys(copy.tree(`${STORE}/.store/stage`))).toContain(`${STORE}/.store/stage/${stage}/`);
   });
 
@@ -389,7 +449,9 @@ describe("O7: the next segment", () => {
     await b.store.put("b", {});
     parking.release();
     await settled(making, a);
-    const folders = Object.keys(disk.tree(`${STORE}/.store/stage`)).filter((path) => /\/2-[0-9a-f]+\/$/.test(path));
+    const folders = Object.keys(disk.tree(`${STORE}/.store/stage`)).filter((path) =>
+      /\/2-[0-9a-f]+\/$/.test(path),
+    );
     expect(folders).toHaveLength(1);
   });
 });
@@ -427,7 +489,11 @@ describe("O8: entry files", () => {
     await a.store.put("makes the next", {});
     log.clear();
     await a.store.flush();
-    log.expectInOrder("create stage/2/temp", "fdatasync stage/2/temp", "rename stage/2/temp -> also%20older/meta.json");
+    log.expectInOrder(
+      "create stage/2/temp",
+      "fdatasync stage/2/temp",
+      "rename stage/2/temp -> also%20older/meta.json",
+    );
   });
 
   it("a session folder that a sweeper took is made again", async () => {
@@ -440,6 +506,22 @@ describe("O8: entry files", () => {
     parking.release();
     await flush;
     expect(disk.readRaw(`${STORE}/k/meta.json`)).toBeDefined();
+  });
+
+  it("the folder of a deleted session goes with its file, unless it holds something of a user's own", async () => {
+    const { disk, a } = await alone();
+    for (const key of ["empty", "used"]) await a.store.put(key, {});
+    await a.store.checkpoint();
+    disk.writeRaw(`${STORE}/used/notes.txt`, "a user's own");
+    for (const key of ["empty", "used"]) await a.store.delete(key);
+    await a.store.flush();
+    expect(disk.tree(STORE)).not.toHaveProperty([`${STORE}/empty/`]);
+    expect(Object.keys(disk.tree(`${STORE}/used`))).toEqual([`${STORE}/used/notes.txt`]);
+    await a.store.checkpoint();
+    disk.powerCut("durable-only");
+    expect(Object.keys(disk.tree(`${STORE}/used`)), "deleted stays deleted").toEqual([
+      `${STORE}/used/notes.txt`,
+    ]);
   });
 
   it("F14: a fenced writer leaves no empty session folder", async () => {
@@ -489,9 +571,28 @@ describe("O10: a checkpoint", () => {
     log.clear();
     await a.store.checkpoint();
     const fence = ["readdir stage/2/", "rmdir stage/2/"];
-    const file = ["rename stage/3/temp -> k/meta.json", "open k/meta.json", "fdatasync k/meta.json", "fsync k/", "fsync /"];
-    const rest = ["fdatasync log/3", "fdatasync stage/3/temp", "rename stage/3/temp -> catalog", "fsync .store/"];
-    log.expectInOrder(...fence, ...file, ...rest, "fsync log/", "unlink log/2", "fsync log/", "unlink catalog");
+    const file = [
+      "rename stage/3/temp -> k/meta.json",
+      "open k/meta.json",
+      "fdatasync k/meta.json",
+      "fsync k/",
+      "fsync /",
+    ];
+    const rest = [
+      "fdatasync log/3",
+      "fdatasync stage/3/temp",
+      "rename stage/3/temp -> catalog",
+      "fsync .store/",
+    ];
+    log.expectInOrder(
+      ...fence,
+      ...file,
+      ...rest,
+      "fsync log/",
+      "unlink log/2",
+      "fsync log/",
+      "unlink catalog",
+    );
     log.expectInOrder("rename gone/meta.json -> stage/3/temp", "rmdir gone/", "fsync /", "unlink log/2");
   });
 
@@ -545,7 +646,8 @@ describe("O10: a checkpoint", () => {
   it("F6: a staging folder that somebody lost or removed stops nothing", async () => {
     const { disk, a } = await alone();
     await a.store.put("k", { n: 1 });
-    for (const path of Object.keys(disk.tree(`${STORE}/.store/stage`))) disk.removeRaw(path.replace(/\/$/, ""));
+    for (const path of Object.keys(disk.tree(`${STORE}/.store/stage`)))
+      disk.removeRaw(path.replace(/\/$/, ""));
     await settled(a.store.flush(), a);
     await settled(a.store.checkpoint(), a);
     expect(disk.readRaw(`${STORE}/k/meta.json`)).toBeDefined();
@@ -563,7 +665,14 @@ describe("O10: a checkpoint", () => {
       if (name === "unlink" && /log\/0+2\.jsonl$/.test(args[0] as string)) copy ??= disk.clone();
     });
     await a.store.checkpoint();
-    log.expectInOrder("unlink log/1", "fsync log/", "rmdir stage/2/", "fsync log/", "unlink log/2", "fsync log/");
+    log.expectInOrder(
+      "unlink log/1",
+      "fsync log/",
+      "rmdir stage/2/",
+      "fsync log/",
+      "unlink log/2",
+      "fsync log/",
+    );
     copy!.powerCut("durable-only");
     expect(copy!.readRaw(SEGMENT_1)).toBeUndefined();
   });
@@ -612,6 +721,18 @@ describe("O11: what dead processes and power cuts left", () => {
     disk.removeRaw(`${STORE}/mine`);
     witness.look();
     expectTidy(disk, witness.state);
+  });
+});
+
+describe("O11 for a process that has swept already", () => {
+  it("a checkpoint fences what late processes left behind for older segments, too", async () => {
+    const { disk, a } = await alone();
+    await a.store.put("k", {});
+    await a.store.checkpoint();
+    disk.writeRaw(`${STORE}/.store/stage/1-dead/temp`, "left");
+    await a.store.put("k", {});
+    await a.store.checkpoint();
+    expect(disk.readRaw(`${STORE}/.store/stage/1-dead/temp`)).toBeUndefined();
   });
 });
 
@@ -680,7 +801,12 @@ describe("O14: shared values", () => {
   it("a value is durable, file and folders, before the record that names it", async () => {
     const { disk, a, log } = await alone();
     await a.store.put("k", BIG);
-    log.expectInOrder("fdatasync stage/1/temp", "rename stage/1/temp -> blobs/xx/blob", "fsync blobs/xx/", "fsync blobs/");
+    log.expectInOrder(
+      "fdatasync stage/1/temp",
+      "rename stage/1/temp -> blobs/xx/blob",
+      "fsync blobs/xx/",
+      "fsync blobs/",
+    );
     expect((await afterPowerCut(disk, "k"))?.["big"]).toBe(BIG.big);
   });
 
@@ -713,6 +839,26 @@ describe("O14: shared values", () => {
       }
       parking.release();
       await settled(putting, a);
+      const c = await start(disk, "C");
+      expect((await c.store.get("k"))?.["big"], `stopped at ${at}`).toBe(BIG.big);
+    }
+  });
+
+  it("a value leaves the trash only when the segment of its removal is sealed", async () => {
+    // A has looked the value up; as long as the segment is open, its record may still come.
+    for (let at = 1; at < 30; at++) {
+      const { disk, a } = await alone();
+      await a.store.put("holder", BIG);
+      const b = await start(disk, "B");
+      await b.store.put("holder", {});
+      await b.store.checkpoint(); // discarded, and marked with the active segment
+      const parking = parkFrom(a.fs, at);
+      const putting = a.store.put("k", BIG);
+      await turn();
+      for (let round = 0; round < 3; round++) await b.store.checkpoint(); // nothing changed: nothing is sealed
+      parking.release();
+      await settled(putting, a);
+      for (let round = 0; round < 2; round++) await b.store.checkpoint();
       const c = await start(disk, "C");
       expect((await c.store.get("k"))?.["big"], `stopped at ${at}`).toBe(BIG.big);
     }

@@ -1,0 +1,117 @@
+/**
+ * `sessiondir migrate`: brings one `sessions.json`, or all of a state directory, into stores. What it does, and why it
+ * cannot half-happen, is in src/legacy/migrate.ts; stopped anywhere, the next run finishes.
+ */
+import type { Command } from "commander";
+import type { MigrationReceipt } from "../../legacy/types.js";
+import { asUsage } from "../failure.js";
+import { formatBytes } from "../figures.js";
+import { addExamples, addStoreOptions, type Invocation } from "../invocation.js";
+import {
+  addKeyOption,
+  addStorePathOption,
+  isOneStore,
+  legacyTarget,
+  libraryOptions,
+  requireStateDirectory,
+  withKeyOption,
+  type LegacyCommandOptions,
+} from "../legacy-options.js";
+import { exitCodeOfReceipt, printReceipt, reportTrouble } from "../receipt-text.js";
+import { visible } from "../visible-text.js";
+
+export function addMigrate(program: Command, invocation: Invocation): void {
+  const command = program
+    .command("migrate")
+    .description(
+      "bring sessions.json, or an older layout of many files, into a store; the source is kept as a backup",
+    );
+  addStorePathOption(addKeyOption(addStoreOptions(command)))
+    .option("--dry-run", "read and check everything, say what would be done, change nothing")
+    .action((options: LegacyCommandOptions) =>
+      isOneStore(options) ? migrateOne(invocation, options) : migrateAll(invocation, options),
+    );
+  addExamples(
+    command,
+    "migrate --store ~/.openclaw/agents/main/sessions/sessions.json --dry-run",
+    "migrate --state-dir ~/.openclaw",
+    "migrate --state-dir ~/.openclaw --store-path '/data/{agentId}/sessions.json' --json",
+  );
+}
+
+async function migrateOne(invocation: Invocation, options: LegacyCommandOptions): Promise<void> {
+  const target = await legacyTarget(options);
+  const { migrateLegacyStore } = await import("../../legacy/migrate.js");
+  const library = libraryOptions(invocation, options);
+  const done = await asUsage(() => migrateLegacyStore(target, library.options)).finally(library.end);
+  const receipt = withKeyOption(done, options);
+  const { terminal } = invocation;
+  if (terminal.json) await terminal.result({ dryRun: receipt.dryRun, receipts: [receipt] });
+  else await printOne(invocation, receipt);
+  invocation.exitCode = exitCodeOfReceipt(receipt);
+}
+
+async function migrateAll(invocation: Invocation, options: LegacyCommandOptions): Promise<void> {
+  const stateDirectory = requireStateDirectory(options);
+  const { migrateStateDirectory } = await import("../../legacy/state-directory.js");
+  const library = libraryOptions(invocation, options);
+  const { terminal } = invocation;
+  let printed = Promise.resolve();
+  const receipt = await asUsage(() =>
+    migrateStateDirectory({
+      ...library.options,
+      stateDirectory,
+      storePaths: options.storePath,
+      onReceipt: (one) => {
+        if (!terminal.json) printed = printed.then(() => printOne(invocation, withKeyOption(one, options)));
+      },
+    }),
+  ).finally(library.end);
+  await printed;
+  const { counts, summary, warnings, exitCode } = receipt;
+  const receipts = receipt.receipts.map((one) => withKeyOption(one, options));
+  const dryRun = options.dryRun ?? false;
+  if (terminal.json) await terminal.result({ stateDirectory, dryRun, counts, summary, warnings, receipts });
+  else {
+    // Those of the stores were printed with them.
+    for (const { code, message, data } of warnings)
+      if (code === "link_outside") terminal.warn(code, message, data);
+    await terminal.line(summary);
+  }
+  invocation.exitCode = exitCode;
+}
+
+async function printOne(invocation: Invocation, receipt: MigrationReceipt): Promise<void> {
+  await printReceipt(invocation, receipt, headline(receipt), detailsOf(receipt));
+  reportTrouble(invocation, receipt);
+}
+
+function headline({ outcome, path, directory, dryRun, layouts }: MigrationReceipt): string {
+  const [file, store] = [visible(path), visible(directory)];
+  const would = dryRun ? "would be " : "";
+  switch (outcome) {
+    case "migrated":
+      return `${would}migrated: ${file} -> ${store} (${layouts.join(", ")})`;
+    case "merged":
+      return `${would}merged: what was written to ${file} since, into ${store}`;
+    case "already_directory":
+      return `already a store: ${store}`;
+    case "skipped_empty":
+      return `skipped, it has no sessions: ${file}`;
+    case "skipped_invalid":
+      return `skipped, somebody has to look at it: ${file}`;
+    case "missing":
+      return `there is neither a file ${file} nor a store ${store}: check --store`;
+    case "failed":
+      return `failed, nothing was lost: ${file}`;
+  }
+}
+
+function detailsOf({ bytesBefore, bytesAfter, backups }: MigrationReceipt): [string, string][] {
+  const details: [string, string][] = [];
+  if (bytesAfter > 0 && bytesBefore > 0) {
+    details.push(["bytes", `${formatBytes(bytesBefore)} -> ${formatBytes(bytesAfter)}`]);
+  }
+  for (const backup of backups) details.push(["backup", backup]);
+  return details;
+}

@@ -1,0 +1,126 @@
+/**
+ * `sessiondir mirror`: keeps `sessions.json` in step with the store for tools that read it, until Ctrl-C; with `--once` just
+ * now. Any number of them may run, also inside of gateways, and each may be killed at any time.
+ */
+import type { Command } from "commander";
+import type { LegacyInspection, LegacyWarning } from "../../legacy/types.js";
+import type { Mirror, MirrorState } from "../../legacy/mirror.js";
+import { asUsage, EXIT } from "../failure.js";
+import { formatCount } from "../figures.js";
+import { addExamples, addStoreOptions, wholeNumber, type Invocation } from "../invocation.js";
+import {
+  addKeyOption,
+  legacyTarget,
+  libraryOptions,
+  lowerCase,
+  type LegacyCommandOptions,
+} from "../legacy-options.js";
+import { exitCodeOfReceipt, reportTrouble } from "../receipt-text.js";
+import { visible } from "../visible-text.js";
+
+interface Options extends LegacyCommandOptions {
+  readonly once?: boolean;
+  readonly debounce?: number;
+}
+
+/** The documented shape of `mirror --json`: one object for every time that the file was brought in step. */
+interface MirrorResult extends MirrorState {
+  readonly store: string;
+  readonly path: string;
+  readonly dryRun: boolean;
+}
+
+/** How often the mirror is asked what it has done. */
+const LOOK_INTERVAL_MS = 250;
+
+export function addMirror(program: Command, invocation: Invocation): void {
+  const command = program
+    .command("mirror")
+    .description("keep sessions.json in step with the store for tools that read it, until Ctrl-C or --once");
+  addKeyOption(addStoreOptions(command))
+    .option("--once", "bring it in step now and end")
+    .option("--debounce <ms>", "collect changes for so long (default: 5000)", wholeNumber("--debounce", 0))
+    .option("--dry-run", "say what would be done and do nothing")
+    .action((options: Options) => mirror(invocation, options));
+  addExamples(
+    command,
+    "mirror --store ~/.openclaw/agents/main/sessions/sessions.d",
+    "mirror --state-dir ~/.openclaw --agent main --once",
+  );
+}
+
+async function mirror(invocation: Invocation, options: Options): Promise<void> {
+  const store = await legacyTarget(options);
+  const { assertMayOpen } = await import("../open-store.js");
+  assertMayOpen(store, false);
+  if (options.dryRun === true) return plan(invocation, store, options);
+
+  const { terminal, signal } = invocation;
+  const { startMirror } = await import("../../legacy/mirror.js");
+  const running = await asUsage(() =>
+    startMirror(store, {
+      debounceMs: options.debounce,
+      ...(options.lowercaseKeys === true && { normalizeKey: lowerCase }),
+      onWarning: (warning) => hear(invocation, warning),
+    }),
+  );
+  let printed: MirrorState | undefined;
+  const show = async (state: MirrorState): Promise<void> => {
+    if (printed?.written === state.written && printed.merged === state.merged) return;
+    printed = state;
+    await print(invocation, store, running, state);
+  };
+  try {
+    if (options.once === true) return await show(await running.flush());
+    terminal.say(`keeping ${running.path} in step with ${store}; Ctrl-C ends it`);
+    // The mirror's own timers do not keep a process alive.
+    while (!signal.aborted) {
+      if (running.state.revision > 0) await show(running.state);
+      await new Promise((resolve) => setTimeout(resolve, LOOK_INTERVAL_MS));
+    }
+  } finally {
+    await running.stop(); // writes what is still missing
+  }
+  await show(running.state);
+  invocation.exitCode = terminal.closed ? EXIT.ok : EXIT.interrupted; // the usual end, and no failure
+}
+
+function hear(invocation: Invocation, { code, message, data }: LegacyWarning): void {
+  invocation.terminal.warn(code, message, data);
+}
+
+function print({ terminal }: Invocation, store: string, { path }: Mirror, state: MirrorState): Promise<void> {
+  const result: MirrorResult = { store, path, dryRun: false, ...state };
+  if (terminal.json) return terminal.result(result);
+  const merged = state.merged === 0 ? "" : `, after merging ${state.merged} foreign writes`;
+  return terminal.line(
+    `${visible(path)} has every change up to revision ${formatCount(state.revision)}${merged}`,
+  );
+}
+
+/** What the first round would do: the file is somebody else's and merged first, or it is written. */
+async function plan(invocation: Invocation, store: string, options: Options): Promise<void> {
+  const { terminal } = invocation;
+  const { inspectLegacyStore } = await import("../../legacy/inspect.js");
+  const library = libraryOptions(invocation, options);
+  const found: LegacyInspection = await asUsage(() => inspectLegacyStore(store, library.options)).finally(
+    library.end,
+  );
+  reportTrouble(invocation, found);
+  invocation.exitCode = exitCodeOfReceipt(found);
+  const foreign = found.entries.kept > 0 ? 1 : 0;
+  const { withStore } = await import("../open-store.js");
+  const revision = await withStore(invocation, store, {}, (opened) => opened.revision());
+  const result: MirrorResult = {
+    store,
+    path: found.path,
+    dryRun: true,
+    revision,
+    written: 1,
+    merged: foreign,
+  };
+  if (terminal.json) return terminal.result(result);
+  const first =
+    foreign === 0 ? "" : `merge ${formatCount(found.entries.kept)} entries of somebody else's, then `;
+  return terminal.line(`would ${first}bring ${visible(found.path)} up to revision ${formatCount(revision)}`);
+}

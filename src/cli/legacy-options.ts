@@ -1,0 +1,115 @@
+/** Options of the commands about `sessions.json`, and how they become those of the library. */
+import { join } from "node:path";
+import type { Command } from "commander";
+import type { ChangingOptions, LegacyProgress } from "../legacy/types.js";
+import { CliError, usageError } from "./failure.js";
+import type { Invocation, StoreOptions } from "./invocation.js";
+import { Progress } from "./progress.js";
+import { exists, resolveStateDirectory, resolveStore } from "./store-target.js";
+
+export interface LegacyCommandOptions extends StoreOptions {
+  /** Only of the commands that have {@link addStorePathOption}. */
+  readonly storePath: readonly string[];
+  readonly lowercaseKeys?: boolean;
+  readonly dryRun?: boolean;
+}
+
+/** Keys are people's sessions: by default none is changed, and so none can become another's. */
+export function addKeyOption(command: Command): Command {
+  return command.option(
+    "--lowercase-keys",
+    "lower-case every key, for gateways that look keys up like that (OpenClaw)",
+  );
+}
+
+/** For commands that may work on a whole state directory. */
+export function addStorePathOption(command: Command): Command {
+  return command.option(
+    "--store-path <template>",
+    "with --state-dir: also this path of the gateway's configuration; {agentId} stands for every agent; may be repeated",
+    (path: string, all: readonly string[]) => [...all, path],
+    [],
+  );
+}
+
+/** One store was named, or one agent; otherwise the whole state directory is meant. */
+export function isOneStore({ store, agent, storePath }: LegacyCommandOptions): boolean {
+  const one = store !== undefined || agent !== undefined;
+  if (one && storePath.length > 0)
+    throw usageError("--store-path belongs to a whole state directory, not to one store");
+  return one;
+}
+
+/** The `NAME.d` of the one store, whether it is there or not. */
+export async function legacyTarget(options: StoreOptions): Promise<string> {
+  const path = await resolveStore(options);
+  if (path.endsWith(".d")) return path;
+  const inside = [join(path, "sessions.json"), join(path, "sessions.d")].find(exists);
+  const advice = inside === undefined ? "" : `. Did you mean ${inside}?`;
+  throw usageError(`--store must end in .json or .d here: ${path}${advice}`);
+}
+
+/** The state directory, which must exist. */
+export function requireStateDirectory({ stateDir }: StoreOptions): string {
+  const path = resolveStateDirectory(stateDir);
+  if (exists(path)) return path;
+  throw new CliError(
+    "store_not_found",
+    `there is no state directory ${path}. Say where the sessions are: --store PATH or --state-dir PATH.`,
+    { data: { path } },
+  );
+}
+
+export const lowerCase = (key: string): string => key.toLowerCase();
+
+const DOING: Readonly<Record<LegacyProgress["phase"], string>> = {
+  reading: "reading",
+  verifying: "reading back",
+  syncing: "making durable",
+  merging: "merging",
+  writing: "writing",
+  backing_up: "backing up",
+};
+
+/** What is counted in phases that do not count bytes. */
+const UNITS: Readonly<Partial<Record<LegacyProgress["phase"], "files" | "sessions">>> = {
+  syncing: "files",
+  writing: "sessions",
+};
+
+/** Most stores are done sooner; nobody needs to read how. */
+const QUIET_MS = 1000;
+
+/** A receipt whose next command says as well how keys are to be taken. */
+export function withKeyOption<R extends { readonly next?: string }>(
+  receipt: R,
+  options: LegacyCommandOptions,
+): R {
+  const { next } = receipt;
+  if (
+    options.lowercaseKeys !== true ||
+    next === undefined ||
+    !/^sessiondir (inspect|migrate|rollback) /.test(next)
+  ) {
+    return receipt;
+  }
+  return { ...receipt, next: `${next} --lowercase-keys` };
+}
+
+/** The library's options; `end` takes the bar away. */
+export function libraryOptions(
+  { terminal, signal }: Invocation,
+  { lowercaseKeys = false, dryRun = false }: LegacyCommandOptions,
+): { options: ChangingOptions; end: () => void } {
+  const progress = new Progress(terminal, QUIET_MS);
+  const onProgress = ({ phase, path, done, total, entries }: LegacyProgress): void =>
+    progress.show({
+      doing: `${DOING[phase]} ${path}`,
+      done,
+      total,
+      unit: UNITS[phase] ?? "bytes",
+      note: UNITS[phase] === undefined && entries > 0 ? `${entries} entries` : undefined,
+    });
+  const options = { signal, onProgress, dryRun, ...(lowercaseKeys && { normalizeKey: lowerCase }) };
+  return { options, end: () => progress.end() };
+}

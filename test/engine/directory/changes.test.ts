@@ -1,0 +1,200 @@
+/**
+ * Goal: a watcher gets every change once and in order, or is told that it cannot.
+ * Method: watchers on a simulated disk that start anywhere, fall behind, sleep through segments or have no
+ * notifications, compared with the commits that were made.
+ */
+import { describe, expect, it } from "vitest";
+import type { StoreWarning } from "../../../src/errors.js";
+import { openDirectoryStoreOn } from "../../../src/store/open.js";
+import type { DirectorySessionStore, SessionChange, WatchOptions } from "../../../src/store/types.js";
+import { ManualRuntime } from "../../../src/testing/manual-runtime.js";
+import { SimulatedDisk } from "../../../src/testing/simulated-disk.js";
+import { codeOf, failureOf } from "./sandbox.js";
+
+type Entry = Record<string, unknown>;
+type Store = DirectorySessionStore<Entry>;
+
+let seed = 0;
+
+async function openOn(disk: SimulatedDisk, name: string, canWatch = true) {
+  const warnings: StoreWarning[] = [];
+  const runtime = new ManualRuntime({ seed: ++seed });
+  const store: Store = await openDirectoryStoreOn<Entry>(disk.mount(name, { canWatch }), runtime, "/s.d", {
+    durability: "os",
+    onWarning: (warning) => warnings.push(warning),
+  });
+  return { store, runtime, warnings };
+}
+
+/** The next `count` changes, then the watch is left. */
+async function take(store: Store, count: number, options?: WatchOptions): Promise<SessionChange<Entry>[]> {
+  const found: SessionChange<Entry>[] = [];
+  if (count === 0) return found;
+  for await (const change of store.watch(options)) {
+    found.push(change);
+    if (found.length === count) return found;
+  }
+  return found;
+}
+
+const brief = (change: SessionChange<Entry>): string => `${change.revision} ${change.kind} ${change.key}`;
+
+describe("from any revision", () => {
+  it("gives what came after it, with the entries of then", async () => {
+    const { store } = await openOn(new SimulatedDisk(), "one");
+    await store.put("a", { version: 1 });
+    await store.put("b", { version: 2 });
+    await store.patch("a", { version: 3 });
+    await store.transact(async (tx) => {
+      await tx.put("c", { version: 4 });
+      await tx.delete("b");
+    });
+    await store.put("b", { version: 5 });
+    const all = ["1 put a", "2 put b", "3 put a", "4 put c", "4 delete b", "5 put b"];
+    for (let since = 0; since < 5; since++) {
+      const expected = all.filter((line) => Number(line[0]) > since);
+      const found = await take(store, expected.length, { since });
+      expect(found.map(brief).sort(), `since ${since}`).toEqual(expected.toSorted());
+      expect(found.map(({ revision }) => revision)).toEqual(expected.map((line) => Number(line[0])));
+      for (const { kind, record, revision } of found) {
+        expect(record?.entry).toEqual(kind === "delete" ? undefined : { version: revision });
+      }
+    }
+    expect((await take(store, 2, { since: 0, prefix: "b" })).map(brief)).toEqual(["2 put b", "4 delete b"]);
+    await store.close();
+  });
+
+  it("that was checkpointed away: revision_too_old, with the revision to go on from", async () => {
+    const { store } = await openOn(new SimulatedDisk(), "one");
+    for (let version = 1; version <= 3; version++) await store.put("a", { version });
+    await store.checkpoint();
+    await store.put("a", { version: 4 });
+    const error = await failureOf(() => take(store, 1, { since: 1 }));
+    expect(error.code).toBe("revision_too_old");
+    expect(error.data).toEqual({ since: 1, revision: 4 });
+    expect((await take(store, 1, { since: 3 })).map(brief)).toEqual(["4 put a"]);
+    await store.close();
+  });
+
+  it("of the future: waits for what comes after it", async () => {
+    const { store } = await openOn(new SimulatedDisk(), "one");
+    const waiting = take(store, 1, { since: 2 });
+    for (let version = 1; version <= 3; version++) await store.put("a", { version });
+    expect((await waiting).map(brief)).toEqual(["3 put a"]);
+    await store.close();
+  });
+});
+
+describe("changes of another process", () => {
+  it("arrive through the system's notifications", async () => {
+    const disk = new SimulatedDisk();
+    const { store, warnings } = await openOn(disk, "watcher");
+    const { store: writer } = await openOn(disk, "writer");
+    const waiting = take(store, 3);
+    for (let version = 1; version <= 3; version++) await writer.put("a", { version });
+    expect((await waiting).map(brief)).toEqual(["1 put a", "2 put a", "3 put a"]);
+    expect(warnings).toEqual([]);
+    await store.close();
+    await writer.close();
+  });
+
+  it("arrive by looking where there are no notifications, and a warning says so", async () => {
+    const disk = new SimulatedDisk();
+    const { store, runtime, warnings } = await openOn(disk, "watcher", false);
+    const { store: writer } = await openOn(disk, "writer");
+    const found: string[] = [];
+    const watching = (async () => {
+      for await (const change of store.watch()) found.push(brief(change));
+    })();
+    await Promise.resolve();
+    await writer.put("a", {});
+    await Promise.resolve();
+    expect(found).toEqual([]);
+    runtime.advance(150);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(found).toEqual(["1 put a"]);
+    expect(warnings.map(({ code }) => code)).toEqual(["watch_polling"]);
+    await store.close();
+    await watching;
+    await writer.close();
+  });
+
+  it("that the watcher slept through: it is told, and gets no gap", async () => {
+    const disk = new SimulatedDisk();
+    const { store, runtime } = await openOn(disk, "watcher", false);
+    const { store: writer } = await openOn(disk, "writer");
+    await writer.put("a", { version: 1 });
+    const watching = store.watch()[Symbol.asyncIterator]();
+    for (let round = 0; round < 3; round++) {
+      await writer.put("a", { round });
+      await writer.checkpoint();
+    }
+    await writer.put("b", {});
+    runtime.advance(150); // now it looks
+    expect(await codeOf(() => watching.next())).toBe("revision_too_old");
+    expect((await watching.next()).done).toBe(true);
+    expect(await store.get("b")).toEqual({});
+    await store.close();
+    await writer.close();
+  });
+
+  it("across seals and checkpoints that it follows: every one, once", async () => {
+    const disk = new SimulatedDisk();
+    const { store } = await openOn(disk, "watcher");
+    const { store: writer } = await openOn(disk, "writer");
+    const waiting = take(store, 30);
+    const made: string[] = [];
+    for (let round = 0; round < 30; round++) {
+      const { revision } = await writer.put(`k${round % 4}`, { round });
+      made.push(`${revision} put k${round % 4}`);
+      if (round % 7 === 6) await writer.checkpoint();
+      await store.get("k0");
+    }
+    expect((await waiting).map(brief)).toEqual(made);
+    await store.close();
+    await writer.close();
+  });
+});
+
+describe("a consumer that is slow", () => {
+  it("goes back to reading the log, and misses nothing", async () => {
+    const { store } = await openOn(new SimulatedDisk(), "one");
+    const watching = store.watch()[Symbol.asyncIterator]();
+    const total = 12_000; // more than are kept for one
+    for (let index = 0; index < total; index++) await store.put(`k${index % 5}`, { index });
+    for (let index = 0; index < total; index++) {
+      const { value } = (await watching.next()) as { value: SessionChange<Entry> };
+      if (value.revision !== index + 1) throw new Error(`${value.revision} instead of ${index + 1}`);
+    }
+    await store.put("last", {});
+    expect(brief((await watching.next()).value as SessionChange<Entry>)).toBe(`${total + 1} put last`);
+    await watching.return?.();
+    await store.close();
+  });
+
+  it("and the next one have lists of their own", async () => {
+    const { store } = await openOn(new SimulatedDisk(), "one");
+    const first = store.watch()[Symbol.asyncIterator]();
+    await store.put("a", {});
+    const second = store.watch()[Symbol.asyncIterator]();
+    await store.put("b", {});
+    expect(brief((await second.next()).value as SessionChange<Entry>)).toBe("2 put b");
+    expect(brief((await first.next()).value as SessionChange<Entry>)).toBe("1 put a");
+    expect(brief((await first.next()).value as SessionChange<Entry>)).toBe("2 put b");
+    await first.return?.();
+    await second.return?.();
+    await store.close();
+  });
+});
+
+it("ends when the store is closed or the signal aborts, and leaves no watcher behind", async () => {
+  const disk = new SimulatedDisk();
+  const { store } = await openOn(disk, "one");
+  const abort = new AbortController();
+  const aborted = take(store, 1, { signal: abort.signal });
+  const closed = take(store, 1);
+  abort.abort();
+  expect(await aborted).toEqual([]);
+  await store.close();
+  expect(await closed).toEqual([]);
+});

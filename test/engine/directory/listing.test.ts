@@ -1,0 +1,166 @@
+/**
+ * Goal: a listing is of one instant, whatever happens while it reads files, and it finds every session, whether its
+ * catalog is there or not.
+ * Method: a simulated disk on which another process commits, deletes and checkpoints between any two system calls of
+ * a listing of cold sessions. Money is moved between sessions: every listing must see the same sum.
+ */
+import { describe, expect, it } from "vitest";
+import type { StoreWarning } from "../../../src/errors.js";
+import { openDirectoryStoreOn } from "../../../src/store/open.js";
+import type { DirectorySessionStore } from "../../../src/store/types.js";
+import { ManualRuntime } from "../../../src/testing/manual-runtime.js";
+import { SimulatedDisk } from "../../../src/testing/simulated-disk.js";
+
+interface Account {
+  readonly money: number;
+  readonly updatedAt: number;
+}
+
+const PATH = "/sessions.d";
+const KEYS = ["a", "b", "c", "d"];
+let seed = 0;
+
+/** Its clock moves with every look at it, so that each slice is a single step. */
+class HastyRuntime extends ManualRuntime {
+  override monotonic(): number {
+    this.advance(100);
+    return super.monotonic();
+  }
+}
+
+async function openOn(
+  disk: SimulatedDisk,
+  name: string,
+  warnings: StoreWarning[] = [],
+): Promise<{ store: DirectorySessionStore<Account>; fs: ReturnType<SimulatedDisk["mount"]> }> {
+  const fs = disk.mount(name);
+  const runtime = new HastyRuntime({ seed: ++seed });
+  const store = await openDirectoryStoreOn<Account>(fs, runtime, PATH, {
+    durability: "os",
+    cacheBytes: 0,
+    flushDelayMs: 1_000_000_000,
+    onWarning: (warning) => warnings.push(warning),
+  });
+  return { store, fs };
+}
+
+async function accounts(): Promise<{ disk: SimulatedDisk; writer: DirectorySessionStore<Account> }> {
+  const disk = new SimulatedDisk();
+  const { store: writer } = await openOn(disk, "writer");
+  for (const [index, key] of KEYS.entries()) await writer.put(key, { money: 25, updatedAt: index });
+  await writer.checkpoint();
+  return { disk, writer };
+}
+
+describe("a listing while another process works", () => {
+  const WORK: Record<string, (writer: DirectorySessionStore<Account>, time: number) => Promise<unknown>> = {
+    transfer: (writer, time) =>
+      writer.transact(async (tx) => {
+        const from = (await tx.get("a"))!;
+        const to = (await tx.get("d"))!;
+        await tx.put("a", { money: from.money - 5, updatedAt: time });
+        await tx.put("d", { money: to.money + 5, updatedAt: time });
+      }),
+    "transfer and checkpoint": async (writer, time) => {
+      await WORK["transfer"]!(writer, time);
+      await writer.checkpoint();
+    },
+    "a session that moves": async (writer, time) => {
+      const money = (await writer.get("b"))?.money ?? 25;
+      await writer.transact(async (tx) => {
+        await tx.delete("b");
+        await tx.put("e", { money, updatedAt: time });
+      });
+    },
+  };
+
+  it.each(Object.keys(WORK))("%s, between any two of its calls: one instant", async (name) => {
+    for (let at = 1; ; at++) {
+      const { disk, writer } = await accounts();
+      const { store: reader, fs } = await openOn(disk, "reader");
+      let working: Promise<unknown> | undefined;
+      const start = fs.calls;
+      // The listing stands still at its call number `at` until the other process has done its work.
+      let parked = false;
+      const listing = (async () => {
+        fs.onCall = (call) => {
+          if (parked || call.index - start !== at) return;
+          parked = true;
+          working = WORK[name]!(writer, 100);
+        };
+        return reader.list({ orderBy: "updatedAt" });
+      })();
+      const { sessions } = await listing;
+      await working;
+      fs.onCall = undefined;
+      const sum = sessions.reduce((total, { entry }) => total + entry.money, 0);
+      expect(sum, `${name} at call ${at}`).toBe(100);
+      expect(sessions).toHaveLength(4);
+      const order = sessions.map(({ entry, key }) => [entry.updatedAt, key]);
+      expect(order).toEqual(order.toSorted(([a, x], [b, y]) => Number(a) - Number(b) || (x! < y! ? -1 : 1)));
+      const after = await reader.list();
+      expect(after.sessions.reduce((total, { entry }) => total + entry.money, 0)).toBe(100);
+      await reader.close();
+      await writer.close();
+      if (!parked) {
+        expect(at).toBeGreaterThan(10);
+        return;
+      }
+    }
+  });
+});
+
+describe("what a listing is made from", () => {
+  it("the catalog: no entry file is opened for a count", async () => {
+    const { disk, writer } = await accounts();
+    const { store, fs } = await openOn(disk, "reader");
+    fs.log = [];
+    expect(await store.count()).toBe(4);
+    expect(fs.log.filter(({ args }) => String(args[0]).includes("meta.json"))).toEqual([]);
+    await store.close();
+    await writer.close();
+  });
+
+  it.each(["missing", "damaged", "of another segment"])(
+    "the files, when the catalog is %s: once, with a warning",
+    async (how) => {
+      const { disk, writer } = await accounts();
+      await writer.close();
+      const catalog = Object.keys(disk.tree(`${PATH}/.store`)).find((path) => path.includes("/catalog-"))!;
+      const content = disk.readRaw(catalog)!;
+      disk.removeRaw(catalog);
+      if (how === "damaged") disk.writeRaw(catalog, content.subarray(0, content.length - 1));
+      if (how === "of another segment") disk.writeRaw(`${PATH}/.store/catalog-0`, content);
+      const warnings: StoreWarning[] = [];
+      const { store } = await openOn(disk, "next", warnings);
+      for (let time = 0; time < 3; time++) {
+        expect((await store.list()).sessions.map(({ key }) => key)).toEqual(KEYS);
+      }
+      expect(warnings.map(({ code }) => code)).toEqual(["catalog_rebuilt"]);
+      await store.put("e", { money: 0, updatedAt: 9 });
+      await store.checkpoint();
+      await store.close();
+      const later: StoreWarning[] = [];
+      const { store: fresh } = await openOn(disk, "later", later);
+      expect(await fresh.count()).toBe(5);
+      expect(later).toEqual([]);
+      await fresh.close();
+    },
+  );
+
+  it("pages: each session once, though others change in between", async () => {
+    const { disk, writer } = await accounts();
+    const { store } = await openOn(disk, "reader");
+    const seen: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await store.list({ limit: 1, ...(cursor !== undefined && { cursor }) });
+      seen.push(...page.sessions.map(({ key }) => key));
+      cursor = page.cursor;
+      await writer.put("a", { money: 25, updatedAt: seen.length + 10 });
+    } while (cursor !== undefined);
+    expect(seen).toEqual(KEYS);
+    await store.close();
+    await writer.close();
+  });
+});

@@ -1,0 +1,123 @@
+/**
+ * Goal: a store whose log is gone goes on behind everything that files and catalogs tell of: one log, however many
+ * processes begin it and wherever they die.
+ * Method: the log of a store on a simulated disk is taken away; processes open it at the same time, and with a kill
+ * at every call.
+ */
+import { expect, it } from "vitest";
+import { openDirectoryStoreOn } from "../../../src/store/open.js";
+import type { DirectorySessionStore } from "../../../src/store/types.js";
+import { ManualRuntime } from "../../../src/testing/manual-runtime.js";
+import { seededRandom } from "../../../src/testing/seeded-random.js";
+import { SimulatedDisk } from "../../../src/testing/simulated-disk.js";
+import type { SimulatedFileSystem } from "../../../src/testing/simulated-file-system.js";
+
+const PATH = "/sessions.d";
+const LAST = 9;
+
+const openOn = (fs: SimulatedFileSystem, seed: number): Promise<DirectorySessionStore<object>> =>
+  openDirectoryStoreOn<object>(fs, new ManualRuntime({ seed }), PATH, {
+    durability: "os",
+    onWarning: () => {},
+  });
+
+/** Nine commits, the last a delete, so that no file has the highest revision; then the log is gone. */
+async function withoutLog(): Promise<SimulatedDisk> {
+  const disk = new SimulatedDisk();
+  const store = await openOn(disk.mount("past"), 1);
+  for (let version = 1; version <= 7; version++) await store.put("a", { version });
+  await store.put("b", {});
+  await store.checkpoint();
+  await store.delete("b");
+  await store.checkpoint();
+  await store.close();
+  for (const path of logOf(disk)) disk.removeRaw(path);
+  return disk;
+}
+
+function logOf(disk: SimulatedDisk): string[] {
+  return Object.keys(disk.tree(`${PATH}/.store/log`));
+}
+
+async function expectGoesOn(store: DirectorySessionStore<object>, writes: number): Promise<void> {
+  expect(await store.get("a")).toMatchObject({ version: 7 });
+  expect(await store.get("b")).toBeUndefined();
+  expect((await store.list()).sessions.map(({ key }) => key)).toEqual(["a"]);
+  expect(await store.revision()).toBe(LAST + writes);
+}
+
+it("is begun again behind the last revision of all, deletions included", async () => {
+  const disk = await withoutLog();
+  const store = await openOn(disk.mount("next"), 2);
+  await expectGoesOn(store, 0);
+  expect((await store.put("c", {})).revision).toBe(LAST + 1);
+  await store.close();
+  expect(logOf(disk)).toHaveLength(1);
+});
+
+it.each(Array.from({ length: 30 }, (_, seed) => seed))(
+  "by three at once: one log (schedule %i)",
+  async (seed) => {
+    const disk = await withoutLog();
+    const random = seededRandom(seed + 1);
+    const waiting: (() => void)[] = [];
+    const mounts = ["p1", "p2", "p3"].map((name) => disk.mount(name));
+    for (const mount of mounts) mount.gate = () => new Promise<void>((resolve) => waiting.push(resolve));
+    let open = mounts.length;
+    const opening = mounts.map((mount, index) =>
+      openOn(mount, 10 * seed + index + 5).finally(() => (open -= 1)),
+    );
+    while (open > 0) {
+      for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+      waiting.splice(Math.floor(random() * waiting.length), 1)[0]?.();
+    }
+    for (const mount of mounts) mount.gate = undefined;
+    for (const go of waiting.splice(0)) go();
+    const stores = await Promise.all(opening);
+    expect(logOf(disk)).toHaveLength(1);
+    for (const [index, store] of stores.entries()) {
+      await expectGoesOn(store, index);
+      await store.update("a", (entry) => ({ ...entry, [`p${index}`]: true }));
+    }
+    for (const store of stores) {
+      expect(await store.get("a")).toEqual({ version: 7, p0: true, p1: true, p2: true });
+      await store.close();
+    }
+  },
+);
+
+it.each(["killed", "durable-only", "random"] as const)(
+  "dying at every call (%s): the next one goes on",
+  async (how) => {
+    for (let at = 1; ; at++) {
+      const disk = (await withoutLog()).clone(seededRandom(at));
+      const fs = disk.mount("dying");
+      fs.onCall = (call) => {
+        if (call.index === at) fs.kill();
+      };
+      const opening = openOn(fs, 3).then(
+        (store) => store,
+        () => undefined,
+      );
+      const store = await Promise.race([opening, turns()]);
+      await Promise.race([store?.close().catch(() => {}), turns()]);
+      const finished = !fs.killed;
+      if (how !== "killed") disk.powerCut(how);
+      const next = await openOn(disk.mount("next"), 4);
+      await expectGoesOn(next, 0);
+      await next.put("c", {});
+      await next.checkpoint();
+      await next.close();
+      expect(logOf(disk)).toHaveLength(1);
+      if (finished) {
+        expect(at).toBeGreaterThan(20);
+        return;
+      }
+    }
+  },
+);
+
+/** Long enough for everything that can still happen without a dead process. */
+async function turns(): Promise<undefined> {
+  for (let turn = 0; turn < 2000; turn++) await Promise.resolve();
+}

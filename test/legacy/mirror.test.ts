@@ -1,0 +1,265 @@
+/**
+ * Goal: the mirrored file follows the store, whoever dies or sleeps, however many processes mirror; what somebody else
+ * wrote into it is merged and never lost.
+ * Method: mirrors as processes of a simulated machine; killed at every call, parked at every call while others go on, ten
+ * of them while four write.
+ */
+import { afterEach, describe, expect, it } from "vitest";
+import { migrateOn } from "../../src/legacy/migrate.js";
+import { startMirrorOn, type Mirror, type MirrorOptions } from "../../src/legacy/mirror.js";
+import { rollbackOn } from "../../src/legacy/rollback.js";
+import { openDirectoryStoreOn } from "../../src/store/open.js";
+import type { DirectorySessionStore } from "../../src/store/types.js";
+import { DIRECTORY, FILE, killAtEveryCall, LegacyMachine, pretty, type Sessions } from "./legacy-machine.js";
+
+type Entry = Record<string, unknown>;
+const SOURCE: Sessions = { b: { updatedAt: 1, n: 0 }, a: { updatedAt: 1, n: 0 } };
+
+const open: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of open.splice(0)) await close();
+});
+
+async function migrated(): Promise<LegacyMachine> {
+  const machine = new LegacyMachine();
+  machine.disk.writeRaw(FILE, pretty(SOURCE));
+  expect((await migrateOn(machine.process(), FILE)).outcome).toBe("migrated");
+  return machine;
+}
+
+async function openStore(machine: LegacyMachine): Promise<DirectorySessionStore<Entry>> {
+  const { fs, runtime } = machine.process();
+  const store = await openDirectoryStoreOn<Entry>(fs, runtime, DIRECTORY);
+  open.push(() => store.close());
+  return store;
+}
+
+async function mirrorOn(machine: LegacyMachine, options: MirrorOptions = {}): Promise<Mirror> {
+  const mirror = await startMirrorOn(machine.process(), FILE, options);
+  open.push(() => mirror.stop());
+  return mirror;
+}
+
+const textIn = (machine: LegacyMachine): string | undefined => machine.disk.readRaw(FILE)?.toString();
+const sessionsIn = (machine: LegacyMachine): Sessions => JSON.parse(textIn(machine) ?? "null") as Sessions;
+
+it("writes what the store has, in the order of the last file, and again only if something changed", async () => {
+  const machine = await migrated();
+  const mirror = await mirrorOn(machine);
+  await mirror.flush();
+  expect(textIn(machine)).toBe(pretty(SOURCE));
+  const { written } = await mirror.flush();
+  expect(written).toBe(1);
+  const store = await openStore(machine);
+  await store.patch("a", { n: 1 });
+  await store.put("0", { new: true });
+  expect((await mirror.flush()).written).toBe(2);
+  expect(textIn(machine)).toBe(
+    '{\n  "b": {\n    "updatedAt": 1,\n    "n": 0\n  },\n  "a": {\n    "updatedAt": 1,\n    "n": 1\n  },\n  "0": {\n    "new": true\n  }\n}',
+  );
+});
+
+it("collects changes and writes them in the background", async () => {
+  const machine = await migrated();
+  const host = machine.process();
+  const mirror = await startMirrorOn(host, FILE, { debounceMs: 5000 });
+  open.push(() => mirror.stop());
+  const store = await openStore(machine);
+  for (let n = 1; n <= 50; n++) await store.patch("a", { n });
+  expect(textIn(machine)).toBeUndefined();
+  host.runtime.advance(5000);
+  await expect.poll(() => sessionsIn(machine)?.["a"]?.["n"]).toBe(50);
+  expect(mirror.state.written).toBe(1);
+});
+
+it("merges what somebody else wrote, and writes the union", async () => {
+  const machine = await migrated();
+  const warnings: string[] = [];
+  const mirror = await mirrorOn(machine, { onWarning: ({ code }) => warnings.push(code) });
+  await mirror.flush();
+  const store = await openStore(machine);
+  await store.patch("a", { n: 5, updatedAt: 50 });
+  await store.put("mine", { updatedAt: 1 });
+  machine.disk.writeRaw(
+    FILE,
+    pretty({ a: { updatedAt: 1, n: 0 }, b: { updatedAt: 60, n: 6 }, theirs: { n: 1 } }),
+  );
+  await mirror.flush();
+  const expected = {
+    a: { updatedAt: 50, n: 5 },
+    b: { updatedAt: 60, n: 6 },
+    mine: { updatedAt: 1 },
+    theirs: { n: 1 },
+  };
+  expect(sessionsIn(machine)).toEqual(expected);
+  expect(await machine.sessions()).toEqual(expected);
+  expect(mirror.state.merged).toBe(1);
+  expect(warnings).toContain("foreign_merged");
+});
+
+it("does not bring back what was deleted in the store, even if an old gateway still writes it", async () => {
+  const machine = await migrated();
+  const mirror = await mirrorOn(machine);
+  await mirror.flush();
+  const old = sessionsIn(machine);
+  const store = await openStore(machine);
+  await store.delete("b");
+  await mirror.flush();
+  machine.disk.writeRaw(FILE, pretty({ ...old, a: { updatedAt: 9, n: 9 } }));
+  await mirror.flush();
+  expect(sessionsIn(machine)).toEqual({ a: { updatedAt: 9, n: 9 } });
+});
+
+it("leaves a foreign file alone that it cannot read, and says so", async () => {
+  const machine = await migrated();
+  const mirror = await mirrorOn(machine);
+  machine.disk.writeRaw(FILE, "{ half");
+  await expect(mirror.flush()).rejects.toMatchObject({ code: "legacy_invalid" });
+  expect(textIn(machine)).toBe("{ half");
+});
+
+it("stops writing once the store was rolled back", async () => {
+  const machine = await migrated();
+  const mirror = await mirrorOn(machine);
+  await mirror.flush();
+  expect((await rollbackOn(machine.process(), FILE)).outcome).toBe("rolled_back");
+  const late = await openStoreAt(
+    machine,
+    machine.names().find((name) => name.startsWith("sessions.d.bak."))!,
+  );
+  await late.put("late", {});
+  await expect(mirror.flush()).rejects.toMatchObject({ code: "store_not_found" });
+  expect(textIn(machine)).toBe(pretty(SOURCE));
+});
+
+async function openStoreAt(machine: LegacyMachine, name: string): Promise<DirectorySessionStore<Entry>> {
+  const { fs, runtime } = machine.process();
+  const store = await openDirectoryStoreOn<Entry>(fs, runtime, `/home/sessions/${name}`);
+  open.push(() => store.close());
+  return store;
+}
+
+it("needs a store", async () => {
+  await expect(startMirrorOn(new LegacyMachine().process(), FILE)).rejects.toMatchObject({
+    code: "store_not_found",
+  });
+});
+
+describe("a mirror that is killed", () => {
+  it.each([undefined, "random"] as const)(
+    "at every call (power cut: %s): the file is the old one or the new one, and the next mirror goes on",
+    async (powerCut) => {
+      const first = pretty(SOURCE);
+      const then = pretty({ ...SOURCE, a: { updatedAt: 2, n: 2 } });
+      const prepare = async (): Promise<LegacyMachine> => {
+        const machine = await migrated();
+        const mirror = await startMirrorOn(machine.process(), FILE);
+        await mirror.flush();
+        await mirror.stop();
+        const { fs, runtime } = machine.process();
+        const store = await openDirectoryStoreOn<Entry>(fs, runtime, DIRECTORY);
+        await store.put("a", { updatedAt: 2, n: 2 });
+        await store.close();
+        return machine;
+      };
+      const work = async (host: Parameters<typeof startMirrorOn>[0]): Promise<void> => {
+        const mirror = await startMirrorOn(host, FILE);
+        await mirror.flush();
+        await mirror.stop();
+      };
+      await killAtEveryCall(
+        prepare,
+        work,
+        async (machine, at) => {
+          expect([first, then], at).toContain(textIn(machine));
+          const host = machine.process();
+          await work(host);
+          expect(textIn(machine), at).toBe(then);
+          expect(await machine.sessions(), at).toEqual({ ...SOURCE, a: { updatedAt: 2, n: 2 } });
+        },
+        powerCut === undefined ? {} : { powerCut },
+      );
+    },
+    120_000,
+  );
+});
+
+it("a mirror that sleeps at any call while others go on never takes the file back", async () => {
+  for (let index = 1, slept = true; slept; index++) {
+    const machine = await migrated();
+    const slow = machine.process();
+    const mirror = await startMirrorOn(slow, FILE);
+    slept = false;
+    const start = slow.fs.calls;
+    let wake = (): void => {};
+    slow.fs.gate = (call) => {
+      if (call.index < start + index || slept) return undefined;
+      slept = true;
+      return new Promise((resolve) => (wake = resolve));
+    };
+    const flushed = mirror.flush();
+    await new Promise((resolve) => setImmediate(resolve));
+    const store = await openStore(machine);
+    await store.delete("b");
+    await store.put("a", { updatedAt: 3, n: index });
+    const fast = await mirrorOn(machine);
+    await fast.flush();
+    const newest = pretty({ a: { updatedAt: 3, n: index } });
+    expect(textIn(machine)).toBe(newest);
+    const seen = new Set<string | undefined>();
+    slow.fs.onCall = () => void seen.add(textIn(machine));
+    wake();
+    slow.fs.gate = undefined;
+    await flushed;
+    slow.fs.onCall = undefined;
+    expect(
+      [...seen].filter((text) => text !== newest),
+      `call ${index}`,
+    ).toEqual([]);
+    expect(textIn(machine)).toBe(newest);
+    expect(await machine.sessions()).toEqual({ a: { updatedAt: 3, n: index } });
+    await mirror.stop();
+  }
+}, 120_000);
+
+it("ten mirrors while four write and an old gateway writes too: in the end the file is the store", async () => {
+  const machine = await migrated();
+  const hosts = Array.from({ length: 10 }, () => machine.process());
+  const pump = setInterval(() => hosts.forEach(({ runtime }) => runtime.runNextTimer()), 1);
+  const mirrors = await Promise.all(hosts.map((host) => startMirrorOn(host, FILE)));
+  open.push(async () => void (await Promise.all(mirrors.map((mirror) => mirror.stop()))));
+  const stores = await Promise.all(Array.from({ length: 4 }, () => openStore(machine)));
+  let writing = true;
+  const writers = stores.map(async (store, writer) => {
+    for (let n = 1; n <= 60; n++) {
+      await store.put(`w${writer}`, { updatedAt: 10, n });
+      if (n % 7 === 0) await store.delete(`w${writer}`);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  });
+  const oldGateway = (async () => {
+    for (let n = 1; n <= 10; n++) {
+      const text = textIn(machine);
+      if (text !== undefined) {
+        const sessions = { ...(JSON.parse(text) as Sessions), [`old${n}`]: { updatedAt: n } };
+        machine.disk.removeRaw(FILE);
+        machine.disk.writeRaw(FILE, pretty(sessions));
+      }
+      for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+    }
+  })();
+  const mirroring = mirrors.map(async (mirror) => {
+    while (writing) {
+      await mirror.flush().catch((error: { code?: string }) => expect(error.code).toBe("legacy_changing"));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  });
+  await Promise.all([...writers, oldGateway]);
+  writing = false;
+  await Promise.all(mirroring);
+  await Promise.all(mirrors.map((mirror) => mirror.flush()));
+  clearInterval(pump);
+  const stored = await machine.sessions();
+  expect(sessionsIn(machine)).toEqual(stored);
+  expect(stored).toMatchObject({ w0: { n: 60 }, w1: { n: 60 }, w2: { n: 60 }, w3: { n: 60 } });
+}, 60_000);
