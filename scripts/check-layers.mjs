@@ -86,7 +86,8 @@ function importsOf(file, text) {
     });
   /** @param {ts.Node} node */
   const visit = (node) => {
-    if (ts.isImportDeclaration(node)) add(node, node.moduleSpecifier, node.importClause?.isTypeOnly);
+    if (ts.isImportDeclaration(node))
+      add(node, node.moduleSpecifier, node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword);
     else if (ts.isExportDeclaration(node) && node.moduleSpecifier) add(node, node.moduleSpecifier);
     else if (ts.isExternalModuleReference(node)) add(node, node.expression);
     else if (ts.isImportTypeNode(node))

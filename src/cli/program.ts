@@ -41,12 +41,26 @@ export async function run(args: readonly string[]): Promise<ExitCode> {
   const interruption = new Interruption();
   const terminal = await Terminal.open(wantsJson(args));
   const invocation: Invocation = { terminal, signal: interruption.signal, exitCode: EXIT.ok };
+  let outputError: NodeJS.ErrnoException | undefined;
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
+    if (error.code !== "EPIPE") outputError ??= error;
     terminal.closed = true;
     interruption.stop(new Interrupted("reader"));
   });
   process.stderr.on("error", () => {}); // nobody listens; the work is worth doing all the same
+  let exitCode = await runCommand(invocation, args);
+  await terminal.written();
+  if (outputError !== undefined) {
+    const message = `the output could not be written: ${outputError.message}. What was to be done may be done.`;
+    terminal.fail("output_failed", message, { errno: outputError.code }, EXIT.failure);
+    exitCode = EXIT.failure;
+  }
+  terminal.erase();
+  interruption.release();
+  return exitCode;
+}
+
+async function runCommand(invocation: Invocation, args: readonly string[]): Promise<ExitCode> {
   try {
     const program = await makeProgram(invocation);
     if (args.length === 0) throw usageError("which command? Try sessiondir --help");
@@ -54,9 +68,6 @@ export async function run(args: readonly string[]): Promise<ExitCode> {
     return invocation.exitCode;
   } catch (error) {
     return report(invocation, error, args[0] ?? "");
-  } finally {
-    terminal.erase();
-    interruption.release();
   }
 }
 

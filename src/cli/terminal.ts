@@ -57,6 +57,11 @@ export class Terminal {
     });
   }
 
+  /** Everything was handed over to the system, or nobody wants it. */
+  async written(): Promise<void> {
+    if (!this.closed) await new Promise((resolve) => process.stdout.write("", resolve));
+  }
+
   /** One line of data. */
   line(text: string): Promise<void> {
     return this.write(`${text}\n`);

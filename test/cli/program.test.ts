@@ -3,10 +3,11 @@
  * Method: the built program as a child process, as in a shell. Times are compared with those of a bare `node`.
  */
 import { spawn, spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { errorOf, MAIN, run, start } from "./support/program.js";
-import { MAIN_KEY, makeStore, revisionOf } from "./support/stores.js";
+import { emptyFolder, MAIN_KEY, makeStore, revisionOf } from "./support/stores.js";
 
 const COMMANDS = ["ls", "get", "put", "patch", "rm", "watch", "stats", "flush"].concat(
   ["inspect", "migrate", "rollback", "mirror"], // about sessions.json
@@ -37,18 +38,19 @@ describe("--version", () => {
     expect(Math.min(...ours) / Math.min(...bare)).toBeLessThan(1.6);
   });
 
-  it("loads nothing but itself", () => {
-    // Every module that Node opens for it, as a hook in front of the program sees them.
-    const hook = `import { registerHooks } from "node:module"; registerHooks?.({ load(url, context, next) {
-      if (url.startsWith("file:")) console.error(url); return next(url, context); } });`;
-    const { stderr, status } = spawnSync(
-      process.execPath,
-      ["--import", `data:text/javascript,${encodeURIComponent(hook)}`, MAIN, "--version"],
-      { encoding: "utf8" },
-    );
-    if (status !== 0) return; // this Node has no such hooks
-    const loaded = stderr.split("\n").filter((line) => line.startsWith("file:"));
-    expect(loaded.filter((url) => !/\/cli\/(main|version)\.js$/.test(url))).toEqual([]);
+  it.each([
+    [["--version"], /\/cli\/(main|version)\.js$/],
+    [["ls", "--help"], /\/node_modules\/commander\/|\/dist\/(?!engine|entries|log|legacy|index)/],
+  ])("%j loads only what it needs", async (args, allowed) => {
+    const folder = emptyFolder();
+    expect((await run(args, { env: { NODE_V8_COVERAGE: folder } })).code).toBe(0);
+    const [report = ""] = readdirSync(folder);
+    const { result } = JSON.parse(readFileSync(join(folder, report), "utf8")) as {
+      result: { url: string }[];
+    };
+    const loaded = result.map(({ url }) => url).filter((url) => url.startsWith("file:"));
+    expect(loaded.length).toBeGreaterThan(0);
+    expect(loaded.filter((url) => !allowed.test(url))).toEqual([]);
   });
 });
 
@@ -163,6 +165,13 @@ describe("pipes and signals", () => {
     ls.stdout.once("data", () => ls.stdout.destroy());
     const code = await new Promise((resolve) => ls.on("close", resolve));
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  });
+
+  it.skipIf(process.platform !== "linux")("says so when the output cannot be written", async () => {
+    const args = ["-c", '"$0" "$@" > /dev/full', process.execPath, MAIN, "ls", "--store", await makeStore()];
+    const { status, stderr } = spawnSync("/bin/sh", args, { encoding: "utf8" });
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^sessiondir: the output could not be written: .*ENOSPC.*\n$/);
   });
 
   it.each(["SIGINT", "SIGTERM"] as const)(

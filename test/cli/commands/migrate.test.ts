@@ -43,8 +43,8 @@ describe("migrate", () => {
     ).toEqual([]);
     for (const [key, entry] of Object.entries(SESSIONS))
       expect(await read(storeOf(legacy), key)).toEqual(entry);
-    const [backup] = receipt?.["backups"] as string[];
-    expect(existsSync(backup ?? "")).toBe(true);
+    const { backups } = receipt as { backups: string[] };
+    expect(backups.map((backup) => existsSync(backup))).toEqual([true]);
     expect(existsSync(legacy)).toBe(false);
     const again = await run(["migrate", "--store", legacy]);
     expect(again).toMatchObject({ code: 0, stdout: expect.stringContaining("already a store") as string });

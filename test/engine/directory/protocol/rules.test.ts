@@ -333,6 +333,23 @@ describe("O6: what is acknowledged is durable", () => {
     await settled(making, machine);
   });
 
+  it("a segment that goes while its sync is under way is synced even so", async () => {
+    const { disk, a } = await alone();
+    const parking = parkAt(a, ({ name }) => name === "fdatasync");
+    const putting = a.store.put("k", { n: 1 });
+    await turn();
+    expect(parking.reached).toBe(true);
+    const b = await start(disk, "B");
+    for (let round = 0; round < 3; round++) {
+      await b.store.put("tick", { round });
+      await b.store.checkpoint();
+    }
+    expect(a.store.getSync("tick")).toEqual({ round: 2 }); // lets go of its segments
+    parking.release();
+    expect(await putting).toMatchObject({ revision: 1 });
+    await a.store.put("k", { n: 2 });
+  });
+
   it("after an fdatasync that failed nothing is acknowledged until the store is opened anew", async () => {
     const { disk, a } = await alone();
     a.fs.onCall = ({ name }) => (name === "fdatasync" ? { failSync: true } : undefined);
@@ -438,6 +455,32 @@ describe("O7: the next segment", () => {
       }
     },
   );
+
+  it("F1 for a lost log: one that is begun too late is not one", async () => {
+    for (let at = 1; at < 25; at++) {
+      const { disk, a } = await alone();
+      await a.store.put("k", { n: 0 });
+      await a.store.checkpoint();
+      a.fs.kill();
+      for (const path of Object.keys(disk.tree(`${STORE}/.store/log`))) disk.removeRaw(path);
+      const late = boot(disk, "late");
+      const parking = parkFrom(late.fs, at);
+      const opening = openOn(late);
+      await turn();
+      const b = await start(disk, "B");
+      await b.store.update("k", plusOne);
+      await b.store.checkpoint();
+      await b.store.update("k", plusOne);
+      parking.release();
+      const opened = await settled(opening, late);
+      await opened.store.put("new", {});
+      await opened.store.update("k", plusOne);
+      const c = await start(disk, "C");
+      await c.store.update("k", plusOne);
+      for (const { store, name } of [opened, b, c])
+        expect(await store.get("k"), `${name}, ${at}`).toEqual({ n: 4 });
+    }
+  });
 
   it("losers remove their folder", async () => {
     const { disk, a } = await alone({ segmentBytes: 4096 });
@@ -750,6 +793,7 @@ describe("O12: after a start-over nothing from before survives", () => {
       await b.store.checkpoint();
     }
     witness.look();
+    expect(await a.store.count()).toBe(2);
     await expectAnswers(a, witness.state, ["deleted"]);
   });
 

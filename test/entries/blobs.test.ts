@@ -1,0 +1,162 @@
+/**
+ * Goal: shared values are removed in two phases and never too early, found wherever a removal or a power cut left
+ * them, and believed only if their bytes are right.
+ * Method: a `BlobStore` on a simulated disk, with the log's part (which segment is active, what is referenced) played by
+ * the test.
+ */
+import { createHash } from "node:crypto";
+import { describe, expect, it } from "vitest";
+import { BlobStore } from "../../src/entries/blobs.js";
+import { EntryWriter, readEntryFile } from "../../src/entries/entry-file.js";
+import { Layout } from "../../src/format/layout.js";
+import { ManualRuntime } from "../../src/testing/manual-runtime.js";
+import { SimulatedDisk } from "../../src/testing/simulated-disk.js";
+import type { SimulatedFileSystem } from "../../src/testing/simulated-file-system.js";
+
+const layout = new Layout("/s");
+const STAGE = "1-c0ffee";
+const CONTENT = Buffer.from('["a value that several sessions share"]');
+const HASH = createHash("sha256").update(CONTENT).digest("hex");
+const REFERENCE = { hash: HASH, bytes: CONTENT.length, nested: false };
+
+interface Fixture {
+  readonly disk: SimulatedDisk;
+  readonly fs: SimulatedFileSystem;
+  readonly blobs: BlobStore;
+}
+
+async function fixture(options: { readOnly?: boolean } = {}): Promise<Fixture> {
+  const disk = new SimulatedDisk();
+  for (const folder of [layout.stageFolder(STAGE), layout.blobs, layout.trash]) disk.makeDirectory(folder);
+  const fs = disk.mount("process");
+  const bytesMax = 1024 * 1024;
+  const writing = new BlobStore(fs, layout, new ManualRuntime(), { readOnly: false, bytesMax });
+  expect(await writing.ensure(REFERENCE, CONTENT, STAGE)).toBe("done");
+  const blobs = new BlobStore(fs, layout, new ManualRuntime({ seed: 2 }), {
+    readOnly: false,
+    bytesMax,
+    ...options,
+  });
+  return { disk, fs, blobs };
+}
+
+function trash(disk: SimulatedDisk): string[] {
+  return Object.keys(disk.tree(layout.trash)).map((path) => path.slice(layout.trash.length + 1));
+}
+
+function empty(blobs: BlobStore, activeSegment: number, referenced = false): Promise<void> {
+  return blobs.emptyTrash(() => ({ activeSegment, isReferenced: () => referenced }));
+}
+
+describe("O14: removal in two phases", () => {
+  it("a value that was moved to the trash stays until the segment that was active then is sealed", async () => {
+    const { disk, blobs } = await fixture();
+    await blobs.discard(HASH);
+    expect(trash(disk)).toEqual([expect.stringMatching(/^[0-9a-f]{64}\.[0-9a-f]{16}$/)]);
+    await empty(blobs, 7);
+    expect(trash(disk)).toEqual([expect.stringMatching(/\.7$/)]);
+    await empty(blobs, 7);
+    expect(trash(disk)).toHaveLength(1);
+    await empty(blobs, 8);
+    expect(trash(disk)).toEqual([]);
+  });
+
+  it("a value that is referenced after all goes back to its place, whatever segment is active", async () => {
+    const { disk, blobs } = await fixture();
+    await blobs.discard(HASH);
+    await empty(blobs, 7);
+    await empty(blobs, 9, true);
+    expect(trash(disk)).toEqual([]);
+    expect(disk.readRaw(layout.blob(HASH))).toEqual(CONTENT);
+  });
+
+  it("F15: every move has a name of its own, so an older removal cannot hit a later move", async () => {
+    const { disk, blobs } = await fixture();
+    await blobs.discard(HASH);
+    const [first] = trash(disk);
+    expect(await blobs.ensure(REFERENCE, CONTENT, STAGE)).toBe("done");
+    await blobs.discard(HASH);
+    expect(trash(disk)).toHaveLength(1);
+    expect(trash(disk)).not.toContain(first);
+  });
+
+  it("nothing is removed when the log cannot tell who is referenced", async () => {
+    const { disk, blobs } = await fixture();
+    await blobs.discard(HASH);
+    await blobs.emptyTrash(() => undefined);
+    expect(trash(disk)).toHaveLength(1);
+  });
+});
+
+describe("finding a value", () => {
+  it("a writer without the content takes it back from the trash", async () => {
+    const { disk, blobs } = await fixture();
+    await blobs.discard(HASH);
+    expect(await blobs.ensure(REFERENCE, undefined, STAGE)).toBe("done");
+    expect(trash(disk)).toEqual([]);
+    expect(blobs.load(REFERENCE)).toEqual(CONTENT);
+  });
+
+  it("a reader takes it back as well; one that only reads leaves it there", async () => {
+    const writer = await fixture();
+    await writer.blobs.discard(HASH);
+    expect(writer.blobs.load(REFERENCE)).toEqual(CONTENT);
+    expect(trash(writer.disk)).toEqual([]);
+    const reader = await fixture({ readOnly: true });
+    await reader.blobs.discard(HASH);
+    expect(reader.blobs.load(REFERENCE)).toEqual(CONTENT);
+    expect(trash(reader.disk)).toHaveLength(1);
+  });
+
+  it("a value that is nowhere is missing, one with other bytes is damaged", async () => {
+    const { disk, blobs } = await fixture();
+    disk.writeRaw(layout.blob(HASH), CONTENT.toString().replace("share", "shore"));
+    expect(() => blobs.load(REFERENCE)).toThrow(expect.objectContaining({ code: "blob_corrupt" }));
+    disk.removeRaw(layout.blob(HASH));
+    expect(() => blobs.load(REFERENCE)).toThrow(expect.objectContaining({ code: "blob_missing" }));
+    await expect(blobs.ensure(REFERENCE, undefined, STAGE)).rejects.toMatchObject({ code: "blob_missing" });
+  });
+
+  it("a writer whose staging folder is gone is told", async () => {
+    const { disk, blobs } = await fixture();
+    disk.removeRaw(layout.blob(HASH));
+    disk.removeRaw(layout.stageFolder(STAGE));
+    expect(await blobs.ensure(REFERENCE, CONTENT, STAGE)).toBe("fenced");
+  });
+});
+
+/** What a power cut leaves of a rename whose two folders it treats each for itself. */
+function keepBothNames(fs: SimulatedFileSystem, path: string, other: string): void {
+  fs.link(path, other);
+}
+
+describe("a file that a power cut left under both names of a rename", () => {
+  it.each([
+    ["a staging folder", `${layout.stageFolder(STAGE)}/temp`],
+    ["the trash", `${layout.trash}/${HASH}.c0ffee`],
+  ])("a shared value, also in %s, is good for readers and writers", async (_where, other) => {
+    const { fs, blobs } = await fixture();
+    keepBothNames(fs, layout.blob(HASH), other);
+    expect(blobs.load(REFERENCE)).toEqual(CONTENT);
+    expect(await blobs.ensure(REFERENCE, undefined, STAGE)).toBe("done");
+  });
+
+  it("the name in the trash goes, though the value is referenced", async () => {
+    const { disk, fs, blobs } = await fixture();
+    keepBothNames(fs, layout.blob(HASH), `${layout.trash}/${HASH}.c0ffee.7`);
+    await empty(blobs, 9, true);
+    expect(trash(disk)).toEqual([]);
+    expect(blobs.load(REFERENCE)).toEqual(CONTENT);
+  });
+
+  it("an entry file is good; with a link from anywhere else it is not", async () => {
+    const { fs } = await fixture();
+    const writer = new EntryWriter(fs, layout, new ManualRuntime());
+    const state = { key: "k", revision: 1, modifiedAt: 0, stored: { n: 1 } };
+    expect(await writer.write(state, STAGE, { sync: false })).toBe("done");
+    keepBothNames(fs, layout.entryFile("k"), `${layout.stageFolder(STAGE)}/temp`);
+    expect(readEntryFile(fs, layout, "k")).toMatchObject({ status: "present", revision: 1 });
+    fs.link(layout.entryFile("k"), "/outside");
+    expect(readEntryFile(fs, layout, "k")).toMatchObject({ status: "corrupt" });
+  });
+});
