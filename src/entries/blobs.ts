@@ -9,7 +9,7 @@
  * to `trash/<hash>.<random>`, a name of its own for every move, and get the number of the active segment appended
  * when the log was read once more AFTER the move. They leave the trash when that segment has been sealed AND a
  * second scan still finds no reference: every record that was composed before the move is then decided, and
- * every one composed later had to look the blob up. Whoever misses a blob looks in the trash and moves it back.
+ * every one composed later had to look the blob up. Whoever misses a blob looks in the trash; a writer moves it back.
  *
  * A crash leaves a temp file in a staging folder, or a blob that nobody refers to: the next removal takes both.
  */
@@ -56,7 +56,6 @@ export class BlobStore {
       if (discarded === undefined) continue; // it may have been moved back meanwhile: look once more
       const rescued = this.#tryRead(discarded);
       if (rescued === undefined) continue;
-      if (!this.options.readOnly) this.#moveBackNow(discarded, reference.hash);
       return verified(rescued, reference, discarded);
     }
     throw missing(reference);
@@ -85,8 +84,7 @@ export class BlobStore {
       corrupt = existing === "corrupt";
       const discarded = this.#findInTrash(reference.hash);
       if (discarded !== undefined) {
-        await this.#ensureFolder(reference.hash);
-        await ignoreMissing(this.fs.later.rename(discarded, path));
+        await this.#moveBack(discarded, reference.hash);
         continue;
       }
       if (content === undefined || hashOf(content) !== reference.hash) continue;
@@ -147,7 +145,7 @@ export class BlobStore {
   /** First phase of removal. */
   async discard(hash: string): Promise<void> {
     const target = `${this.layout.trash}/${hash}.${this.runtime.randomName(8)}`;
-    await ignoreMissing(this.fs.later.rename(this.layout.blob(hash), target));
+    await this.#move(this.layout.blob(hash), target, this.layout.trash);
   }
 
   /**
@@ -168,12 +166,9 @@ export class BlobStore {
       if (hash === undefined) continue;
       const path = `${this.layout.trash}/${name}`;
       if (isReferenced(hash)) {
-        await this.#ensureFolder(hash);
-        await ignoreMissing(this.fs.later.rename(path, this.layout.blob(hash)));
-        // A power cut may have kept both names: then the rename did nothing. The trash never has a name twice.
-        await ignoreMissing(this.fs.later.unlink(path));
+        await this.#moveBack(path, hash);
       } else if (match?.[2] === undefined) {
-        await ignoreMissing(this.fs.later.rename(path, `${path}.${activeSegment}`));
+        await this.#move(path, `${path}.${activeSegment}`, this.layout.trash);
       } else if (Number(match[2]) < activeSegment) {
         await ignoreMissing(this.fs.later.unlink(path));
       }
@@ -201,13 +196,24 @@ export class BlobStore {
     return name === undefined ? undefined : `${this.layout.trash}/${name}`;
   }
 
-  /** For a reader: best effort, for the bytes are at hand already. */
-  #moveBackNow(discarded: string, hash: string): void {
+  async #moveBack(discarded: string, hash: string): Promise<void> {
+    await this.#ensureFolder(hash);
+    await this.#move(discarded, this.layout.blob(hash), this.layout.blobFolder(hash));
+  }
+
+  /**
+   * Gives a blob a new name. The new one is durable before the old one goes: somebody may have been promised, a moment
+   * ago, that this blob survives a power cut. Others may do the same at the same time.
+   */
+  async #move(from: string, to: string, folder: string): Promise<void> {
     try {
-      this.fs.rename(discarded, this.layout.blob(hash));
-    } catch {
-      // Its folder may be gone or the disk full; the next writer or the second phase moves it back.
+      await this.fs.later.link(from, to);
+    } catch (error) {
+      if (errnoOf(error) === "ENOENT") return;
+      if (errnoOf(error) !== "EEXIST") throw error;
     }
+    await syncDirectory(this.fs, folder);
+    await ignoreMissing(this.fs.later.unlink(from));
   }
 
   /** Syncs a blob that is in its place, if that is what its name promises; what is not will be replaced. */

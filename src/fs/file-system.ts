@@ -86,8 +86,9 @@ export interface FileSystem extends FileCalls {
   /** User id of this process, or undefined where there are none (Windows). */
   userId(): number | undefined;
   /**
-   * Calls back soon after something in a folder changed; may call too often, and after trouble not at all.
+   * Calls back soon after something in a folder changed; may call too often. When the system gives up, `onEnd` is
+   * called, and no more calls come.
    * @returns A function that stops it, or undefined where the system cannot notify.
    */
-  watch(path: string, onChange: () => void): (() => void) | undefined;
+  watch(path: string, onChange: () => void, onEnd?: () => void): (() => void) | undefined;
 }

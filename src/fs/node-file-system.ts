@@ -133,10 +133,13 @@ export const nodeFileSystem: FileSystem = {
     return BigInt.asUintN(32, fs.statfsSync(path, { bigint: true }).type);
   },
   userId: () => process.getuid?.(),
-  watch(path, onChange) {
+  watch(path, onChange, onEnd) {
     try {
       const watcher = fs.watch(path, { persistent: false }, () => onChange());
-      watcher.on("error", () => watcher.close());
+      watcher.on("error", () => {
+        watcher.close();
+        onEnd?.();
+      });
       return () => watcher.close();
     } catch {
       return undefined;

@@ -48,7 +48,11 @@ export async function makeNextSegment(maker: SegmentMaker, sealed: Segment): Pro
   sealed.directorySynced = false; // the seal's own directory entry must be durable too, whoever made it
   await maker.syncer.sync(sealed);
   if (tail.active !== sealed) return; // started over meanwhile: then nothing is known to be durable
-  const staged = await stageSegment(maker, header);
+  const staged = await stageSegment(maker, header).catch(async (error: unknown) => {
+    // A disk that ran full: every further attempt would leave a folder, and take the room that somebody just made.
+    await withdraw(fs, layout, header.stage, stagedPath(layout, header.stage), false).catch(() => {});
+    throw error;
+  });
   const stillThere = isSameFile(fs, sealed);
   const published = stillThere && (await publish(fs, staged, layout.segment(header.segment)));
   await withdraw(fs, layout, header.stage, staged, published);
@@ -67,11 +71,15 @@ export async function stageSegment(
   header: LogHeader,
 ): Promise<string> {
   const folder = layout.stageFolder(header.stage);
-  const staged = `${folder}/${STAGED}`;
+  const staged = stagedPath(layout, header.stage);
   await fs.later.mkdir(folder);
   await createFile(fs, staged, encodeLogLine(JSON.stringify(header)), { sync: true }).catch(ignoreFenced);
   await syncDirectory(fs, layout.stage);
   return staged;
+}
+
+function stagedPath(layout: Layout, stage: string): string {
+  return `${layout.stageFolder(stage)}/${STAGED}`;
 }
 
 /** Somebody may fence the folder while we fill it; the link will fail and tell. */

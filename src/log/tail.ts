@@ -34,6 +34,8 @@ export interface LogObserver {
   foundVoid?(segment: Segment, offset: number, reason: string): void;
 }
 
+const REENTERED =
+  "a session store was used from inside a function that it calls while it reads its log (the updatedAt option)";
 const READ_BYTES = 1024 * 1024;
 /** How often listing and opening may disagree before something is wrong with the folder itself. */
 const ATTEMPTS_MAX = 200;
@@ -46,6 +48,7 @@ export class LogTail {
   /** Bytes of the latest read; shared with the writer, which compares its read-back in place. */
   buffer = Buffer.allocUnsafeSlow(READ_BYTES);
   #active: Segment | undefined;
+  #deciding = false;
 
   constructor(
     private readonly fs: FileSystem,
@@ -75,6 +78,7 @@ export class LogTail {
    * @returns Whether there may be more.
    */
   advance(): boolean {
+    if (this.#deciding) throw new TypeError(REENTERED);
     const segment = this.#active ?? this.startOver();
     if (segment.ledger.sealed) return this.#enterNext(segment);
     if (segment.oversize !== undefined) return this.#skipOversize(segment);
@@ -108,6 +112,15 @@ export class LogTail {
    * @returns Whether the buffer was full, so that there is more to read.
    */
   digest(segment: Segment, count: number): boolean {
+    this.#deciding = true;
+    try {
+      return this.#decideLines(segment, count);
+    } finally {
+      this.#deciding = false;
+    }
+  }
+
+  #decideLines(segment: Segment, count: number): boolean {
     const bytes = count === this.buffer.length ? this.buffer : this.buffer.subarray(0, count);
     let start = 0;
     while (!segment.ledger.sealed) {

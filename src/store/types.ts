@@ -162,6 +162,9 @@ export interface SessionStore<T extends object> extends AsyncDisposable {
    *
    * While `fn` runs, two reads may come from different moments; no result computed from such a mixture is ever
    * returned or thrown: the reads are compared once more at the end, even when nothing is written.
+   *
+   * From the second attempt on the transaction holds the turns of its keys, so `fn` must not await a write of one
+   * of them through the store, nor `store.close()`: it would wait for itself. Write through `tx`.
    * @throws `conflict` after 100 attempts.
    * @example
    * await store.transact(async (tx) => {

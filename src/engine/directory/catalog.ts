@@ -14,6 +14,7 @@
  * refers to. A "+" marks a value whose content refers to further values.
  */
 import type { BlobReference } from "../../format/stored-value.js";
+import { sortInSlices } from "./time-slices.js";
 import { CRC_DIGITS, crc32Hex } from "../../format/crc32.js";
 import { encodeLogLine } from "../../format/log-line.js";
 
@@ -54,7 +55,10 @@ export function* mergeRows(
   previous: readonly CatalogRow[],
   changed: ReadonlyMap<string, CatalogRow | undefined>,
 ): Generator<void, CatalogRow[]> {
-  const fresh = [...changed.values()].filter((row) => row !== undefined).sort(compareRows);
+  const fresh = yield* sortInSlices(
+    [...changed.values()].filter((row) => row !== undefined),
+    compareRows,
+  );
   const merged: CatalogRow[] = [];
   let next = 0;
   for (const [index, row] of previous.entries()) {

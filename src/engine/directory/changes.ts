@@ -123,11 +123,20 @@ export class ChangeFeed {
   /** Changes above `since` up to the shared tail's position; then the subscription is live. */
   async *#replay(subscription: Subscription, since: number): AsyncGenerator<EngineChange> {
     const { log } = this;
-    const replay = new Replay(log, since);
+    let replay = new Replay(log, since);
+    let delivered = since;
     try {
       while (!this.#closed) {
         const more = replay.tail.advance();
-        yield* replay.take();
+        if (replay.outrun) {
+          replay.tail.close();
+          replay = new Replay(log, delivered); // the log may still have what comes next
+          continue;
+        }
+        for (const change of replay.take()) {
+          delivered = change.revision;
+          yield change;
+        }
         if (more) {
           await log.options.runtime.yieldToEventLoop();
           continue; // to the check whether the store was closed meanwhile
@@ -169,17 +178,26 @@ export class ChangeFeed {
   }
 
   #startNotifications(): void {
-    const { fs, layout, onWarning } = this.log.options;
-    this.#stopWatching = fs.watch(layout.log, () => this.#look());
-    if (this.#stopWatching === undefined) {
-      onWarning({
-        code: "watch_polling",
-        message: `the system cannot notify about ${layout.log}: watching looks every ${POLL_MS} ms instead.`,
-        data: { path: layout.log, pollMs: POLL_MS },
-      });
-      this.#pollAgain();
-    }
+    const { fs, layout } = this.log.options;
+    this.#stopWatching = fs.watch(
+      layout.log,
+      () => this.#look(),
+      () => this.#startPolling(),
+    );
+    if (this.#stopWatching === undefined) this.#startPolling();
     this.#look(); // what was appended before the notifications began
+  }
+
+  /** The system does not notify, or no longer. */
+  #startPolling(): void {
+    if (this.#closed || this.#subscriptions.size === 0 || this.#poll !== undefined) return;
+    const { layout, onWarning } = this.log.options;
+    onWarning({
+      code: "watch_polling",
+      message: `the system cannot notify about ${layout.log}: watching looks every ${POLL_MS} ms instead.`,
+      data: { path: layout.log, pollMs: POLL_MS },
+    });
+    this.#pollAgain();
   }
 
   #pollAgain(): void {
@@ -228,6 +246,11 @@ class Replay implements LogObserver {
     this.tail = new LogTail(fs, layout, storeId, "read", this);
   }
 
+  /** Whole segments went while this process was reading: there may be a gap, so begin anew. */
+  get outrun(): boolean {
+    return this.#epochs > 1;
+  }
+
   take(): EngineChange[] {
     this.#assertReaches();
     const changes = this.#changes;
@@ -266,7 +289,7 @@ class Replay implements LogObserver {
   /** The lowest segment that was read must begin no later than right behind `since`. */
   #assertReaches(): void {
     const first = this.#lowestFirst();
-    if (this.#epochs === 1 && (first === undefined || first <= this.since + 1)) return;
+    if (first === undefined || first <= this.since + 1) return;
     const revision = this.log.tail.revision;
     throw new SessionStoreError(
       "revision_too_old",

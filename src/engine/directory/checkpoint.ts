@@ -38,12 +38,18 @@ const LOOKS_MAX = 60;
 export class Checkpointer {
   /** The catalog that this process wrote last, so that the next merge need not read it. */
   latest: Catalog | undefined;
+  #stopped = false;
 
   constructor(
     private readonly log: SessionLog,
     private readonly writer: EntryWriter,
     private readonly source: CatalogSource,
   ) {}
+
+  /** Gives up between two sessions what is under way: somebody else, or the next one to open, finishes it. */
+  stop(): void {
+    this.#stopped = true;
+  }
 
   /**
    * Checkpoints the lowest live segment, if another one follows it.
@@ -99,7 +105,8 @@ export class Checkpointer {
 
   /** @returns False when the segment is no longer ours to checkpoint. */
   async #verifyAll(segment: Segment, keys: readonly string[], epoch: number): Promise<boolean> {
-    const mine = (): boolean => this.log.tail.epoch === epoch && this.log.tail.segments[0] === segment;
+    const mine = (): boolean =>
+      !this.#stopped && this.log.tail.epoch === epoch && this.log.tail.segments[0] === segment;
     const written = new Map<string, SessionState>();
     let open = keys;
     for (let look = 0; open.length > 0; look++) {
@@ -109,18 +116,28 @@ export class Checkpointer {
       if (!mine()) return false;
       const wrong: string[] = [];
       await inParallel(open, async (key) => {
-        if (!(await this.#verify(segment, key, written.get(key)))) wrong.push(key);
+        try {
+          if (!(await this.#verify(segment, key, written.get(key)))) wrong.push(key);
+        } catch (error) {
+          // A sync that failed is not repeated on the same file, which would say "clean" now: it is written anew.
+          this.#distrust([key]);
+          throw error;
+        }
         return mine();
       });
       // What is wrong although we wrote it was changed by somebody else: write it again, whatever we believed.
       this.log.tail.catchUp();
-      for (const key of wrong) {
-        const state = this.log.table.hot.get(key);
-        if (state !== undefined) state.flushed = false;
-      }
+      this.#distrust(wrong);
       open = wrong;
     }
     return mine();
+  }
+
+  #distrust(keys: readonly string[]): void {
+    for (const key of keys) {
+      const state = this.log.table.hot.get(key);
+      if (state !== undefined) state.flushed = false;
+    }
   }
 
   /** @returns Whether the file is right; then it is durable as well. */

@@ -39,7 +39,7 @@ interface Plan {
   readonly ops: LogOp[];
   /** What the ops make of their sessions, if they commit. */
   readonly after: (StoredObject | undefined)[];
-  readonly blobs: Map<string, { reference: BlobReference; content: Buffer | undefined }>;
+  readonly blobs: Map<string, { reference: BlobReference; content: () => Buffer | undefined }>;
   changes: boolean;
 }
 
@@ -97,18 +97,13 @@ export class Committer {
     }
     const { failure } = this.log.syncer;
     if (failure === undefined || this.options.durability !== "disk") return;
-    throw new SessionStoreError(
-      "durability_unknown",
-      "an earlier commit could not be synced to the disk, so this one was refused: nothing was written. Check the " +
-        "disk, then close this store and open it again.",
-      { data: { ...failure.data, written: false }, cause: failure },
-    );
+    throw refused(failure);
   }
 
   async #commitLater(ops: readonly EngineOp[], options: CommitOptions): Promise<CommitOutcome> {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       if (attempt > PROMPT_ATTEMPTS) await this.#backOff(attempt);
-      await this.log.becomeActive();
+      await this.#prepare(() => this.log.becomeActive());
       const composed = this.#compose(ops, options);
       switch (composed.next) {
         case "return":
@@ -122,7 +117,7 @@ export class Committer {
           this.log.writer.seal(composed.segment, composed.revision);
           break;
         case "make blobs":
-          await this.#makeBlobs(composed.plan);
+          await this.#prepare(() => this.#makeBlobs(composed.plan));
           break;
         case "make segment":
           break;
@@ -136,6 +131,16 @@ export class Committer {
         data: { key: ops[0]?.key, attempts: ATTEMPTS_MAX },
       },
     );
+  }
+
+  /** What has to be done before anything is appended. If it fails, nothing was written, whatever was not synced. */
+  async #prepare(work: () => Promise<unknown>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (error instanceof SessionStoreError && error.code === "durability_unknown") throw refused(error);
+      throw error;
+    }
   }
 
   #backOff(attempt: number): Promise<void> {
@@ -153,14 +158,14 @@ export class Committer {
     for (let blob = open.pop(); blob !== undefined; blob = open.pop()) {
       const { reference, content } = blob;
       if (done.has(reference.hash)) continue;
-      const made = await this.blobs.ensure(reference, content, segment.ledger.stage);
+      const made = await this.blobs.ensure(reference, content(), segment.ledger.stage);
       if (made === "fenced") {
         return this.log.stageGone(segment);
       }
       done.add(reference.hash);
       if (!reference.nested) continue;
       for (const part of this.blobs.referencesWithin(reference.hash)) {
-        open.push(blobs.get(part.hash) ?? { reference: part, content: this.codec.cachedBlob(part) });
+        open.push(blobs.get(part.hash) ?? { reference: part, content: () => this.codec.cachedBlob(part) });
       }
     }
     if (this.#lookedUp?.segment !== segment) this.#lookedUp = { segment, hashes: new Set() };
@@ -288,17 +293,19 @@ export class Committer {
     for (const [hash, content] of encoded.newBlobs) {
       if (inBase.has(hash)) continue;
       const nested = content.includes(REFERENCE_MARK);
-      plan.blobs.set(hash, { reference: { hash, bytes: content.length, nested }, content });
+      plan.blobs.set(hash, { reference: { hash, bytes: content.length, nested }, content: () => content });
     }
     for (const reference of encoded.references) {
       if (inBase.has(reference.hash) || plan.blobs.has(reference.hash)) continue;
-      plan.blobs.set(reference.hash, { reference, content: this.codec.cachedBlob(reference) });
+      plan.blobs.set(reference.hash, { reference, content: () => this.codec.cachedBlob(reference) });
     }
   }
 
   /** @returns Undefined if the log voided the record. */
   #append({ segment, ops, after }: Plan): CommitOutcome | undefined {
-    const { writer, table, syncer, options } = this.log;
+    const { writer, table, syncer, options, tail } = this.log;
+    // A toJSON or getter of the entry may have used the store in between, and moved it on (O3).
+    if (tail.active !== segment) return undefined;
     const record: LogRecord = {
       w: writer.writerId,
       n: writer.nextNumber(),
@@ -322,6 +329,15 @@ export class Committer {
     const durable = this.options.durability === "disk" ? syncer.sync(segment) : undefined;
     return { status: "committed", revision, records, durable };
   }
+}
+
+function refused(failure: SessionStoreError): SessionStoreError {
+  return new SessionStoreError(
+    "durability_unknown",
+    "the log could not be synced to the disk, so this commit was refused: nothing was written. Check the disk, then " +
+      "close this store and open it again.",
+    { data: { ...failure.data, written: false }, cause: failure },
+  );
 }
 
 function isCheck(op: LogOp): boolean {

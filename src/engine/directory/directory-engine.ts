@@ -81,8 +81,9 @@ class DirectoryEngine implements SynchronousEngine {
   ) {
     const { fileSystem: fs, runtime, readOnly, limits, cacheBytes } = options;
     const { layout, storeId } = folder;
+    // Later, when the log is not being read any more: whoever hears of it may use the store.
     const onWarning = (warning: StoreWarning): void =>
-      options.onWarning(warningForPeople(warning, folder.root));
+      queueMicrotask(() => options.onWarning(warningForPeople(warning, folder.root)));
     this.#blobs = new BlobStore(fs, layout, runtime, { readOnly, bytesMax: limits.blobBytesMax });
     const codec = new EntryCodec({
       thresholdBytes: options.blobThresholdBytes,

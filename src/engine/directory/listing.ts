@@ -52,6 +52,8 @@ export class Listing {
 
   *count(query: EngineQuery): Generator<void, number> {
     this.log.tail.catchUp();
+    yield* this.#indexed();
+    this.log.tail.catchUp(); // an index that was made from files is right as of a reading after them
     return (yield* this.#indexed()).count(query);
   }
 
@@ -61,7 +63,11 @@ export class Listing {
     const { tail } = this.log;
     for (let round = 0; round < ROUNDS_MAX; round++) {
       tail.catchUp();
-      const index = yield* this.#indexed();
+      if (this.#index === undefined) {
+        yield* this.#indexed();
+        continue; // an index that was made from files is right as of a reading after them
+      }
+      const index = this.#index;
       const { epoch, revision } = tail;
       const picking = this.#pick(index, query, loaded);
       const { missing, scan } = round < SLICED_ROUNDS ? yield* picking : runNow(picking);

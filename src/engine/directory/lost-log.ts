@@ -63,8 +63,9 @@ export async function replaceLostLog(options: LostLogOptions): Promise<void> {
 }
 
 /**
- * A round number, so that all who begin a log at the same time begin the same segment and only one of them succeeds:
- * the staging folders that the others have made for it change nothing about it.
+ * The next round number: all who begin a log at the same time take the same one, whatever staging folders the others
+ * have made for it, so only one of them succeeds. And it is far from the lost log's numbers: a process that still has
+ * a segment of that open must not take the new log for its continuation.
  */
 function newNumber(...used: readonly number[]): number {
   return Math.ceil(Math.max(1, ...used) / ROUND) * ROUND;

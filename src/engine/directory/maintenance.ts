@@ -79,12 +79,7 @@ export class Maintenance {
       for (let round = 0; round < FLUSH_ROUNDS_MAX; round++) {
         this.log.tail.catchUp();
         const keys = [...this.log.table.hot.keys()];
-        await this.#recogniseWritten(keys);
-        if (await writeEntries(this.log, this.writer, keys)) {
-          for (const key of keys) this.dirty.delete(key);
-          this.#unsure.clear();
-          return;
-        }
+        if (await this.#write(keys, this.log.table.hot.keys())) return;
       }
       throw new SessionStoreError(
         "io_error",
@@ -107,6 +102,7 @@ export class Maintenance {
   /** Waits for what is under way and takes nothing new on. */
   async close(): Promise<void> {
     this.#closing = true;
+    this.checkpointer.stop();
     this.#flushTimer?.cancel();
     this.#checkpointTimer?.cancel();
     if (this.dirty.size > 0) await this.#enqueue(() => this.#flushDirty()).catch(() => {}); // the log has it all
@@ -153,22 +149,29 @@ export class Maintenance {
   }
 
   async #flushDirty(): Promise<void> {
-    const keys = [...this.dirty, ...this.#unsure];
-    let complete = false;
-    try {
-      await this.#recogniseWritten(this.#unsure);
-      this.#unsure.clear();
-      this.dirty.clear(); // what is changed from here on must be written again
-      complete = await writeEntries(this.log, this.writer, keys);
-    } finally {
-      if (!complete) for (const key of keys) this.dirty.add(key);
-    }
+    const complete = await this.#write([...this.dirty, ...this.#unsure], this.#unsure);
     if (!complete) this.#flushTimer ??= this.#setTimer(() => this.#flushSoon(), this.options.flushDelayMs);
   }
 
-  /** A file that another process wrote already need not be written again; reading is much cheaper. */
-  async #recogniseWritten(keys: Iterable<string>): Promise<void> {
-    await runInSlices(recogniseWritten(this.log, keys, this.dirty), this.log.options.runtime);
+  /**
+   * @param keys Sessions whose files shall be up to date.
+   * @param unsure Those of them that somebody else may have written already; reading is much cheaper than writing.
+   * @returns Whether all are; false when the process was fenced.
+   */
+  async #write(keys: readonly string[], unsure: Iterable<string>): Promise<boolean> {
+    const known = new Set(this.dirty);
+    const toLookAt = [...unsure].filter((key) => !known.has(key));
+    // Before the first await: what is changed from here on is dirty again, whatever becomes of this round.
+    for (const key of keys) this.dirty.delete(key);
+    for (const key of keys) this.#unsure.delete(key);
+    let complete = false;
+    try {
+      await runInSlices(recogniseWritten(this.log, toLookAt), this.log.options.runtime);
+      complete = await writeEntries(this.log, this.writer, keys);
+      return complete;
+    } finally {
+      if (!complete) for (const key of keys) this.dirty.add(key);
+    }
   }
 
   #seal(segment: Segment): void {
@@ -233,14 +236,11 @@ export class Maintenance {
   }
 }
 
-function* recogniseWritten(
-  log: SessionLog,
-  keys: Iterable<string>,
-  dirty: ReadonlySet<string>,
-): Generator<void, void> {
+/** Finds out which of these sessions have their latest state in their file. */
+function* recogniseWritten(log: SessionLog, keys: Iterable<string>): Generator<void, void> {
   for (const key of keys) {
     const state = log.table.hot.get(key);
-    if (state === undefined || state.flushed || dirty.has(key)) continue;
+    if (state === undefined || state.flushed) continue;
     const file = log.readFile(key);
     if (file.status === "present")
       state.flushed = file.revision === state.revision && file.crc === crcOf(state);

@@ -32,6 +32,7 @@ const byUpdatedAt: Compare = (a, b) => a.updatedAt - b.updatedAt || byKey(a, b);
 class Order {
   #sorted: IndexRow[] = [];
   #added: IndexRow[] = [];
+  #addedMax = 4096;
   #removed = 0;
 
   constructor(private readonly compare: Compare) {}
@@ -43,8 +44,9 @@ class Order {
   add(row: IndexRow): void {
     this.#added.push(row);
     // Nobody may ask for this order for a long time, while one session changes a million times.
-    if (this.#added.length > 4096 + this.#sorted.length)
-      this.#added = this.#added.filter((added) => !added.dead);
+    if (this.#added.length < this.#addedMax) return;
+    this.#added = this.#added.filter((added) => !added.dead);
+    this.#addedMax = 4096 + 2 * this.#added.length; // so that a growing store pays for this once in a while only
   }
 
   remove(): void {

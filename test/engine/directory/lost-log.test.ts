@@ -11,6 +11,7 @@ import { ManualRuntime } from "../../../src/testing/manual-runtime.js";
 import { seededRandom } from "../../../src/testing/seeded-random.js";
 import { SimulatedDisk } from "../../../src/testing/simulated-disk.js";
 import type { SimulatedFileSystem } from "../../../src/testing/simulated-file-system.js";
+import { logLine } from "./sandbox.js";
 
 const PATH = "/sessions.d";
 const LAST = 9;
@@ -53,6 +54,28 @@ it("is begun again behind the last revision of all, deletions included", async (
   expect((await store.put("c", {})).revision).toBe(LAST + 1);
   await store.close();
   expect(logOf(disk)).toHaveLength(1);
+});
+
+it("a process that still has the lost log open goes over to the new one", async () => {
+  const disk = new SimulatedDisk();
+  const old = await openOn(disk.mount("old"), 1);
+  await old.put("a", { version: 1 });
+  await old.checkpoint();
+  for (const path of logOf(disk)) disk.removeRaw(path);
+  const next = await openOn(disk.mount("next"), 2);
+  await next.put("b", { version: 2 });
+  const [segment] = logOf(disk);
+  const number = Number(/(\d+)\.jsonl$/.exec(segment!)![1]);
+  disk.writeRaw(segment!, Buffer.concat([disk.readRaw(segment!)!, logLine({ seal: number + 1 })]));
+  await next.put("c", { version: 3 });
+  expect(logOf(disk)).toHaveLength(2);
+  await old.put("d", {}); // into its own segment, whose name is gone: nobody but a seal makes it look
+  await old.checkpoint();
+  expect(await old.get("b")).toEqual({ version: 2 });
+  expect(await old.get("c")).toEqual({ version: 3 });
+  expect((await old.put("e", {})).revision).toBe((await next.read("e"))?.revision);
+  await old.close();
+  await next.close();
 });
 
 it.each(Array.from({ length: 30 }, (_, seed) => seed))(

@@ -174,6 +174,10 @@ describe("a file that is ahead of the log", () => {
       await store.get("a");
       return (await store.put("a", { version: 41 })).revision;
     },
+    "put after a list": async (store) => {
+      await store.list();
+      return (await store.put("a", { version: 41 })).revision;
+    },
     transact: async (store) => {
       await store.transact(async (tx) => {
         await tx.get("a");

@@ -7,6 +7,7 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -15,7 +16,7 @@ import {
 } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { crc32Hex } from "../../../../src/format/crc32.js";
-import { failureOf, useSandbox, type Entry, type Sandbox, type Store } from "../sandbox.js";
+import { BIG, failureOf, useSandbox, type Entry, type Sandbox, type Store } from "../sandbox.js";
 
 const holder = useSandbox();
 
@@ -214,6 +215,28 @@ describe("a damaged meta.json of a checkpointed session", () => {
     await store.put(KEY, ENTRY);
     expect(await store.count()).toBe(3);
   });
+});
+
+it("damage keeps shared values from being removed, and no longer than until it is mended", async () => {
+  const { box } = holder;
+  await box.filled({ a: { big: BIG }, b: { big: `${BIG} b` } });
+  writeFileSync(box.entryFile("a"), "damage");
+  for (const name of readdirSync(box.at(".store"))) {
+    if (name.startsWith("catalog-")) rmSync(box.at(".store", name));
+  }
+  const store = await box.open();
+  await store.delete("b");
+  for (let round = 0; round < 3; round++) {
+    await store.put("c", { round });
+    await store.checkpoint();
+  }
+  expect(box.blobs()).toHaveLength(2); // nobody can tell what the damaged session refers to
+  await store.put("a", { healed: true });
+  for (let round = 0; round < 4; round++) {
+    await store.put("c", { round });
+    await store.checkpoint();
+  }
+  expect(box.blobs()).toEqual([]);
 });
 
 describe("damage that the log can still repair", () => {

@@ -6,6 +6,7 @@
  * outside is compared with what it was, down to the times of change.
  */
 import {
+  appendFileSync,
   cpSync,
   existsSync,
   lstatSync,
@@ -19,11 +20,24 @@ import {
 } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
+import { fence } from "../../../../src/entries/staging.js";
 import { SessionStoreError } from "../../../../src/errors.js";
+import { Layout } from "../../../../src/format/layout.js";
+import { nodeFileSystem } from "../../../../src/fs/node-file-system.js";
 import { openDirectoryStoreOn, openSessionStore } from "../../../../src/store/open.js";
 import { ManualRuntime } from "../../../../src/testing/manual-runtime.js";
 import { SimulatedDisk } from "../../../../src/testing/simulated-disk.js";
-import { BIG, codeOf, snapshot, useSandbox, type Entry, type Sandbox, type Store } from "../sandbox.js";
+import {
+  BIG,
+  codeOf,
+  failureOf,
+  logLine,
+  snapshot,
+  useSandbox,
+  type Entry,
+  type Sandbox,
+  type Store,
+} from "../sandbox.js";
 
 const POSIX = process.platform !== "win32";
 
@@ -285,6 +299,64 @@ describe.runIf(POSIX)("what is deleted", () => {
     expect(snapshot(box.outside())).toEqual(before);
     expect(box.segments()).toHaveLength(1);
     expect(readdirSync(box.at(".store", "stage"))).not.toContain("1-00ff");
+  });
+});
+
+describe.runIf(POSIX)("what is read", () => {
+  it.each(["blobs", "a blob folder", ".store"])(
+    "is no shared value behind a link in place of %s",
+    async (name) => {
+      const box = await fullStore();
+      for (const readOnly of [true, false]) {
+        const store = await box.open({ readOnly, cacheBytes: 0 });
+        const path = FOLDERS[name]!(box);
+        const moved = moveOutside(box, path);
+        const error = await failureOf(async () => (await store.get("a"))?.["big"]);
+        expect(error.code).toBe("file_unsafe");
+        expect(error.message).toContain(path);
+        if (!readOnly) expect(await codeOf(() => store.put("c", { big: BIG }))).toBe("file_unsafe");
+        rmSync(path);
+        renameSync(moved, path);
+        expect((await store.get("a"))?.["big"]).toBe(BIG);
+      }
+    },
+  );
+
+  it("is no shared value in a trash that is a link", async () => {
+    const box = await fullStore();
+    const [blob] = box.blobs();
+    const store = await box.open({ cacheBytes: 0 });
+    renameSync(blob!, box.at(".store", "trash", `${basename(blob!, ".json")}.00ff`));
+    moveOutside(box, box.at(".store", "trash"));
+    const before = snapshot(box.outside());
+    expect(await codeOf(async () => (await store.get("a"))?.["big"])).toBe("file_unsafe");
+    expect(snapshot(box.outside())).toEqual(before);
+  });
+
+  it.each(["log", ".store"])("is no further segment behind a link in place of %s", async (name) => {
+    const box = await fullStore();
+    const store = await box.open({ readOnly: true, cacheBytes: 0 });
+    const number = Number(basename(box.segment()).slice(0, 8));
+    const { storeId } = (await store.stats()).directory!;
+    appendFileSync(box.segment(), logLine({ seal: number + 1 }));
+    const header = { segment: number + 1, firstRevision: 99, stage: `${number + 1}-00`, store: storeId };
+    const record = { w: "f0", n: 1, g: number + 1, t: 1, ops: [{ k: "planted", s: { theirs: true } }] };
+    const next = box.segment().replace(/\d{8}\.jsonl$/, `${String(number + 1).padStart(8, "0")}.jsonl`);
+    writeFileSync(next, Buffer.concat([logLine(header), logLine(record)]), { mode: 0o600 });
+    moveOutside(box, FOLDERS[name]!(box));
+    expect(await codeOf(() => store.get("planted"))).toBe("file_unsafe");
+  });
+});
+
+describe.runIf(POSIX)("the fence by itself", () => {
+  it.each(["stage", ".store"])("refuses to empty a folder behind a link in place of %s", async (name) => {
+    const box = await fullStore();
+    lureOutside(box, FOLDERS[name]!(box));
+    const before = snapshot(box.outside());
+    await expect(fence(nodeFileSystem, new Layout(box.path), 1_000_000)).rejects.toMatchObject({
+      code: "file_unsafe",
+    });
+    expect(snapshot(box.outside())).toEqual(before);
   });
 });
 

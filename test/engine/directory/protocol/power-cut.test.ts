@@ -198,7 +198,7 @@ describe("a power cut before any system call of two processes", () => {
         }
       }
     },
-    60_000,
+    300_000,
   );
 });
 

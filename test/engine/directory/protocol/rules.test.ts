@@ -203,19 +203,25 @@ describe("O4: several cold sessions are of one moment", () => {
     for (const key of ["from", "to"]) await b.store.put(key, { tokens: 50 });
     await b.store.put("moves 1", {});
     await b.store.checkpoint();
+    // Another process commits a transaction, and writes its files at once: what it does to the disk is copied.
+    const flushed = disk.clone();
+    const flusher = await start(flushed, "flusher", { durability: "os" });
+    await flusher.store.transact(async (tx) => {
+      await tx.put("from", { tokens: 20 });
+      await tx.put("to", { tokens: 80 });
+      await tx.delete("moves 1");
+      await tx.put("moves 2", {});
+    });
+    await flusher.store.flush();
+    const files = [SEGMENT_2, ...["from", "to", "moves%202"].map((name) => `${STORE}/${name}/meta.json`)];
     for (let at = 1, reached = true; reached; at++) {
       const copy = disk.clone();
-      const other = await start(copy, "other", { durability: "os" });
       const a = await start(copy, "A");
       let seen = 0;
       a.fs.onCall = () => {
         if (++seen !== at) return;
-        void other.store.transact(async (tx) => {
-          await tx.put("from", { tokens: 20 });
-          await tx.put("to", { tokens: 80 });
-          await tx.delete("moves 1");
-          await tx.put("moves 2", {});
-        });
+        for (const path of files) copy.writeRaw(path, flushed.readRaw(path)!);
+        copy.removeRaw(`${STORE}/moves%201`);
       };
       const listing = a.store.list();
       await turn();
@@ -477,8 +483,10 @@ describe("O7: the next segment", () => {
       await opened.store.update("k", plusOne);
       const c = await start(disk, "C");
       await c.store.update("k", plusOne);
-      for (const { store, name } of [opened, b, c])
-        expect(await store.get("k"), `${name}, ${at}`).toEqual({ n: 4 });
+      for (const { store, name } of [opened, b, c]) {
+        expect(await store.get("k"), `${name}, stopped at ${at}`).toEqual({ n: 4 });
+        expect(await store.get("new"), `${name}, stopped at ${at}`).toEqual({});
+      }
     }
   });
 
@@ -789,7 +797,7 @@ describe("O12: after a start-over nothing from before survives", () => {
     witness.follow(b.fs);
     for (let round = 0; round < 3; round++) {
       await b.store.put("changed", { round });
-      if (round === 0) await b.store.delete("deleted");
+      if (round === 1) await b.store.delete("deleted"); // in a segment that the sleeper never sees
       await b.store.checkpoint();
     }
     witness.look();
@@ -905,6 +913,30 @@ describe("O14: shared values", () => {
       for (let round = 0; round < 2; round++) await b.store.checkpoint();
       const c = await start(disk, "C");
       expect((await c.store.get("k"))?.["big"], `stopped at ${at}`).toBe(BIG.big);
+    }
+  });
+
+  it("F15: a value that is used again while somebody is about to discard it is not lost", async () => {
+    for (let at = 1; at < 120; at++) {
+      const { disk, a } = await alone();
+      await a.store.put("k", BIG);
+      await a.store.put("k", {});
+      const parking = parkFrom(a.fs, at);
+      const discarding = a.store.checkpoint();
+      await turn();
+      const b = await start(disk, "B");
+      await b.store.put("k", BIG);
+      for (let round = 0; round < 2; round++) {
+        await b.store.put("tick", { round });
+        await b.store.checkpoint();
+      }
+      const stoppedAt = parking.at;
+      parking.release();
+      await settled(discarding, a);
+      const c = await start(disk, "C");
+      const where = `stopped at ${at}, ${stoppedAt?.name} ${stoppedAt?.args.join(" ")}`;
+      expect((await c.store.get("k"))?.["big"], where).toBe(BIG.big);
+      if (stoppedAt === undefined) break;
     }
   });
 
