@@ -142,10 +142,17 @@ export class BlobStore {
     return referencesIn(JSON.parse(content.toString("utf8")) as StoredValue);
   }
 
-  /** First phase of removal. */
+  /**
+   * First phase of removal. The name in the trash is durable before the blob leaves its place, for somebody may have been
+   * promised, a moment ago, that it survives a power cut. It leaves by a rename, never by an unlink: if others have used it
+   * again meanwhile and taken the first name out of the trash, this one keeps it.
+   */
   async discard(hash: string): Promise<void> {
-    const target = `${this.layout.trash}/${hash}.${this.runtime.randomName(8)}`;
-    await this.#move(this.layout.blob(hash), target, this.layout.trash);
+    const path = this.layout.blob(hash);
+    const inTrash = (): string => `${this.layout.trash}/${hash}.${this.runtime.randomName(8)}`;
+    await ignoreMissing(this.fs.later.link(path, inTrash()));
+    await syncDirectory(this.fs, this.layout.trash);
+    await ignoreMissing(this.fs.later.rename(path, inTrash()));
   }
 
   /**
@@ -168,11 +175,22 @@ export class BlobStore {
       if (isReferenced(hash)) {
         await this.#moveBack(path, hash);
       } else if (match?.[2] === undefined) {
-        await this.#move(path, `${path}.${activeSegment}`, this.layout.trash);
+        await this.#mark(path, activeSegment);
       } else if (Number(match[2]) < activeSegment) {
         await ignoreMissing(this.fs.later.unlink(path));
       }
     }
+  }
+
+  /** Durably under its marked name before the other one goes; see {@link discard}. */
+  async #mark(path: string, segment: number): Promise<void> {
+    await ignoreMissing(
+      this.fs.later.link(path, `${path}.${segment}`).catch((error: unknown) => {
+        if (errnoOf(error) !== "EEXIST") throw error;
+      }),
+    );
+    await syncDirectory(this.fs, this.layout.trash);
+    await ignoreMissing(this.fs.later.unlink(path));
   }
 
   #tryRead(path: string): Buffer | undefined {
@@ -196,24 +214,19 @@ export class BlobStore {
     return name === undefined ? undefined : `${this.layout.trash}/${name}`;
   }
 
+  /** Durably in its place before the name in the trash goes; what is there already, good or not, is replaced. */
   async #moveBack(discarded: string, hash: string): Promise<void> {
     await this.#ensureFolder(hash);
-    await this.#move(discarded, this.layout.blob(hash), this.layout.blobFolder(hash));
-  }
-
-  /**
-   * Gives a blob a new name. The new one is durable before the old one goes: somebody may have been promised, a moment
-   * ago, that this blob survives a power cut. Others may do the same at the same time.
-   */
-  async #move(from: string, to: string, folder: string): Promise<void> {
+    const path = this.layout.blob(hash);
     try {
-      await this.fs.later.link(from, to);
+      await this.fs.later.link(discarded, path);
     } catch (error) {
       if (errnoOf(error) === "ENOENT") return;
       if (errnoOf(error) !== "EEXIST") throw error;
+      await ignoreMissing(this.fs.later.rename(discarded, path)); // does nothing if it is the same file
     }
-    await syncDirectory(this.fs, folder);
-    await ignoreMissing(this.fs.later.unlink(from));
+    await syncDirectory(this.fs, this.layout.blobFolder(hash));
+    await ignoreMissing(this.fs.later.unlink(discarded));
   }
 
   /** Syncs a blob that is in its place, if that is what its name promises; what is not will be replaced. */

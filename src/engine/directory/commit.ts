@@ -250,7 +250,6 @@ export class Committer {
         const after = applyPatch(state.stored, encoded.stored, encoded.unset);
         plan.changes ||= diffStored(state.stored, after) !== undefined;
         this.#pushChange(plan, op, state.stored, after, { set: encoded.stored, unset: encoded.unset });
-        return;
       }
     }
   }

@@ -144,7 +144,10 @@ export class Listing {
     }
     const state = this.log.stateOf(row.key, file);
     loaded.set(row, state);
-    if (!this.log.isAhead(file)) this.log.table.learn(state);
+    const { tail, table } = this.log;
+    const { epoch } = tail;
+    if (this.log.isAhead(file)) tail.catchUp(); // O5: believed only if the log still does not know better
+    if (tail.epoch === epoch && !row.dead) table.learn(state);
   }
 
   #report(key: string, path: string, reason: string): void {

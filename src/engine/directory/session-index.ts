@@ -37,7 +37,7 @@ class Order {
 
   constructor(private readonly compare: Compare) {}
 
-  *fill(rows: readonly IndexRow[]): Generator<void, void> {
+  *load(rows: readonly IndexRow[]): Generator<void, void> {
     this.#sorted = yield* sortInSlices(rows, this.compare);
   }
 
@@ -101,8 +101,8 @@ export class SessionIndex {
       index.#rows.set(key, row);
       initial.push(row);
     }
-    yield* index.#byUpdatedAt.fill(initial.reverse()); // catalogs are newest first: nearly sorted already
-    yield* index.#byKey.fill(initial);
+    yield* index.#byUpdatedAt.load(initial.reverse()); // catalogs are newest first: nearly sorted already
+    yield* index.#byKey.load(initial);
     for (const state of later.values()) index.change(state); // no yield: `later` is complete at this instant
     return index;
   }

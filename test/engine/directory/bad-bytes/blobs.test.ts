@@ -120,7 +120,7 @@ it("two blobs that were exchanged are both refused", async () => {
   }
 });
 
-it("a blob that is found in the trash is read, moved back, and stays", async () => {
+it("a blob that is found in the trash is read there, and the next put of it moves it back", async () => {
   const { box, blob } = await shared();
   const hash = basename(blob, ".json");
   renameSync(blob, box.at(".store", "trash", `${hash}.00ff00ff`));
@@ -129,8 +129,11 @@ it("a blob that is found in the trash is read, moved back, and stays", async () 
   expect(readdirSync(box.at(".store", "trash"))).toHaveLength(1);
   const store = await box.open();
   expect((await store.get("a"))?.["big"]).toBe(BIG);
+  await store.put("c", { big: BIG });
   expect(readdirSync(box.at(".store", "trash"))).toEqual([]);
   expect(box.blobs()).toContain(blob);
+  for (let round = 0; round < 4; round++) await store.checkpoint();
+  expect((await (await box.reopen()).get("a"))?.["big"]).toBe(BIG);
 });
 
 it("a damaged blob in the trash is refused, and a put mends it", async () => {

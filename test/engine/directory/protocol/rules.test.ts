@@ -970,7 +970,7 @@ describe("O14: shared values", () => {
     const b = await start(disk, "B");
     await b.store.put("k", {});
     await b.store.checkpoint();
-    expect(Object.keys(disk.tree(`${STORE}/.store/trash`))).toHaveLength(1);
+    expect(Object.keys(disk.tree(`${STORE}/.store/trash`))).not.toEqual([]);
     const reader = await start(disk, "reader", { readOnly: true });
     expect(await reader.store.get("k")).toEqual({});
     expect(entry?.["big"]).toBe(BIG.big);
