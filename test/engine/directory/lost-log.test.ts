@@ -60,7 +60,7 @@ it("a process that still has the lost log open goes over to the new one", async 
   const disk = new SimulatedDisk();
   const old = await openOn(disk.mount("old"), 1);
   await old.put("a", { version: 1 });
-  await old.checkpoint();
+  await old.flush();
   for (const path of logOf(disk)) disk.removeRaw(path);
   const next = await openOn(disk.mount("next"), 2);
   await next.put("b", { version: 2 });

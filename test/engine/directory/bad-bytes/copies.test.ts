@@ -203,6 +203,16 @@ describe("a file that is ahead of the log", () => {
     expect(await (await box.reopen()).read("a")).toMatchObject({ entry: { version: 41 } });
   });
 
+  it("that only a listing has met, without room to remember it: a put takes a revision above it", async () => {
+    const box = await ahead();
+    for (const name of readdirSync(box.at(".store"))) {
+      if (name.startsWith("catalog-")) rmSync(box.at(".store", name));
+    }
+    const store = await box.open({ cacheBytes: 0 });
+    expect((await store.list()).sessions.map(({ revision }) => revision)).toEqual([40, 2]);
+    expect((await store.put("a", { version: 41 })).revision).toBeGreaterThan(40);
+  });
+
   it("is what readers get, and reading changes nothing", async () => {
     const box = await ahead();
     const store = await box.open();
