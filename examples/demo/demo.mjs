@@ -2,25 +2,28 @@
 /**
  * `npm run demo`: the whole job on a store as real gateways have it, in well under a minute.
  *
- * Makes 650 sessions, lets four processes update them at once, kills one of them in the middle, and counts whether
- * everything that was acknowledged is there. Exits with 1 if anything is missing or was counted twice.
+ * Makes a `sessions.json` of 650 sessions and nearly 90 MB, migrates it, and shows what reading, updating and listing cost
+ * before and after. Then lets four processes update the store at once, kills one of them in the middle, and counts
+ * whether everything that was acknowledged is there. Exits with 1 if the migration left anything out, or if anything is
+ * missing or was counted twice.
  *
  *   --sessions N   how many sessions (default 650)
  *   --seed N       other sessions (default 1)
  *   --seconds N    how long the processes work, for each of the two levels of durability (default 4)
- *   --keep         leave the store and say where it is
+ *   --keep         leave the folder and say where it is
  */
 import { mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { openDirectoryStore } from "sessiondir";
+import { migrateLegacyStore } from "sessiondir/legacy";
+import { measureFile, measureStore, writeSessionsJson } from "./before-after.mjs";
 import { diskUsage } from "./disk-usage.mjs";
 import { runGateways } from "./gateways.mjs";
 import { showFolders } from "./look.mjs";
 import { bold, count, duration, green, heading, quantile, red, say, size, table } from "./report.mjs";
 import { makeSessions } from "./sessions.mjs";
-import { measureSingleFile } from "./single-file.mjs";
 import { verify } from "./verify.mjs";
 
 /**
@@ -47,7 +50,7 @@ const { values } = parseArgs({
   },
 });
 const options = {
-  // More would not fit into one string of a sessions.json, which is measured as well.
+  // More would not fit into one string of a sessions.json, where the demo begins.
   sessions: integer(values.sessions, "sessions", 650, 2, 3_000),
   seed: integer(values.seed, "seed", 1, 0, 2 ** 32 - 1),
   seconds: integer(values.seconds, "seconds", 4, 1, 60),
@@ -63,7 +66,7 @@ for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) {
 process.once("exit", cleanUp);
 process.exitCode = (await demo()) ? 0 : 1;
 
-/** @returns Whether everything that was acknowledged is there, once. */
+/** @returns Whether everything that was migrated or acknowledged is there, once. */
 async function demo() {
   const path = join(folder, "sessions.d");
   const sessions = makeSessions(options.sessions, options.seed);
@@ -71,14 +74,8 @@ async function demo() {
   say(bold("sessiondir: a directory per session, many processes, no lock"));
   say(`${count(sessions.length)} sessions, seed ${options.seed}, Node ${process.version}, in ${folder}`);
 
-  heading("1. The store is made");
-  const makingAt = performance.now();
-  let store = await openDirectoryStore(path);
-  await Promise.all(sessions.map(({ key, entry }) => store.put(key, entry, { ifRevision: 0 })));
-  await store.checkpoint();
-  await store.close();
-  const madeUs = (performance.now() - makingAt) * 1000;
-  say(`  ${count(sessions.length)} sessions were put and are on the disk after ${duration(madeUs)}.`);
+  heading("1. A sessions.json is migrated");
+  if (!(await migrate(join(folder, "sessions.json"), path, sessions))) return false;
 
   heading("2. Four processes update it at once; one is killed with SIGKILL and started again");
   const rounds = [];
@@ -91,7 +88,7 @@ async function demo() {
     );
   }
 
-  store = await openDirectoryStore(path);
+  const store = await openDirectoryStore(path);
   const { sessions: records } = await store.list();
   const findings = verify(
     sessions,
@@ -123,30 +120,63 @@ async function demo() {
 
   await store.checkpoint();
   await store.close();
-  const used = diskUsage(path);
 
-  heading("3. The same data as one sessions.json");
-  const single = await measureSingleFile(join(folder, "sessions.json"), records);
-  const medianUs = quantile(rounds[0]?.microseconds ?? [], 0.5);
-  table([
-    ["", "sessions.d", "sessions.json"],
-    ["bytes on disk", size(used.allocated), size(single.allocated)],
-    ["bytes in files", size(used.apparent), size(single.apparent)],
-    ["files", count(used.files), "1"],
-    ["one durable update", duration(medianUs), duration(single.rewriteUs)],
-  ]);
-  say();
-  say("  One update of sessions.json is: read it, parse it, change one session, write all of it, rename.");
-  say("  It was alone; the updates of sessions.d had three other processes beside them.");
-  say(
-    `  So sessions.d takes ${count(single.allocated / used.allocated)} times less of the disk, and an update is ` +
-      `${count(single.rewriteUs / medianUs)} times faster.`,
-  );
-
-  heading("4. What people see");
+  heading("3. What people see");
   showFolders(path, records);
 
   say();
-  say(values.keep ? `The store is kept: ${path}` : "The folder is removed; --keep leaves it.");
+  say(values.keep ? `The folder is kept: ${folder}` : "The folder is removed; --keep leaves it.");
   return good;
+}
+
+/**
+ * @param {string} file
+ * @param {string} path
+ * @param {readonly import("./sessions.mjs").KeyedSession[]} sessions
+ * @returns Whether every session is in the store.
+ */
+async function migrate(file, path, sessions) {
+  const keys = sessions.map(({ key }) => key);
+  await writeSessionsJson(file, sessions);
+  const before = { ...(await measureFile(file, keys)), ...diskUsage(file) };
+
+  const { outcome, entries, refusals, backups, error, durationMs } = await migrateLegacyStore(file);
+  if (outcome !== "migrated" || entries.kept !== sessions.length || entries.refused > 0) {
+    say(
+      red(`  ${outcome}: ${error?.message ?? ""} ${entries.kept} of ${sessions.length} sessions were kept.`),
+    );
+    for (const { message } of refusals.slice(0, 10)) say(red(`  ${message}`));
+    return false;
+  }
+  say(
+    `  ${size(before.apparent)}: migrated, read back and compared field by field in ${duration(durationMs * 1000)}.`,
+  );
+  say(
+    `  All ${count(entries.kept)} sessions are in sessions.d. The file is now ${basename(backups[0] ?? "")}.`,
+  );
+  const after = { ...(await measureStore(path, keys)), ...diskUsage(path) };
+
+  const row = (/** @type {string} */ name, /** @type {"readUs" | "updateUs" | "listUs"} */ cost) => [
+    name,
+    duration(before[cost]),
+    duration(after[cost]),
+    `${count(before[cost] / after[cost])} ×`,
+  ];
+  const less = count(before.allocated / after.allocated);
+  say();
+  table([
+    ["", "sessions.json", "sessions.d", "less"],
+    row("read one", "readUs"),
+    row("update one, durably", "updateUs"),
+    row("list all", "listUs"),
+    ["bytes on disk", size(before.allocated), size(after.allocated), `${less} ×`],
+    ["bytes in files", size(before.apparent), size(after.apparent), ""],
+    ["files", count(before.files), count(after.files), ""],
+  ]);
+  say();
+  say("  sessions.json: read and parse it all; an update writes it all, syncs it and renames it.");
+  say(
+    "  sessions.d: nothing is in memory; big values are read when touched; listing includes opening. Medians.",
+  );
+  return true;
 }

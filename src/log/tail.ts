@@ -36,6 +36,9 @@ export interface LogObserver {
 
 const REENTERED =
   "a session store was used from inside a function that it calls while it reads its log (the updatedAt option)";
+/** So much news is read again for more; but never for ever, if others write faster than this process reads. */
+const CHASE_BYTES = 4096;
+const CHASES_MAX = 16;
 const READ_BYTES = 1024 * 1024;
 /** How often listing and opening may disagree before something is wrong with the folder itself. */
 const ATTEMPTS_MAX = 200;
@@ -49,6 +52,8 @@ export class LogTail {
   buffer = Buffer.allocUnsafeSlow(READ_BYTES);
   #active: Segment | undefined;
   #deciding = false;
+  /** Bytes of all lines that were decided. */
+  #decided = 0;
 
   constructor(
     private readonly fs: FileSystem,
@@ -70,7 +75,12 @@ export class LogTail {
 
   /** Reads everything that was appended before this call. One system call when that is nothing. */
   catchUp(): void {
-    while (this.advance());
+    for (let chase = 0; chase < CHASES_MAX; chase++) {
+      const before = this.#decided;
+      while (this.advance());
+      // Deciding a lot takes so long that more has come: a commit composed now would be overtaken already.
+      if (this.#decided - before < CHASE_BYTES) return;
+    }
   }
 
   /**
@@ -135,6 +145,7 @@ export class LogTail {
       start = newline + 1;
     }
     segment.position += start;
+    this.#decided += start;
     segment.undecided = segment.ledger.sealed ? 0 : count - start;
     if (segment.ledger.sealed || count < this.buffer.length) return false;
     if (start === 0) this.#growBuffer(segment, count);

@@ -110,7 +110,11 @@ describe("examples", () => {
     );
     const { config } = ts.readConfigFile(join(root, "tsconfig.json"), (path) => ts.sys.readFile(path));
     const { options } = ts.parseJsonConfigFileContent({ ...config, include: [] }, ts.sys, root);
-    const paths = { sessiondir: ["./src/index.ts"], "sessiondir/testing": ["./src/testing/index.ts"] };
+    const paths = {
+      sessiondir: ["./src/index.ts"],
+      "sessiondir/testing": ["./src/testing/index.ts"],
+      "sessiondir/legacy": ["./src/legacy/index.ts"],
+    };
     const compilerOptions = { ...options, noEmit: true, paths, noUnusedLocals: false };
     const host = ts.createCompilerHost(compilerOptions);
     const { fileExists, readFile, getSourceFile } = host;

@@ -87,7 +87,7 @@ describe.each([{ async: false }, { async: true }])("retries, engine async: $asyn
 
   test("further conflicts wait for the runtime's timers", async () => {
     const { engine, runtime, store } = fake(mode);
-    engine.conflicts = 12;
+    engine.conflicts = 40;
     const updating = store.update("a", increment);
     for (let pauses = 0; pauses < 5; pauses++) {
       await settle();
