@@ -23,6 +23,8 @@ export const title = "update, disk";
 const SHAPE = { sessions: 650, use: "disk" };
 /** Of a typical record. */
 const RECORD_BYTES = 300;
+const WARMING_BATCHES = 100;
+const WARMING_AT_ONCE = 50;
 const POOL = "append + fdatasync (thread pool)";
 const BLOCKING = "append + fdatasync (blocking)";
 
@@ -62,10 +64,22 @@ export async function run(context) {
   };
   for (const [name, store] of opened)
     contenders[name] = round(() => store.update(random.pick(keys), nextTurn));
+  // The engine's compiler needs some thousand calls before it is done; a gateway has them behind it in a minute.
+  for (const store of opened.values()) {
+    for (let batch = 0; batch < WARMING_BATCHES; batch++) {
+      await Promise.all(
+        Array.from({ length: WARMING_AT_ONCE }, () => store.update(random.pick(keys), nextTurn)),
+      );
+    }
+  }
   const samples = await byTurns({ rounds, warmUp }, contenders);
   closeSync(file);
   for (const [name, store] of opened) {
-    verifyCount(`updates by ${name}`, await countUpdates(store), (rounds + warmUp) * updates);
+    verifyCount(
+      `updates by ${name}`,
+      await countUpdates(store),
+      (rounds + warmUp) * updates + WARMING_BATCHES * WARMING_AT_ONCE,
+    );
   }
   await closeAll(opened);
 
