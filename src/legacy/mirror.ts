@@ -83,6 +83,19 @@ export async function startMirrorOn(
   options: MirrorOptions = {},
 ): Promise<Mirror> {
   const work = new LegacyWork(host, target, options);
+  try {
+    return await startOn(work, host, target, options);
+  } catch (error) {
+    throw asStoreError(error, `mirror ${work.paths.directory}`);
+  }
+}
+
+async function startOn(
+  work: LegacyWork,
+  host: LegacyHost,
+  target: string,
+  options: MirrorOptions,
+): Promise<Mirror> {
   const { directory } = work.paths;
   if ((await statusOf(host.fs, `${directory}/${STORE_FOLDER}`)) === undefined) {
     throw new SessionStoreError(

@@ -5,11 +5,13 @@
  * of them while four write.
  */
 import { afterEach, describe, expect, it } from "vitest";
+import { SessionStoreError } from "../../src/errors.js";
 import { migrateOn } from "../../src/legacy/migrate.js";
 import { startMirrorOn, type Mirror, type MirrorOptions } from "../../src/legacy/mirror.js";
 import { rollbackOn } from "../../src/legacy/rollback.js";
 import { openDirectoryStoreOn } from "../../src/store/open.js";
 import type { DirectorySessionStore } from "../../src/store/types.js";
+import { failNth } from "../../src/testing/simulated-file-system.js";
 import { DIRECTORY, FILE, killAtEveryCall, LegacyMachine, pretty, type Sessions } from "./legacy-machine.js";
 
 type Entry = Record<string, unknown>;
@@ -183,6 +185,45 @@ describe("a mirror that is killed", () => {
     120_000,
   );
 });
+
+it("a mirror whose disk is full at any call leaves the old file or the new one, and the next mirror goes on", async () => {
+  const first = pretty(SOURCE);
+  const then = pretty({ ...SOURCE, a: { updatedAt: 2, n: 2 } });
+  let refused = 0;
+  for (let index = 1; ; index++) {
+    const machine = await migrated();
+    const before = await startMirrorOn(machine.process(), FILE);
+    await before.flush();
+    await before.stop();
+    const writer = machine.process();
+    const store = await openDirectoryStoreOn<Entry>(writer.fs, writer.runtime, DIRECTORY);
+    await store.put("a", { updatedAt: 2, n: 2 });
+    await store.close();
+
+    const host = machine.process();
+    let failed = false;
+    const fail = failNth(index, "ENOSPC");
+    host.fs.onCall = (call) => {
+      failed ||= call.index === index;
+      return fail(call);
+    };
+    try {
+      const mirror = await startMirrorOn(host, FILE);
+      await mirror.flush().catch(() => void refused++);
+      await mirror.stop().catch(() => void refused++);
+    } catch (error) {
+      expect(error, `call ${index}`).toBeInstanceOf(SessionStoreError);
+      refused++;
+    }
+    expect([first, then], `call ${index}`).toContain(textIn(machine));
+    const after = await startMirrorOn(machine.process(), FILE);
+    await after.flush();
+    await after.stop();
+    expect(textIn(machine), `call ${index}`).toBe(then);
+    if (!failed) break;
+  }
+  expect(refused).toBeGreaterThan(10);
+}, 120_000);
 
 it("a mirror that sleeps at any call while others go on never takes the file back", async () => {
   for (let index = 1, slept = true; slept; index++) {
