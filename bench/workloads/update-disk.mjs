@@ -63,12 +63,12 @@ export async function run(context) {
     }),
   };
   for (const [name, store] of opened)
-    contenders[name] = round(() => store.update(random.pick(keys), nextTurn));
+    contenders[name] = round(async () => store.update(random.pick(keys), nextTurn));
   // The engine's compiler needs some thousand calls before it is done; a gateway has them behind it in a minute.
   for (const store of opened.values()) {
     for (let batch = 0; batch < WARMING_BATCHES; batch++) {
       await Promise.all(
-        Array.from({ length: WARMING_AT_ONCE }, () => store.update(random.pick(keys), nextTurn)),
+        Array.from({ length: WARMING_AT_ONCE }, async () => store.update(random.pick(keys), nextTurn)),
       );
     }
   }
