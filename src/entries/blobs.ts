@@ -2,8 +2,8 @@
  * Big values that several sessions share: one file each, named by the SHA-256 of its content.
  *
  *   O14  A blob is durable, file and folder, before the record that names it; its user makes it so himself, even
- *        if it was there already (whoever wrote it may not have synced it yet). It is looked up in every attempt
- *        to commit, after the segment was read, unless the same key's base already refers to it.
+ *        if it was there already (whoever wrote it may not have synced it yet). It is looked up in every segment,
+ *        after that was read, unless the same key's base already refers to it (`engine/directory/commit.ts` says why).
  *
  * Removal has two phases, so that nobody needs to know what others are about to commit. Unreferenced blobs move
  * to `trash/<hash>.<random>`, a name of its own for every move, and get the number of the active segment appended
@@ -39,7 +39,7 @@ export class BlobStore {
     private readonly fs: FileSystem,
     private readonly layout: Layout,
     private readonly runtime: Runtime,
-    private readonly options: { readonly readOnly: boolean; readonly bytesMax: number },
+    private readonly options: { readonly bytesMax: number },
   ) {}
 
   /**

@@ -51,6 +51,7 @@ export function withoutSync({ fs, runtime }: LegacyHost): FileSystem {
   );
   return {
     ...calls,
+    // Object.entries forgets which name has which type; it is the same names with the same calls.
     later: later as unknown as Deferred<FileCalls>,
     guarantees: { directorySync: false, pinnedRoot: fs.guarantees.pinnedRoot },
     realpath: (path) => fs.realpath(path),

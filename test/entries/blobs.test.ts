@@ -30,12 +30,9 @@ async function fixture(): Promise<Fixture> {
   for (const folder of [layout.stageFolder(STAGE), layout.blobs, layout.trash]) disk.makeDirectory(folder);
   const fs = disk.mount("process");
   const bytesMax = 1024 * 1024;
-  const writing = new BlobStore(fs, layout, new ManualRuntime(), { readOnly: false, bytesMax });
+  const writing = new BlobStore(fs, layout, new ManualRuntime(), { bytesMax });
   expect(await writing.ensure(REFERENCE, CONTENT, STAGE)).toBe("done");
-  const blobs = new BlobStore(fs, layout, new ManualRuntime({ seed: 2 }), {
-    readOnly: false,
-    bytesMax,
-  });
+  const blobs = new BlobStore(fs, layout, new ManualRuntime({ seed: 2 }), { bytesMax });
   return { disk, fs, blobs };
 }
 

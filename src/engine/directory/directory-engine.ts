@@ -84,7 +84,7 @@ class DirectoryEngine implements SynchronousEngine {
     // Later, when the log is not being read any more: whoever hears of it may use the store.
     const onWarning = (warning: StoreWarning): void =>
       queueMicrotask(() => options.onWarning(warningForPeople(warning, folder.root)));
-    this.#blobs = new BlobStore(fs, layout, runtime, { readOnly, bytesMax: limits.blobBytesMax });
+    this.#blobs = new BlobStore(fs, layout, runtime, { bytesMax: limits.blobBytesMax });
     const codec = new EntryCodec({
       thresholdBytes: options.blobThresholdBytes,
       limits,
