@@ -1,5 +1,5 @@
 /** The public surface of `sessiondir`, and nothing else. */
-export { openDirectoryStore, openSessionStore } from "./store/open.js";
+export { openDirectoryStore, openDirectoryStoreSync, openSessionStore } from "./store/open.js";
 export type { OpenOptions } from "./store/options.js";
 export type {
   DirectorySessionStore,

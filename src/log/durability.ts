@@ -5,7 +5,8 @@
  * started before our append, so we take part in the next, and everybody who comes meanwhile joins that.
  *
  *   O6  A commit is acknowledged as durable after fdatasync of its segment, and, once per segment and process,
- *       fsync of `log/`: whoever made the segment may have been stopped before it did so.
+ *       fsync of `log/`: whoever made the segment may have been stopped before it did so. The same holds, once per
+ *       process, for the folders that lead to `log/`.
  *
  * An fdatasync that failed is never repeated: the kernel reports lost pages once and then calls them clean.
  * From then on nothing is acknowledged as durable until the store is opened anew.
@@ -13,6 +14,7 @@
 import { SessionStoreError } from "../errors.js";
 import type { FileSystem } from "../fs/file-system.js";
 import { syncDirectory } from "../fs/regular-file.js";
+import type { Layout } from "../format/layout.js";
 import type { Segment } from "./segment.js";
 
 interface Rounds {
@@ -24,11 +26,15 @@ export class LogSyncer {
   /** Why this process no longer gives durable acknowledgements. */
   failure: SessionStoreError | undefined;
   readonly #rounds = new Map<Segment, Rounds>();
+  /** Folders with names on the way to the log that nobody may have synced yet. */
+  #way: readonly string[];
 
   constructor(
     private readonly fs: FileSystem,
-    private readonly logPath: string,
-  ) {}
+    private readonly layout: Pick<Layout, "log" | "store" | "root">,
+  ) {
+    this.#way = [layout.store, layout.root];
+  }
 
   /**
    * Resolves when everything appended to the segment before this call is durable, with the segment itself.
@@ -75,10 +81,12 @@ export class LogSyncer {
 
   /** The first time in a segment: its name in `log/` must be durable as well. */
   async #syncWithFolder(segment: Segment): Promise<void> {
+    const folders = [this.layout.log, ...this.#way];
     const data = this.fs.later.fdatasync(segment.fd);
-    const results = await Promise.allSettled([data, syncDirectory(this.fs, this.logPath)]);
+    const results = await Promise.allSettled([data, ...folders.map((path) => syncDirectory(this.fs, path))]);
     for (const result of results) if (result.status === "rejected") throw result.reason;
     segment.directorySynced = true;
+    this.#way = [];
   }
 
   #fail(segment: Segment, cause: unknown): SessionStoreError {

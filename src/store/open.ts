@@ -1,12 +1,12 @@
 /**
  * The way in: from a path or URL to a store.
  */
-import { openDirectoryEngine } from "../engine/directory/directory-engine.js";
+import { openDirectoryEngine, openDirectoryEngineNow } from "../engine/directory/directory-engine.js";
 import { createMemoryEngine } from "../engine/memory/memory-engine.js";
 import type { FileSystem } from "../fs/file-system.js";
 import { nodeFileSystem } from "../fs/node-file-system.js";
 import { systemRuntime, type Runtime } from "../runtime.js";
-import { asStoreError } from "../errors.js";
+import { asStoreError, SessionStoreError } from "../errors.js";
 import { resolveOptions, type OpenOptions, type ResolvedOptions } from "./options.js";
 import { createDirectorySessionStore, createSessionStore } from "./session-store.js";
 import { parseTarget } from "./target.js";
@@ -48,6 +48,46 @@ export async function openDirectoryStore<T extends object>(
 }
 
 /**
+ * Like {@link openDirectoryStore} for a store that exists, at once: for callers that cannot wait. A log that is long
+ * is read in one piece.
+ * @throws `store_not_found` where {@link openDirectoryStore} would make a store, or give a store a new log; otherwise
+ *   what that throws.
+ * @example
+ * const store = openDirectoryStoreSync<Entry>("sessions.d");
+ */
+export function openDirectoryStoreSync<T extends object>(
+  target: string,
+  options?: OpenOptions<T>,
+): DirectorySessionStore<T> {
+  return openDirectoryStoreSyncOn<T>(nodeFileSystem, systemRuntime, target, options);
+}
+
+/** For tests: {@link openDirectoryStoreSync} on a file system and a clock of the caller's. */
+export function openDirectoryStoreSyncOn<T extends object>(
+  fileSystem: FileSystem,
+  runtime: Runtime,
+  target: string,
+  options?: OpenOptions<T>,
+): DirectorySessionStore<T> {
+  const path = directoryOf(target);
+  const { normalizeKey, ...resolved } = resolveOptions(options);
+  try {
+    const engine = openDirectoryEngineNow({ ...resolved, path, fileSystem, runtime });
+    if (engine !== undefined) {
+      return createDirectorySessionStore<T>(engine, { ...resolved, normalizeKey, runtime });
+    }
+  } catch (error) {
+    throw asStoreError(error, `open the session store ${path}`);
+  }
+  throw new SessionStoreError(
+    "store_not_found",
+    `there is no session store at ${path} that could be opened at once. Check the path, or open it with ` +
+      "openDirectoryStore, which makes a store, and a log for one that has lost its own.",
+    { data: { path } },
+  );
+}
+
+/**
  * For tests, published through `sessiondir/testing`: a directory store on a file system and a clock of the
  * caller's. On a simulated file system the path must be absolute.
  */
@@ -57,11 +97,13 @@ export async function openDirectoryStoreOn<T extends object>(
   target: string,
   options?: OpenOptions<T>,
 ): Promise<DirectorySessionStore<T>> {
+  return openOn<T>(fileSystem, runtime, directoryOf(target), resolveOptions(options));
+}
+
+function directoryOf(target: string): string {
   const parsed = parseTarget(target);
-  if (parsed.kind !== "directory") {
-    throw new TypeError('target must be the path of a directory store, not "memory:"');
-  }
-  return openOn<T>(fileSystem, runtime, parsed.path, resolveOptions(options));
+  if (parsed.kind === "directory") return parsed.path;
+  throw new TypeError('target must be the path of a directory store, not "memory:"');
 }
 
 async function openOn<T extends object>(

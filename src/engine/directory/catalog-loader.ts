@@ -78,17 +78,21 @@ export function catalogsFrom({ fs, layout }: CatalogSource, from: number): numbe
  * with a copy that was made while the original went on: one day the log would get there, and they would be believed.
  * @param listed Catalogs that there were before the log was read to the segment `active`.
  */
-export async function removeCatalogsAhead(
+export function removeCatalogsAhead(
   { fs, layout, onWarning }: CatalogSource,
   listed: readonly number[],
   active: number,
-): Promise<void> {
+): void {
   for (const number of listed) {
     if (number < active) continue;
     const path = layout.catalog(number);
     const message = `${path} is ahead of the log, as in a copy of a store in use: it is removed and will be made anew.`;
     onWarning({ code: "catalog_rebuilt", message, data: { path, segment: number } });
-    await fs.later.unlink(path).catch(() => {}); // listings do without it in any case
+    try {
+      fs.unlink(path);
+    } catch {
+      // Listings do without it in any case.
+    }
   }
 }
 

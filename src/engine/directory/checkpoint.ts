@@ -148,7 +148,7 @@ export class Checkpointer {
     let fd: number;
     try {
       assertFolder(fs, folder); // a link in its place would have a file of somebody else's synced and believed
-      fd = await fs.later.open(path, "read");
+      fd = fs.open(path, "read");
     } catch (error) {
       const unsafe = error instanceof SessionStoreError; // then there is no file of ours
       const errno = errnoOf(error);
@@ -165,7 +165,7 @@ export class Checkpointer {
       }
       await fs.later.fdatasync(fd);
     } finally {
-      await fs.later.close(fd);
+      fs.close(fd);
     }
     try {
       await syncDirectory(fs, folder);

@@ -29,8 +29,8 @@ export interface CommitOptions {
 export interface CommitterOptions {
   readonly durability: "disk" | "os";
   readonly readOnly: boolean;
-  /** Called with every record of ours that committed, before its promise resolves. */
-  readonly onCommitted: (segment: Segment, changed: readonly string[]) => void;
+  /** Called with every change of ours that committed, before its promise resolves. */
+  readonly onCommitted: (segment: Segment, key: string, revision: number) => void;
 }
 
 /** A record that may be appended at once. */
@@ -321,10 +321,7 @@ export class Committer {
       const stored = after[index];
       return recordOf(new SessionState(op.k, revision, record.t, stored, options.decode)); // others came behind us
     });
-    this.options.onCommitted(
-      segment,
-      ops.filter((op) => !isCheck(op)).map((op) => op.k),
-    );
+    for (const op of ops) if (!isCheck(op)) this.options.onCommitted(segment, op.k, revision);
     const durable = this.options.durability === "disk" ? syncer.sync(segment) : undefined;
     return { status: "committed", revision, records, durable };
   }

@@ -28,10 +28,10 @@ import { ChangeFeed, type ChangesOptions } from "./changes.js";
 import { Committer, type CommitOptions } from "./commit.js";
 import { errorForPeople, warningForPeople } from "./for-people.js";
 import { Listing } from "./listing.js";
-import { replaceLostLog } from "./lost-log.js";
+import { hasLog, replaceLostLog } from "./lost-log.js";
 import { Maintenance } from "./maintenance.js";
 import { SessionLog } from "./session-log.js";
-import { openStoreFolder, type StoreFolder } from "./store-folder.js";
+import { findStoreFolder, makeStoreFolder, type StoreFolder } from "./store-folder.js";
 import { runInSlices, runNow } from "./time-slices.js";
 
 export interface DirectoryEngineOptions {
@@ -53,14 +53,32 @@ export interface DirectoryEngineOptions {
 
 /** Opens the store at a path, makes it if there is none, and reads its live log. */
 export async function openDirectoryEngine(options: DirectoryEngineOptions): Promise<SynchronousEngine> {
-  const { fileSystem: fs, runtime, path, readOnly, onWarning } = options;
-  const folder = await openStoreFolder({ fs, runtime, path, readOnly, onWarning });
+  const where = { ...options, fs: options.fileSystem };
+  const folder = findStoreFolder(where) ?? (await makeStoreFolder(where));
   const engine = new DirectoryEngine(folder, options);
   try {
     await engine.begin();
     return engine;
   } catch (error) {
     await engine.close();
+    throw engine.forPeople(error);
+  }
+}
+
+/**
+ * The same at once.
+ * @returns Undefined if that is not possible: there is no store yet, or a log has to be made for it.
+ */
+export function openDirectoryEngineNow(options: DirectoryEngineOptions): SynchronousEngine | undefined {
+  const folder = findStoreFolder({ ...options, fs: options.fileSystem });
+  if (folder === undefined) return undefined;
+  const engine = new DirectoryEngine(folder, options);
+  try {
+    if (engine.beginNow()) return engine;
+    void engine.close();
+    return undefined;
+  } catch (error) {
+    void engine.close();
     throw engine.forPeople(error);
   }
 }
@@ -108,25 +126,32 @@ class DirectoryEngine implements SynchronousEngine {
     this.#committer = new Committer(this.#log, codec, this.#blobs, {
       durability: options.durability,
       readOnly,
-      onCommitted: (segment, ops) => this.#maintenance.committed(segment, ops),
+      onCommitted: (segment, key, revision) => this.#maintenance.committed(segment, key, revision),
     });
   }
 
   async begin(): Promise<void> {
-    const { tail } = this.#log;
     const { fileSystem: fs, runtime, readOnly } = this.options;
     const { layout, storeId } = this.folder;
     const { onWarning } = this.#source;
-    const catalogs = catalogsFrom(this.#source, 0); // before the log is read: see removeCatalogsAhead
     if (!readOnly) await replaceLostLog({ fs, runtime, layout, storeId, source: this.#source, onWarning });
-    await runInSlices(
-      (function* () {
-        while (tail.advance()) yield;
-      })(),
-      runtime,
-    );
-    if (readOnly) return;
-    await removeCatalogsAhead(this.#source, catalogs, tail.active.number);
+    await runInSlices(this.#begin(), runtime);
+  }
+
+  /** @returns Whether there is a log to begin with. */
+  beginNow(): boolean {
+    const { fileSystem: fs, readOnly } = this.options;
+    if (!readOnly && !hasLog(fs, this.folder.layout)) return false;
+    runNow(this.#begin());
+    return true;
+  }
+
+  *#begin(): Generator<void, void> {
+    const { tail } = this.#log;
+    const catalogs = catalogsFrom(this.#source, 0); // before the log is read: see removeCatalogsAhead
+    while (tail.advance()) yield;
+    if (this.options.readOnly) return;
+    removeCatalogsAhead(this.#source, catalogs, tail.active.number);
     this.#maintenance.start();
   }
 

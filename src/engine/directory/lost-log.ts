@@ -71,6 +71,6 @@ function newNumber(...used: readonly number[]): number {
   return Math.ceil(Math.max(1, ...used) / ROUND) * ROUND;
 }
 
-function hasLog(fs: FileSystem, layout: Layout): boolean {
+export function hasLog(fs: FileSystem, layout: Layout): boolean {
   return fs.readdir(layout.log).some((name) => segmentNumber(name) !== undefined);
 }

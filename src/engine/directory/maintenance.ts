@@ -3,19 +3,26 @@
  *
  * All of it is one queue per process, so that it never competes with itself, and none of it delays a commit. None
  * of it is needed for correctness: a process that is killed here leaves nothing that another one would not do.
+ *
+ * A file costs as much as twenty commits, so under load there must be fewer files than commits: a session that goes
+ * on changing waits for its file, and a segment that is full stays open while the one before it is checkpointed, and
+ * for a few times as long as that takes. So it has several changes of each session, and the checkpoint writes one file.
  */
 import { SessionStoreError, type StoreWarning } from "../../errors.js";
 import type { BlobStore } from "../../entries/blobs.js";
 import { assertEngineRoom } from "../../entries/engine-room.js";
 import type { EntryWriter } from "../../entries/entry-file.js";
 import { fence } from "../../entries/staging.js";
+import { liveRun } from "../../format/layout.js";
 import type { Segment } from "../../log/segment.js";
 import type { Timer } from "../../runtime.js";
 import { removeUnreferencedBlobs } from "./blob-removal.js";
 import type { CatalogSource } from "./catalog-loader.js";
 import { Checkpointer, crcOf } from "./checkpoint.js";
 import { writeEntries } from "./entry-flush.js";
+import { DirtySessions } from "./dirty-sessions.js";
 import type { SessionLog } from "./session-log.js";
+import type { SessionState } from "./session-table.js";
 import { sweep } from "./sweep.js";
 import { runInSlices } from "./time-slices.js";
 
@@ -26,6 +33,12 @@ export interface MaintenanceOptions {
 
 /** How long others wait before they do a checkpoint that the sealing process should have done, at the least. */
 const STEP_IN_MS = 2000;
+/** Files are written, and segments checkpointed, for about one part of the time in so many. */
+const REST = 4;
+/** A segment that is so many times full is sealed in any case: it must be read by everybody who opens the store. */
+const FULL_TIMES_MAX = 16;
+/** Others may have checkpointed a segment: so often is looked, while one is full. */
+const LOOK_AGAIN_MS = 50;
 /** A failed flush or checkpoint (a full disk, say) is tried again after so long. */
 const RETRY_MS = 5000;
 /** Between two removals of blobs by one process. */
@@ -35,13 +48,20 @@ const FLUSH_ROUNDS_MAX = 100;
 
 export class Maintenance {
   readonly checkpointer: Checkpointer;
-  /** Sessions that this process changed and whose files it has not written since. */
-  readonly dirty = new Set<string>();
+  readonly dirty = new DirtySessions();
   /** Sessions of the live log, from before this process came: their files may or may not be written. */
-  readonly #unsure = new Set<string>();
+  readonly #unsure = new Map<string, SessionState>();
   #queue: Promise<void> = Promise.resolve();
   #flushTimer: Timer | undefined;
   #checkpointTimer: Timer | undefined;
+  #sealTimer: Timer | undefined;
+  /** When the active segment was entered, on the monotonic clock. */
+  #enteredAt: number;
+  /** Before this nobody need look whether the active segment should be sealed. */
+  #sealNotBefore = 0;
+  #flushNotBefore = 0;
+  /** What the last checkpoint of this process took. */
+  #checkpointMs = 0;
   #blobsRemovedAt = Number.NEGATIVE_INFINITY;
   #swept = false;
   #closing = false;
@@ -54,20 +74,21 @@ export class Maintenance {
     private readonly options: MaintenanceOptions,
   ) {
     this.checkpointer = new Checkpointer(log, writer, source);
-    log.listeners.add({ entered: () => this.#stepInLater() });
+    this.#enteredAt = log.options.runtime.monotonic();
+    log.listeners.add({ entered: () => this.#entered() });
   }
 
   /** Called for every commit of this process. */
-  committed(segment: Segment, keys: readonly string[]): void {
-    for (const key of keys) this.dirty.add(key);
+  committed(segment: Segment, key: string, revision: number): void {
+    this.dirty.changed(key, revision);
     this.#flushTimer ??= this.#setTimer(() => this.#flushSoon(), this.options.flushDelayMs);
-    if (segment.position >= this.options.segmentBytes) this.#seal(segment);
+    if (segment.position >= this.options.segmentBytes) this.#sealIfTime(segment);
   }
 
   /** After opening: finishes what dead processes began. */
   start(): void {
     const { tail } = this.log;
-    for (const key of this.log.table.hot.keys()) this.#unsure.add(key);
+    for (const [key, state] of this.log.table.hot) this.#unsure.set(key, state);
     if (this.#unsure.size > 0)
       this.#flushTimer ??= this.#setTimer(() => this.#flushSoon(), this.options.flushDelayMs);
     if (tail.active.ledger.sealed || tail.segments.length > 1) this.#checkpointSoon(0);
@@ -105,7 +126,8 @@ export class Maintenance {
     this.checkpointer.stop();
     this.#flushTimer?.cancel();
     this.#checkpointTimer?.cancel();
-    if (this.dirty.size > 0) await this.#enqueue(() => this.#flushDirty()).catch(() => {}); // the log has it all
+    this.#sealTimer?.cancel();
+    if (this.dirty.size > 0) await this.#enqueue(() => this.#flushAll()).catch(() => {}); // the log has it all
     await this.#queue;
   }
 
@@ -139,18 +161,42 @@ export class Maintenance {
   }
 
   #flushSoon(): void {
-    this.#flushTimer = undefined;
+    const { runtime } = this.log.options;
+    const restMs = this.#flushNotBefore - runtime.monotonic();
+    this.#flushTimer = restMs > 0 ? this.#setTimer(() => this.#flushSoon(), restMs) : undefined;
+    if (restMs > 0) return;
     this.#inBackground(
       "flush_failed",
       "writing entry files",
-      () => this.#flushDirty(),
+      () => this.#flushDue(),
       () => (this.#flushTimer ??= this.#setTimer(() => this.#flushSoon(), RETRY_MS)),
     );
   }
 
-  async #flushDirty(): Promise<void> {
-    const complete = await this.#write([...this.dirty, ...this.#unsure], this.#unsure);
-    if (!complete) this.#flushTimer ??= this.#setTimer(() => this.#flushSoon(), this.options.flushDelayMs);
+  async #flushDue(): Promise<void> {
+    const { runtime } = this.log.options;
+    const start = runtime.monotonic();
+    const { hot } = this.log.table;
+    const due = this.dirty.due((key) => hot.get(key)?.revision);
+    const unsure = this.#stillUnsure();
+    const complete = await this.#write([...due, ...unsure], unsure);
+    const end = runtime.monotonic();
+    this.#flushNotBefore = end + REST * (end - start);
+    if (complete && this.dirty.size === 0) return;
+    this.#flushTimer ??= this.#setTimer(() => this.#flushSoon(), this.options.flushDelayMs);
+  }
+
+  async #flushAll(): Promise<void> {
+    const unsure = this.#stillUnsure();
+    await this.#write([...this.dirty.keys(), ...unsure], unsure);
+  }
+
+  /** Who has changed a session since we came is alive, and writes its file. */
+  #stillUnsure(): string[] {
+    const { hot } = this.log.table;
+    const unsure = [...this.#unsure].filter(([key, state]) => hot.get(key) === state).map(([key]) => key);
+    this.#unsure.clear();
+    return unsure;
   }
 
   /**
@@ -159,19 +205,53 @@ export class Maintenance {
    * @returns Whether all are; false when the process was fenced.
    */
   async #write(keys: readonly string[], unsure: Iterable<string>): Promise<boolean> {
-    const known = new Set(this.dirty);
-    const toLookAt = [...unsure].filter((key) => !known.has(key));
+    const toLookAt = [...unsure].filter((key) => !this.dirty.has(key));
     // Before the first await: what is changed from here on is dirty again, whatever becomes of this round.
     for (const key of keys) this.dirty.delete(key);
-    for (const key of keys) this.#unsure.delete(key);
     let complete = false;
     try {
       await runInSlices(recogniseWritten(this.log, toLookAt), this.log.options.runtime);
       complete = await writeEntries(this.log, this.writer, keys);
       return complete;
     } finally {
-      if (!complete) for (const key of keys) this.dirty.add(key);
+      if (!complete) for (const key of keys) this.dirty.putBack(key);
     }
+  }
+
+  /** Reading went on in another segment. Normally the process that sealed does the checkpoint of the one before. */
+  #entered(): void {
+    const { runtime, readOnly } = this.log.options;
+    this.#enteredAt = runtime.monotonic();
+    if (!readOnly) this.#checkpointSoon(this.#stepInMs() * (1 + runtime.random()));
+  }
+
+  #stepInMs(): number {
+    return Math.max(STEP_IN_MS, REST * this.#checkpointMs);
+  }
+
+  /** Seals a full segment, unless checkpoints would not keep up; then it is looked at again. */
+  #sealIfTime(segment: Segment): void {
+    const now = this.log.options.runtime.monotonic();
+    const tooFull = segment.position >= FULL_TIMES_MAX * this.options.segmentBytes;
+    if (now < this.#sealNotBefore && !tooFull) return;
+    const waitMs = tooFull ? 0 : this.#sealInMs(now);
+    if (waitMs === 0) return this.#seal(segment);
+    this.#sealNotBefore = now + waitMs;
+    // There may be no further commit that would look.
+    this.#sealTimer ??= this.#setTimer(() => {
+      this.#sealTimer = undefined;
+      const { active } = this.log.tail;
+      if (active.position >= this.options.segmentBytes && !active.ledger.sealed) this.#sealIfTime(active);
+    }, waitMs);
+  }
+
+  /** Milliseconds until it makes sense to look again; 0: now is the time. */
+  #sealInMs(now: number): number {
+    const { tail } = this.log;
+    const restMs = this.#enteredAt + REST * this.#checkpointMs - now;
+    if (restMs > 0) return restMs;
+    if (tail.segments.length > 1) tail.dropBelow(liveRun(tail.listLog())[0] ?? 0);
+    return tail.segments.length > 1 ? LOOK_AGAIN_MS : 0;
   }
 
   #seal(segment: Segment): void {
@@ -185,12 +265,6 @@ export class Maintenance {
       return;
     }
     this.#checkpointSoon(0);
-  }
-
-  /** Somebody else sealed; normally that process does the checkpoint. */
-  #stepInLater(): void {
-    if (this.log.options.readOnly) return;
-    this.#checkpointSoon(STEP_IN_MS * (1 + this.log.options.runtime.random()));
   }
 
   #checkpointSoon(ms: number): void {
@@ -210,9 +284,15 @@ export class Maintenance {
   }
 
   async #checkpointAll(thorough: boolean): Promise<void> {
+    const { runtime } = this.log.options;
     await this.#sweepOnce();
     let progress = false;
-    while (!this.#closing && (await this.checkpointer.checkpointLowest())) progress = true;
+    for (;;) {
+      const start = runtime.monotonic();
+      if (this.#closing || !(await this.checkpointer.checkpointLowest())) break;
+      this.#checkpointMs = runtime.monotonic() - start;
+      progress = true;
+    }
     if (progress || thorough) await this.#removeBlobs(thorough);
     if (thorough) await sweep(this.log);
   }

@@ -57,7 +57,7 @@ export class SessionLog implements LogObserver {
     const { fs, layout, storeId, readOnly, runtime, cacheBytes } = options;
     this.tail = new LogTail(fs, layout, storeId, readOnly ? "read" : "append", this);
     this.writer = new LogWriter(fs, this.tail, this, runtime.randomName(6));
-    this.syncer = new LogSyncer(fs, layout.log);
+    this.syncer = new LogSyncer(fs, layout);
     this.table = new SessionTable(cacheBytes);
   }
 

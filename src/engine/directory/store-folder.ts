@@ -45,30 +45,53 @@ const FORMAT_BYTES_MAX = 64 * 1024;
 /** What opening or syncing a folder gives that belongs to somebody else, or to the system. */
 const UNREADABLE: ReadonlySet<string> = new Set(["EACCES", "EPERM", "EROFS", "EINVAL", "ENOTSUP"]);
 
-/** Opens the folder of a store; makes it first if there is none and `readOnly` does not forbid it. */
-export async function openStoreFolder(options: StoreFolderOptions): Promise<StoreFolder> {
-  const { fs, readOnly } = options;
-  const root = await openRoot(options);
+/**
+ * Opens the folder of a store. All of it is synchronous: a thread's way there and back costs more than the calls.
+ * @returns Undefined if there is none, or an empty folder; with `readOnly` that is `store_not_found`.
+ */
+export function findStoreFolder(options: StoreFolderOptions): StoreFolder | undefined {
+  const { fs, path, readOnly } = options;
+  const root = findRoot(fs, path);
+  if (root === undefined) {
+    if (readOnly) throw storeNotFound(path);
+    return undefined;
+  }
   try {
-    warnOfLimits(options, root);
+    const locality = assertLocalFileSystem(fs, root.path);
     const layout = new Layout(root.path);
     assertFolderIfAny(fs, layout.store);
-    let storeId = readFormat(options, layout, root.realPath);
+    const storeId = readFormat(options, layout, root.realPath);
     if (storeId === undefined) {
       if (readOnly) throw storeNotFound(root.realPath);
-      await syncParents(fs, root.realPath);
-      await makeStore(options, layout);
-      storeId = readFormat(options, layout, root.realPath);
+      root.close();
+      return undefined;
     }
-    if (storeId === undefined) throw storeNotFound(root.realPath);
-    for (const folder of engineRoom(layout)) await checkFolder(options, folder);
-    // Whoever made these names may have been stopped before it synced them: everybody does so himself.
-    if (!readOnly) for (const folder of [layout.store, layout.root]) await syncDirectory(fs, folder);
+    warnOfLimits(options, root.realPath, locality);
+    for (const folder of engineRoom(layout)) checkFolder(options, folder);
     return { root, layout, storeId };
   } catch (error) {
     root.close();
     throw errorForPeople(error, root);
   }
+}
+
+/** Makes a store where {@link findStoreFolder} found none. Others may do so at the same time: one store comes of it. */
+export async function makeStoreFolder(options: StoreFolderOptions): Promise<StoreFolder> {
+  const { fs, path } = options;
+  const root = await makeRoot(options);
+  try {
+    const layout = new Layout(root.path);
+    await syncParents(fs, root.realPath);
+    await makeStore(options, layout);
+    for (const folder of [layout.store, layout.root]) await syncDirectory(fs, folder);
+  } catch (error) {
+    throw errorForPeople(error, root);
+  } finally {
+    root.close();
+  }
+  const made = findStoreFolder(options);
+  if (made === undefined) throw storeNotFound(path);
+  return made;
 }
 
 /**
@@ -85,25 +108,32 @@ async function syncParents(fs: FileSystem, path: string): Promise<void> {
 }
 
 /** Copies and archives often leave out what is empty; a folder without anything in it says nothing, so it is made. */
-async function checkFolder({ fs, readOnly }: StoreFolderOptions, folder: string): Promise<void> {
+function checkFolder({ fs, readOnly }: StoreFolderOptions, folder: string): void {
   try {
     assertTrustedFolder(fs, folder);
   } catch (error) {
     if (errnoOf(error) !== "ENOENT") throw error;
     if (readOnly) return;
-    await fs.later.mkdir(folder).catch((failure: unknown) => {
+    try {
+      fs.mkdir(folder);
+    } catch (failure) {
       if (errnoOf(failure) !== "EEXIST") throw failure;
-    });
+    }
   }
 }
 
-async function openRoot({ fs, path, readOnly }: StoreFolderOptions): Promise<TrustedRoot> {
+function findRoot(fs: FileSystem, path: string): TrustedRoot | undefined {
   try {
     return openTrustedRoot(fs, path);
   } catch (error) {
     if (errnoOf(error) !== "ENOENT") throw error;
-    if (readOnly) throw storeNotFound(path);
+    return undefined;
   }
+}
+
+async function makeRoot({ fs, path }: StoreFolderOptions): Promise<TrustedRoot> {
+  const found = findRoot(fs, path);
+  if (found !== undefined) return found;
   const { existing, missing } = assertTrustedParents(fs, path);
   assertLocalFileSystem(fs, existing);
   let folder = existing;
@@ -118,9 +148,12 @@ async function openRoot({ fs, path, readOnly }: StoreFolderOptions): Promise<Tru
   return openTrustedRoot(fs, path);
 }
 
-function warnOfLimits({ fs, onWarning }: StoreFolderOptions, root: TrustedRoot): void {
-  const path = root.realPath;
-  if (assertLocalFileSystem(fs, root.path) === "unknown") {
+function warnOfLimits(
+  { fs, onWarning }: StoreFolderOptions,
+  path: string,
+  locality: "local" | "unknown",
+): void {
+  if (locality === "unknown") {
     const message =
       `${path}: it is not known whether this file system appends atomically (FUSE, virtiofs, or a platform that ` +
       "does not tell). It must be a local disk that only this machine writes to.";

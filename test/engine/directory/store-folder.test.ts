@@ -5,7 +5,11 @@
  */
 import { describe, expect, it } from "vitest";
 import { SessionStoreError, type StoreWarning } from "../../../src/errors.js";
-import { openStoreFolder, type StoreFolder } from "../../../src/engine/directory/store-folder.js";
+import {
+  findStoreFolder,
+  makeStoreFolder,
+  type StoreFolder,
+} from "../../../src/engine/directory/store-folder.js";
 import { openDirectoryStoreOn } from "../../../src/store/open.js";
 import { ManualRuntime } from "../../../src/testing/manual-runtime.js";
 import { seededRandom } from "../../../src/testing/seeded-random.js";
@@ -15,18 +19,19 @@ import { codeOf } from "./sandbox.js";
 
 const PATH = "/home/gateway/sessions.d";
 
-function openFolder(
+async function openFolder(
   fs: SimulatedFileSystem,
   seed: number,
   warnings: StoreWarning[] = [],
 ): Promise<StoreFolder> {
-  return openStoreFolder({
+  const options = {
     fs,
     runtime: new ManualRuntime({ seed }),
     path: PATH,
     readOnly: false,
-    onWarning: (warning) => warnings.push(warning),
-  });
+    onWarning: (warning: StoreWarning) => warnings.push(warning),
+  };
+  return findStoreFolder(options) ?? (await makeStoreFolder(options));
 }
 
 /** The store works, and nothing is left of unfinished ones once a checkpoint has swept. */

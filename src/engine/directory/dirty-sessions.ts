@@ -1,0 +1,63 @@
+/**
+ * The sessions that this process changed and whose files it has not written since, and which of them to write now.
+ *
+ * A session that rests is written at the next look. One that goes on changing would be written for nothing, again and
+ * again, so it waits until it rests, or until it was passed over so often that a person who looks would call the file old.
+ */
+
+interface Dirty {
+  /** Revision at the last look, or that made it dirty. */
+  revision: number;
+  /** Looks at which it had changed again. */
+  passedOver: number;
+}
+
+/** With the default of half a second between two looks: five seconds. */
+export const PASSED_OVER_MAX = 10;
+
+export class DirtySessions {
+  readonly #sessions = new Map<string, Dirty>();
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  changed(key: string, revision: number): void {
+    if (!this.#sessions.has(key)) this.#sessions.set(key, { revision, passedOver: 0 });
+  }
+
+  has(key: string): boolean {
+    return this.#sessions.has(key);
+  }
+
+  keys(): Iterable<string> {
+    return this.#sessions.keys();
+  }
+
+  delete(key: string): void {
+    this.#sessions.delete(key);
+  }
+
+  /** A session that could not be written: its turn is at the next look. */
+  putBack(key: string): void {
+    this.#sessions.set(key, { revision: 0, passedOver: PASSED_OVER_MAX });
+  }
+
+  /**
+   * The sessions to write now. To be called once a look.
+   * @param revisionOf Latest revision of a session, whoever made it; undefined if its file has it.
+   */
+  due(revisionOf: (key: string) => number | undefined): string[] {
+    const due: string[] = [];
+    for (const [key, dirty] of this.#sessions) {
+      const revision = revisionOf(key);
+      if (revision === undefined || revision === dirty.revision || dirty.passedOver >= PASSED_OVER_MAX) {
+        due.push(key);
+      } else {
+        dirty.revision = revision;
+        dirty.passedOver++;
+      }
+    }
+    return due;
+  }
+}
