@@ -58,9 +58,10 @@ export function openRegularFile(
  * Throws `file_unsafe` unless this name is a folder itself: a link in its place would lead out of the store. One
  * lstat; a missing folder throws the system's own ENOENT.
  */
-export function assertFolder(fs: FileSystem, path: string): void {
-  const { kind } = fs.lstat(path);
-  if (kind === "directory") return;
+export function assertFolder(fs: FileSystem, path: string): FileStatus {
+  const status = fs.lstat(path);
+  const { kind } = status;
+  if (kind === "directory") return status;
   throw unsafe(path, `is ${withArticle(kind)}, not a folder`, { kind });
 }
 

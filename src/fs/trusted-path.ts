@@ -87,8 +87,7 @@ export function assertTrustedParents(fs: FileSystem, path: string): TrustedWay {
  * it. ENOENT passes through.
  */
 export function assertTrustedFolder(fs: FileSystem, path: string): void {
-  assertFolder(fs, path);
-  const status = fs.lstat(path);
+  const status = assertFolder(fs, path);
   assertOwner(fs, path, status);
   assertNotWritable(fs, path, status);
 }

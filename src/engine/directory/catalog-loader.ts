@@ -5,14 +5,23 @@
 import { errnoOf, SessionStoreError, type StoreWarning } from "../../errors.js";
 import { readStagedFile } from "../../entries/staged-file.js";
 import type { FileSystem } from "../../fs/file-system.js";
+import { openRegularFile } from "../../fs/regular-file.js";
 import { catalogNumber, ENTRY_FILE, type Layout } from "../../format/layout.js";
 import { parseEntryDocument } from "../../format/entry-document.js";
 import { LINE_BYTES_MAX } from "../../format/limits.js";
 import { referencesIn } from "../../format/stored-references.js";
 import { folderNameForKey, isHashedFolderName, keyFromFolderName } from "../../format/session-key.js";
 import type { StoredObject } from "../../format/stored-value.js";
-import { blobName, compareRows, parseCatalog, type Catalog, type CatalogRow } from "./catalog.js";
-import { sortInSlices } from "./time-slices.js";
+import {
+  blobName,
+  compareRows,
+  parseCatalog,
+  parseCatalogHead,
+  type Catalog,
+  type CatalogHead,
+  type CatalogRow,
+} from "./catalog.js";
+import { runNow, sortInSlices } from "./time-slices.js";
 
 /** Every further attempt is a checkpoint that somebody finished meanwhile. */
 const ATTEMPTS_MAX = 100;
@@ -61,6 +70,33 @@ export function* loadCatalog(
     data: { path: layout.catalog(from), segment: from },
   });
   return yield* catalogFromFiles(source, from);
+}
+
+/** A few hundred rows; the newest are in front. */
+const HEAD_BYTES = 64 * 1024;
+
+/**
+ * The newest sessions of the catalog that {@link loadCatalog} would load, without reading all of it.
+ * @returns Undefined if that is not possible at once, for whatever reason: load the catalog then.
+ */
+export function loadCatalogHead(source: CatalogSource, from: number, to: number): CatalogHead | undefined {
+  const { fs, layout, storeId } = source;
+  const [number] = catalogsFrom(source, from);
+  if (number === undefined || number > to) return undefined;
+  try {
+    const { fd, status } = openRegularFile(fs, layout.catalog(number), "read", {
+      bytesMax: CATALOG_BYTES_MAX,
+    });
+    try {
+      const bytes = Buffer.allocUnsafe(Math.min(status.size, HEAD_BYTES));
+      const count = fs.read(fd, bytes, 0, bytes.length, 0);
+      return runNow(parseCatalogHead(bytes.subarray(0, count), number, storeId));
+    } finally {
+      fs.close(fd);
+    }
+  } catch {
+    return undefined; // loading all of it finds out what it is, and says so
+  }
 }
 
 /** Numbers of the catalogs in the folder that are not older than `from`, the newest first. */

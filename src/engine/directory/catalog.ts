@@ -39,7 +39,10 @@ const ROWS_PER_LINE = 256;
 const NO_BLOBS: readonly string[] = [];
 
 /** Newest first, ties by key, last first. */
-export function compareRows(a: CatalogRow, b: CatalogRow): number {
+export function compareRows(
+  a: Pick<CatalogRow, "key" | "updatedAt">,
+  b: Pick<CatalogRow, "key" | "updatedAt">,
+): number {
   return b.updatedAt - a.updatedAt || (a.key < b.key ? 1 : a.key > b.key ? -1 : 0);
 }
 
@@ -101,6 +104,13 @@ function composeBlock(rows: readonly CatalogRow[]): string {
   return JSON.stringify({ rows: packed, blobs: [...blobs.keys()] });
 }
 
+/** The first rows of a catalog. */
+export interface CatalogHead {
+  readonly catalog: Catalog;
+  /** Whether these are all rows that it has. */
+  readonly whole: boolean;
+}
+
 /**
  * Reads a catalog's bytes. Yields between lines.
  * @returns Undefined if the file is damaged or of another store or segment.
@@ -110,13 +120,26 @@ export function* parseCatalog(
   segment: number,
   storeId: string,
 ): Generator<void, Catalog | undefined> {
+  const head = yield* parseCatalogHead(bytes, segment, storeId);
+  return head?.whole === true ? head.catalog : undefined;
+}
+
+/**
+ * Reads the first bytes of a catalog, as far as its lines are whole.
+ * @returns Undefined if they are damaged or of another store or segment.
+ */
+export function* parseCatalogHead(
+  bytes: Buffer,
+  segment: number,
+  storeId: string,
+): Generator<void, CatalogHead | undefined> {
   const rows: CatalogRow[] = [];
   let revision: number | undefined;
   let incomplete = false;
   let start = 0;
   for (;;) {
     const newline = bytes.indexOf(0x0a, start);
-    if (newline < 0) return undefined; // ends without its last line
+    if (newline < 0) break;
     const line = decodeLine(bytes.subarray(start, newline)) as Record<string, unknown> | undefined;
     start = newline + 1;
     if (line === undefined || line === null || typeof line !== "object") return undefined;
@@ -126,13 +149,16 @@ export function* parseCatalog(
       revision = line["revision"] as number;
       incomplete = line["incomplete"] === true;
     } else if (line["end"] !== undefined) {
-      const complete = line["end"] === segment && line["sessions"] === rows.length && start === bytes.length;
-      return complete ? { segment, revision, rows, incomplete } : undefined;
+      const whole = line["end"] === segment && line["sessions"] === rows.length && start === bytes.length;
+      return whole ? { catalog: { segment, revision, rows, incomplete }, whole } : undefined;
     } else if (!unpackBlock(line, rows)) {
       return undefined;
     }
     yield;
   }
+  return revision === undefined
+    ? undefined
+    : { catalog: { segment, revision, rows, incomplete }, whole: false };
 }
 
 function unpackBlock(line: Record<string, unknown>, rows: CatalogRow[]): boolean {

@@ -140,10 +140,13 @@ class DirectoryEngine implements SynchronousEngine {
 
   /** @returns Whether there is a log to begin with. */
   beginNow(): boolean {
-    const { fileSystem: fs, readOnly } = this.options;
-    if (!readOnly && !hasLog(fs, this.folder.layout)) return false;
-    runNow(this.#begin());
-    return true;
+    try {
+      runNow(this.#begin());
+      return true;
+    } catch (error) {
+      if (this.options.readOnly || hasLog(this.options.fileSystem, this.folder.layout)) throw error;
+      return false;
+    }
   }
 
   *#begin(): Generator<void, void> {

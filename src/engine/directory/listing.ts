@@ -11,7 +11,8 @@
  */
 import type { StoreWarning } from "../../errors.js";
 import type { EngineQuery, EngineScan } from "../contract.js";
-import { loadCatalog, type CatalogSource } from "./catalog-loader.js";
+import { compareRows } from "./catalog.js";
+import { loadCatalog, loadCatalogHead, type CatalogSource } from "./catalog-loader.js";
 import { SessionIndex, type IndexRow } from "./session-index.js";
 import type { SessionLog } from "./session-log.js";
 import type { SessionState } from "./session-table.js";
@@ -22,12 +23,18 @@ const ROUNDS_MAX = 1000;
 /** Rounds whose answer is put together in slices; it counts only if the log did not move on meanwhile. */
 const SLICED_ROUNDS = 4;
 const ROWS_PER_STEP = 256;
+/** Sessions, and live changes, for which a glance at the catalog is short enough to be taken in one piece. */
+const GLANCE_ROWS_MAX = 128;
+const GLANCE_HOT_MAX = 2048;
+/** An index pays from the second listing on, if that is for the same process to make; a glance may have to be repeated. */
+const GLANCES_MAX = 4;
 
 export class Listing {
   #index: SessionIndex | undefined;
   /** States that the log made while an index is being built. */
   readonly #buildings = new Set<Map<string, SessionState>>();
   readonly #reported = new Set<string>();
+  #glances = 0;
 
   constructor(
     private readonly log: SessionLog,
@@ -61,6 +68,8 @@ export class Listing {
     /** What files said; a row is only ever looked up while it is alive, so nothing in here can be stale. */
     const loaded = new Map<IndexRow, SessionState | "damaged">();
     const { tail } = this.log;
+    const newest = this.#glance(query);
+    if (newest !== undefined) return newest;
     for (let round = 0; round < ROUNDS_MAX; round++) {
       tail.catchUp();
       if (this.#index === undefined) {
@@ -82,6 +91,59 @@ export class Listing {
       }
     }
     throw new Error("a listing was started over too often");
+  }
+
+  /**
+   * The newest few sessions from the front of the catalog: what a process wants that has just started. In one piece,
+   * for it takes a few milliseconds. Whoever asks again and again gets an index.
+   * @returns Undefined if the answer is not to be had like that, or if anything is odd: the index is for that.
+   */
+  #glance(query: EngineQuery): EngineScan | undefined {
+    const { prefix, updatedAfter, updatedBefore, orderBy, descending, limit, after } = query;
+    if (this.#index !== undefined || this.#buildings.size > 0) return undefined;
+    if (orderBy !== "updatedAt" || !descending || limit > GLANCE_ROWS_MAX) return undefined;
+    if (prefix !== "" || (updatedAfter ?? updatedBefore ?? after) !== undefined) return undefined;
+    const { tail, table } = this.log;
+    const files = new Map<string, SessionState>();
+    while (this.#glances < GLANCES_MAX) {
+      this.#glances++;
+      tail.catchUp();
+      const { revision, epoch } = tail;
+      const states = table.hot.size > GLANCE_HOT_MAX ? undefined : this.#newestStates(query, files);
+      if (states === undefined) return undefined;
+      tail.catchUp();
+      if (tail.revision === revision && tail.epoch === epoch) return states;
+    }
+    return undefined;
+  }
+
+  #newestStates(query: EngineQuery, files: Map<string, SessionState>): EngineScan | undefined {
+    const { tail, table } = this.log;
+    const lowest = tail.segments[0]?.number ?? tail.active.number;
+    const head = loadCatalogHead(this.source, lowest - 1, tail.active.number - 1);
+    if (head === undefined) return undefined;
+    const { rows: newest } = head.catalog;
+    const index = runNow(SessionIndex.build(newest, table.hot, (state) => this.updatedAtOf(state)));
+    const { rows, more } = runNow(index.select(query));
+    const oldest = rows.at(-1);
+    const floor = newest.at(-1);
+    // What was not read is older than the last row that was.
+    if (!head.whole && !(more && oldest && floor && compareRows(oldest, floor) <= 0)) return undefined;
+    const records: SessionState[] = [];
+    for (const row of rows) {
+      const state = this.#known(row) ?? files.get(row.key) ?? this.#glanceAt(row);
+      if (state?.stored === undefined || state.revision !== row.revision) return undefined;
+      files.set(row.key, state);
+      records.push(state);
+    }
+    const next = more && oldest !== undefined ? { key: oldest.key, updatedAt: oldest.updatedAt } : undefined;
+    return { records, next };
+  }
+
+  #glanceAt({ key }: IndexRow): SessionState | undefined {
+    const file = this.log.readFile(key);
+    if (file.status !== "present" || this.log.isAhead(file)) return undefined;
+    return this.log.stateOf(key, file);
   }
 
   /** The index as of the log position; `log.tail` must have been read just before. */
