@@ -2,7 +2,7 @@
  * Big values that were loaded or written lately, by the hash of their content.
  *
  * Two sessions that share a blob share one object, for as long as anybody has it: the cache holds a bounded
- * number of bytes strongly, the most recently used ones, and whatever else is still in use weakly. Strings
+ * number of bytes strongly, those that are used again and again, and whatever else is still in use weakly. Strings
  * cannot be held weakly; an evicted one is loaded again.
  */
 import type { BlobReference, StoredObject, StoredValue } from "./stored-value.js";
@@ -19,18 +19,23 @@ export interface CachedBlob {
   readonly totalBytes: number;
 }
 
+interface Held {
+  readonly blob: CachedBlob;
+  /** Was used since the room ran out last time: gets a second chance. */
+  touched: boolean;
+}
+
 /** Serialized bytes that are held strongly unless told otherwise. */
 const BLOB_CACHE_BYTES = 32 * 1024 * 1024;
 
 export class BlobCache {
-  /** Oldest use first. */
-  readonly #strong = new Map<string, CachedBlob>();
+  /** Oldest first. */
+  readonly #strong = new Map<string, Held>();
   readonly #weak = new Map<string, WeakRef<object>>();
   readonly #byValue = new WeakMap<object, CachedBlob>();
   readonly #forgotten = new FinalizationRegistry<string>((hash) => {
     if (this.#weak.get(hash)?.deref() === undefined) this.#weak.delete(hash);
   });
-  #latest: CachedBlob | undefined;
   #bytes = 0;
 
   constructor(private readonly capacityBytes = BLOB_CACHE_BYTES) {}
@@ -41,13 +46,10 @@ export class BlobCache {
   }
 
   get(hash: string): CachedBlob | undefined {
-    if (this.#latest?.reference.hash === hash) return this.#latest;
     const strong = this.#strong.get(hash);
     if (strong !== undefined) {
-      this.#strong.delete(hash);
-      this.#strong.set(hash, strong);
-      this.#latest = strong;
-      return strong;
+      strong.touched = true;
+      return strong.blob;
     }
     const value = this.#weak.get(hash)?.deref();
     const blob = value === undefined ? undefined : this.#byValue.get(value);
@@ -72,14 +74,22 @@ export class BlobCache {
   }
 
   #hold(blob: CachedBlob): void {
-    this.#strong.set(blob.reference.hash, blob);
+    this.#strong.set(blob.reference.hash, { blob, touched: false });
     this.#bytes += blob.reference.bytes;
-    this.#latest = blob;
-    for (const [hash, oldest] of this.#strong) {
+    if (this.#bytes > this.capacityBytes) this.#evict();
+  }
+
+  /** Oldest first; what was used since the last time goes to the end once. */
+  #evict(): void {
+    for (const [hash, held] of this.#strong) {
       if (this.#bytes <= this.capacityBytes) return;
       this.#strong.delete(hash);
-      this.#bytes -= oldest.reference.bytes;
-      if (oldest === this.#latest) this.#latest = undefined;
+      if (held.touched) {
+        held.touched = false;
+        this.#strong.set(hash, held);
+      } else {
+        this.#bytes -= held.blob.reference.bytes;
+      }
     }
   }
 }

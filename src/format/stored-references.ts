@@ -18,6 +18,7 @@ export function referencesIn(stored: StoredValue): readonly BlobReference[] {
 export function uniqueReferences(references: readonly BlobReference[]): readonly BlobReference[] {
   if (references.length === 0) return NO_REFERENCES;
   if (references.length === 1) return references;
+  if (references.length === 2 && references[0]?.hash !== references[1]?.hash) return references;
   const byHash = new Map<string, BlobReference>();
   for (const reference of references) if (!byHash.has(reference.hash)) byHash.set(reference.hash, reference);
   return [...byHash.values()];

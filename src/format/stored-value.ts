@@ -48,10 +48,21 @@ export function storedReference(reference: BlobReference): StoredObject {
   return Object.freeze(nested ? { $blob: blob, bytes, nested: 1 } : { $blob: blob, bytes });
 }
 
+/** Of frozen values: each is asked about several times in an update, and shared by the entries that refer to it. */
+const knownReferences = new WeakMap<StoredObject, BlobReference>();
+
 /** The reference that a stored value is, or undefined for any other value. */
 export function referenceOf(value: StoredValue): BlobReference | undefined {
   if (typeof value !== "object" || value === null || isStoredArray(value)) return undefined;
   if (!Object.hasOwn(value, "$blob")) return undefined;
+  const known = knownReferences.get(value);
+  if (known !== undefined) return known;
+  const reference = parseReference(value);
+  if (reference !== undefined && Object.isFrozen(value)) knownReferences.set(value, reference);
+  return reference;
+}
+
+function parseReference(value: StoredObject): BlobReference | undefined {
   const { $blob: blob, bytes, nested } = value;
   const hash = typeof blob === "string" ? BLOB_HASH.exec(blob)?.[1] : undefined;
   if (hash === undefined || !isCount(bytes)) return undefined;

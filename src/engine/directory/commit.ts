@@ -288,14 +288,14 @@ export class Committer {
     // Only a base that the record names protects its references: it voids the record if it is not the latest.
     const ofBase =
       op.base === undefined || state?.stored === undefined ? [] : this.codec.referencesOf(state.stored);
-    const inBase = new Set(ofBase.map((reference) => reference.hash));
+    const inBase = (hash: string): boolean => ofBase.some((reference) => reference.hash === hash);
     for (const [hash, content] of encoded.newBlobs) {
-      if (inBase.has(hash)) continue;
+      if (inBase(hash)) continue;
       const nested = content.includes(REFERENCE_MARK);
       plan.blobs.set(hash, { reference: { hash, bytes: content.length, nested }, content: () => content });
     }
     for (const reference of encoded.references) {
-      if (inBase.has(reference.hash) || plan.blobs.has(reference.hash)) continue;
+      if (inBase(reference.hash) || plan.blobs.has(reference.hash)) continue;
       plan.blobs.set(reference.hash, { reference, content: () => this.codec.cachedBlob(reference) });
     }
   }
