@@ -14,7 +14,7 @@ import { errnoOf, SessionStoreError } from "../errors.js";
 import { syncDirectory } from "../fs/regular-file.js";
 import type { DirectorySessionStore } from "../store/types.js";
 import { whileChanging } from "./build.js";
-import { namesIn, statusOf } from "./host.js";
+import { isStore, namesIn, statusOf } from "./host.js";
 import { KnownFiles, recordKnownFile } from "./known-files.js";
 import { Merge } from "./merge.js";
 import { backupPath } from "./paths.js";
@@ -87,6 +87,8 @@ async function absorbOne(
   if (status !== undefined && status.kind !== "file") throw notAFile(found, status.kind);
   let path = found;
   if (found === paths.file) {
+    // A rollback may have taken the store away a moment ago: then this file is what counts.
+    if (!(await isStore(host, directory))) throw goneMeanwhile(directory);
     path = paths.merging(host.runtime);
     await host.fs.later.rename(found, path);
     await syncDirectory(host.fs, paths.folder);
@@ -99,9 +101,13 @@ async function absorbOne(
       await mergeForeign(work, await open(), directory, known, path);
     } catch (error) {
       const damaged = error instanceof SessionStoreError && error.code === "legacy_invalid";
-      if (damaged) await putBack(work, path);
+      if (damaged || !(await isStore(host, directory))) await putBack(work, path);
       throw error;
     }
+  }
+  if (!(await isStore(host, directory))) {
+    await putBack(work, path);
+    throw goneMeanwhile(directory);
   }
   work.progress("backing_up", bytes, bytes, 0);
   const backup = await backupPath(host.fs, host.runtime, paths.file);
@@ -151,6 +157,17 @@ async function putBack({ host, paths }: LegacyWork, path: string): Promise<void>
   }
   await host.fs.later.unlink(path);
   await syncDirectory(host.fs, paths.folder);
+}
+
+/** A killed run was merging a legacy file, and the store is gone: it is the legacy file again. */
+export async function giveBack(work: LegacyWork): Promise<void> {
+  const path = await nextFile(work);
+  if (path !== undefined && path !== work.paths.file) await putBack(work, path);
+}
+
+function goneMeanwhile(directory: string): SessionStoreError {
+  const message = `${directory} was rolled back by another process while a legacy file was being merged into it.`;
+  return new SessionStoreError("store_not_found", message, { data: { path: directory } });
 }
 
 export function notAFile(path: string, kind: string): SessionStoreError {

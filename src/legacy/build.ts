@@ -134,9 +134,10 @@ export function buildAside(work: LegacyWork, source: LegacySource): Promise<Buil
       }
       return { path, ...filled };
     } catch (error) {
+      const taken = (await statusOf(work.host.fs, path)) === undefined;
       // On a full disk its room is needed most. If this fails too, the next migration removes it.
       await removeBuilding(work, path).catch(() => {});
-      throw withoutDoubt(error);
+      throw taken ? takenAway(path, error) : withoutDoubt(error);
     }
   });
 }
@@ -145,6 +146,12 @@ export function buildAside(work: LegacyWork, source: LegacySource): Promise<Buil
 function withoutDoubt(error: unknown): unknown {
   const doubtful = error instanceof SessionStoreError && DOUBTS.has(error.code) && error.cause !== undefined;
   return doubtful ? asStoreError(error.cause, "build the store aside") : error;
+}
+
+/** Whatever was found wrong with it: somebody was removing it. */
+function takenAway(path: string, cause: unknown): SessionStoreError {
+  const message = `${path} was taken away by another process that has changed which side counts. Look again.`;
+  return new SessionStoreError("store_not_found", message, { data: { path }, cause });
 }
 
 const DOUBTS: ReadonlySet<string> = new Set(["commit_unknown", "durability_unknown"]);
@@ -172,7 +179,7 @@ interface Pending {
 async function fill(work: LegacyWork, source: LegacySource, path: string): Promise<CheckedSource> {
   const store = await work.openStore(
     path,
-    { durability: "os", flushDelayMs: 3_600_000 },
+    { create: true, durability: "os", flushDelayMs: 3_600_000 },
     withoutSync(work.host),
   );
   try {

@@ -1,9 +1,8 @@
 /** Finishes what a run began that was killed between moving an older layout away and putting the store in its place. */
 import { syncDirectory } from "../fs/regular-file.js";
-import { STORE_FOLDER } from "../format/layout.js";
 import type { DirectorySessionStore } from "../store/types.js";
 import { removeBuilding } from "./build.js";
-import { statusOf } from "./host.js";
+import { isStore, statusOf } from "./host.js";
 import { unfinishedDirectories } from "./leftovers.js";
 import { Merge } from "./merge.js";
 import { levelsOf } from "./nesting.js";
@@ -18,23 +17,25 @@ export async function finishReplacement(work: LegacyWork): Promise<void> {
     if (!building.startsWith(`${paths.directory}.building-`)) continue;
     const note = await readReplacement(host, building);
     if (note === undefined) continue;
+    // What was moved away may be the store of a migration that was faster: then that one counts, and not ours.
+    const store = (await isStore(host, note.backup)) ? note.backup : building;
     if ((await statusOf(host.fs, paths.directory)) === undefined) {
-      await host.fs.later.rename(building, paths.directory);
+      await host.fs.later.rename(store, paths.directory);
       await syncDirectory(host.fs, paths.folder);
-      await removeReplacement(host, paths.directory);
-    } else if ((await statusOf(host.fs, `${paths.directory}/${STORE_FOLDER}`)) !== undefined) {
-      await mergeStores(work, building); // in that instant somebody opened a new, empty store
+      await (store === building ? removeReplacement(host, paths.directory) : removeBuilding(work, building));
+    } else if (await isStore(host, paths.directory)) {
+      await mergeStores(work, store); // in that instant somebody opened a new, empty store
       await removeBuilding(work, building);
     }
   }
 }
 
-async function mergeStores(work: LegacyWork, building: string): Promise<void> {
-  const from = await work.openStore(building, { readOnly: true });
+async function mergeStores(work: LegacyWork, path: string): Promise<void> {
+  const from = await work.openStore(path, { readOnly: true });
   try {
     const store = await work.openStore(work.paths.directory);
     try {
-      await new Merge(work, store, new Map()).read(new StoreSource(building, from), { commit: true });
+      await new Merge(work, store, new Map()).read(new StoreSource(path, from), { commit: true });
     } finally {
       await store.close();
     }

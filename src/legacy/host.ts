@@ -1,6 +1,7 @@
 /** What the legacy functions run on: the machine, or what tests put in its place. */
 import { errnoOf } from "../errors.js";
 import type { FileStatus, FileSystem } from "../fs/file-system.js";
+import { STORE_FOLDER } from "../format/layout.js";
 import { nodeFileSystem } from "../fs/node-file-system.js";
 import { systemRuntime, type Runtime } from "../runtime.js";
 
@@ -31,4 +32,9 @@ export async function namesIn(fs: FileSystem, path: string): Promise<string[]> {
     if (errno === "ENOENT" || errno === "ENOTDIR") return [];
     throw error;
   }
+}
+
+/** Whether a folder is a store. */
+export async function isStore({ fs }: LegacyHost, directory: string): Promise<boolean> {
+  return (await statusOf(fs, `${directory}/${STORE_FOLDER}`)) !== undefined;
 }

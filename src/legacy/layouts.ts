@@ -7,6 +7,7 @@
  */
 import { SessionStoreError } from "../errors.js";
 import { syncDirectory } from "../fs/regular-file.js";
+import { STORE_FOLDER } from "../format/layout.js";
 import { namesIn, statusOf } from "./host.js";
 import { keysIn } from "./layout-keys.js";
 import { hasLegacyFile, joined, LayoutSource, readJson, type LayoutFile } from "./layout-source.js";
@@ -43,6 +44,7 @@ export async function assertPlaceIsFree(work: LegacyWork, older: OlderLayout | u
   if (status === undefined || older?.inDirectory === true) return;
   const names = await namesIn(work.host.fs, directory);
   if (status.kind === "directory" && names.length === 0) return;
+  if (names.includes(STORE_FOLDER)) return; // another process has put the store there: the rename will tell
   const what =
     status.kind === "directory"
       ? `holds other things, for example ${JSON.stringify(names[0])}`

@@ -17,10 +17,9 @@
  */
 import { errnoOf, SessionStoreError } from "../errors.js";
 import { syncDirectory } from "../fs/regular-file.js";
-import { STORE_FOLDER } from "../format/layout.js";
 import { EntryCodec } from "../format/entry-codec.js";
 import { BLOB_THRESHOLD_BYTES } from "../format/limits.js";
-import { absorbLegacyFiles, nextFile, notAFile, type Absorbed } from "./absorb.js";
+import { absorbLegacyFiles, giveBack, nextFile, notAFile, type Absorbed } from "./absorb.js";
 import {
   buildAside,
   readSource,
@@ -30,7 +29,7 @@ import {
   type Winner,
 } from "./build.js";
 import { refusalOf } from "./check-entry.js";
-import { statusOf, systemHost, type LegacyHost } from "./host.js";
+import { isStore, statusOf, systemHost, type LegacyHost } from "./host.js";
 import { KnownFiles } from "./known-files.js";
 import { finishReplacement } from "./finish-replacement.js";
 import { absorbSidecars, assertPlaceIsFree, backUpLayout, findLayout, type OlderLayout } from "./layouts.js";
@@ -89,11 +88,14 @@ export interface Situation {
 
 export async function lookAround(work: LegacyWork): Promise<Situation> {
   const { host, paths } = work;
-  const store = (await statusOf(host.fs, `${paths.directory}/${STORE_FOLDER}`)) !== undefined;
+  const store = await isStore(host, paths.directory);
   const file = (await statusOf(host.fs, paths.file))?.kind ?? "none";
   const next = await nextFile(work);
   const merging = next !== undefined && next !== paths.file;
-  return { store, file, merging, older: await findLayout(work, store) };
+  const older = await findLayout(work, store);
+  // The folders of a store that another process has just put there look like an older layout.
+  if (older?.inDirectory === true && (await isStore(host, paths.directory))) return lookAround(work);
+  return { store, file, merging, older };
 }
 
 export class Migration {
@@ -119,15 +121,13 @@ export class Migration {
   async #change(): Promise<MigrationOutcome> {
     const { work } = this;
     await removeStale(work);
-    for (let round = 0; round < ROUNDS_MAX; round++) {
-      await finishReplacement(work);
-      const situation = await lookAround(work);
-      if (situation.store) return this.#absorb(situation);
-      if (situation.merging && situation.file === "none") await this.#giveBack();
-      else if (situation.file === "none" && situation.older === undefined) return "missing";
-      else {
-        const outcome = await this.#build(situation);
+    for (let round = 1; round <= ROUNDS_MAX; round++) {
+      try {
+        const outcome = await this.#tryOnce();
         if (outcome !== undefined) return outcome;
+      } catch (error) {
+        if (round === ROUNDS_MAX || !work.overtaken(error)) throw error;
+        work.startOver();
       }
     }
     throw new SessionStoreError(
@@ -135,6 +135,18 @@ export class Migration {
       `${work.paths.file} is being migrated by other processes at the same time. Wait for them, then try again.`,
       { data: { path: work.paths.file, attempts: ROUNDS_MAX } },
     );
+  }
+
+  /** @returns Undefined when others changed what was looked at. */
+  async #tryOnce(): Promise<MigrationOutcome | undefined> {
+    const { work } = this;
+    await finishReplacement(work);
+    const situation = await lookAround(work);
+    if (situation.store) return this.#absorb(situation);
+    if (situation.merging && situation.file === "none") await giveBack(work);
+    else if (situation.file !== "none" || situation.older !== undefined) return this.#build(situation);
+    else if (!(await isStore(work.host, work.paths.directory))) return "missing";
+    return undefined;
   }
 
   /** There is a store: whatever lies beside it goes into it. */
@@ -173,9 +185,11 @@ export class Migration {
     const { older } = situation;
     let backup: string | undefined;
     if (older?.inDirectory === true) {
+      if (await isStore(host, paths.directory)) return removeBuilding(work, built.path); // others have done it
       backup = await backupPath(host.fs, host.runtime, paths.directory);
       await writeReplacement(host, built.path, { backup });
       if (!(await this.#moves(paths.directory, backup))) return undefined;
+      if (await isStore(host, backup)) return undefined; // done just now by others: the next round puts it back
       work.backups.push(backup);
     }
     if (!(await this.#moves(built.path, paths.directory))) {
@@ -208,13 +222,6 @@ export class Migration {
     }
     await syncDirectory(fs, this.work.paths.folder);
     return true;
-  }
-
-  /** A killed run was merging this file, and the store is gone: it is the legacy file again. */
-  async #giveBack(): Promise<void> {
-    const { work } = this;
-    const path = await nextFile(work);
-    if (path !== undefined) await this.#moves(path, work.paths.file);
   }
 
   #sourceOf({ file, older }: Situation): LegacySource {

@@ -23,7 +23,7 @@ import { STORE_FOLDER } from "../format/layout.js";
 import type { Timer } from "../runtime.js";
 import type { DirectorySessionStore } from "../store/types.js";
 import { mergeForeign, notAFile } from "./absorb.js";
-import { namesIn, statusOf, systemHost, type LegacyHost } from "./host.js";
+import { isStore, namesIn, statusOf, systemHost, type LegacyHost } from "./host.js";
 import { KnownFiles, recordKnownFile, type KnownFile } from "./known-files.js";
 import { hashFile } from "./read-file.js";
 import { replaceLegacyFile, stampNow } from "./replace-file.js";
@@ -97,7 +97,7 @@ async function startOn(
   options: MirrorOptions,
 ): Promise<Mirror> {
   const { directory } = work.paths;
-  if ((await statusOf(host.fs, `${directory}/${STORE_FOLDER}`)) === undefined) {
+  if (!(await isStore(host, directory))) {
     throw new SessionStoreError(
       "store_not_found",
       `there is no session store at ${directory} to mirror. Run: ${work.command("migrate")}`,

@@ -18,10 +18,9 @@
  */
 import { errnoOf, SessionStoreError } from "../errors.js";
 import { syncDirectory } from "../fs/regular-file.js";
-import { STORE_FOLDER } from "../format/layout.js";
 import type { DirectorySessionStore } from "../store/types.js";
-import { absorbLegacyFiles } from "./absorb.js";
-import { statusOf, systemHost, type LegacyHost } from "./host.js";
+import { absorbLegacyFiles, giveBack, nextFile } from "./absorb.js";
+import { isStore, systemHost, type LegacyHost } from "./host.js";
 import { KnownFiles, recordKnownFile, type KnownFile } from "./known-files.js";
 import { removeStale, removeUnfinished } from "./leftovers.js";
 import { backupPath } from "./paths.js";
@@ -57,6 +56,8 @@ const ROUNDS_MAX = 5;
 
 class Rollback {
   #written: KnownFile | undefined;
+  /** Which file that is. */
+  #stamp = "none";
   #bytesBefore = 0;
 
   constructor(private readonly work: LegacyWork) {}
@@ -74,24 +75,15 @@ class Rollback {
 
   async #rollBack(): Promise<RollbackReceipt["outcome"]> {
     const { work } = this;
-    const { host, paths } = work;
-    if ((await statusOf(host.fs, `${paths.directory}/${STORE_FOLDER}`)) === undefined) {
-      return (await statusOf(host.fs, paths.file)) === undefined ? "missing" : "already_legacy";
-    }
-    this.#bytesBefore = (await listTree(host, paths.directory)).bytes;
-    if (work.dryRun) return this.#plan();
-    await removeStale(work);
-    for (let round = 0; round < ROUNDS_MAX; round++) {
+    const { paths } = work;
+    for (let round = 1; round <= ROUNDS_MAX; round++) {
       work.throwIfAborted();
-      await this.#absorbForeign();
-      if (!(await this.#write(paths.directory))) continue;
-      const backup = await backupPath(host.fs, host.runtime, paths.directory);
-      await host.fs.later.rename(paths.directory, backup);
-      await syncDirectory(host.fs, paths.folder);
-      work.backups.push(backup);
-      await removeUnfinished(work);
-      await this.#addLateCommits(backup);
-      return "rolled_back";
+      try {
+        const outcome = await this.#tryOnce();
+        if (outcome !== undefined) return outcome;
+      } catch (error) {
+        if (round === ROUNDS_MAX || !work.overtaken(error)) throw error;
+      }
     }
     throw new SessionStoreError(
       "legacy_changing",
@@ -99,6 +91,36 @@ class Rollback {
         "Stop the gateways, then try again.",
       { data: { path: paths.directory, attempts: ROUNDS_MAX } },
     );
+  }
+
+  /** @returns Undefined when others changed what was looked at. */
+  async #tryOnce(): Promise<RollbackReceipt["outcome"] | undefined> {
+    const { work } = this;
+    const { host, paths } = work;
+    if (!(await isStore(host, paths.directory))) {
+      if ((await nextFile(work)) === undefined) return "missing";
+      if (!work.dryRun) await giveBack(work);
+      return "already_legacy";
+    }
+    this.#bytesBefore = (await listTree(host, paths.directory)).bytes;
+    if (work.dryRun) return this.#plan();
+    await removeStale(work);
+    await this.#absorbForeign();
+    if (!(await this.#write(paths.directory))) return undefined;
+    const backup = await backupPath(host.fs, host.runtime, paths.directory);
+    // A migration that came in between has made a backup of the file, for the directory still counted. Looked at and
+    // renamed with nothing in between in this process; and once more, lest both sides are gone.
+    if (stampNow(host, paths.file) !== this.#stamp) return undefined;
+    host.fs.rename(paths.directory, backup);
+    if (stampNow(host, paths.file) === "none") {
+      await host.fs.later.rename(backup, paths.directory);
+      return undefined;
+    }
+    await syncDirectory(host.fs, paths.folder);
+    work.backups.push(backup);
+    await removeUnfinished(work);
+    await this.#addLateCommits(backup);
+    return "rolled_back";
   }
 
   async #plan(): Promise<"rolled_back"> {
@@ -134,6 +156,7 @@ class Rollback {
       const known = await KnownFiles.load(host, directory);
       const written = await writeLegacyFile(work, store, known, temporary, fd);
       if (directory === paths.directory) await recordKnownFile(host, directory, written);
+      this.#stamp = stampNow(host, temporary);
       if (!(await replaceLegacyFile(host, paths, temporary, expected))) return false;
       this.#written = written;
       return (await store.revision()) === written.revision;

@@ -53,10 +53,14 @@ export function migrateStateDirectory(options: StateDirectoryOptions = {}): Prom
   return migrateStateDirectoryOn(systemHost, options);
 }
 
-/** The same on a host of the caller's, for tests. */
+/**
+ * The same on a host of the caller's.
+ * @param migrateStore Migrates one store; for layers above that have more to see to.
+ */
 export async function migrateStateDirectoryOn(
   host: LegacyHost,
   options: StateDirectoryOptions = {},
+  migrateStore: typeof migrateOn = migrateOn,
 ): Promise<StateDirectoryReceipt> {
   const stateDirectory = resolve(
     withHome(options.stateDirectory ?? process.env["OPENCLAW_STATE_DIR"] ?? join(homedir(), ".openclaw")),
@@ -65,7 +69,7 @@ export async function migrateStateDirectoryOn(
   const { stateDirectory: _, storePaths: __, onReceipt, ...migrate } = options;
   const receipts: MigrationReceipt[] = [];
   for (const target of targets) {
-    const receipt = await migrateOn(host, target, migrate);
+    const receipt = await migrateStore(host, target, migrate);
     receipts.push(receipt);
     onReceipt?.(receipt);
   }

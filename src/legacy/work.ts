@@ -1,7 +1,7 @@
 /**
  * One run of a legacy function over one store: its options with every default filled in, and what goes into its receipt.
  */
-import { asStoreError, SessionStoreError } from "../errors.js";
+import { asStoreError, errnoOf, SessionStoreError } from "../errors.js";
 import { resolveOptions, type OpenOptions } from "../store/options.js";
 import { openDirectoryStoreOn } from "../store/open.js";
 import type { DirectorySessionStore } from "../store/types.js";
@@ -20,6 +20,13 @@ import type {
 
 /** A million refusals are one problem, not a million: the rest is counted. */
 const REFUSALS_MAX = 1000;
+/** What a store says whose folder was renamed, removed or filled while it was being opened or used. */
+const OVERTAKEN: ReadonlySet<string> = new Set([
+  "store_not_found",
+  "not_a_store",
+  "log_damaged",
+  "format_damaged",
+]);
 /** The caches of a store that is only filled, or only read once, need not be large. */
 const CACHE_BYTES = 8 * 1024 * 1024;
 
@@ -90,14 +97,18 @@ export class LegacyWork {
     this.signal?.throwIfAborted();
   }
 
-  /** A store whose keys are normalized already. */
+  /**
+   * A store whose keys are normalized already.
+   * @throws `store_not_found` also where the store was a moment ago: another process may have rolled it back, and a
+   *   new, empty one in its place would count more than the legacy file.
+   */
   openStore(
     path: string,
     options: OpenOptions<object> = {},
     fs = this.host.fs,
   ): Promise<DirectorySessionStore<object>> {
     const { normalizeKey: _, ...given } = this.#storeOptions();
-    const all = { ...given, cacheBytes: CACHE_BYTES, onWarning: () => {}, ...options };
+    const all = { ...given, create: false, cacheBytes: CACHE_BYTES, onWarning: () => {}, ...options };
     return openDirectoryStoreOn<object>(fs, this.host.runtime, path, all);
   }
 
@@ -118,6 +129,16 @@ export class LegacyWork {
     const known = asStoreError(error, doing);
     if (!(known instanceof SessionStoreError)) throw known;
     return { code: known.code, message: known.message, data: known.data };
+  }
+
+  /**
+   * Whether an error can come from another process that was faster: what was there a moment ago is gone, or stands where
+   * it was not. Then everything is to be looked at again; if the error is real it will come back.
+   */
+  overtaken(error: unknown): boolean {
+    if (errnoOf(error) === "ENOENT") return true;
+    if (!(error instanceof SessionStoreError)) return false;
+    return OVERTAKEN.has(error.code) || errnoOf(error.cause) === "ENOENT";
   }
 
   command(verb: string): string {

@@ -24,6 +24,8 @@ import {
 export interface OpenOptions<T extends object> {
   /** Every write fails with `read_only`, and nothing on disk is touched, not even created. Default false. */
   readonly readOnly?: boolean | undefined;
+  /** Whether a store is made where there is none. Default true; false, like `readOnly`, gives `store_not_found`. */
+  readonly create?: boolean | undefined;
   /**
    * Applied to every key before it is looked up or stored. Must be pure and idempotent, and the same in every process.
    * Default: keys are opaque and taken as they are.
@@ -43,9 +45,15 @@ export interface OpenOptions<T extends object> {
    * Default "disk".
    */
   readonly durability?: "disk" | "os" | undefined;
-  /** How long a changed session may wait before its meta.json is written, in milliseconds. Default 500. */
+  /**
+   * How long a changed session waits for its meta.json, in milliseconds; a session that goes on changing waits ten times
+   * as long. Default 500.
+   */
   readonly flushDelayMs?: number | undefined;
-  /** Size at which a log segment is sealed and a new one begun, in bytes. Default 4 MiB, at least 4096. */
+  /**
+   * Size at which a log segment is sealed and a new one begun, in bytes; under load up to 16 times that, so that
+   * checkpoints keep up. Default 4 MiB, at least 4096.
+   */
   readonly segmentBytes?: number | undefined;
   /** Values of at least this size as JSON are stored once and shared, in bytes. Default 4096, at least 256. */
   readonly blobThresholdBytes?: number | undefined;
@@ -62,6 +70,7 @@ export interface OpenOptions<T extends object> {
 /** The options with every default filled in. */
 export interface ResolvedOptions {
   readonly readOnly: boolean;
+  readonly create: boolean;
   readonly normalizeKey: ((key: string) => string) | undefined;
   readonly updatedAt: (entry: object) => number | undefined;
   readonly limits: Limits;
@@ -81,6 +90,7 @@ const BLOB_THRESHOLD_BYTES_MIN = 256;
 
 const NAMES: ReadonlySet<string> = new Set([
   "readOnly",
+  "create",
   "normalizeKey",
   "updatedAt",
   "limits",
@@ -111,6 +121,7 @@ export function resolveOptions<T extends object>(options: OpenOptions<T> | undef
   ) => optionalInteger(given[name], `options.${name}`, min);
   return {
     readOnly: optionalBoolean(given.readOnly, "options.readOnly") ?? false,
+    create: optionalBoolean(given.create, "options.create") ?? true,
     normalizeKey: optionalFunction(given.normalizeKey, "options.normalizeKey"),
     updatedAt: safeUpdatedAt(optionalFunction(given.updatedAt, "options.updatedAt")),
     limits: resolveLimits(given.limits),

@@ -83,7 +83,8 @@ describe("a quiet store", () => {
     const runtime = new ManualRuntime(); // whose timers never fire: no flush, no checkpoint
     const options = { segmentBytes: 4096, blobThresholdBytes: 256, durability: "os" } as const;
     const store = await openDirectoryStoreOn<Entry>(nodeFileSystem, runtime, path, options);
-    await fill(store, 40);
+    // Sealed although the one before is not checkpointed: each is sixteen times full.
+    await fill(store, 900);
     expect(readdirSync(join(path, ".store/log")).length).toBeGreaterThan(3);
     const reader = new StoreReader(path);
     expect(seen(reader)).toEqual(await told(store));

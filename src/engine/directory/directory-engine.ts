@@ -37,6 +37,8 @@ import { runInSlices, runNow } from "./time-slices.js";
 export interface DirectoryEngineOptions {
   readonly path: string;
   readonly readOnly: boolean;
+  /** Whether a store is made where there is none. */
+  readonly create: boolean;
   readonly durability: "disk" | "os";
   /** When an entry was last used, for listings: milliseconds since 1970. */
   readonly updatedAt: (entry: object) => number | undefined;

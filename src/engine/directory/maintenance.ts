@@ -229,13 +229,24 @@ export class Maintenance {
     return Math.max(STEP_IN_MS, REST * this.#checkpointMs);
   }
 
-  /** Seals a full segment, unless checkpoints would not keep up; then it is looked at again. */
+  /**
+   * Seals a full segment, unless checkpoints would not keep up; then it is looked at again. Never throws: the commit
+   * that made it full counts.
+   */
   #sealIfTime(segment: Segment): void {
     const now = this.log.options.runtime.monotonic();
     const tooFull = segment.position >= FULL_TIMES_MAX * this.options.segmentBytes;
     if (now < this.#sealNotBefore && !tooFull) return;
-    const waitMs = tooFull ? 0 : this.#sealInMs(now);
-    if (waitMs === 0) return this.#seal(segment);
+    let waitMs = LOOK_AGAIN_MS;
+    try {
+      waitMs = tooFull ? 0 : this.#sealInMs(now);
+      if (waitMs === 0) this.#seal(segment);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      const message = `${segment.path} could not be sealed: ${reason}`;
+      this.log.options.onWarning({ code: "checkpoint_failed", message, data: { path: segment.path } });
+    }
+    if (waitMs === 0) return;
     this.#sealNotBefore = now + waitMs;
     // There may be no further commit that would look.
     this.#sealTimer ??= this.#setTimer(() => {
@@ -255,15 +266,7 @@ export class Maintenance {
   }
 
   #seal(segment: Segment): void {
-    try {
-      this.log.writer.seal(segment);
-    } catch (error) {
-      // The commit itself counts. The next one tries to seal again.
-      const reason = error instanceof Error ? error.message : String(error);
-      const message = `${segment.path} could not be sealed: ${reason}`;
-      this.log.options.onWarning({ code: "checkpoint_failed", message, data: { path: segment.path } });
-      return;
-    }
+    this.log.writer.seal(segment);
     this.#checkpointSoon(0);
   }
 

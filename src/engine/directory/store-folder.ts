@@ -34,6 +34,7 @@ export interface StoreFolderOptions {
   readonly runtime: Runtime;
   readonly path: string;
   readonly readOnly: boolean;
+  readonly create: boolean;
   readonly onWarning: (warning: StoreWarning) => void;
 }
 
@@ -47,13 +48,14 @@ const UNREADABLE: ReadonlySet<string> = new Set(["EACCES", "EPERM", "EROFS", "EI
 
 /**
  * Opens the folder of a store. All of it is synchronous: a thread's way there and back costs more than the calls.
- * @returns Undefined if there is none, or an empty folder; with `readOnly` that is `store_not_found`.
+ * @returns Undefined if there is none, or an empty folder, and one may be made; otherwise that is `store_not_found`.
  */
 export function findStoreFolder(options: StoreFolderOptions): StoreFolder | undefined {
-  const { fs, path, readOnly } = options;
+  const { fs, path } = options;
+  const mayMake = options.create && !options.readOnly;
   const root = findRoot(fs, path);
   if (root === undefined) {
-    if (readOnly) throw storeNotFound(path);
+    if (!mayMake) throw storeNotFound(path);
     return undefined;
   }
   try {
@@ -62,7 +64,7 @@ export function findStoreFolder(options: StoreFolderOptions): StoreFolder | unde
     assertFolderIfAny(fs, layout.store);
     const storeId = readFormat(options, layout, root.realPath);
     if (storeId === undefined) {
-      if (readOnly) throw storeNotFound(root.realPath);
+      if (!mayMake) throw storeNotFound(root.realPath);
       root.close();
       return undefined;
     }
@@ -269,7 +271,7 @@ async function removeTree(fs: FileSystem, folder: string): Promise<void> {
 function storeNotFound(path: string): SessionStoreError {
   return new SessionStoreError(
     "store_not_found",
-    `there is no session store at ${path}. Check the path, or open it without readOnly to make a new store.`,
+    `there is no session store at ${path}. Check the path; where readOnly or create: false is given, no store is made.`,
     { data: { path } },
   );
 }

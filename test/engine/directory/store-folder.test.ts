@@ -29,6 +29,7 @@ async function openFolder(
     runtime: new ManualRuntime({ seed }),
     path: PATH,
     readOnly: false,
+    create: true,
     onWarning: (warning: StoreWarning) => warnings.push(warning),
   };
   return findStoreFolder(options) ?? (await makeStoreFolder(options));
