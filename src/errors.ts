@@ -16,8 +16,10 @@ export type SessionStoreErrorCode =
   | "closed"
   /** A write on a store opened with `readOnly`. */
   | "read_only"
-  /** `readOnly` was asked for a store that does not exist. */
+  /** There is no store, and `readOnly` or `create: false` forbid to make one. */
   | "store_not_found"
+  /** `…/NAME.json` was given, and its sessions are still in that file: a new store would hide them. */
+  | "not_migrated"
   /** The folder holds something, but not a session store. */
   | "not_a_store"
   /** The store was made by a newer, incompatible version. */
@@ -62,6 +64,8 @@ export type SessionStoreErrorCode =
   | "legacy_invalid"
   /** A legacy file was written again and again while it was being read. */
   | "legacy_changing"
+  /** An old gateway, or another process, holds the lock of a legacy file; `data.lock` and `data.pid` say which. */
+  | "legacy_locked"
   /** What was built does not have the content of what it was built from; it was thrown away. */
   | "legacy_mismatch";
 

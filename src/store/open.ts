@@ -6,10 +6,12 @@ import { createMemoryEngine } from "../engine/memory/memory-engine.js";
 import type { FileSystem } from "../fs/file-system.js";
 import { nodeFileSystem } from "../fs/node-file-system.js";
 import { systemRuntime, type Runtime } from "../runtime.js";
-import { asStoreError, SessionStoreError } from "../errors.js";
+import { asStoreError, errnoOf, SessionStoreError } from "../errors.js";
+import { readRegularFile } from "../fs/regular-file.js";
+import { STORE_FOLDER } from "../format/layout.js";
 import { resolveOptions, type OpenOptions, type ResolvedOptions } from "./options.js";
 import { createDirectorySessionStore, createSessionStore } from "./session-store.js";
-import { parseTarget } from "./target.js";
+import { parseTarget, type StoreTarget } from "./target.js";
 import type { DirectorySessionStore, SessionStore } from "./types.js";
 
 /**
@@ -17,7 +19,7 @@ import type { DirectorySessionStore, SessionStore } from "./types.js";
  * @param target A store directory; a legacy file `…/NAME.json`, which stands for `…/NAME.d`; or `memory:`, a new
  *   store that only this process sees and that is gone when closed.
  * @throws `TypeError` for a wrong target or option, `postgres://` included: this version has no engine for it.
- *   `store_not_found`, `not_a_store`, `format_unsupported`, `format_damaged`, `path_untrusted`,
+ *   `not_migrated` where the legacy file was given and still has the sessions. `store_not_found`, `not_a_store`, `format_unsupported`, `format_damaged`, `path_untrusted`,
  *   `file_system_unsupported`, `log_damaged`, `log_foreign`, `io_error`, `disk_full`.
  * @example
  * await using store = await openSessionStore<Entry>("/var/lib/gateway/sessions.d");
@@ -29,7 +31,7 @@ export async function openSessionStore<T extends object>(
 ): Promise<SessionStore<T>> {
   const parsed = parseTarget(target);
   const resolved = resolveOptions(options);
-  if (parsed.kind === "directory") return openOn<T>(nodeFileSystem, systemRuntime, parsed.path, resolved);
+  if (parsed.kind === "directory") return openOn<T>(nodeFileSystem, systemRuntime, parsed, resolved);
   return createSessionStore<T>(createMemoryEngine(resolved), resolved);
 }
 
@@ -69,9 +71,11 @@ export function openDirectoryStoreSyncOn<T extends object>(
   target: string,
   options?: OpenOptions<T>,
 ): DirectorySessionStore<T> {
-  const path = directoryOf(target);
+  const directory = directoryOf(target);
+  const { path } = directory;
   const { normalizeKey, ...resolved } = resolveOptions(options);
   try {
+    assertMigrated(fileSystem, directory);
     const engine = openDirectoryEngineNow({ ...resolved, path, fileSystem, runtime });
     if (engine !== undefined) {
       return createDirectorySessionStore<T>(engine, { ...resolved, normalizeKey, runtime });
@@ -100,23 +104,63 @@ export async function openDirectoryStoreOn<T extends object>(
   return openOn<T>(fileSystem, runtime, directoryOf(target), resolveOptions(options));
 }
 
-function directoryOf(target: string): string {
+function directoryOf(target: string): DirectoryTarget {
   const parsed = parseTarget(target);
-  if (parsed.kind === "directory") return parsed.path;
+  if (parsed.kind === "directory") return parsed;
   throw new TypeError('target must be the path of a directory store, not "memory:"');
 }
 
 async function openOn<T extends object>(
   fileSystem: FileSystem,
   runtime: Runtime,
-  path: string,
+  target: DirectoryTarget,
   resolved: ResolvedOptions,
 ): Promise<DirectorySessionStore<T>> {
+  const { path } = target;
   const { normalizeKey, ...engineOptions } = resolved;
   try {
+    assertMigrated(fileSystem, target);
     const engine = await openDirectoryEngine({ ...engineOptions, path, fileSystem, runtime });
     return createDirectorySessionStore<T>(engine, { ...resolved, normalizeKey, runtime });
   } catch (error) {
     throw asStoreError(error, `open the session store ${path}`);
+  }
+}
+
+type DirectoryTarget = StoreTarget & { kind: "directory" };
+
+/** A file that was never used: nothing, or no session. */
+const EMPTY_FILE = /^\s*(\{\s*\})?\s*$/;
+const EMPTY_FILE_BYTES_MAX = 64;
+
+/** A new, empty store would count from then on, and hide what is in the file. */
+function assertMigrated(fs: FileSystem, { path, legacyFile }: DirectoryTarget): void {
+  if (legacyFile === undefined || exists(fs, `${path}/${STORE_FOLDER}`) || !exists(fs, legacyFile)) return;
+  if (isEmpty(fs, legacyFile)) return;
+  throw new SessionStoreError(
+    "not_migrated",
+    `there is no session store at ${path} yet, its sessions are in ${legacyFile}. Bring them over with migrateLegacyStore, ` +
+      "or on the command line with sessiondir migrate; for a new store beside the file, give the path of the directory.",
+    { data: { path, legacyFile } },
+  );
+}
+
+function exists(fs: FileSystem, path: string): boolean {
+  try {
+    fs.lstat(path);
+    return true;
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === "ENOENT" || errno === "ENOTDIR") return false;
+    throw error;
+  }
+}
+
+function isEmpty(fs: FileSystem, path: string): boolean {
+  try {
+    return EMPTY_FILE.test(readRegularFile(fs, path, { bytesMax: EMPTY_FILE_BYTES_MAX }).toString());
+  } catch (error) {
+    if (error instanceof SessionStoreError) return false; // larger, or no regular file: somebody's sessions
+    throw error;
   }
 }

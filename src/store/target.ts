@@ -13,6 +13,8 @@ export type StoreTarget =
       readonly kind: "directory";
       /** Absolute path of the store directory. */
       readonly path: string;
+      /** Absolute path of the legacy file, if that was given. */
+      readonly legacyFile: string | undefined;
     };
 
 /** Two letters at least before the colon: `C://` is a path. */
@@ -33,7 +35,9 @@ export function parseTarget(target: unknown): StoreTarget {
     throw new TypeError(`target must be a path or "memory:", not a ${scheme}:// URL`);
   }
   if (target.includes("\0")) throw new TypeError("target must not contain a NUL character");
-  return { kind: "directory", path: storeDirectoryOf(target) };
+  const absolute = path.resolve(target);
+  const directory = storeDirectoryOf(absolute);
+  return { kind: "directory", path: directory, legacyFile: directory === absolute ? undefined : absolute };
 }
 
 /** `…/NAME.json` is the store `…/NAME.d`; any other path is a store directory itself. Always absolute. */

@@ -1,9 +1,9 @@
 /** Goal: each target opens the right store. Method: open, write, look at what is there. */
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { openDirectoryStore, openSessionStore } from "../../src/index.js";
+import { openDirectoryStore, openDirectoryStoreSync, openSessionStore } from "../../src/index.js";
 import { systemRuntime } from "../../src/runtime.js";
 import { openDirectoryStoreOn } from "../../src/store/open.js";
 import { SimulatedDisk } from "../../src/testing/simulated-disk.js";
@@ -25,6 +25,57 @@ describe("openSessionStore", () => {
     expect(existsSync(join(folder, "sessions.d", ".store", "format.json"))).toBe(true);
     expect(existsSync(join(folder, "sessions.json"))).toBe(false);
     expect((await store.stats()).engine).toBe("directory");
+  });
+
+  test("a legacy file with sessions is not hidden by a new, empty store", async () => {
+    const file = join(folder, "sessions.json");
+    for (const text of ['{ "a": { "turns": 1 } }', "[]", "not JSON", `{${" ".repeat(100)}}`]) {
+      writeFileSync(file, text);
+      for (const options of [{}, { readOnly: true }]) {
+        const opening = openSessionStore(file, options);
+        await expect(opening).rejects.toMatchObject({ code: "not_migrated", data: { legacyFile: file } });
+      }
+      expect(() => openDirectoryStoreSync(file)).toThrow(/sessiondir migrate/);
+      expect(existsSync(join(folder, "sessions.d"))).toBe(false);
+    }
+    for (const text of ["", " {}\n"]) {
+      writeFileSync(file, text);
+      await (await openSessionStore(file)).close();
+      rmSync(join(folder, "sessions.d"), { recursive: true });
+    }
+    writeFileSync(file, '{ "a": { "turns": 1 } }');
+    await (await openSessionStore(join(folder, "sessions.d"))).close();
+    await (await openSessionStore(file)).close(); // there is a store now: it counts
+  });
+
+  test("openDirectoryStoreSync opens what is there, and makes nothing", async () => {
+    const path = join(folder, "x.d");
+    expect(() => openDirectoryStoreSync(path)).toThrow(
+      expect.objectContaining({ code: "store_not_found" }) as Error,
+    );
+    expect(existsSync(path)).toBe(false);
+    await using one = await openDirectoryStore<{ turns: number }>(path);
+    await one.put("a", { turns: 1 });
+    await using two = openDirectoryStoreSync<{ turns: number }>(path);
+    expect(two.getSync("a")).toEqual({ turns: 1 });
+    await two.put("a", { turns: 2 });
+    expect(one.getSync("a")).toEqual({ turns: 2 });
+    rmSync(join(path, ".store/log"), { recursive: true });
+    expect(() => openDirectoryStoreSync(path)).toThrow(/openDirectoryStore, which makes/);
+  });
+
+  test("create: false opens what is there, and makes nothing", async () => {
+    const path = join(folder, "x.d");
+    await expect(openSessionStore(path, { create: false })).rejects.toMatchObject({
+      code: "store_not_found",
+    });
+    mkdirSync(path);
+    await expect(openSessionStore(path, { create: false })).rejects.toMatchObject({
+      code: "store_not_found",
+    });
+    expect(readdirSync(path)).toEqual([]);
+    await (await openSessionStore(path)).close();
+    await (await openSessionStore(path, { create: false })).close();
   });
 
   test("two names of one store are one store", async () => {

@@ -16,7 +16,8 @@ describe("parseTarget", () => {
     ["/var/lib/x.JSON", "/var/lib/x.JSON"],
     ["relative.json", resolve("relative.d")],
   ])("%s is the directory %s", (target, path) => {
-    expect(parseTarget(target)).toEqual({ kind: "directory", path });
+    const legacyFile = path.endsWith(".d") && target.endsWith(".json") ? resolve(target) : undefined;
+    expect(parseTarget(target)).toEqual({ kind: "directory", path, legacyFile });
     expect(storeDirectoryOf(target)).toBe(path);
   });
 
