@@ -33,7 +33,7 @@ import { isStore, statusOf, systemHost, type LegacyHost } from "./host.js";
 import { KnownFiles } from "./known-files.js";
 import { finishReplacement } from "./finish-replacement.js";
 import { absorbSidecars, assertPlaceIsFree, backUpLayout, findLayout, type OlderLayout } from "./layouts.js";
-import { removeStale, removeUnfinished } from "./leftovers.js";
+import { removeStale, removeUnfinished, removeUnfinishedFiles } from "./leftovers.js";
 import { Merge } from "./merge.js";
 import { backupPath } from "./paths.js";
 import { hashFile } from "./read-file.js";
@@ -143,6 +143,7 @@ export class Migration {
     await finishReplacement(work);
     const situation = await lookAround(work);
     if (situation.store) return this.#absorb(situation);
+    await removeUnfinishedFiles(work); // of a rollback or mirror that was killed: its store is gone
     if (situation.merging && situation.file === "none") await giveBack(work);
     else if (situation.file !== "none" || situation.older !== undefined) return this.#build(situation);
     else if (!(await isStore(work.host, work.paths.directory))) return "missing";

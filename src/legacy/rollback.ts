@@ -22,7 +22,7 @@ import type { DirectorySessionStore } from "../store/types.js";
 import { absorbLegacyFiles, giveBack, nextFile } from "./absorb.js";
 import { isStore, systemHost, type LegacyHost } from "./host.js";
 import { KnownFiles, recordKnownFile, type KnownFile } from "./known-files.js";
-import { removeStale, removeUnfinished } from "./leftovers.js";
+import { removeStale, removeUnfinished, removeUnfinishedFiles } from "./leftovers.js";
 import { backupPath } from "./paths.js";
 import { hashFile } from "./read-file.js";
 import { replaceLegacyFile, stampNow } from "./replace-file.js";
@@ -98,6 +98,8 @@ class Rollback {
     const { work } = this;
     const { host, paths } = work;
     if (!(await isStore(host, paths.directory))) {
+      // Nobody can be writing a file from a store that is gone: what is left of it is a killed process's.
+      if (!work.dryRun) await removeUnfinishedFiles(work);
       if ((await nextFile(work)) === undefined) return "missing";
       if (!work.dryRun) await giveBack(work);
       return "already_legacy";

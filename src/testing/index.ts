@@ -39,6 +39,7 @@ export type { PowerCutMode, SimulatedDiskOptions } from "./simulated-disk.js";
 export { failNth, ProcessKilled, SimulatedFileSystem } from "./simulated-file-system.js";
 export type {
   CallInstruction,
+  DeferredCall,
   MountOptions,
   SimulatedCall,
   SystemCallName,

@@ -29,6 +29,8 @@ interface Descriptor {
 
 const PIN = "/proc/self/fd/";
 const FIRST_DESCRIPTOR = 3;
+/** Descriptors that were opened in the past must not get a number that is in use in the present. */
+const FIRST_PAST_DESCRIPTOR = 1_000_000_000;
 
 export class SimulatedCalls implements SystemCalls {
   readonly #volume: SimulatedVolume;
@@ -44,6 +46,37 @@ export class SimulatedCalls implements SystemCalls {
     this.#volume = volume;
     this.#pins = options.pins;
     this.#type = options.type;
+  }
+
+  /**
+   * The same process on the disk as it is at this moment, whatever happens to the disk from now on. What is opened there is
+   * opened here as well, so that a process can go from the past to the present with all its descriptors.
+   */
+  asOfNow(): { readonly open: SystemCalls["open"]; readonly calls: SystemCalls } {
+    const { volume, copies } = this.#volume.clone();
+    const past = new SimulatedCalls(volume, { pins: this.#pins, type: this.#type });
+    past.#next = FIRST_PAST_DESCRIPTOR + this.#next;
+    for (const [fd, descriptor] of this.#descriptors) {
+      const inode = (copies.get(descriptor.inode) ?? descriptor.inode) as Descriptor["inode"];
+      const folder = (copies.get(descriptor.folder) ?? descriptor.folder) as SimulatedFolder;
+      past.#descriptors.set(fd, { ...descriptor, inode, folder });
+    }
+    const originals = new Map<SimulatedInode, SimulatedInode>();
+    for (const [original, copy] of copies) originals.set(copy, original);
+    const open = (path: string, mode: OpenMode): number => {
+      const fd = past.open(path, mode);
+      this.#next++; // so that no later past gives this number again
+      const descriptor = past.#descriptors.get(fd)!;
+      const inode = (originals.get(descriptor.inode) ?? descriptor.inode) as Descriptor["inode"];
+      const folder = (originals.get(descriptor.folder) ?? descriptor.folder) as SimulatedFolder;
+      if (inode instanceof SimulatedFile) {
+        if (inode.links === 0 && inode.opens === 0) this.#volume.usedBytes += inode.size; // it was gone since
+        inode.opens++;
+      }
+      this.#descriptors.set(fd, { ...descriptor, inode, folder });
+      return fd;
+    };
+    return { open, calls: past };
   }
 
   /** Paths of what is open now. */

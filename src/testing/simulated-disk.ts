@@ -42,7 +42,7 @@ export interface SimulatedDiskOptions {
 }
 
 export class SimulatedDisk {
-  readonly #volume: SimulatedVolume;
+  #volume: SimulatedVolume;
   readonly #random: () => number;
   readonly #mounts = new Set<SimulatedFileSystem>();
 
@@ -73,15 +73,18 @@ export class SimulatedDisk {
     return mounted;
   }
 
-  /** Cuts the power: every process is dead, and the disk is left with what `mode` lets survive. */
-  powerCut(mode: PowerCutMode = "random"): void {
+  /**
+   * Cuts the power: every process is dead, and the disk is left with what `mode` lets survive.
+   * @param random Chance for this cut alone. Default is the disk's own.
+   */
+  powerCut(mode: PowerCutMode = "random", random: () => number = this.#random): void {
     for (const mounted of this.#mounts) mounted.kill();
     const volume = this.#volume;
     volume.usedBytes = 0;
     const seen = new Set<SimulatedInode>();
     const folders = [volume.root];
     for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-      folder.powerCut(mode, this.#random);
+      folder.powerCut(mode, random);
       for (const [name, inode] of folder.entries) {
         const again = seen.has(inode);
         seen.add(inode);
@@ -97,7 +100,7 @@ export class SimulatedDisk {
         }
         inode.links = again ? inode.links + 1 : 1;
         if (again || inode.kind === "symlink") continue;
-        inode.powerCut(mode, this.#random);
+        inode.powerCut(mode, random);
         volume.usedBytes += inode.size;
       }
     }
@@ -105,34 +108,8 @@ export class SimulatedDisk {
 
   /** A disk with the same content and the same history, and no processes: to try several power cuts. */
   clone(random: () => number = this.#random): SimulatedDisk {
-    const from = this.#volume;
-    const disk = new SimulatedDisk({ random, now: from.now, capacityBytes: from.capacityBytes });
-    const to = disk.#volume;
-    to.inodes = from.inodes;
-    Object.assign(to.root, { mode: from.root.mode, owner: from.root.owner });
-    const copies = new Map<SimulatedInode, SimulatedInode>([[from.root, to.root]]);
-    const folders: SimulatedFolder[] = [from.root];
-    const copyOf = (inode: SimulatedInode): SimulatedInode => {
-      const known = copies.get(inode);
-      if (known !== undefined) return known;
-      let copy: SimulatedInode;
-      if (inode.kind === "directory") {
-        copy = new SimulatedFolder(inode.number, inode.mode);
-        folders.push(inode);
-      } else if (inode.kind === "symlink") copy = new SimulatedSymlink(inode.number, inode.target);
-      else {
-        copy = inode.clone();
-        if (inode.links > 0) to.usedBytes += inode.size;
-      }
-      copy.links = inode.links;
-      copy.owner = inode.owner;
-      copy.modifiedAt = inode.modifiedAt;
-      copies.set(inode, copy);
-      return copy;
-    };
-    for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-      folder.cloneInto(copyOf(folder) as SimulatedFolder, copyOf);
-    }
+    const disk = new SimulatedDisk({ random });
+    disk.#volume = this.#volume.clone().volume;
     return disk;
   }
 
@@ -151,6 +128,13 @@ export class SimulatedDisk {
     const start = this.#raw(path).inode;
     if (start?.kind === "directory") visit(start, path.endsWith("/") ? path : `${path}/`);
     return Object.fromEntries(found);
+  }
+
+  /** Names in a folder, none where there is no folder. */
+  names(path: string): string[] {
+    const found = this.#volume.lookUp(this.#volume.root, path, true);
+    const inode = typeof found === "string" ? undefined : found.inode;
+    return inode instanceof SimulatedFolder ? [...inode.entries.keys()] : [];
   }
 
   /** Content of a file, or undefined where there is none. */

@@ -2,10 +2,10 @@
  * One simulated process: the file-system port over a simulated disk, with handles to fail, stop, park and
  * kill it at any system call.
  *
- * Order of events of one call: it is counted; a deferred one waits for its `gate`; it enters the `log`; `onCall`
- * runs and may throw, run other processes' code or return an instruction; then the call takes effect, at one
- * instant. A blocking call does all of that before it returns. A deferred call does it in a later microtask, even
- * without a gate, and resolves right after its effect.
+ * Order of events of one call: it is counted; a deferred one waits for its `gate`, or for whoever has it from
+ * `onDeferred`; it enters the `log`; `onCall` runs and may throw, run other processes' code or return an instruction;
+ * then the call takes effect, at one instant. A blocking call does all of that before it returns. A deferred call does it
+ * in a later microtask, even without a gate, and resolves right after its effect; or when it is told to.
  *
  * A dead process is silent: its blocking calls throw {@link ProcessKilled}, its deferred calls never settle, its
  * watchers are gone. What it did so far stays on the disk.
@@ -49,6 +49,15 @@ export interface CallInstruction {
   readonly killAfter?: boolean;
 }
 
+/** A deferred call in the hands of a scheduler: it takes effect, and is answered, when the scheduler says so. */
+export interface DeferredCall {
+  readonly call: SimulatedCall;
+  /** Lets the call take effect, once; its promise does not settle yet. Does nothing in a dead process. */
+  perform(): void;
+  /** Settles the promise, after {@link perform} if that is still to be done. Never settles in a dead process. */
+  answer(): void;
+}
+
 export interface MountOptions {
   /** Whether `/proc/self/fd/N` works. Default is true. */
   readonly pinnedRoot?: boolean;
@@ -62,7 +71,25 @@ export interface MountOptions {
   readonly canWatch?: boolean;
 }
 
+/** What a sleeping process still sees, and for how many calls. */
+interface Past {
+  readonly open: FileCalls["open"];
+  readonly calls: SystemCalls;
+  left: number;
+}
+
 const EXT4 = 0xef53n;
+/** Calls that change nothing that others could see. */
+const LOOKS: ReadonlySet<SystemCallName> = new Set([
+  "open",
+  "close",
+  "read",
+  "fstat",
+  "lstat",
+  "readdir",
+  "realpath",
+  "readlink",
+]);
 
 export class SimulatedFileSystem implements FileSystem {
   readonly process: string;
@@ -76,6 +103,10 @@ export class SimulatedFileSystem implements FileSystem {
   onCall: ((call: SimulatedCall) => CallInstruction | undefined | void) | undefined;
   /** Parks a deferred call until its promise resolves; rejecting it fails the call. */
   gate: ((call: SimulatedCall) => Promise<void> | undefined) | undefined;
+  /** Takes deferred calls over, instead of `gate`: nothing happens until somebody performs and answers them. */
+  onDeferred: ((deferred: DeferredCall) => void) | undefined;
+  /** Takes the notifications of `watch` over: nobody hears of a change until `deliver` is called. */
+  onNotification: ((deliver: () => void) => void) | undefined;
   readonly #volume: SimulatedVolume;
   readonly #ended: () => void;
   readonly #calls: SimulatedCalls;
@@ -83,6 +114,7 @@ export class SimulatedFileSystem implements FileSystem {
   readonly #canWatch: boolean;
   readonly #stops = new Set<() => void>();
   #killed = false;
+  #past: Past | undefined;
 
   /** Made by `SimulatedDisk.mount`. */
   constructor(volume: SimulatedVolume, process: string, options: MountOptions, ended: () => void) {
@@ -109,6 +141,24 @@ export class SimulatedFileSystem implements FileSystem {
   /** Paths of the descriptors that are open: empty, or something leaked. */
   get openPaths(): string[] {
     return this.#calls.openPaths();
+  }
+
+  /** Whether blocking calls that only look are answered with the past. */
+  get asleep(): boolean {
+    return this.#past !== undefined;
+  }
+
+  /**
+   * The process is stopped between two blocking calls that it is about to make, for as long as it takes until it makes them:
+   * its next `calls` blocking calls, as long as they only look, see the disk as it is now, and the later ones as it is
+   * then. Keep it from doing anything else meanwhile, begin the operation, and then call {@link wakeUp}.
+   */
+  fallAsleep(calls: number): void {
+    this.#past = { ...this.#calls.asOfNow(), left: calls };
+  }
+
+  wakeUp(): void {
+    this.#past = undefined;
   }
 
   /** Ends the process at once. May be called from `onCall`: that call then has no effect. */
@@ -210,10 +260,12 @@ export class SimulatedFileSystem implements FileSystem {
     const unwatch = this.#volume.watch(folder, () => {
       if (pending) return;
       pending = true;
-      queueMicrotask(() => {
+      const deliver = (): void => {
         pending = false;
         if (!stopped) onChange();
-      });
+      };
+      if (this.onNotification === undefined) queueMicrotask(deliver);
+      else this.onNotification(deliver);
     });
     const stop = (): void => {
       stopped = true;
@@ -228,7 +280,7 @@ export class SimulatedFileSystem implements FileSystem {
   #plain(): boolean {
     if (this.#killed) throw new ProcessKilled(this.process);
     this.calls++;
-    return this.onCall === undefined && this.log === undefined;
+    return this.onCall === undefined && this.log === undefined && this.#past === undefined;
   }
 
   #hooked<Name extends SystemCallName>(
@@ -253,6 +305,7 @@ export class SimulatedFileSystem implements FileSystem {
 
   #effect(call: SimulatedCall, instruction: CallInstruction | undefined): unknown {
     const { name, args } = call;
+    if (this.#past !== undefined && !call.deferred) return this.#effectInPast(this.#past, call);
     if (instruction?.failSync === true && (name === "fdatasync" || name === "fsync")) {
       return this.#calls.failSync(name, args[0] as number);
     }
@@ -264,9 +317,54 @@ export class SimulatedFileSystem implements FileSystem {
     return method.apply(this.#calls, args as unknown[]);
   }
 
-  async #defer<Result>(name: SystemCallName, args: readonly unknown[]): Promise<Result> {
+  #effectInPast(past: Past, call: SimulatedCall): unknown {
+    const { name, args } = call;
+    const looks = LOOKS.has(name) && !(name === "open" && args[1] === "create");
+    if (!looks || past.left-- <= 0) {
+      this.#past = undefined;
+      return this.#effect(call, undefined);
+    }
+    if (name === "open") return past.open(args[0] as string, args[1] as OpenMode);
+    const method = past.calls[name] as (...args: readonly unknown[]) => unknown;
+    if (name === "close") this.#calls.close(args[0] as number);
+    return method.apply(past.calls, args as unknown[]);
+  }
+
+  #defer<Result>(name: SystemCallName, args: readonly unknown[]): Promise<Result> {
     if (this.#killed) return new Promise(() => {});
     const call: SimulatedCall = { process: this.process, name, args, index: ++this.calls, deferred: true };
+    const { onDeferred } = this;
+    if (onDeferred === undefined) return this.#performLater(call);
+    return new Promise((resolve, reject) => onDeferred(this.#handOver<Result>(call, resolve, reject)));
+  }
+
+  #handOver<Result>(
+    call: SimulatedCall,
+    resolve: (result: Result) => void,
+    reject: (error: unknown) => void,
+  ): DeferredCall {
+    let settle: (() => void) | undefined;
+    let answered = false;
+    const perform = (): void => {
+      if (settle !== undefined || this.#killed) return;
+      settle = () => {}; // `onCall` may come here again
+      try {
+        const result = this.#perform<Result>(call);
+        settle = () => resolve(result);
+      } catch (error) {
+        settle = () => reject(error);
+      }
+    };
+    const answer = (): void => {
+      perform();
+      if (answered || this.#killed) return;
+      answered = true;
+      settle?.();
+    };
+    return { call, perform, answer };
+  }
+
+  async #performLater<Result>(call: SimulatedCall): Promise<Result> {
     await this.gate?.(call);
     if (this.#killed) return new Promise(() => {});
     try {

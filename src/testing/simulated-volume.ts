@@ -2,7 +2,7 @@
  * The heart of the simulated disk: the tree of inodes, paths through it, room, and who watches which folder. The
  * simulated processes work on it; `simulated-disk.ts` is the door for everybody else.
  */
-import { SimulatedFile, SimulatedFolder, type SimulatedInode } from "./simulated-inode.js";
+import { SimulatedFile, SimulatedFolder, SimulatedSymlink, type SimulatedInode } from "./simulated-inode.js";
 
 /** The result of looking a path up: the last name, where it stands, and what it leads to. */
 export interface Found {
@@ -83,6 +83,40 @@ export class SimulatedVolume {
     folder.links = 2;
     folder.modifiedAt = this.now();
     return folder;
+  }
+
+  /** A volume with the same content and the same history, and the copy of each inode that has a name or had one. */
+  clone(): {
+    readonly volume: SimulatedVolume;
+    readonly copies: ReadonlyMap<SimulatedInode, SimulatedInode>;
+  } {
+    const volume = new SimulatedVolume(this.now, this.capacityBytes);
+    volume.inodes = this.inodes;
+    Object.assign(volume.root, { mode: this.root.mode, owner: this.root.owner });
+    const copies = new Map<SimulatedInode, SimulatedInode>([[this.root, volume.root]]);
+    const folders: SimulatedFolder[] = [this.root];
+    const copyOf = (inode: SimulatedInode): SimulatedInode => {
+      const known = copies.get(inode);
+      if (known !== undefined) return known;
+      let copy: SimulatedInode;
+      if (inode.kind === "directory") {
+        copy = new SimulatedFolder(inode.number, inode.mode);
+        folders.push(inode);
+      } else if (inode.kind === "symlink") copy = new SimulatedSymlink(inode.number, inode.target);
+      else {
+        copy = inode.clone();
+        if (inode.links > 0) volume.usedBytes += inode.size;
+      }
+      copy.links = inode.links;
+      copy.owner = inode.owner;
+      copy.modifiedAt = inode.modifiedAt;
+      copies.set(inode, copy);
+      return copy;
+    };
+    for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+      folder.cloneInto(copyOf(folder) as SimulatedFolder, copyOf);
+    }
+    return { volume, copies };
   }
 
   /** Gives the room of a file back, if nobody can reach it any more. */

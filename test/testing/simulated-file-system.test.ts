@@ -9,6 +9,7 @@ import { SimulatedDisk } from "../../src/testing/simulated-disk.js";
 import {
   ProcessKilled,
   failNth,
+  type DeferredCall,
   type SimulatedCall,
   type SimulatedFileSystem,
 } from "../../src/testing/simulated-file-system.js";
@@ -282,5 +283,129 @@ describe("watch", () => {
     const disk = new SimulatedDisk();
     expect(disk.mount("a").watch("/missing", () => {})).toBeUndefined();
     expect(disk.mount("b", { canWatch: false }).watch("/", () => {})).toBeUndefined();
+  });
+});
+
+describe("onDeferred", () => {
+  it("hands calls over: effect and answer come when the scheduler says so", async () => {
+    const disk = new SimulatedDisk();
+    const fs = disk.mount("a");
+    const waiting: DeferredCall[] = [];
+    fs.onDeferred = (deferred) => void waiting.push(deferred);
+    const order: string[] = [];
+    const note = (what: string) => (): void => void order.push(what);
+    const made = [
+      fs.later.mkdir("/one").then(note("made"), note("first fails")),
+      fs.later.mkdir("/one").then(note("second made")),
+    ];
+    await settle();
+    expect(disk.names("/")).toEqual([]);
+    expect(waiting.map(({ call }) => call.index)).toEqual([1, 2]);
+    waiting[1]!.perform();
+    await settle();
+    expect(disk.names("/")).toEqual(["one"]);
+    expect(order).toEqual([]);
+    waiting[0]!.answer();
+    waiting[1]!.answer();
+    waiting[1]!.answer();
+    await Promise.all(made);
+    expect(order.sort()).toEqual(["first fails", "second made"]);
+  });
+
+  it("never answers in a dead process, not even what took effect", async () => {
+    const disk = new SimulatedDisk();
+    const fs = disk.mount("a");
+    const waiting: DeferredCall[] = [];
+    fs.onDeferred = (deferred) => void waiting.push(deferred);
+    let answered = false;
+    void fs.later.mkdir("/one").finally(() => (answered = true));
+    void fs.later.mkdir("/two").finally(() => (answered = true));
+    waiting[0]!.perform();
+    fs.kill();
+    for (const deferred of waiting) deferred.answer();
+    await settle();
+    expect(answered).toBe(false);
+    expect(disk.names("/")).toEqual(["one"]);
+  });
+});
+
+describe("onNotification", () => {
+  it("keeps a change from whoever watches until it is delivered", async () => {
+    const disk = new SimulatedDisk();
+    const fs = disk.mount("a");
+    const waiting: (() => void)[] = [];
+    fs.onNotification = (deliver) => void waiting.push(deliver);
+    let heard = 0;
+    const stop = fs.watch("/", () => heard++);
+    disk.mount("b").mkdir("/one");
+    disk.mount("b").mkdir("/two");
+    await settle();
+    expect([heard, waiting.length]).toEqual([0, 1]);
+    waiting.pop()!();
+    disk.mount("b").mkdir("/three");
+    stop?.();
+    waiting.pop()!();
+    expect(heard).toBe(1);
+  });
+});
+
+describe("a process that was stopped between two blocking calls", () => {
+  function prepared(): { disk: SimulatedDisk; fs: SimulatedFileSystem; other: SimulatedFileSystem } {
+    const disk = new SimulatedDisk();
+    disk.writeRaw("/folder/file", "old");
+    return { disk, fs: disk.mount("a"), other: disk.mount("b") };
+  }
+
+  function read(fs: SimulatedFileSystem, fd: number): string {
+    const buffer = Buffer.alloc(20);
+    return buffer.toString("utf8", 0, fs.read(fd, buffer, 0, buffer.length, 0));
+  }
+
+  it("sees the past for so many calls, and then the present", () => {
+    const { disk, fs, other } = prepared();
+    fs.fallAsleep(3);
+    expect(fs.asleep).toBe(true);
+    other.unlink("/folder/file");
+    disk.writeRaw("/folder/new", "new");
+    const fd = fs.open("/folder/file", "read");
+    expect(fs.readdir("/folder")).toEqual(["file"]);
+    expect(read(fs, fd)).toBe("old");
+    expect(fs.readdir("/folder")).toEqual(["new"]);
+    expect(fs.asleep).toBe(false);
+    expect(read(fs, fd)).toBe("old"); // the descriptor outlives the name
+    fs.close(fd);
+    expect(fs.openPaths).toEqual([]);
+    expect(disk.usedBytes).toBe(3);
+  });
+
+  it("sees the present from its first change on", () => {
+    const { fs, other } = prepared();
+    const fd = fs.open("/folder/file", "append");
+    fs.fallAsleep(10);
+    const writer = other.open("/folder/file", "append");
+    other.write(writer, BYTES, 0, 5);
+    expect(fs.fstat(fd).size).toBe(3);
+    fs.write(fd, BYTES, 9, 1);
+    expect(read(fs, fd)).toBe("old012349");
+  });
+
+  it("wakes up when it is told, and gives numbers once only", () => {
+    const { fs, other } = prepared();
+    fs.fallAsleep(10);
+    const first = fs.open("/folder/file", "read");
+    fs.close(first);
+    fs.wakeUp();
+    other.mkdir("/folder/sub");
+    expect(fs.readdir("/folder")).toEqual(["file", "sub"]);
+    fs.fallAsleep(10);
+    expect(fs.open("/folder/file", "read")).not.toBe(first);
+  });
+
+  it("lets deferred calls have their effect in the present", async () => {
+    const { fs, other } = prepared();
+    fs.fallAsleep(10);
+    other.mkdir("/folder/sub");
+    expect(await fs.later.readdir("/folder")).toEqual(["file", "sub"]);
+    expect(fs.readdir("/folder")).toEqual(["file"]);
   });
 });

@@ -1,0 +1,356 @@
+/**
+ * What simulated processes do with their stores, and what must be true of the answers.
+ *
+ *   I1  what was acknowledged as durable is promised: the oracle looks for it after every power cut
+ *   I2  an operation that succeeded counts exactly once; one that failed, and does not say that it may count, does not
+ *   I4  an answer is what the log said at some moment between the question and the answer
+ */
+import { SessionStoreError } from "../src/errors.js";
+import type { ListQuery, SessionRecord } from "../src/store/types.js";
+import { FROM, TO, TOTAL, Violation, type Fields, type Oracle, type State, type Version } from "./oracle.js";
+import { BLOB_BYTES, type SimulatedProcess, type Store } from "./process.js";
+import type { Operation } from "./schedule.js";
+
+const KEYS = ["a", "b", "c", "d e/é"];
+const ALL_KEYS = [...KEYS, FROM, TO];
+const BIG_VALUES = 4;
+const FILLER = "x".repeat(220);
+
+/** The part of the world that operations need. */
+export interface Scene {
+  readonly oracle: Oracle;
+  readonly blobs: boolean;
+  /** Sessions whose file was damaged: nothing is said about them, but that they harm no other. */
+  readonly damaged: ReadonlySet<string>;
+  /** A number that no other operation of this schedule has. */
+  nextToken(): string;
+  committed(): void;
+  /** For what nobody awaits. */
+  failed(error: unknown): void;
+}
+
+interface Running {
+  readonly scene: Scene;
+  readonly process: SimulatedProcess;
+  readonly store: Store;
+  readonly key: string;
+  readonly variant: number;
+  readonly token: string;
+}
+
+/** Starts one operation; resolves when it ended as it should, rejects with a {@link Violation} otherwise. */
+export async function operate(scene: Scene, process: SimulatedProcess, operation: Operation): Promise<void> {
+  const { store } = process;
+  if (store === undefined) return;
+  const keys = operation.kind === "read" ? ALL_KEYS : KEYS;
+  const key = keys[Math.floor((operation.key * keys.length) / 1000)] ?? "a";
+  const running = { scene, process, store, key, variant: operation.variant, token: scene.nextToken() };
+  if (process.options.readOnly && !READS.has(operation.kind)) return;
+  try {
+    await WORK[operation.kind](running);
+  } catch (error) {
+    if (process.dead) return;
+    assertHonest(running, error);
+  }
+}
+
+const READS: ReadonlySet<Operation["kind"]> = new Set(["read", "list", "count", "watch"]);
+
+const WORK: Readonly<Record<Operation["kind"], (running: Running) => Promise<void>>> = {
+  update: (running) =>
+    acknowledged(running, () =>
+      running.store.update(running.key, (entry) => ({ ...keep(entry), ...fieldsAfter(running, entry) })),
+    ),
+  put: (running) => acknowledged(running, () => running.store.put(running.key, fieldsOf(running))),
+  create: (running) =>
+    acknowledged(running, () =>
+      running.store.put(running.key, { ...fieldsOf(running), prev: null }, { ifRevision: 0 }),
+    ),
+  patch: (running) =>
+    acknowledged(running, () =>
+      running.store.patch(running.key, { token: running.token, n: running.variant, prev: undefined }),
+    ),
+  transfer: (running) => acknowledged(running, () => transfer(running)),
+  pair: (running) => acknowledged(running, () => writePair(running)),
+  guard: (running) => acknowledged(running, () => writeGuarded(running)),
+  delete: remove,
+  read,
+  list,
+  count,
+  watch,
+  flush: ({ store }) => store.flush(),
+  checkpoint: ({ store }) => store.checkpoint(),
+};
+
+/** Codes that an operation may end in when nothing was made to fail. */
+const ORDINARY: ReadonlySet<string> = new Set(["conflict", "not_found", "closed"]);
+/** Codes that a failing disk explains. */
+const EXPLAINED: ReadonlySet<string> = new Set([
+  "io_error",
+  "disk_full",
+  "durability_unknown",
+  "commit_unknown",
+]);
+
+/** Whether an error is one that this process may end in now. */
+export function assertExplained(scene: Scene, process: SimulatedProcess, error: unknown, what: string): void {
+  if (error instanceof Violation) throw error;
+  if (error instanceof SessionStoreError) {
+    if (ORDINARY.has(error.code)) return;
+    if (process.faulty && EXPLAINED.has(error.code)) return;
+    if (error.code === "entry_corrupt" && scene.damaged.size > 0) return;
+  }
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const cause = error instanceof Error && error.cause instanceof Error ? `\n${error.cause.stack}` : "";
+  throw new Violation(`${process.name} ${what} ended in: ${text}${cause}`);
+}
+
+function assertHonest(running: Running, error: unknown): void {
+  const { scene, process, token } = running;
+  assertExplained(scene, process, error, token);
+  if (!(error instanceof SessionStoreError)) return;
+  scene.oracle.look();
+  const counts = scene.oracle.tokens.has(token);
+  const mayCount =
+    error.code === "commit_unknown" ||
+    (error.code === "durability_unknown" && error.data["written"] !== false);
+  if (counts && !mayCount) throw new Violation(`${token} counts, but its caller was told ${error.message}`);
+}
+
+async function acknowledged(running: Running, work: () => Promise<unknown>): Promise<void> {
+  const { scene, process, token } = running;
+  await work();
+  if (process.dead) return;
+  scene.oracle.look();
+  const revision = scene.oracle.tokens.get(token);
+  if (revision === undefined) throw new Violation(`${token} was acknowledged and does not count`);
+  scene.committed();
+  promise(running, revision);
+}
+
+function promise({ scene: { oracle }, process }: Running, revision: number): void {
+  if (process.options.durability === "disk") oracle.promised = Math.max(oracle.promised, revision);
+}
+
+function keep(entry: Fields | undefined): Fields {
+  if (entry === undefined) return {};
+  const { big: _big, bigOf: _bigOf, prev: _prev, filler: _filler, ...rest } = entry;
+  return rest;
+}
+
+function fieldsOf({ scene, process, token, variant }: Running): Fields {
+  const big = `value ${variant % BIG_VALUES}`;
+  return {
+    token,
+    n: variant,
+    updatedAt: process.runtime.now() + variant,
+    ...(variant % 3 === 0 && { filler: FILLER }),
+    ...(scene.blobs && variant % 5 < 3 && { big: bigText(big), bigOf: big }),
+  };
+}
+
+function fieldsAfter(running: Running, entry: Fields | undefined): Fields {
+  return { ...fieldsOf(running), prev: entry?.["token"] ?? null };
+}
+
+/** A big value that can be recognised. */
+function bigText(name: string): string {
+  return `${name}:`.padEnd(BLOB_BYTES * 2, "big value ");
+}
+
+function transfer({ store, token, variant }: Running): Promise<void> {
+  const amount = variant % 10;
+  return store.transact(async (tx) => {
+    const [from, to] = [await tx.get(FROM), await tx.get(TO)];
+    const have = from === undefined ? TOTAL : Number(from["tokens"]);
+    const had = to === undefined ? 0 : Number(to["tokens"]);
+    await tx.put(FROM, { tokens: have - amount, token, prev: from?.["token"] ?? null });
+    await tx.put(TO, { tokens: had + amount, token: `${token}'`, prev: to?.["token"] ?? null });
+  });
+}
+
+/** Two sessions at once, each computed from what it was. */
+function writePair(running: Running): Promise<void> {
+  const { store, key, token } = running;
+  return store.transact(async (tx) => {
+    for (const [index, name] of [key, otherKey(key)].entries()) {
+      const before = await tx.get(name);
+      const fields = { ...fieldsAfter(running, before), token: index === 0 ? token : `${token}'` };
+      await tx.put(name, fields);
+    }
+  });
+}
+
+/** One session, as long as another one stays what it is. */
+function writeGuarded(running: Running): Promise<void> {
+  const { store, key } = running;
+  return store.transact(async (tx) => {
+    await tx.get(otherKey(key));
+    await tx.put(key, fieldsAfter(running, await tx.get(key)));
+  });
+}
+
+function otherKey(key: string): string {
+  return KEYS[(KEYS.indexOf(key) + 1) % KEYS.length] ?? "a";
+}
+
+async function remove(running: Running): Promise<void> {
+  const { scene, process, store, key } = running;
+  const { oracle } = scene;
+  const since = oracle.history.length;
+  const { writer } = process.runtime;
+  const deleted = await store.delete(key);
+  if (!deleted || process.dead) return;
+  oracle.look();
+  const mine = oracle.history
+    .slice(since)
+    .find(
+      (commit) =>
+        commit.writer === writer && commit.changed.includes(key) && commit.after.get(key) === undefined,
+    );
+  if (mine === undefined)
+    throw new Violation(`${key} was deleted, says ${process.name}, and the log does not`);
+  scene.committed();
+  promise(running, mine.revision);
+}
+
+/** What the log may have said while a question was open. */
+function possible(oracle: Oracle, since: number): State[] {
+  oracle.look();
+  return oracle.history.slice(since).map(({ after }) => after);
+}
+
+/** When the question was asked. */
+function now({ scene: { oracle }, process }: Running): number {
+  oracle.look();
+  return process.asOf ?? oracle.history.length - 1;
+}
+
+async function read(running: Running): Promise<void> {
+  const { scene, process, store, key } = running;
+  const { oracle } = scene;
+  const since = now(running);
+  const record = await store.read(key);
+  if (process.dead || scene.damaged.has(key)) return;
+  const states = possible(oracle, since);
+  const version = states.map((state) => state.get(key)).find((known) => known?.revision === record?.revision);
+  if (version === undefined && (record !== undefined || states.every((state) => state.has(key)))) {
+    const revisions = states.map((state) => state.get(key)?.revision).join(", ");
+    throw new Violation(`${process.name} reads ${key}@${record?.revision}, possible are ${revisions}`);
+  }
+  if (record !== undefined && version !== undefined) assertContent(process, record, version);
+}
+
+/** The entry is the one that the log has, with the shared value that it names. */
+export function assertContent(
+  process: SimulatedProcess,
+  { key, entry }: SessionRecord<Fields>,
+  version: Version,
+): void {
+  const { big, ...fields } = entry;
+  const { big: _reference, ...expected } = version.fields;
+  if (JSON.stringify(fields) !== JSON.stringify(expected)) {
+    throw new Violation(
+      `${process.name} has ${key}@${version.revision} as ${JSON.stringify(fields)}, not ${JSON.stringify(expected)}`,
+    );
+  }
+  const name = fields["bigOf"];
+  if (big !== (typeof name === "string" ? bigText(name) : undefined)) {
+    throw new Violation(`${process.name} has another shared value in ${key}@${version.revision}`);
+  }
+}
+
+async function list(running: Running): Promise<void> {
+  const { scene, process, store, variant } = running;
+  const { oracle, damaged } = scene;
+  const since = now(running);
+  const query = QUERIES[variant % QUERIES.length] ?? {};
+  const { sessions } = await store.list(query);
+  if (process.dead || damaged.size > 0) return;
+  const states = possible(oracle, since);
+  const found = sessions.map(({ key, revision }) => `${key}@${revision}`).join(" ");
+  const state = states.find((state) => expectedListing(state, query) === found);
+  if (state === undefined) {
+    const expected = [...new Set(states.map((state) => expectedListing(state, query)))].join("\n  ");
+    throw new Violation(`${process.name} lists ${found}, possible are\n  ${expected}`);
+  }
+  for (const record of sessions) assertContent(process, record, state.get(record.key)!);
+}
+
+const QUERIES: readonly ListQuery[] = [
+  {},
+  { orderBy: "updatedAt", descending: true, limit: 3 },
+  { orderBy: "updatedAt" },
+  { descending: true, limit: 2 },
+  { prefix: "f" },
+  {},
+];
+
+function expectedListing(state: State, query: ListQuery): string {
+  const rows = [...state].filter(([key]) => key.startsWith(query.prefix ?? ""));
+  const byKey = (a: string, b: string): number => (a < b ? -1 : 1);
+  const time = ({ fields }: Version): number => Number(fields["updatedAt"] ?? 0);
+  rows.sort(([a, first], [b, second]) =>
+    query.orderBy === "updatedAt" ? time(first) - time(second) || byKey(a, b) : byKey(a, b),
+  );
+  if (query.descending === true) rows.reverse();
+  return rows
+    .slice(0, query.limit)
+    .map(([key, { revision }]) => `${key}@${revision}`)
+    .join(" ");
+}
+
+async function count(running: Running): Promise<void> {
+  const { scene, process, store } = running;
+  const since = now(running);
+  const found = await store.count();
+  if (process.dead || scene.damaged.size > 0) return;
+  const sizes = possible(scene.oracle, since).map((state) => state.size);
+  if (!sizes.includes(found)) {
+    throw new Violation(`${process.name} counts ${found}, possible are ${sizes.join(", ")}`);
+  }
+}
+
+/** Follows the store for as long as the process lives; every change must come, once, in order. */
+function watch({ scene, process, store, variant }: Running): Promise<void> {
+  const { oracle } = scene;
+  oracle.look();
+  const back = variant % 2 === 0 ? undefined : Math.max(0, oracle.revision - (variant % 7));
+  const iterable = store.watch(back === undefined ? {} : { since: back });
+  let after = back ?? oracle.revision;
+  let place = 0;
+  // Not awaited: it ends with the process. Only what it finds matters.
+  const follow = async (): Promise<void> => {
+    for await (const change of iterable) {
+      if (process.dead) return;
+      oracle.look();
+      const next = nextChange(oracle, after, place);
+      if (next?.key !== change.key || next.commit.revision !== change.revision) {
+        throw new Violation(
+          `${process.name} is told of ${change.key}@${change.revision}, next is ${next?.key}@${next?.commit.revision}`,
+        );
+      }
+      const last = place + 1 === next.commit.changed.length;
+      after = last ? change.revision : after;
+      place = last ? 0 : place + 1;
+    }
+  };
+  void follow().catch((error: unknown) => {
+    if (process.dead || (error instanceof SessionStoreError && error.code === "revision_too_old")) return;
+    try {
+      assertExplained(scene, process, error, "watching");
+    } catch (violation) {
+      scene.failed(violation);
+    }
+  });
+  return Promise.resolve();
+}
+
+function nextChange(
+  oracle: Oracle,
+  after: number,
+  place: number,
+): { key: string | undefined; commit: Oracle["history"][number] } | undefined {
+  const commit = oracle.history.find(({ revision }) => revision > after);
+  return commit && { key: commit.changed[place], commit };
+}

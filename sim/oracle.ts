@@ -1,0 +1,320 @@
+/**
+ * Somebody who reads every line of the log the moment it was written, decides it by a second, independent reading of the
+ * rules, and so knows what really happened: the sequential model that processes' answers are compared with.
+ *
+ * It shares no code with `src/log/`: a mistake there shows as a disagreement. Besides the rules it knows what no rule can
+ * know: every write carries a token of its own and the token of the entry it was computed from. So it notices a write that
+ * counts twice, one that was computed from a state that was not the latest, and money that was made or lost.
+ */
+import { crc32 } from "node:zlib";
+import type { SimulatedDisk } from "../src/testing/simulated-disk.js";
+
+export const STORE = "/data/sessions.d";
+export const FROM = "from";
+export const TO = "to";
+/** What the sessions `from` and `to` always add up to. */
+export const TOTAL = 100;
+
+export class Violation extends Error {
+  override readonly name = "Violation";
+}
+
+export interface Fields {
+  readonly [name: string]: unknown;
+}
+
+export interface Version {
+  readonly revision: number;
+  readonly fields: Fields;
+}
+
+export type State = ReadonlyMap<string, Version>;
+
+export interface Commit {
+  readonly revision: number;
+  /** Names the record: who wrote it, and their number for it. */
+  readonly writer: string;
+  readonly number: number;
+  readonly changed: readonly string[];
+  readonly after: State;
+}
+
+interface Op {
+  readonly k: string;
+  readonly b?: number;
+  readonly s?: Fields;
+  readonly p?: Fields;
+  readonly u?: readonly string[];
+  readonly d?: 1;
+}
+
+interface Line {
+  readonly segment?: number;
+  readonly firstRevision?: number;
+  readonly stage?: string;
+  readonly seal?: number;
+  readonly w: string;
+  readonly n: number;
+  readonly g: number;
+  readonly ops?: readonly Op[];
+}
+
+interface Reading {
+  readonly segment: number;
+  position: number;
+  first: number;
+  last: number;
+  sealed: boolean;
+  wanted: number;
+  stage: string;
+  readonly changed: Map<string, number>;
+}
+
+const EMPTY: Commit = { revision: 0, writer: "", number: 0, changed: [], after: new Map() };
+const NEWLINE = 0x0a;
+const CRC_DIGITS = 8;
+
+export class Oracle {
+  /** Every commit that the disk still has, oldest first; the first one stands for the empty store. */
+  history: Commit[];
+  /** Latest revision that somebody was promised to find after a power cut. */
+  promised = 0;
+  /** Revision of each token that counts. */
+  tokens: Map<string, number>;
+  #reading: Reading | undefined;
+
+  constructor(
+    private readonly disk: SimulatedDisk,
+    past: { readonly history: readonly Commit[] } = { history: [EMPTY] },
+  ) {
+    this.history = [...past.history];
+    this.tokens = new Map();
+    for (const commit of this.history) this.#enterTokens(commit);
+    this.#begin();
+  }
+
+  get state(): State {
+    return this.#latest.after;
+  }
+
+  get revision(): number {
+    return this.#latest.revision;
+  }
+
+  /** Number and staging folder of the segment that counts. */
+  get active(): { readonly segment: number; readonly stage: string } | undefined {
+    return this.#reading;
+  }
+
+  get #latest(): Commit {
+    return this.history[this.history.length - 1]!;
+  }
+
+  /** Reads on. To be called before anybody can have unlinked what was not read. */
+  look(): void {
+    if (this.#reading === undefined) this.#begin();
+    for (let at = this.#reading; at !== undefined; at = this.#enterNext(at)) {
+      this.#readSegment(at);
+      if (!at.sealed) return;
+    }
+  }
+
+  /** After a power cut: goes back to what the disk kept, and sees that it is a beginning of what happened. */
+  powerWasCut(): void {
+    const before = this.history;
+    const numbers = this.#segments();
+    if (numbers.length === 0 && before.length > 1) throw new Violation("the power cut left no segment");
+    const run = liveRun(numbers);
+    this.#reading = undefined;
+    if (run[0] === undefined) {
+      this.history = [EMPTY];
+    } else {
+      const lowest = this.#open(run[0]);
+      const base = before.findLast(({ revision }) => revision < lowest.first);
+      if (base === undefined) throw new Violation(`nothing explains revision ${lowest.first}`);
+      this.history = before.slice(0, before.indexOf(base) + 1);
+      this.tokens = new Map();
+      for (const commit of this.history) this.#enterTokens(commit);
+      this.#reading = lowest;
+      this.look();
+    }
+    for (const [index, commit] of this.history.entries()) {
+      const witnessed = before[index];
+      if (witnessed === undefined) break; // a whole record that was cut off from its newline counts now
+      if (!sameRecord(witnessed, commit)) {
+        throw new Violation(
+          `the power cut made ${commit.writer}/${commit.number} revision ${commit.revision}, which was ` +
+            `${witnessed.writer}/${witnessed.number} at ${witnessed.revision}`,
+        );
+      }
+    }
+    if (this.revision < this.promised) {
+      throw new Violation(`the power cut left revision ${this.revision}; ${this.promised} was acknowledged`);
+    }
+  }
+
+  #begin(): void {
+    const [lowest] = liveRun(this.#segments());
+    if (lowest === undefined) return;
+    this.#reading = this.#open(lowest);
+    this.look();
+  }
+
+  #segments(): number[] {
+    return this.disk.names(`${STORE}/.store/log`).map((name) => Number.parseInt(name, 10));
+  }
+
+  #content(segment: number): Buffer | undefined {
+    return this.disk.readRaw(`${STORE}/.store/log/${String(segment).padStart(8, "0")}.jsonl`);
+  }
+
+  #open(segment: number): Reading {
+    const content = this.#content(segment);
+    const end = content?.indexOf(NEWLINE) ?? -1;
+    const header = content === undefined || end < 0 ? undefined : parse(content.subarray(0, end));
+    if (typeof header !== "object" || header.segment !== segment || header.firstRevision === undefined) {
+      throw new Violation(`segment ${segment} has no header`);
+    }
+    const first = header.firstRevision;
+    const last = first - 1;
+    const { stage = "" } = header;
+    return { segment, position: end + 1, first, last, sealed: false, wanted: 0, stage, changed: new Map() };
+  }
+
+  #enterNext(sealed: Reading): Reading | undefined {
+    const number = sealed.segment + 1;
+    if (this.#content(number) === undefined) {
+      const others = this.#segments().filter((other) => other > sealed.segment);
+      if (others.length > 0) throw new Violation(`segment ${others[0]} follows ${sealed.segment}`);
+      return undefined;
+    }
+    const next = this.#open(number);
+    const expected = Math.max(sealed.last + 1, sealed.wanted);
+    if (next.first !== expected) {
+      throw new Violation(`segment ${number} begins at revision ${next.first}, not at ${expected}`);
+    }
+    this.#reading = next;
+    return next;
+  }
+
+  #readSegment(at: Reading): void {
+    const content = this.#content(at.segment);
+    if (content === undefined) {
+      throw new Violation(
+        `segment ${at.segment} is gone, and it was ${at.sealed ? "not followed" : "active"}`,
+      );
+    }
+    while (!at.sealed) {
+      const end = content.indexOf(NEWLINE, at.position);
+      if (end < 0) return;
+      this.#decide(at, parse(content.subarray(at.position, end)));
+      at.position = end + 1;
+    }
+  }
+
+  #decide(at: Reading, line: Line | "void" | "hole"): void {
+    if (line === "void") return;
+    if (line === "hole" || line.seal !== undefined) {
+      at.sealed = true;
+      if (line !== "hole") at.wanted = line.firstRevision ?? 0;
+      return;
+    }
+    const { ops } = line;
+    if (ops === undefined || line.g !== at.segment || !ops.every((op) => holds(at, op))) return;
+    at.last++;
+    for (const op of ops) if (!isCheck(op)) at.changed.set(op.k, op.d === undefined ? at.last : 0);
+    if (at.last > this.revision) this.#commit(line, ops, at.last);
+  }
+
+  #commit({ w, n }: Line, ops: readonly Op[], revision: number): void {
+    const before = this.state;
+    const after = new Map(before);
+    const changed: string[] = [];
+    for (const op of ops) {
+      const known = before.get(op.k);
+      if (op.b !== undefined && op.b !== (known?.revision ?? 0)) {
+        throw new Violation(
+          `${w}/${n} commits as ${revision} on ${op.k}@${op.b}, but that is ${known?.revision}`,
+        );
+      }
+      if (isCheck(op)) continue;
+      changed.push(op.k);
+      const fields = op.d === undefined ? (op.s ?? patched(known, op)) : undefined;
+      if (fields === undefined) after.delete(op.k);
+      else {
+        assertComputedFrom(known, fields, op);
+        after.set(op.k, { revision, fields });
+      }
+    }
+    const commit = { revision, writer: w, number: n, changed, after };
+    assertSum(commit);
+    this.#enterTokens(commit);
+    this.history.push(commit);
+  }
+
+  #enterTokens({ changed, after, revision }: Commit): void {
+    for (const key of changed) {
+      const token = after.get(key)?.fields["token"];
+      if (typeof token !== "string") continue;
+      const earlier = this.tokens.get(token);
+      if (earlier !== undefined && earlier !== revision) {
+        throw new Violation(`${token} counts twice, as ${earlier} and as ${revision}`);
+      }
+      this.tokens.set(token, revision);
+    }
+  }
+}
+
+function sameRecord(a: Commit, b: Commit): boolean {
+  return a.revision === b.revision && a.writer === b.writer && a.number === b.number;
+}
+
+function liveRun(numbers: readonly number[]): number[] {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  let start = sorted.length - 1;
+  while (start > 0 && sorted[start - 1] === sorted[start]! - 1) start--;
+  return sorted.slice(Math.max(0, start));
+}
+
+function parse(bytes: Buffer): Line | "void" | "hole" {
+  if (bytes.includes(0)) return "hole";
+  if (bytes.length < CRC_DIGITS + 3 || bytes[CRC_DIGITS] !== 0x20) return "void";
+  const body = bytes.subarray(CRC_DIGITS + 1);
+  const crc = crc32(body).toString(16).padStart(CRC_DIGITS, "0");
+  if (bytes.toString("latin1", 0, CRC_DIGITS) !== crc) return "void";
+  try {
+    return JSON.parse(body.toString()) as Line;
+  } catch {
+    return "void";
+  }
+}
+
+function isCheck(op: Op): boolean {
+  return op.s === undefined && op.p === undefined && op.d === undefined;
+}
+
+function holds(at: Reading, op: Op): boolean {
+  const changed = at.changed.get(op.k);
+  if (changed === undefined) return op.p === undefined && (op.b === undefined || op.b < at.first);
+  return (op.b === undefined || op.b === changed) && !(op.p !== undefined && changed === 0);
+}
+
+function patched(known: Version | undefined, op: Op): Fields {
+  if (known === undefined) throw new Violation(`a patch of ${op.k}, which is not there`);
+  const fields: Record<string, unknown> = { ...known.fields, ...op.p };
+  for (const name of op.u ?? []) delete fields[name];
+  return fields;
+}
+
+function assertComputedFrom(known: Version | undefined, fields: Fields, op: Op): void {
+  if (op.b === undefined || !("prev" in (op.s ?? op.p ?? {}))) return;
+  const found = JSON.stringify(known?.fields["token"] ?? null);
+  const base = JSON.stringify(fields["prev"]);
+  if (base !== found) throw new Violation(`${op.k} was computed from ${base}, but ${found} was there`);
+}
+
+function assertSum({ changed, after, revision }: Commit): void {
+  if (!changed.includes(FROM) && !changed.includes(TO)) return;
+  const sum = Number(after.get(FROM)?.fields["tokens"]) + Number(after.get(TO)?.fields["tokens"]);
+  if (sum !== TOTAL) throw new Violation(`${FROM} and ${TO} add up to ${sum} as of revision ${revision}`);
+}
