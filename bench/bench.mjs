@@ -1,110 +1,181 @@
 // @ts-check
 /**
- * `npm run bench`: sessiondir beside its peers, in one run, by turns.
+ * `npm run bench`: sessiondir beside its peers, in one run, by turns. A complete run takes about ten minutes and
+ * rebuilds docs/performance.md and its charts.
  *
- *   --quick       half a minute instead of several: fewer rounds, and no store of 100,000 sessions
- *   --only NAME   only the workload in workloads/NAME.mjs; may be given more than once
+ *   --quick            about a minute: few rounds, no store of 100,000 sessions, no released gateways
+ *   --only NAME        only the workload in workloads/NAME.mjs; may be given more than once
+ *   --peer NAME        only this peer and sessiondir; may be given more than once
+ *   --render [FILE]    measures nothing: rebuilds the page and its charts from the newest complete results, or from FILE
  *
- * A figure is printed only if the work behind it was verified. BENCH_FOLDER names the folder in which the stores are
- * made (default: the system's temporary folder); it should be on the disk that matters.
+ * A figure is printed only if the work behind it was verified; if any was not, the exit code is 1. BENCH_FOLDER names
+ * the folder in which the stores are made (default: the system's temporary folder); it should be on the disk that matters.
  */
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { relative } from "node:path";
 import { parseArgs } from "node:util";
-import { bold, red, say } from "../examples/demo/report.mjs";
+import { bold, dim, red, say } from "../examples/demo/report.mjs";
+import { evaluateGoals } from "./goals.mjs";
+import { installOpenclaw, installPeers, newerNode, OPENCLAW_VERSIONS } from "./install.mjs";
 import { describeMachine } from "./machine.mjs";
-import { NotVerified } from "./measure.mjs";
-import { loadBetterSqlite3 } from "./peers/better-sqlite3.mjs";
+import { renderPage } from "./page.mjs";
 import { PEERS } from "./peers/index.mjs";
-import { sessiondir } from "./peers/sessiondir.mjs";
-import { evaluate, printResults } from "./report.mjs";
+import { printFailures, printFigures, printGoals } from "./report.mjs";
+import { newestResults, readResults, writeResults } from "./results.mjs";
+import { Sheet } from "./sheet.mjs";
 import { Stores } from "./stores.mjs";
+import { askOnce, killWorkers } from "./workers.mjs";
 
-const here = fileURLToPath(new URL(".", import.meta.url));
-const { values } = parseArgs({
+/** In the order in which they run: what needs untouched stores first. */
+const WORKLOADS = [
+  "footprint",
+  "get",
+  "open",
+  "list",
+  "update",
+  "durable",
+  "processes",
+  "sustained",
+  "churn",
+  "seen",
+  "day",
+  "migration",
+];
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     quick: { type: "boolean", default: false },
     only: { type: "string", multiple: true, default: [] },
+    peer: { type: "string", multiple: true, default: [] },
+    render: { type: "boolean", default: false },
   },
 });
-
-/** In the order in which they run. */
-const ALL = [
-  "warm-get",
-  "update-os",
-  "update-disk",
-  "four-processes",
-  "cold-open",
-  "list",
-  "footprint",
-  "sustained",
-];
-const unknown = values.only.filter((name) => !ALL.includes(name));
-if (unknown.length > 0) {
-  console.error(`--only ${unknown.join(", ")}: there are ${ALL.join(", ")}`);
+for (const [option, names, known] of /** @type {const} */ ([
+  ["--only", values.only, WORKLOADS],
+  ["--peer", values.peer, PEERS.map(({ name }) => name)],
+])) {
+  const unknown = names.filter((name) => !known.includes(name));
+  if (unknown.length === 0) continue;
+  console.error(`${option} ${unknown.join(", ")}: there are ${known.join(", ")}`);
   process.exit(2);
 }
 
-installPeers();
-const unavailable = await loadBetterSqlite3();
-const peers = unavailable === undefined ? PEERS : [sessiondir];
-const stores = new Stores();
-process.once("exit", () => stores.remove());
-for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"]))
-  process.once(signal, () => process.exit(130));
-
-const machine = describeMachine(stores.folder);
-say(bold("sessiondir and its peers"));
-for (const [name, value] of Object.entries(machine)) say(`  ${name.padEnd(10)}  ${value}`);
-for (const { name, settings } of peers) say(`  ${name}: ${settings}`);
-if (unavailable !== undefined) say(red(`  better-sqlite3 is unavailable: ${unavailable}`));
-say(
-  "  Medians of rounds that the contenders do by turns. Ratio: how many times better than the peer, by rounds.",
-);
-
-const started = new Date();
-const results = [];
-for (const name of ALL) {
-  if (values.only.length > 0 && !values.only.includes(name)) continue;
-  const file = pathToFileURL(join(here, "workloads", `${name}.mjs`)).href;
-  const workload = /** @type {import("./workload.mjs").Workload} */ (await import(file));
-  try {
-    const rows = (await workload.run({ stores, ours: sessiondir, peers, quick: values.quick })).map(evaluate);
-    printResults(workload.title, rows);
-    results.push({ workload: name, rows });
-  } catch (error) {
-    if (!(error instanceof NotVerified)) throw error;
-    process.exitCode = 1;
-    say();
-    say(bold(workload.title));
-    say(red(`  not verified, so there is no figure: ${error.message}`));
-    results.push({ workload: name, notVerified: error.message });
+if (values.render) {
+  const results = positionals[0] === undefined ? newestResults() : readResults(positionals[0]);
+  if (results === undefined) {
+    console.error("there are no complete results in bench/results yet: npm run bench");
+    process.exit(2);
   }
+  for (const file of renderPage(results)) say(file);
+} else {
+  await main();
 }
 
-const seconds = Math.round((Date.now() - started.getTime()) / 1000);
-const folder = join(here, "results", "local");
-mkdirSync(folder, { recursive: true });
-const stamp = started.toISOString().slice(0, 19).replaceAll(":", "");
-const path = join(folder, `${stamp}-${process.platform}-${process.arch}-node${process.versions.node}.json`);
-writeFileSync(
-  path,
-  `${JSON.stringify({ started, seconds, quick: values.quick, machine, results }, null, 1)}\n`,
-);
-say();
-say(`${seconds} s, written to bench/results/local/${basename(path)}`);
-
-/** The peers are not dependencies of sessiondir: they are installed here, when they are first needed. */
-function installPeers() {
-  if (existsSync(join(here, "node_modules")) && readdirSync(join(here, "node_modules")).length > 0) return;
-  say("bench/node_modules is missing: npm ci --prefix bench (compiles better-sqlite3, a minute or two)");
-  const npm = process.platform === "win32" ? "npm.cmd" : "npm";
-  const installed = spawnSync(npm, ["ci", "--prefix", here, "--no-audit", "--no-fund"], {
-    stdio: "inherit",
-    shell: process.platform === "win32",
+async function main() {
+  const started = new Date();
+  const stores = new Stores();
+  process.once("exit", () => {
+    killWorkers();
+    stores.remove();
   });
-  // Without its native part the other contenders are still worth measuring.
-  if (installed.status !== 0) say(red("npm ci failed: the peers that it was to install are unavailable"));
+  for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"]))
+    process.once(signal, () => process.exit(130));
+
+  const machine = describeMachine(stores.folder);
+  say(bold("sessiondir and its peers"));
+  for (const [name, value] of Object.entries(machine)) say(`  ${name.padEnd(10)}  ${value}`);
+  const { peers, skipped } = await choosePeers(stores.folder);
+  for (const { name, version, settings } of peers) say(`  ${name} (${version}): ${settings}`);
+  for (const { name, reason } of skipped) say(red(`  skipped: ${name}: ${reason}`));
+  if (!peers.some(({ name }) => name === "sessiondir")) return void (process.exitCode = 1);
+  say(
+    "  Medians of rounds that all do by turns, each in processes of its own; in brackets the middle 80 % of the rounds.",
+  );
+
+  const workloads = [];
+  for (const name of WORKLOADS) {
+    if (values.only.length > 0 && !values.only.includes(name)) continue;
+    const began = Date.now();
+    const sheet = new Sheet();
+    const file = new URL(`workloads/${name}.mjs`, import.meta.url).href;
+    const workload = /** @type {import("./turns.mjs").Workload} */ (await import(file));
+    try {
+      await workload.run({ stores, peers, sheet, quick: values.quick });
+    } catch (error) {
+      // The other workloads are still worth their time.
+      sheet.fail("everybody", workload.title, [], error);
+    }
+    const { title, note } = workload;
+    const [figures, { failures }] = [sheet.figures(), sheet];
+    printFigures(
+      title,
+      note,
+      figures,
+      peers.map(({ name }) => name),
+    );
+    printFailures(failures);
+    if (failures.length > 0) process.exitCode = 1;
+    const seconds = Math.round((Date.now() - began) / 1000);
+    say(dim(`  ${seconds} s`));
+    workloads.push({ name, title, note, seconds, figures, failures });
+  }
+
+  printGoals(evaluateGoals(workloads.flatMap(({ figures }) => figures)));
+  const seconds = Math.round((Date.now() - started.getTime()) / 1000);
+  const complete = !values.quick && values.only.length === 0 && values.peer.length === 0;
+  const about = peers.map(({ name, short, version, settings, reads }) => ({
+    name,
+    short,
+    version,
+    settings,
+    reads,
+  }));
+  const results = {
+    started: started.toISOString(),
+    seconds,
+    complete,
+    machine,
+    peers: about,
+    skipped,
+    workloads,
+  };
+  say();
+  say(`${seconds} s, written to ${relative(process.cwd(), writeResults(results))}`);
+  if (complete) for (const path of renderPage(results)) say(`rebuilt ${path}`);
+}
+
+/**
+ * Installs what is missing and asks each peer for its version, which loads it.
+ * @param {string} folder
+ */
+async function choosePeers(folder) {
+  const failed = installPeers();
+  /** @type {{ name: string, reason: string }[]} */
+  const skipped = [];
+  const peers = [];
+  for (const peer of PEERS) {
+    if (values.peer.length > 0 && !values.peer.includes(peer.name) && peer.name !== "sessiondir") continue;
+    try {
+      const reason = whyNot(peer);
+      if (reason !== undefined) throw new Error(reason);
+      const which = { peer: peer.name, folder, durability: /** @type {const} */ ("os") };
+      const version = /** @type {string} */ (await askOnce(which, { kind: "version" }));
+      peers.push({ ...peer, version });
+    } catch (error) {
+      const reason = /** @type {Error} */ (error).message.split("\n")[0] ?? "";
+      skipped.push({ name: peer.name, reason: failed === undefined ? reason : `${reason} (${failed})` });
+    }
+  }
+  return { peers, skipped };
+}
+
+/** @param {import("./peers/peer.mjs").Peer} peer @returns {string | undefined} */
+function whyNot(peer) {
+  if (peer.newNode && newerNode() === undefined)
+    return "no Node 24.16 or newer for it: npm ci --prefix bench";
+  for (const kind of /** @type {const} */ (["JSON", "SQLite"])) {
+    if (!peer.name.startsWith(`openclaw ${OPENCLAW_VERSIONS[kind].version}`)) continue;
+    return values.quick ? "not in a quick run" : installOpenclaw(kind);
+  }
+  return undefined;
 }

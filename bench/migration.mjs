@@ -9,18 +9,15 @@
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
-import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { makeSessions } from "../examples/demo/sessions.mjs";
+import { writeLegacyFile } from "./legacy-file.mjs";
 import { describeMachine } from "./machine.mjs";
 
 const ROUNDS = 3;
-/** Distinct sessions; a larger file repeats them under other keys, so that the generator need not hold it all. */
-const DISTINCT = 650;
 
 const { values } = parseArgs({
   options: {
@@ -29,21 +26,6 @@ const { values } = parseArgs({
     file: { type: "string" },
   },
 });
-
-/** @param {string} path @param {number} count */
-async function writeFile(path, count) {
-  const sessions = makeSessions(Math.min(count, DISTINCT), 1);
-  const file = await open(path, "w");
-  for (let number = 0; number < count; number++) {
-    const session = sessions[number % sessions.length];
-    if (session === undefined) throw new Error("the generator made no sessions");
-    const key = number < sessions.length ? session.key : `${session.key}:${number}`;
-    const text = JSON.stringify({ [key]: session.entry }, null, 2).slice(1, -2);
-    await file.write(`${number === 0 ? "{" : ","}${text}`);
-  }
-  await file.write("\n}\n");
-  await file.close();
-}
 
 /** @param {string} file */
 async function migrate(file) {
@@ -65,7 +47,21 @@ function parseAndStringify(file) {
   return { ms: performance.now() - start, length };
 }
 
-/** @param {string} run @param {string} file */
+/** What an import into SQLite is at its simplest: nothing inspected, nothing read back. @param {string} file */
+async function insertIntoSqlite(file) {
+  const { plain } = await import("./peers/better-sqlite3.mjs");
+  const start = performance.now();
+  const entries = Object.entries(JSON.parse(readFileSync(file, "utf8")));
+  await plain.fill(join(dirname(file), "sqlite"), entries);
+  return { ms: performance.now() - start, length: entries.length };
+}
+
+const RUNS = { migrate, parse: parseAndStringify, sqlite: insertIntoSqlite };
+
+/**
+ * @param {keyof typeof RUNS} run
+ * @param {string} file
+ */
 function inProcess(run, file) {
   const program = fileURLToPath(import.meta.url);
   const child = spawnSync(process.execPath, [program, "--run", run, "--file", file], { encoding: "utf8" });
@@ -79,7 +75,7 @@ function median(numbers) {
 }
 
 if (values.run !== undefined && values.file !== undefined) {
-  const result = values.run === "migrate" ? await migrate(values.file) : parseAndStringify(values.file);
+  const result = await RUNS[/** @type {keyof typeof RUNS} */ (values.run)](values.file);
   console.log(JSON.stringify({ ...result, rssMb: process.resourceUsage().maxRSS / 1024 }));
 } else {
   const count = Number(values.sessions);
@@ -93,7 +89,7 @@ if (values.run !== undefined && values.file !== undefined) {
     let bytes = 0;
     for (let round = 0; round < ROUNDS; round++) {
       rmSync(join(folder, "sessions.d"), { recursive: true, force: true });
-      await writeFile(file, count);
+      await writeLegacyFile(file, count);
       bytes = statSync(file).size;
       // A string of V8 has at most 512 MiB, so a file near that cannot be parsed in one piece.
       if (bytes < 400e6) parses.push(inProcess("parse", file));

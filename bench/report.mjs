@@ -1,69 +1,79 @@
 // @ts-check
-import { bold, count, duration, green, red, say, size, table } from "../examples/demo/report.mjs";
-import { GOALS } from "./goals.mjs";
-import { spread } from "./statistics.mjs";
+/** What a run has to say to somebody at a terminal. */
+import { bold, dim, green, red, say, table } from "../examples/demo/report.mjs";
+import { isMet } from "./goals.mjs";
+import { factor, spreadInWords } from "./words.mjs";
 
-/**
- * @typedef {import("./workload.mjs").Row} Row
- * @typedef {Row & { ratio: import("./statistics.mjs").Spread | undefined, wanted: number | undefined }} Result
- */
-
-/**
- * @param {Row} row
- * @returns {Result} How many times better than the peer, round by round.
- */
-export function evaluate(row) {
-  const { ours, theirs, unit, goal } = row;
-  const ratios = ours.slice(0, theirs.length).map((own, round) => {
-    const other = theirs[round] ?? Number.NaN;
-    return unit === "rate" ? own / other : other / own;
-  });
-  return {
-    ...row,
-    ratio: ratios.length > 0 ? spread(ratios) : undefined,
-    wanted: goal === undefined ? undefined : GOALS[goal],
-  };
-}
+const FIGURES_ABREAST = 4;
 
 /**
  * @param {string} title
- * @param {readonly Result[]} results
+ * @param {string} note
+ * @param {readonly import("./sheet.mjs").Figure[]} figures
+ * @param {readonly string[]} peers In the order of rows; others, like bare system calls, follow.
  */
-export function printResults(title, results) {
+export function printFigures(title, note, figures, peers) {
   say();
   say(bold(title));
+  for (const line of wrap(note, 112)) say(dim(`  ${line}`));
+  for (let first = 0; first < figures.length; first += FIGURES_ABREAST)
+    table(rowsOf(figures.slice(first, first + FIGURES_ABREAST), peers));
+}
+
+/**
+ * @param {readonly import("./sheet.mjs").Figure[]} figures
+ * @param {readonly string[]} peers
+ * @returns {string[][]} The header, and a row for each peer that has a figure.
+ */
+export function rowsOf(figures, peers) {
+  const others = figures
+    .flatMap(({ samples }) => Object.keys(samples))
+    .filter((name) => !peers.includes(name));
+  const rows = [...peers, ...new Set(others)].flatMap((peer) => {
+    const cells = figures.map(({ samples, unit, remarks }) => {
+      const found = samples[peer];
+      if (found === undefined || found.length === 0) return "";
+      const remark = remarks[peer];
+      return `${spreadInWords(found, unit)}${remark === undefined ? "" : `, ${remark}`}`;
+    });
+    return cells.every((cell) => cell === "") ? [] : [[peer, ...cells]];
+  });
+  return [["", ...figures.map(({ label }) => label)], ...rows];
+}
+
+/** @param {readonly { peer: string, part: string, reason: string }[]} failures */
+export function printFailures(failures) {
+  for (const { peer, part, reason } of failures) say(red(`  no figure for ${peer} in «${part}»: ${reason}`));
+}
+
+/** @param {readonly import("./goals.mjs").Outcome[]} outcomes */
+export function printGoals(outcomes) {
+  if (outcomes.length === 0) return;
+  say();
+  say(bold("goals"));
+  say(
+    dim("  How many times better sessiondir is: median of the rounds' ratios, and the middle 80 % of them."),
+  );
   table([
-    ["", "sessiondir", "p10 - p90", "peer", "p10 - p90", "against", "ratio", "p10 - p90", "goal", ""],
-    ...results.map(({ label, unit, ours, theirs, against, ratio, wanted }) => [
-      label,
-      ...cells(ours, unit),
-      ...(theirs.length > 0 ? cells(theirs, unit) : ["", ""]),
-      against,
-      ratio === undefined ? "" : `${factor(ratio.median)}x`,
-      ratio === undefined || ours.length < 2 ? "" : `${factor(ratio.p10)} - ${factor(ratio.p90)}`,
-      wanted === undefined ? "" : `${factor(wanted)}x`,
-      wanted === undefined || ratio === undefined
-        ? ""
-        : ratio.median >= wanted
-          ? green("met")
-          : red("missed"),
+    ["", "wanted", "measured", "", "of CPU", ""],
+    ...outcomes.map((outcome) => [
+      outcome.label,
+      factor(outcome.wanted),
+      factor(outcome.ratio.median),
+      `${factor(outcome.ratio.p10)} - ${factor(outcome.ratio.p90)}`,
+      outcome.cpuRatio === undefined ? "" : factor(outcome.cpuRatio),
+      isMet(outcome) ? green("met") : red("missed"),
     ]),
   ]);
 }
 
-/**
- * @param {readonly number[]} samples
- * @param {Row["unit"]} unit
- */
-function cells(samples, unit) {
-  const show =
-    unit === "time" ? duration : unit === "bytes" ? size : (/** @type {number} */ rate) => `${count(rate)}/s`;
-  const { median, p10, p90 } = spread(samples);
-  return [show(median), samples.length < 2 ? "" : `${show(p10)} - ${show(p90)}`];
-}
-
-/** @param {number} ratio */
-function factor(ratio) {
-  if (ratio >= 100) return count(ratio);
-  return ratio >= 10 ? ratio.toFixed(1) : ratio >= 0.1 ? ratio.toFixed(2) : ratio.toPrecision(2);
+/** @param {string} text @param {number} width */
+function wrap(text, width) {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    const line = lines.at(-1) ?? "";
+    if (line.length + word.length >= width) lines.push(word);
+    else lines[lines.length - 1] = line === "" ? word : `${line} ${word}`;
+  }
+  return lines;
 }

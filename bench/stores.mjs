@@ -1,9 +1,23 @@
 // @ts-check
 /** The stores that workloads share: made when first asked for, the same sessions for every peer. */
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { keyOf, makeEntries } from "./entries.mjs";
+import { keyOf } from "./entries.mjs";
+import { askOnce } from "./workers.mjs";
+
+/**
+ * @typedef {object} Shape
+ * @property {number} sessions
+ * @property {number} large How many of them are large.
+ * @property {string} [use] Stores of different uses are different stores.
+ */
+
+export const SMALL_650 = { sessions: 650, large: 0 };
+export const LARGE_650 = { sessions: 650, large: 650 };
+export const SMALL_10_000 = { sessions: 10_000, large: 0 };
+export const SMALL_100_000 = { sessions: 100_000, large: 0 };
 
 export class Stores {
   /** @readonly */
@@ -13,42 +27,49 @@ export class Stores {
 
   /**
    * @param {import("./peers/peer.mjs").Peer} peer
-   * @param {object} shape
-   * @param {number} shape.sessions
-   * @param {number} [shape.large] How many of them are large. Default 0.
-   * @param {string} [shape.use] Stores of different uses are different stores.
+   * @param {Shape} shape
    * @returns {Promise<string>} The folder of the store.
    */
-  get(peer, { sessions, large = 0, use = "" }) {
-    // The two forms of one peer differ in how they read: they share their files.
-    const files = peer.name.replace(/,.*/, "");
-    const name = [files, sessions, large, use].filter((part) => part !== "").join("-");
+  get(peer, shape) {
+    const name = [peer.name.replace(/\W+/g, "-"), shape.sessions, shape.large, shape.use ?? ""].join("-");
     let made = this.#made.get(name);
     if (made === undefined) {
       const folder = join(this.folder, name);
-      const step = Math.floor(sessions / Math.max(1, large));
-      const isLarge = (/** @type {number} */ index) =>
-        large > 0 && index % step === 0 && index / step < large;
-      const entries = makeEntries(sessions, (index) => (isLarge(index) ? "large" : "small"));
-      made = peer.fill(folder, entries).then(() => folder);
+      made = askOnce({ peer: peer.name, folder, durability: "os" }, { kind: "fill", shape }).then(
+        () => folder,
+      );
       this.#made.set(name, made);
     }
     return made;
   }
 
   remove() {
+    // Hundreds of thousands of files: three times as fast as what follows.
+    if (process.platform !== "win32") spawnSync("rm", ["-rf", this.folder]);
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 
-/** @param {{ sessions: number, large?: number }} shape @returns {{ small: string[], large: string[] }} */
-export function keysOf({ sessions, large = 0 }) {
+/** @param {Shape} shape @returns {(index: number) => import("./entries.mjs").EntrySize} */
+export function sizesOf({ sessions, large }) {
   const step = Math.floor(sessions / Math.max(1, large));
-  /** @type {{ small: string[], large: string[] }} */
-  const keys = { small: [], large: [] };
-  for (let index = 0; index < sessions; index++) {
-    const isLarge = large > 0 && index % step === 0 && index / step < large;
-    keys[isLarge ? "large" : "small"].push(keyOf(index));
-  }
-  return keys;
+  return (index) => (large > 0 && index % step === 0 && index / step < large ? "large" : "small");
+}
+
+/**
+ * Sessions of a store, as an order to a worker names them.
+ * @typedef {object} Selection
+ * @property {Shape} shape
+ * @property {import("./entries.mjs").EntrySize} size
+ * @property {number} [first] Only so many.
+ * @property {{ number: number, of: number }} [share] Only the part of one worker among several.
+ */
+
+/** @param {Selection} selection @returns {string[]} */
+export function keysOf({ shape, size, first = Infinity, share = { number: 0, of: 1 } }) {
+  const sizeOf = sizesOf(shape);
+  const keys = [];
+  for (let index = 0; index < shape.sessions && keys.length < first; index++)
+    if (sizeOf(index) === size) keys.push(keyOf(index));
+  return keys.filter((_, index) => index % share.of === share.number);
 }

@@ -1,16 +1,21 @@
 // @ts-check
-/** Starts worker.mjs processes and talks to them. */
+/** Starts worker.mjs processes, each for one peer and one store, and talks to them. */
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { newerNode } from "./install.mjs";
+import { peerNamed } from "./peers/index.mjs";
+
+/** Nothing that is asked takes that long on a machine that works: whoever does not answer is stuck. */
+const ANSWER_MS_MAX = 240_000;
+const END_MS_MAX = 20_000;
 
 const WORKER = fileURLToPath(new URL("worker.mjs", import.meta.url));
 
-/**
- * @typedef {{ peer: string, folder: string, durability: import("./peers/peer.mjs").Durability }} Which
- * @typedef {{ updates: number, milliseconds: number, worstUs: number }} Burst
- * @typedef {{ milliseconds: number, keys: string[] }} ColdList
- */
+/** @typedef {{ peer: string, folder: string, durability: import("./peers/peer.mjs").Durability }} Which */
+
+/** @type {Set<Worker>} */
+const running = new Set();
 
 export class Worker {
   /** @readonly */
@@ -21,42 +26,82 @@ export class Worker {
 
   /** @param {Which} which */
   constructor(which) {
-    this.#child = fork(WORKER, [JSON.stringify(which)], { execArgv: ["--expose-gc"] });
+    const { newNode, noisy } = peerNamed(which.peer);
+    const program = newNode ? newerNode() : process.execPath;
+    this.#child = fork(WORKER, [JSON.stringify(which)], {
+      ...(program !== undefined && { execPath: program }),
+      execArgv: ["--expose-gc"],
+      env: { ...process.env, NODE_NO_WARNINGS: "1" },
+      // What goes wrong comes as an answer.
+      stdio: ["ignore", "ignore", noisy ? "ignore" : "inherit", "ipc"],
+    });
+    running.add(this);
     // One listener for all that is asked; some of it is asked often.
     this.#lost = once(this.#child, "exit").then(([code, signal]) => {
+      running.delete(this);
       if (this.#ending) return new Promise(() => {});
       throw new Error(`a worker ended with ${signal ?? code}`);
     });
     this.#lost.catch(() => {});
   }
 
-  /**
-   * @template T
-   * @param {object} order
-   * @returns {Promise<T>}
-   */
+  /** @param {object} order @returns {Promise<any>} What the order returned, as JSON can say it. */
   async ask(order) {
     const answered = new Promise((resolve) => this.#child.once("message", resolve));
     this.#child.send(order);
-    const answer = /** @type {{ error?: string, result: T }} */ (await Promise.race([answered, this.#lost]));
+    const answer = /** @type {{ error?: string, result: unknown }} */ (
+      await this.#within(ANSWER_MS_MAX, Promise.race([answered, this.#lost]))
+    );
     if (answer.error !== undefined) throw new Error(answer.error);
     return answer.result;
   }
 
   async end() {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     this.#ending = true;
     const exited = once(this.#child, "exit");
     this.#child.send({ kind: "end" });
-    await exited;
+    await this.#within(END_MS_MAX, exited).catch(() => {});
   }
+
+  /**
+   * @template T
+   * @param {number} milliseconds
+   * @param {Promise<T>} answer
+   * @returns {Promise<T>}
+   */
+  async #within(milliseconds, answer) {
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let timer;
+    const late = new Promise((_, reject) => {
+      timer = setTimeout(() => {
+        this.kill();
+        reject(new Error(`no answer within ${milliseconds / 1000} s`));
+      }, milliseconds);
+    });
+    try {
+      return await Promise.race([answer, /** @type {Promise<never>} */ (late)]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  kill() {
+    this.#ending = true;
+    this.#child.kill("SIGKILL");
+  }
+}
+
+/** What is still running when the benchmark is given up. */
+export function killWorkers() {
+  for (const worker of running) worker.kill();
 }
 
 /**
  * One question to one new process.
- * @template T
  * @param {Which} which
  * @param {object} order
- * @returns {Promise<T>}
+ * @returns {Promise<any>}
  */
 export async function askOnce(which, order) {
   const worker = new Worker(which);

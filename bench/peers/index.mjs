@@ -1,8 +1,140 @@
 // @ts-check
-import { betterSqlite3, betterSqlite3Caching } from "./better-sqlite3.mjs";
-import { sessiondir } from "./sessiondir.mjs";
+/** Who is measured, and what can be said of them before they are loaded. */
 
-export const PEERS = [sessiondir, betterSqlite3, betterSqlite3Caching];
+/** @typedef {import("./peer.mjs").Peer} Peer */
+
+const BOTH = /** @type {const} */ (["os", "disk"]);
+const SQLITE_SETTINGS =
+  "WAL, synchronous NORMAL (os) or FULL (disk), prepared statements, BEGIN IMMEDIATE, a JSON column, an index on updatedAt";
+
+/** What most of them are. @type {Omit<Peer, "name" | "short" | "settings" | "reads" | "load">} */
+const USUAL = {
+  durabilities: BOTH,
+  manyProcesses: true,
+  newNode: false,
+  noisy: false,
+  slow: false,
+  sessionsMax: Infinity,
+};
+
+/** @type {readonly Peer[]} */
+export const PEERS = [
+  {
+    ...USUAL,
+    name: "sessiondir",
+    short: "sessiondir",
+    settings: "directory store, all options at their defaults but durability",
+    reads: "one shared, frozen object; big values are parsed when they are first touched",
+    load: () => import("./sessiondir.mjs"),
+  },
+  {
+    ...USUAL,
+    name: "better-sqlite3",
+    short: "better-sqlite3",
+    settings: SQLITE_SETTINGS,
+    reads: "an object of its own, parsed on each read",
+    load: async () => (await import("./better-sqlite3.mjs")).plain,
+  },
+  {
+    ...USUAL,
+    name: "better-sqlite3, caching",
+    short: "SQLite, caching",
+    settings: `${SQLITE_SETTINGS}; parsed entries are kept while PRAGMA data_version stays the same`,
+    reads: "one shared object while no other process commits, everything parsed anew when one does",
+    load: async () => (await import("./better-sqlite3.mjs")).caching,
+  },
+  {
+    ...USUAL,
+    name: "node:sqlite",
+    short: "node:sqlite",
+    settings: SQLITE_SETTINGS,
+    reads: "an object of its own, parsed on each read",
+    newNode: true,
+    load: () => import("./node-sqlite.mjs"),
+  },
+  {
+    ...USUAL,
+    name: "lmdb",
+    short: "lmdb",
+    settings:
+      "MessagePack with shared structures, noSync (os) or a synced commit (disk), synchronous transactions, an index on updatedAt",
+    reads: "an object of its own, decoded on each read",
+    load: () => import("./lmdb.mjs"),
+  },
+  {
+    ...USUAL,
+    name: "classic-level",
+    short: "classic-level",
+    settings:
+      "JSON values, an index on updatedAt in the same batch, sync: false (os) or true (disk); one process only",
+    reads: "an object of its own, parsed on each read",
+    manyProcesses: false,
+    load: () => import("./classic-level.mjs"),
+  },
+  {
+    ...USUAL,
+    name: "lock file per key",
+    short: "lock per key",
+    settings:
+      "a folder a session: lock file made exclusively, temporary file, rename; disk: fsync of file and folder",
+    reads: "one shared object while the file's mtime, size and inode stay the same",
+    load: async () => (await import("./folders.mjs")).lockedFolders,
+  },
+  {
+    ...USUAL,
+    name: "folders + state.json",
+    short: "folders + stamp",
+    settings:
+      "a folder a session and a stamp in state.json, both by temporary file and rename under one global lock file; disk: fsync of files and folders",
+    reads: "one shared object while the stamp in state.json stays the same",
+    slow: true,
+    load: async () => (await import("./folders.mjs")).stampedFolders,
+  },
+  {
+    ...USUAL,
+    name: "sessions.json",
+    short: "sessions.json",
+    settings:
+      "the whole store parsed, changed, written to a temporary file and renamed, under a lock file; reads cached by mtime; disk: fsync",
+    reads:
+      "one shared object while the file's mtime and size stay the same (gateways cloned the whole store)",
+    slow: true,
+    load: () => import("./sessions-json.mjs"),
+  },
+  openclaw("2026.4.24", "JSON", {
+    settings:
+      "the released package: loadSessionStore, updateSessionStore; maintenance off. It syncs file and folder with every write, so it is the same for os and disk",
+    durabilities: BOTH,
+    reads: "a clone of the whole store, out of which one session is taken",
+    sessionsMax: 10_000,
+  }),
+  openclaw("2026.9.6", "SQLite", {
+    settings:
+      "the released package: getSessionEntry, patchSessionEntry, upsertSessionEntry, deleteSessionEntry, listSessionEntries; maintenance off. Its database is set to WAL, synchronous NORMAL",
+    durabilities: ["os"],
+    reads: "a projection of its own on each read",
+    sessionsMax: 10_000,
+  }),
+];
+
+/**
+ * @param {string} version
+ * @param {"JSON" | "SQLite"} kind
+ * @param {Pick<Peer, "settings" | "reads" | "durabilities" | "sessionsMax">} particulars
+ * @returns {Peer}
+ */
+function openclaw(version, kind, particulars) {
+  return {
+    ...USUAL,
+    name: `openclaw ${version} (${kind})`,
+    short: `openclaw ${kind}`,
+    newNode: true,
+    noisy: true,
+    slow: true,
+    load: async () => (await import("./openclaw.mjs")).release(kind),
+    ...particulars,
+  };
+}
 
 /** @param {string} name */
 export function peerNamed(name) {

@@ -12,52 +12,71 @@ import { systemRuntime } from "../../dist/runtime.js";
 
 const SESSIONS_PER_TRANSACTION = 500;
 
-/** @type {import("./peer.mjs").Peer} */
-export const sessiondir = {
-  name: "sessiondir",
-  settings: "directory store, all options at their defaults but durability",
+export async function version() {
+  return "this tree";
+}
 
-  async open(folder, durability) {
-    const store = /** @type {import("../../dist/index.js").DirectorySessionStore<Entry>} */ (
-      await openDirectoryStore(join(folder, "sessions.d"), { durability })
-    );
-    return {
-      get: (key) => store.getSync(key),
-      update: (key, change) => store.update(key, (entry) => change(/** @type {Entry} */ (entry))),
-      newest: (count) => store.listSync({ orderBy: "updatedAt", descending: true, limit: count }).sessions,
-      all: () => store.listSync().sessions,
-      settle: () => store.flush(),
-      tidy: () => store.checkpoint(),
-      segments: () => highestSegment(folder),
-      close: () => store.close(),
-    };
-  },
+/**
+ * @param {string} folder
+ * @param {import("./peer.mjs").Durability} durability
+ * @returns {Promise<import("./peer.mjs").OpenPeer>}
+ */
+export async function open(folder, durability) {
+  const store = /** @type {import("../../dist/index.js").DirectorySessionStore<Entry>} */ (
+    await openDirectoryStore(join(folder, "sessions.d"), { durability })
+  );
+  const list = (/** @type {boolean} */ descending, /** @type {number} */ limit) =>
+    store.listSync({ orderBy: "updatedAt", descending, limit }).sessions;
+  return {
+    get: (key) => store.getSync(key),
+    update: (key, change) => store.update(key, (entry) => change(/** @type {Entry} */ (entry))),
+    put: (key, entry) => store.put(key, entry),
+    delete: (key) => store.delete(key),
+    newest: (count) => list(true, count),
+    oldest: (count) => list(false, count),
+    all: () => store.listSync().sessions,
+    onChange(listener) {
+      const stop = new AbortController();
+      void hear(store.watch({ signal: stop.signal }), listener);
+      return () => stop.abort();
+    },
+    settle: () => store.flush(),
+    tidy: () => store.checkpoint(),
+    checkpoints: () => lowestSegment(folder),
+    close: () => store.close(),
+  };
+}
 
-  async fill(folder, entries) {
-    mkdirSync(folder, { recursive: true });
-    /** @type {import("../../dist/index.js").DirectorySessionStore<Entry>} */
-    const store = await openDirectoryStoreOn(withoutSync(), systemRuntime, join(folder, "sessions.d"), {
-      durability: "os",
-      flushDelayMs: 3_600_000,
+/** @param {AsyncIterable<unknown>} changes @param {() => void} listener */
+async function hear(changes, listener) {
+  for await (const _ of changes) listener();
+}
+
+/** @param {string} folder @param {Iterable<[string, Entry]>} entries */
+export async function fill(folder, entries) {
+  mkdirSync(folder, { recursive: true });
+  /** @type {import("../../dist/index.js").DirectorySessionStore<Entry>} */
+  const store = await openDirectoryStoreOn(withoutSync(), systemRuntime, join(folder, "sessions.d"), {
+    durability: "os",
+    flushDelayMs: 3_600_000,
+  });
+  /** @type {[string, Entry][]} */
+  let batch = [];
+  const put = async () => {
+    const sessions = batch;
+    batch = [];
+    await store.transact(async (tx) => {
+      for (const [key, entry] of sessions) await tx.put(key, entry);
     });
-    /** @type {[string, Entry][]} */
-    let batch = [];
-    const put = async () => {
-      const sessions = batch;
-      batch = [];
-      await store.transact(async (tx) => {
-        for (const [key, entry] of sessions) await tx.put(key, entry);
-      });
-    };
-    for (const session of entries) {
-      batch.push(session);
-      if (batch.length === SESSIONS_PER_TRANSACTION || session[1].skillsSnapshot !== undefined) await put();
-    }
-    await put();
-    await store.checkpoint();
-    await store.close();
-  },
-};
+  };
+  for (const session of entries) {
+    batch.push(session);
+    if (batch.length === SESSIONS_PER_TRANSACTION || session[1].skillsSnapshot !== undefined) await put();
+  }
+  await put();
+  await store.checkpoint();
+  await store.close();
+}
 
 /** A hundred thousand files that are synced one by one take minutes, and nobody cuts the power. */
 function withoutSync() {
@@ -65,8 +84,8 @@ function withoutSync() {
   return { ...nodeFileSystem, fsync: () => {}, fdatasync: () => {}, later };
 }
 
-/** @param {string} folder */
-function highestSegment(folder) {
+/** A segment is removed when all of it is in the files. @param {string} folder */
+function lowestSegment(folder) {
   const names = readdirSync(join(folder, "sessions.d/.store/log"));
-  return Math.max(...names.map((name) => Number.parseInt(name, 10)));
+  return Math.min(...names.map((name) => Number.parseInt(name, 10)).filter((number) => number > 0));
 }

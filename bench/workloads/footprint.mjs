@@ -1,48 +1,43 @@
 // @ts-check
-/** What 650 large sessions take: of the disk, and of a new process's memory that has looked into every one of them. */
 import { diskUsage } from "../../examples/demo/disk-usage.mjs";
-import { byTurns, NotVerified } from "../measure.mjs";
-import { keysOf } from "../stores.mjs";
-import { plainPeers, rowsAgainstPeers } from "../workload.mjs";
+import { LARGE_650, SMALL_650 } from "../stores.mjs";
+import { able, contendersOf, pace, plainPeers, takeTurns } from "../turns.mjs";
 import { askOnce } from "../workers.mjs";
 
-/** @typedef {import("../workload.mjs").Context} Context */
-
 export const title = "footprint";
+export const note =
+  "What 650 sessions take: of the disk, in blocks that it gives and in bytes of files; and of a new process's memory " +
+  "when it holds every one of them and has looked into it (a peer's loaded code is not counted above idle).";
 
-const SHAPE = { sessions: 650, large: 650, use: "footprint" };
-
-/** @param {Context} context */
+/** @param {import("../turns.mjs").Context} context */
 export async function run(context) {
-  const keys = keysOf(SHAPE).large;
-  /** @type {Record<"allocated" | "apparent" | "growth", Record<string, number[]>>} */
-  const { allocated, apparent, growth } = { allocated: {}, apparent: {}, growth: {} };
-  /** @type {Record<string, () => Promise<number>>} */
-  const contenders = {};
-  for (const peer of plainPeers(context)) {
-    const folder = await context.stores.get(peer, SHAPE);
+  const { sheet, stores, quick } = context;
+  sheet.define("disk large", "650 large, on disk", "bytes");
+  sheet.define("disk large, files", "650 large, in files", "bytes");
+  sheet.define("disk small", "650 small, on disk", "bytes");
+  sheet.define("memory large", "650 large, memory above idle", "bytes");
+  sheet.define("memory large, whole", "650 large, whole process", "bytes");
+  const rounds = quick ? 2 : 5;
+  const ids = ["disk large", "disk large, files", "disk small", "memory large", "memory large, whole"];
+  const plan = { part: title, ids, rounds, warmUp: 0 };
+  const peers = able(plainPeers(context.peers), LARGE_650);
+  const contenders = await contendersOf(sheet, plan, peers, async (peer) => {
+    const folder = await stores.get(peer, LARGE_650);
     const used = diskUsage(folder);
-    allocated[peer.name] = [used.allocated];
-    apparent[peer.name] = [used.apparent];
-    const grown = (growth[peer.name] = /** @type {number[]} */ ([]));
-    contenders[peer.name] = async () => {
-      const memory = /** @type {{ growth: number, total: number, held: number, chars: number }} */ (
-        await askOnce({ peer: peer.name, folder, durability: "os" }, { kind: "memory", keys })
-      );
-      if (memory.chars !== 17_308 * keys.length) throw new NotVerified("entries were not loaded");
-      grown.push(memory.growth);
-      return memory.total;
+    sheet.add("disk large", peer.name, used.allocated);
+    sheet.add("disk large, files", peer.name, used.apparent);
+    sheet.add("disk small", peer.name, diskUsage(await stores.get(peer, SMALL_650)).allocated);
+    // A slow one would take minutes to read them one by one.
+    const order = { kind: "memory", keys: { shape: LARGE_650, size: "large" }, listed: peer.slow };
+    return {
+      peer: peer.name,
+      ...pace(peer, rounds),
+      turn: async () => {
+        const which = { peer: peer.name, folder, durability: /** @type {const} */ ("os") };
+        const memory = /** @type {{ growth: number, total: number }} */ (await askOnce(which, order));
+        return { "memory large": memory.growth, "memory large, whole": memory.total };
+      },
     };
-  }
-  const total = await byTurns({ rounds: context.quick ? 3 : 7, warmUp: 0 }, contenders);
-  return [
-    ...rowsAgainstPeers(context, { label: "disk, allocated", unit: "bytes", goal: "disk usage" }, allocated),
-    ...rowsAgainstPeers(context, { label: "disk, in files", unit: "bytes" }, apparent),
-    ...rowsAgainstPeers(
-      context,
-      { label: "memory, above an idle Node", unit: "bytes", goal: "memory" },
-      growth,
-    ),
-    ...rowsAgainstPeers(context, { label: "memory, whole process", unit: "bytes" }, total),
-  ];
+  });
+  await takeTurns(sheet, plan, contenders);
 }

@@ -1,84 +1,101 @@
 // @ts-check
-/** Opens a store in a new process and lists the 50 sessions used last; lists everything in a process that did so before. */
-import { byTurns, NotVerified } from "../measure.mjs";
-import { closeAll, openAll, plainPeers, rowsAgainstPeers } from "../workload.mjs";
+import { SMALL_100_000, SMALL_10_000 } from "../stores.mjs";
+import { able, contendersOf, isRival, pace, plainPeers, takeTurns, turnsOfWorkers } from "../turns.mjs";
 import { askOnce } from "../workers.mjs";
 
-/** @typedef {import("../workload.mjs").Context} Context */
-
 export const title = "list";
+export const note =
+  "Cold: a new process that has loaded its code opens the store and lists; the files are in the system's cache and " +
+  "nothing is left in a log. Warm: a process that has listed before lists again. One list of each kind is " +
+  "compared with everything there is. Warm lists of sessiondir, of the folders and of sessions.json give shared objects, the others " +
+  "give new ones.";
 
 const NEWEST = 50;
 
-/** @param {Context} context */
+/** @param {import("../turns.mjs").Context} context */
 export async function run(context) {
-  const rows = [];
-  for (const shape of context.quick ? [TEN_THOUSAND] : [TEN_THOUSAND, HUNDRED_THOUSAND]) {
+  for (const shape of context.quick ? [SMALL_10_000] : [SMALL_10_000, SMALL_100_000]) {
     const count = shape.sessions.toLocaleString("en-US");
-    const cold = await measureCold(context, shape);
-    const warm = await measureWarm(context, shape);
-    const goal = shape === HUNDRED_THOUSAND ? { goal: /** @type {const} */ ("warm list") } : {};
-    rows.push(
-      ...rowsAgainstPeers(
+    for (const [what, limit, label] of /** @type {const} */ ([
+      ["newest", NEWEST, `${NEWEST} newest of ${count}`],
+      ["all", shape.sessions, `all of ${count}`],
+    ])) {
+      await cold(
         context,
-        { label: `open, 50 newest of ${count}`, unit: "time", goal: "cold list" },
-        cold,
-      ),
-      ...rowsAgainstPeers(context, { label: `all of ${count}, again`, unit: "time", ...goal }, warm),
-    );
-  }
-  return rows;
-}
-
-const TEN_THOUSAND = { sessions: 10_000 };
-const HUNDRED_THOUSAND = { sessions: 100_000, large: 650 };
-
-/**
- * @param {Context} context
- * @param {{ sessions: number, large?: number }} shape
- */
-async function measureCold(context, shape) {
-  /** @type {Record<string, () => Promise<number>>} */
-  const contenders = {};
-  for (const peer of plainPeers(context)) {
-    const folder = await context.stores.get(peer, shape);
-    const store = await peer.open(folder, "os");
-    await store.tidy();
-    const updatedAt = new Map((await store.all()).map(({ key, entry }) => [key, entry.updatedAt]));
-    const times = [...updatedAt.values()].sort((a, b) => b - a);
-    await store.close();
-    contenders[peer.name] = async () => {
-      const order = { kind: "coldList", count: NEWEST };
-      const { milliseconds, keys } = /** @type {import("../workers.mjs").ColdList} */ (
-        await askOnce({ peer: peer.name, folder, durability: "os" }, order)
+        shape,
+        { what, count: limit },
+        `cold list ${what} ${shape.sessions}`,
+        `cold, ${label}`,
       );
-      const right = keys.length === NEWEST && keys.every((key, index) => updatedAt.get(key) === times[index]);
-      if (!right) throw new NotVerified(`${peer.name} did not list the newest sessions`);
-      return milliseconds * 1000;
-    };
+      await warm(
+        context,
+        shape,
+        { what, count: limit },
+        `warm list ${what} ${shape.sessions}`,
+        `warm, ${label}`,
+      );
+    }
   }
-  return byTurns({ rounds: context.quick ? 3 : 15, warmUp: 1 }, contenders);
 }
 
 /**
- * @param {Context} context
- * @param {{ sessions: number, large?: number }} shape
+ * @param {import("../turns.mjs").Context} context
+ * @param {import("../stores.mjs").Shape} shape
+ * @param {{ what: string, count: number }} order
+ * @param {string} id
+ * @param {string} label
  */
-async function measureWarm(context, shape) {
-  const opened = await openAll(context, "os", shape, plainPeers(context));
-  const contenders = Object.fromEntries(
-    [...opened].map(([name, store]) => [
-      name,
-      async () => {
-        const start = performance.now();
-        const found = await store.all();
-        const took = (performance.now() - start) * 1000;
-        if (found.length !== shape.sessions) throw new NotVerified(`${name} listed ${found.length} sessions`);
-        return took;
-      },
-    ]),
-  );
-  const samples = await byTurns({ rounds: context.quick ? 5 : 11, warmUp: 2 }, contenders);
-  await closeAll(opened);
-  return samples;
+async function cold(context, shape, order, id, label) {
+  context.sheet.define(id, label, "time");
+  const rounds = context.quick ? 3 : order.what === "newest" ? 9 : 3;
+  const plan = { part: label, ids: [id], rounds, warmUp: order.what === "all" ? 0 : 1 };
+  const peers = able(plainPeers(context.peers), shape);
+  const contenders = await contendersOf(context.sheet, plan, peers, async (peer) => {
+    const which = {
+      peer: peer.name,
+      folder: await context.stores.get(peer, shape),
+      durability: /** @type {const} */ ("os"),
+    };
+    await askOnce(which, { kind: "tidy" });
+    return {
+      peer: peer.name,
+      ...paceOf(peer, shape, order, rounds),
+      turn: async (/** @type {number} */ round) => ({
+        [id]: /** @type {number} */ (
+          await askOnce(which, { kind: "newList", ...order, compared: round === 0 })
+        ),
+      }),
+    };
+  });
+  await takeTurns(context.sheet, plan, contenders);
+}
+
+/**
+ * @param {import("../turns.mjs").Context} context
+ * @param {import("../stores.mjs").Shape} shape
+ * @param {{ what: string, count: number }} order
+ * @param {string} id
+ * @param {string} label
+ */
+async function warm(context, shape, order, id, label) {
+  context.sheet.define(id, label, "time");
+  const rounds = context.quick ? 3 : shape === SMALL_100_000 ? 5 : 7;
+  const plan = { part: label, ids: [id], rounds, warmUp: 1, shape };
+  await turnsOfWorkers({ ...context, peers: plainPeers(context.peers) }, plan, (worker, peer) => ({
+    peer: peer.name,
+    ...paceOf(peer, shape, order, rounds),
+    turn: async (round) => ({ [id]: await worker.ask({ kind: "list", ...order, compared: round === 0 }) }),
+  }));
+}
+
+/**
+ * All of 100,000 sessions take some peers seconds: once must do.
+ * @param {import("../peers/peer.mjs").Peer} peer
+ * @param {import("../stores.mjs").Shape} shape
+ * @param {{ what: string }} order
+ * @param {number} rounds
+ */
+function paceOf(peer, shape, { what }, rounds) {
+  if (shape === SMALL_100_000 && what === "all" && !isRival(peer)) return { rounds: 1, warmUp: 1 };
+  return pace(peer, rounds);
 }

@@ -1,93 +1,79 @@
 // @ts-check
-/**
- * Updates of 10,000 sessions for so long that sessiondir has checkpointed at least ten log segments, one process, os.
- * Two figures: updates per second while that goes on, and with the time until everything is in its file.
- */
-import { Random } from "../../examples/demo/sessions.mjs";
-import { nextTurn } from "../entries.mjs";
-import { byTurns, countUpdates, NotVerified, updateAll, verifyCount } from "../measure.mjs";
-import { keysOf } from "../stores.mjs";
-import { closeAll, openAll, plainPeers, rowsAgainstPeers } from "../workload.mjs";
-
-/** @typedef {import("../workload.mjs").Context} Context */
+import { SMALL_10_000 } from "../stores.mjs";
+import { isRival, plainPeers, turnsOfWorkers, verifyCount } from "../turns.mjs";
 
 export const title = "sustained";
+export const note =
+  "10,000 small sessions, one process, os, so many updates that sessiondir finishes ten checkpoints while it is measured " +
+  "(or goes on for 24 seconds); their time is in the figure. «Until all is in files» adds the time until nothing is left " +
+  "to be done, the rest of the checkpoints included.";
 
-const SESSIONS = 10_000;
-const ZIPF_EXPONENT = 0.99;
 const CHECKPOINTS_MIN = 10;
+/** A round goes on for that long at most, however slow the machine. */
+const US_MAX = 12_000_000;
 
-/** @param {Context} context */
+/** @param {import("../turns.mjs").Context} context */
 export async function run(context) {
-  const random = new Random(99);
-  const zipf = zipfDraw(SESSIONS, random);
-  const uniform = () => random.below(SESSIONS);
-  return [
-    ...(await measure(context, "zipf", zipf, context.quick ? 15_000 : 50_000, "sustained zipf")),
-    ...(await measure(context, "uniform", uniform, context.quick ? 5_000 : 20_000, "sustained uniform")),
-  ];
+  await measure(context, "zipf", context.quick ? 15_000 : 100_000);
+  await measure(context, "uniform", context.quick ? 5_000 : 60_000);
 }
 
 /**
- * @param {Context} context
- * @param {string} draw
- * @param {() => number} next
- * @param {number} updates In a round.
- * @param {import("../goals.mjs").GoalName} goal
+ * @param {import("../turns.mjs").Context} context
+ * @param {"zipf" | "uniform"} draw
+ * @param {number} updates In a round; sessiondir goes on until it has finished its share of the checkpoints.
  */
-async function measure(context, draw, next, updates, goal) {
-  const shape = { sessions: SESSIONS, use: draw };
-  const rounds = context.quick ? 1 : 5;
-  const opened = await openAll(context, "os", shape, plainPeers(context));
-  const keys = keysOf(shape).small;
-  /** @type {Record<string, number[]>} */
-  const settled = {};
-  /** @type {Record<string, () => Promise<number>>} */
-  const contenders = {};
-  for (const [name, store] of opened) {
-    const withSettling = (settled[name] = /** @type {number[]} */ ([]));
-    contenders[name] = async () => {
-      const drawn = Array.from({ length: updates }, () => keys[next()] ?? "");
-      const start = performance.now();
-      await updateAll(store, drawn, nextTurn);
-      const updated = performance.now();
-      await store.settle();
-      withSettling.push((updates * 1000) / (performance.now() - start));
-      return (updates * 1000) / (updated - start);
+async function measure(context, draw, updates) {
+  const { sheet } = context;
+  const ids = [`sustained ${draw}`, `sustained ${draw}, settled`, `sustained ${draw}, cpu`];
+  const [during = "", settled = "", cpu = ""] = ids;
+  const name = draw === "zipf" ? "Zipf 0.99" : "uniform";
+  sheet.define(during, name, "rate");
+  sheet.define(settled, `${name}, until all is in files`, "rate");
+  sheet.define(cpu, `${name}: CPU of one`, "time");
+  const keys = { shape: SMALL_10_000, size: "small" };
+  const rounds = context.quick ? 1 : 2;
+  const peers = plainPeers(context.peers).filter(({ slow }) => !slow);
+  const plan = { part: name, ids, rounds, warmUp: 1, shape: SMALL_10_000 };
+  await turnsOfWorkers({ ...context, peers }, plan, async (worker, peer) => {
+    const before = /** @type {number} */ (await worker.ask({ kind: "sum" }));
+    const isOurs = peer.name === "sessiondir";
+    let [total, checkpoints, checkpointsInAll] = [0, 0, 0];
+    return {
+      peer: peer.name,
+      ...(!isRival(peer) && { rounds: 1 }),
+      async turn(round) {
+        const order = { kind: "updates", keys, draw, seed: 7, updates: round < 0 ? 3_000 : updates };
+        const atStart = /** @type {number} */ (await worker.ask({ kind: "checkpoints" }));
+        const sum = { updates: 0, us: 0, cpuUs: 0 };
+        for (let more = true; more;) {
+          const msMax = US_MAX / 1_000 / 4;
+          const done = /** @type {import("../orders/write.mjs").Done} */ (
+            await worker.ask({ ...order, msMax })
+          );
+          sum.updates += done.updates;
+          sum.us += done.us;
+          sum.cpuUs += done.cpuUs;
+          const over = /** @type {number} */ (await worker.ask({ kind: "checkpoints" })) - atStart;
+          more = isOurs && round >= 0 && !context.quick && over < CHECKPOINTS_MIN / rounds && sum.us < US_MAX;
+          if (!more && round >= 0) checkpoints += over;
+        }
+        const later = /** @type {{ us: number, cpuUs: number }} */ (await worker.ask({ kind: "settle" }));
+        total += sum.updates;
+        const allOver = /** @type {number} */ (await worker.ask({ kind: "checkpoints" })) - atStart;
+        if (round >= 0) checkpointsInAll += allOver;
+        return {
+          [during]: (sum.updates * 1e6) / sum.us,
+          [settled]: (sum.updates * 1e6) / (sum.us + later.us),
+          [cpu]: (sum.cpuUs + later.cpuUs) / sum.updates,
+        };
+      },
+      async end() {
+        verifyCount("updates", /** @type {number} */ (await worker.ask({ kind: "sum" })) - before, total);
+        if (!isOurs) return;
+        sheet.remark(during, peer.name, `${checkpoints} checkpoints`);
+        sheet.remark(settled, peer.name, `${checkpointsInAll} checkpoints`);
+      },
     };
-  }
-  const firstSegment = opened.get(context.ours.name)?.segments() ?? 0;
-  const rates = await byTurns({ rounds, warmUp: 0 }, contenders);
-  const checkpoints = (opened.get(context.ours.name)?.segments() ?? 0) - firstSegment;
-  for (const [name, store] of opened)
-    verifyCount(`updates by ${name}`, await countUpdates(store), rounds * updates);
-  await closeAll(opened);
-  if (!context.quick && checkpoints < CHECKPOINTS_MIN)
-    throw new NotVerified(`only ${checkpoints} checkpoints`);
-  const label = `${draw}, ${checkpoints} checkpoints`;
-  return [
-    ...rowsAgainstPeers(context, { label, unit: "rate", goal }, rates),
-    ...rowsAgainstPeers(context, { label: `${label}, until all is in files`, unit: "rate" }, settled),
-  ];
-}
-
-/**
- * @param {number} count
- * @param {Random} random
- * @returns {() => number} Draws from 0 to below count; 0 most often. Which sessions are busy says nothing else.
- */
-function zipfDraw(count, random) {
-  const cumulative = new Float64Array(count);
-  let sum = 0;
-  for (let rank = 0; rank < count; rank++) cumulative[rank] = sum += 1 / (rank + 1) ** ZIPF_EXPONENT;
-  return () => {
-    const wanted = random.next() * sum;
-    let [low, high] = [0, count - 1];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((cumulative[middle] ?? sum) < wanted) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  };
+  });
 }

@@ -36,7 +36,7 @@ export class Trace {
   readonly mainThread: number;
 
   constructor(text: string) {
-    this.calls = text.split("\n").flatMap(parseCall);
+    this.calls = parseCalls(text);
     this.mainThread = this.calls[0]?.thread ?? 0;
   }
 
@@ -80,10 +80,31 @@ export async function trace(
   return new Trace(readFileSync(output, "utf8"));
 }
 
-function parseCall(line: string): SystemCall[] {
+/** A call that other threads' calls interrupted is one call, where it began, with the text of both parts. */
+function parseCalls(text: string): SystemCall[] {
+  const calls: SystemCall[] = [];
+  const unfinished = new Map<number, { index: number; call: SystemCall }>();
+  for (const line of text.split("\n")) {
+    const resumed = /^(\d+) +<\.\.\. [a-z0-9_]+ resumed>(.*)$/.exec(line);
+    if (resumed !== null) {
+      const begun = unfinished.get(Number(resumed[1]));
+      if (begun === undefined) continue;
+      unfinished.delete(begun.call.thread);
+      calls[begun.index] = { ...begun.call, text: begun.call.text + (resumed[2] ?? "") };
+      continue;
+    }
+    const call = parseCall(line);
+    if (call === undefined) continue;
+    if (call.text.endsWith(" <unfinished ...>")) unfinished.set(call.thread, { index: calls.length, call });
+    calls.push(call);
+  }
+  return calls;
+}
+
+function parseCall(line: string): SystemCall | undefined {
   const match = /^(\d+) +([a-z0-9_]+)\((.*)$/.exec(line);
-  if (match === null) return []; // the end of a call that was interrupted by another thread's, or of a thread
+  if (match === null) return undefined; // the end of a thread
   const [, thread = "", name = "", text = ""] = match;
-  if (BACKGROUND.has(name)) return [];
-  return [{ thread: Number(thread), name: STATUS.has(name) ? "stat" : name, text }];
+  if (BACKGROUND.has(name)) return undefined;
+  return { thread: Number(thread), name: STATUS.has(name) ? "stat" : name, text };
 }

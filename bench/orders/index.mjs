@@ -1,0 +1,50 @@
+// @ts-check
+/** Everything that a worker can be told. Each order gets the session and its own parameters; what it returns is sent back. */
+import { makeEntries } from "../entries.mjs";
+import { sizesOf } from "../stores.mjs";
+import { day } from "./day.mjs";
+import { list, newList } from "./list.mjs";
+import { gets, memory, newGets, opens } from "./read.mjs";
+import { cpuUs } from "./session.mjs";
+import { arm, seen, stampedUpdate } from "./seen.mjs";
+import { burst, churn, updates } from "./write.mjs";
+
+/** @typedef {import("./session.mjs").Session} Session */
+
+/** @type {Record<string, (session: Session, order: any) => unknown>} */
+export const ORDERS = {
+  version: async (session) => (await session.module()).version(session.which.folder),
+  fill: async (session, { shape }) =>
+    (await session.module()).fill(session.which.folder, makeEntries(shape.sessions, sizesOf(shape))),
+  open: async (session) => void (await session.store()),
+  settle,
+  tidy: async (session) => (await session.store()).tidy(),
+  checkpoints: async (session) => (await session.store()).checkpoints(),
+  /** How many updates the entries say they had. */
+  sum: async (session) => {
+    const all = await (await session.store()).all();
+    return all.reduce((sum, { entry }) => sum + entry.n, 0);
+  },
+  gets,
+  newGets,
+  opens,
+  memory,
+  updates,
+  burst,
+  churn,
+  list,
+  newList,
+  arm,
+  seen,
+  stampedUpdate,
+  day,
+};
+
+/** @param {Session} session @returns {Promise<{ us: number, cpuUs: number }>} */
+async function settle(session) {
+  const store = await session.store();
+  const cpuBefore = cpuUs();
+  const start = performance.now();
+  await store.settle();
+  return { us: (performance.now() - start) * 1000, cpuUs: cpuUs() - cpuBefore };
+}

@@ -1,0 +1,94 @@
+// @ts-check
+/**
+ * How soon a commit of one process is known to another: one that reads again and again, and one that is told
+ * (by the store's own watch, or by the file system where the store has none).
+ */
+import { nextTurn } from "../entries.mjs";
+import { nextTurnOfLoop, sharedClockUs } from "./session.mjs";
+
+/** @typedef {import("./session.mjs").Session} Session */
+
+const PATIENCE_MS = 5_000;
+const AFTERGLOW_MS = 200;
+
+/** @type {Promise<number> | undefined} */
+let waiting;
+
+/**
+ * Begins to wait for the update that brings a session to `n`.
+ * @param {Session} session
+ * @param {{ key: string, how: "reads" | "told" }} order
+ */
+export async function arm(session, { key, how }) {
+  const store = await session.store();
+  const n = ((await store.get(key))?.n ?? 0) + 1;
+  const isThere = async () => ((await store.get(key))?.n ?? 0) >= n;
+  waiting = how === "reads" ? readUntil(isThere) : toldOf(store, isThere);
+  // Whoever asks for it hears of it.
+  waiting.catch(() => {});
+  // The watch has to be on before the other process writes.
+  await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+/** @returns {Promise<number>} When the update was seen, by the shared clock. */
+export async function seen() {
+  return /** @type {Promise<number>} */ (waiting);
+}
+
+/** @param {() => Promise<boolean>} isThere */
+async function readUntil(isThere) {
+  const start = performance.now();
+  while (!(await isThere())) {
+    if (performance.now() - start > PATIENCE_MS) throw new Error("the update was never seen");
+    await nextTurnOfLoop();
+  }
+  return sharedClockUs();
+}
+
+/**
+ * A notification of the file system may come while the commit is still under way, so whoever hears one reads until
+ * there is something new, for a while.
+ * @param {import("../peers/peer.mjs").OpenPeer} store
+ * @param {() => Promise<boolean>} isThere
+ * @returns {Promise<number>}
+ */
+function toldOf(store, isThere) {
+  return new Promise((resolve, reject) => {
+    let [over, looking] = [false, false];
+    const finish = (/** @type {() => void} */ how) => {
+      over = true;
+      clearTimeout(patience);
+      stop();
+      how();
+    };
+    const patience = setTimeout(
+      () => finish(() => reject(new Error("the update was never told"))),
+      PATIENCE_MS,
+    );
+    const look = async () => {
+      if (over || looking) return;
+      looking = true;
+      for (const start = performance.now(); !over && performance.now() - start < AFTERGLOW_MS;) {
+        if (await isThere()) {
+          const at = sharedClockUs();
+          return finish(() => resolve(at));
+        }
+        await nextTurnOfLoop();
+      }
+      looking = false;
+    };
+    const stop = store.onChange(() => void look().catch(reject));
+  });
+}
+
+/**
+ * @param {Session} session
+ * @param {{ key: string }} order
+ * @returns {Promise<{ begunUs: number, endedUs: number }>} By the shared clock.
+ */
+export async function stampedUpdate(session, { key }) {
+  const store = await session.store();
+  const begunUs = sharedClockUs();
+  await store.update(key, nextTurn);
+  return { begunUs, endedUs: sharedClockUs() };
+}

@@ -1,0 +1,137 @@
+// @ts-check
+/** Updates for a while, in batches and against others; sessions that come and go. */
+import { Random } from "../../examples/demo/sessions.mjs";
+import { makeEntries, nextTurn } from "../entries.mjs";
+import { zipfDraw } from "../zipf.mjs";
+import { cpuUs, nextTurnOfLoop, sharedClockUs } from "./session.mjs";
+
+/**
+ * @typedef {import("./session.mjs").Session} Session
+ * @typedef {import("../stores.mjs").Selection} Selection
+ *
+ * @typedef {{ updates: number, us: number, cpuUs: number, worstUs: number, medianUs: number }} Done
+ */
+
+/** Nobody waits for the event loop longer than that many updates take: only so can anybody work in the background. */
+const UPDATES_PER_TURN = 16;
+const ZIPF_EXPONENT = 0.99;
+
+/** @type {Map<string, () => number>} */
+const draws = new Map();
+
+/**
+ * @param {string[]} keys
+ * @param {"uniform" | "zipf"} draw
+ * @param {number} seed
+ */
+function drawer(keys, draw, seed) {
+  const name = `${draw} ${keys.length} ${seed}`;
+  let next = draws.get(name);
+  if (next === undefined) {
+    const random = new Random(seed);
+    next = draw === "zipf" ? zipfDraw(keys.length, ZIPF_EXPONENT, random) : () => random.below(keys.length);
+    draws.set(name, next);
+  }
+  const index = next;
+  return () => keys[index()] ?? "";
+}
+
+/**
+ * @param {Session} session
+ * @param {{ keys: Selection, draw: "uniform" | "zipf", seed: number, updates: number, msMax: number, each?: boolean }} order
+ *   `each`: the median of single updates is wanted.
+ * @returns {Promise<Done>}
+ */
+export async function updates(session, { keys, draw, seed, updates, msMax, each = false }) {
+  const store = await session.store();
+  const key = drawer(session.keys(keys), draw, seed);
+  const drawn = Array.from({ length: updates }, key);
+  return work(store, (done) => drawn[done], msMax, each);
+}
+
+/**
+ * Beside other processes, all from one instant on.
+ * @param {Session} session
+ * @param {{ keys: Selection, seed: number, milliseconds: number, startUs: number }} order
+ * @returns {Promise<Done>}
+ */
+export async function burst(session, { keys, seed, milliseconds, startUs }) {
+  const store = await session.store();
+  const random = new Random(seed);
+  const all = session.keys(keys);
+  const wait = (startUs - sharedClockUs()) / 1000;
+  if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+  return work(store, () => random.pick(all), milliseconds, false);
+}
+
+/**
+ * @param {import("../peers/peer.mjs").OpenPeer} store
+ * @param {(done: number) => string | undefined} next
+ * @param {number} msMax
+ * @param {boolean} each
+ * @returns {Promise<Done>}
+ */
+async function work(store, next, msMax, each) {
+  /** @type {number[]} */
+  const times = [];
+  const cpuBefore = cpuUs();
+  const start = performance.now();
+  let [updates, worstMs, before] = [0, 0, start];
+  for (let key = next(0); key !== undefined && before - start < msMax; key = next(updates)) {
+    const done = store.update(key, nextTurn);
+    if (done !== undefined) await done;
+    updates++;
+    if (each) times.push(performance.now() - before);
+    if (updates % UPDATES_PER_TURN === 0) await nextTurnOfLoop();
+    const now = performance.now();
+    worstMs = Math.max(worstMs, now - before);
+    before = now;
+  }
+  times.sort((a, b) => a - b);
+  return {
+    updates,
+    us: (before - start) * 1000,
+    cpuUs: cpuUs() - cpuBefore,
+    worstUs: worstMs * 1000,
+    medianUs: (times[times.length >> 1] ?? Number.NaN) * 1000,
+  };
+}
+
+/**
+ * Creates sessions and deletes them again.
+ * @param {Session} session
+ * @param {{ count: number, seed: number, msMax: number }} order
+ * @returns {Promise<{ createUs: number, deleteUs: number, created: number }>} Microseconds for one.
+ */
+export async function churn(session, { count, seed, msMax }) {
+  const store = await session.store();
+  const made = [...makeEntries(count, () => "small")].map(
+    ([key, entry]) => /** @type {const} */ ([`${key}:run:${seed}`, entry]),
+  );
+  let created = 0;
+  const start = performance.now();
+  for (const [key, entry] of made) {
+    await store.put(key, entry);
+    created++;
+    if (created % UPDATES_PER_TURN === 0) await nextTurnOfLoop();
+    if (performance.now() - start > msMax) break;
+  }
+  const between = performance.now();
+  for (const [key] of made.slice(0, created)) {
+    const entry = await store.get(key);
+    if (entry === undefined) throw new Error(`${key} was created and is not there`);
+  }
+  const beforeDelete = performance.now();
+  for (const [index, [key]] of made.slice(0, created).entries()) {
+    await store.delete(key);
+    if (index % UPDATES_PER_TURN === 0) await nextTurnOfLoop();
+  }
+  const end = performance.now();
+  for (const [key] of made.slice(0, created))
+    if ((await store.get(key)) !== undefined) throw new Error(`${key} was deleted and is still there`);
+  return {
+    createUs: ((between - start) * 1000) / created,
+    deleteUs: ((end - beforeDelete) * 1000) / created,
+    created,
+  };
+}
