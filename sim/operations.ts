@@ -316,14 +316,19 @@ function watch({ scene, process, store, variant }: Running): Promise<void> {
   const { oracle } = scene;
   oracle.look();
   const back = variant % 2 === 0 ? undefined : Math.max(0, oracle.revision - (variant % 7));
+  const before = oracle.revision;
   const iterable = store.watch(back === undefined ? {} : { since: back });
-  let after = back ?? oracle.revision;
+  // Others may commit during the call: it is for the store to say whether its "now" is before or behind that.
+  oracle.look();
+  const latest = oracle.revision;
+  let after = back;
   let place = 0;
   // Not awaited: it ends with the process. Only what it finds matters.
   const follow = async (): Promise<void> => {
     for await (const change of iterable) {
       if (process.dead) return;
       oracle.look();
+      after ??= Math.min(latest, Math.max(before, change.revision - 1));
       const next = nextChange(oracle, after, place);
       if (next?.key !== change.key || next.commit.revision !== change.revision) {
         throw new Violation(

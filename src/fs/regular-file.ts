@@ -116,6 +116,16 @@ export async function syncDirectory(fs: FileSystem, path: string): Promise<void>
   }
 }
 
+/** What opening or syncing a folder gives that belongs to somebody else, or to the system. */
+const UNREADABLE: ReadonlySet<string> = new Set(["EACCES", "EPERM", "EROFS", "EINVAL", "ENOTSUP"]);
+
+/** The same for a folder on the way to ours: one that we may pass through and not read was not changed by us. */
+export async function syncDirectoryOnTheWay(fs: FileSystem, path: string): Promise<void> {
+  await syncDirectory(fs, path).catch((error: unknown) => {
+    if (!UNREADABLE.has(errnoOf(error) ?? "")) throw error;
+  });
+}
+
 /** The blocking form of {@link syncDirectory}. */
 export function syncDirectoryNow(fs: FileSystem, path: string): void {
   if (!fs.guarantees.directorySync) return;

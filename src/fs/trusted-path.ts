@@ -49,12 +49,7 @@ export interface TrustedWay {
  * error; a path that anybody else could change throws `path_untrusted`.
  */
 export function openTrustedRoot(fs: FileSystem, path: string): TrustedRoot {
-  const walk = walkTrusted(fs, path);
-  if (walk.missing.length > 0) {
-    fs.lstat(join(walk.existing, ...walk.missing)); // throws the system's own ENOENT
-    throw new SessionStoreError("path_untrusted", `${path} appeared while it was being checked. Try again.`);
-  }
-  const { realPath, status: seen } = walk;
+  const { realPath, status: seen } = walkToEnd(fs, path);
   assertDirectory(realPath, seen);
   assertOwner(fs, realPath, seen); // before opening, for that would only say "permission denied"
   const fd = fs.open(realPath, "directory");
@@ -71,6 +66,16 @@ export function openTrustedRoot(fs: FileSystem, path: string): TrustedRoot {
     fs.close(fd);
     throw error;
   }
+}
+
+/** The walk, until all of it exists: another first opener may be making folders meanwhile. */
+function walkToEnd(fs: FileSystem, path: string): Walk {
+  for (let attempt = 0; attempt < WALKS_MAX; attempt++) {
+    const walk = walkTrusted(fs, path);
+    if (walk.missing.length === 0) return walk;
+    fs.lstat(join(walk.existing, ...walk.missing)); // throws the system's own ENOENT
+  }
+  throw new SessionStoreError("path_untrusted", `${path} comes and goes while it is being checked.`);
 }
 
 /**
@@ -132,6 +137,8 @@ interface Walk extends TrustedWay {
 }
 
 const LINKS_MAX = 40;
+/** Each further walk finds what another process has made since the last one. */
+const WALKS_MAX = 40;
 
 function walkTrusted(fs: FileSystem, path: string): Walk {
   const absolute = resolve(path);

@@ -2,7 +2,8 @@
  * Takes legacy files that lie beside a store into it: the source of a migration that has just succeeded, or what an
  * old gateway wrote afterwards. The store counts; a file is merged, session by session, and becomes a backup.
  *
- *   1. rename it to `NAME.json.merging-…`: from now on nobody writes to it by its name
+ *   1. rename it to `NAME.json.merging-…`: from now on nobody writes to it by its name. Before that it gets another such
+ *      name, durably: of a rename that was not synced, a power cut may keep the half that removes
  *   2. known byte by byte: go to 4. Otherwise read and check all of it; one that cannot be read gets its name back
  *   3. merge it (merge.ts) with durable commits, and record it as known
  *   4. rename it to `NAME.json.bak.<time>`
@@ -11,6 +12,7 @@
  * nothing.
  */
 import { errnoOf, SessionStoreError } from "../errors.js";
+import { ignoreMissing } from "../entries/entry-file.js";
 import { syncDirectory } from "../fs/regular-file.js";
 import type { DirectorySessionStore } from "../store/types.js";
 import { whileChanging } from "./build.js";
@@ -19,6 +21,7 @@ import { KnownFiles, recordKnownFile } from "./known-files.js";
 import { Merge } from "./merge.js";
 import { backupPath } from "./paths.js";
 import { hashFile } from "./read-file.js";
+import { stampNow } from "./replace-file.js";
 import { FileSource } from "./source.js";
 import type { LegacyWork } from "./work.js";
 
@@ -89,9 +92,7 @@ async function absorbOne(
   if (found === paths.file) {
     // A rollback may have taken the store away a moment ago: then this file is what counts.
     if (!(await isStore(host, directory))) throw goneMeanwhile(directory);
-    path = paths.merging(host.runtime);
-    await host.fs.later.rename(found, path);
-    await syncDirectory(host.fs, paths.folder);
+    path = await takeAside(work);
   }
   const known = await KnownFiles.load(host, directory);
   const { bytes, sha256 } = await hashFile(host, path, work.signal);
@@ -110,11 +111,59 @@ async function absorbOne(
     throw goneMeanwhile(directory);
   }
   work.progress("backing_up", bytes, bytes, 0);
-  const backup = await backupPath(host.fs, host.runtime, paths.file);
-  await host.fs.later.rename(path, backup);
-  await syncDirectory(host.fs, paths.folder);
-  work.backups.push(backup);
+  await backUp(work, path);
   return { bytes, foreign };
+}
+
+/** @returns The name under which the legacy file is merged. */
+async function takeAside({ host, paths }: LegacyWork): Promise<string> {
+  const { fs, runtime } = host;
+  for (let round = 1; ; round++) {
+    const second = paths.merging(runtime);
+    await fs.later.link(paths.file, second);
+    try {
+      await syncDirectory(fs, paths.folder);
+      // An old gateway may have written meanwhile: looked at and renamed with nothing in between in this process.
+      if (round === ROUNDS_MAX || stampNow(host, paths.file) === stampNow(host, second)) {
+        const path = paths.merging(runtime);
+        fs.rename(paths.file, path);
+        await syncDirectory(fs, paths.folder);
+        return path;
+      }
+    } finally {
+      await ignoreMissing(fs.later.unlink(second));
+    }
+  }
+}
+
+/** Gives a merged file its last name, durably before it loses the one it has. */
+async function backUp(work: LegacyWork, path: string): Promise<void> {
+  const { host, paths } = work;
+  const { fs } = host;
+  while (!(await isBackedUp(work, path))) {
+    const backup = await backupPath(fs, host.runtime, paths.file);
+    try {
+      await fs.later.link(path, backup);
+      work.backups.push(backup);
+      break;
+    } catch (error) {
+      if (errnoOf(error) !== "EEXIST") throw error; // another process has just taken the name for a backup of its own
+    }
+  }
+  await syncDirectory(fs, paths.folder);
+  await ignoreMissing(fs.later.unlink(path));
+  await syncDirectory(fs, paths.folder);
+}
+
+/** A run that was killed while it took a file aside left it under two names: one backup is enough. */
+async function isBackedUp({ host, paths }: LegacyWork, path: string): Promise<boolean> {
+  const inode = (await statusOf(host.fs, path))?.inode;
+  for (const name of await namesIn(host.fs, paths.folder)) {
+    if (!name.startsWith(`${paths.fileName}.bak.`)) continue;
+    const backup = await statusOf(host.fs, `${paths.folder}/${name}`);
+    if (backup !== undefined && backup.inode === inode) return true;
+  }
+  return false;
 }
 
 /** Merges a file that is not known, wherever it lies, and records it. */
@@ -146,15 +195,16 @@ export async function mergeForeign(
 }
 
 /** People look for a damaged file under its own name; if there is a newer one by now, that stays. */
-async function putBack({ host, paths }: LegacyWork, path: string): Promise<void> {
+async function putBack(work: LegacyWork, path: string): Promise<void> {
+  const { host, paths } = work;
   try {
     await host.fs.later.link(path, paths.file);
   } catch (error) {
     if (errnoOf(error) !== "EEXIST") throw error;
-    await host.fs.later.rename(path, await backupPath(host.fs, host.runtime, paths.file));
-    await syncDirectory(host.fs, paths.folder);
+    await backUp(work, path);
     return;
   }
+  await syncDirectory(host.fs, paths.folder);
   await host.fs.later.unlink(path);
   await syncDirectory(host.fs, paths.folder);
 }

@@ -165,7 +165,9 @@ export async function removeBuilding(work: LegacyWork, path: string): Promise<un
     await fs.later.rename(path, removing);
     await removeTree(work.host, removing);
   } catch (error) {
-    if (errnoOf(error) !== "ENOENT") throw error; // others remove it as well
+    const errno = errnoOf(error);
+    // Others remove it as well; or its builder is at it still, and fails at its own rename: the next run removes the rest.
+    if (errno !== "ENOENT" && errno !== "ENOTEMPTY") throw error;
   }
 }
 

@@ -121,19 +121,21 @@ export class Migration {
   async #change(): Promise<MigrationOutcome> {
     const { work } = this;
     await removeStale(work);
+    let overtaken: unknown;
     for (let round = 1; round <= ROUNDS_MAX; round++) {
       try {
         const outcome = await this.#tryOnce();
         if (outcome !== undefined) return outcome;
       } catch (error) {
-        if (round === ROUNDS_MAX || !work.overtaken(error)) throw error;
+        if (!work.overtaken(error)) throw error;
+        overtaken = error;
         work.startOver();
       }
     }
     throw new SessionStoreError(
       "legacy_changing",
       `${work.paths.file} is being migrated by other processes at the same time. Wait for them, then try again.`,
-      { data: { path: work.paths.file, attempts: ROUNDS_MAX } },
+      { data: { path: work.paths.file, attempts: ROUNDS_MAX }, cause: overtaken },
     );
   }
 

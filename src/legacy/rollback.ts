@@ -76,20 +76,22 @@ class Rollback {
   async #rollBack(): Promise<RollbackReceipt["outcome"]> {
     const { work } = this;
     const { paths } = work;
+    let overtaken: unknown;
     for (let round = 1; round <= ROUNDS_MAX; round++) {
       work.throwIfAborted();
       try {
         const outcome = await this.#tryOnce();
         if (outcome !== undefined) return outcome;
       } catch (error) {
-        if (round === ROUNDS_MAX || !work.overtaken(error)) throw error;
+        if (!work.overtaken(error)) throw error;
+        overtaken = error;
       }
     }
     throw new SessionStoreError(
       "legacy_changing",
       `${paths.directory} or ${paths.file} was written again and again during the rollback; the directory still counts. ` +
         "Stop the gateways, then try again.",
-      { data: { path: paths.directory, attempts: ROUNDS_MAX } },
+      { data: { path: paths.directory, attempts: ROUNDS_MAX }, cause: overtaken },
     );
   }
 

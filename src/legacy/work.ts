@@ -20,6 +20,8 @@ import type {
 
 /** A million refusals are one problem, not a million: the rest is counted. */
 const REFUSALS_MAX = 1000;
+/** What a call says of what another process has taken away, or is still filling while it is being taken away. */
+const GONE: ReadonlySet<string> = new Set(["ENOENT", "ENOTEMPTY"]);
 /** What a store says whose folder was renamed, removed or filled while it was being opened or used. */
 const OVERTAKEN: ReadonlySet<string> = new Set([
   "store_not_found",
@@ -136,9 +138,9 @@ export class LegacyWork {
    * it was not. Then everything is to be looked at again; if the error is real it will come back.
    */
   overtaken(error: unknown): boolean {
-    if (errnoOf(error) === "ENOENT") return true;
+    if (GONE.has(errnoOf(error) ?? "")) return true;
     if (!(error instanceof SessionStoreError)) return false;
-    return OVERTAKEN.has(error.code) || errnoOf(error.cause) === "ENOENT";
+    return OVERTAKEN.has(error.code) || GONE.has(errnoOf(error.cause) ?? "");
   }
 
   command(verb: string): string {

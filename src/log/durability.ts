@@ -6,14 +6,15 @@
  *
  *   O6  A commit is acknowledged as durable after fdatasync of its segment, and, once per segment and process,
  *       fsync of `log/`: whoever made the segment may have been stopped before it did so. The same holds, once per
- *       process, for the folders that lead to `log/`.
+ *       process, for the folders that lead to `log/`, up to the one with the store's own name: a migration renames the
+ *       whole store into its place.
  *
  * An fdatasync that failed is never repeated: the kernel reports lost pages once and then calls them clean.
  * From then on nothing is acknowledged as durable until the store is opened anew.
  */
 import { SessionStoreError } from "../errors.js";
 import type { FileSystem } from "../fs/file-system.js";
-import { syncDirectory } from "../fs/regular-file.js";
+import { syncDirectory, syncDirectoryOnTheWay } from "../fs/regular-file.js";
 import type { Layout } from "../format/layout.js";
 import type { Segment } from "./segment.js";
 
@@ -32,8 +33,10 @@ export class LogSyncer {
   constructor(
     private readonly fs: FileSystem,
     private readonly layout: Pick<Layout, "log" | "store" | "root">,
+    /** Folder that has the store's own name. */
+    parent: string,
   ) {
-    this.#way = [layout.store, layout.root];
+    this.#way = [layout.store, layout.root, parent];
   }
 
   /**
@@ -81,9 +84,12 @@ export class LogSyncer {
 
   /** The first time in a segment: its name in `log/` must be durable as well. */
   async #syncWithFolder(segment: Segment): Promise<void> {
-    const folders = [this.layout.log, ...this.#way];
     const data = this.fs.later.fdatasync(segment.fd);
-    const results = await Promise.allSettled([data, ...folders.map((path) => syncDirectory(this.fs, path))]);
+    const folders = [
+      syncDirectory(this.fs, this.layout.log),
+      ...this.#way.map((path) => syncDirectoryOnTheWay(this.fs, path)),
+    ];
+    const results = await Promise.allSettled([data, ...folders]);
     for (const result of results) if (result.status === "rejected") throw result.reason;
     segment.directorySynced = true;
     this.#way = [];

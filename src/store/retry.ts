@@ -45,6 +45,14 @@ export function beforeRetry(
   return pause(runtime, runtime.random() * pauseMsMax, signal);
 }
 
+/**
+ * Whether a caller's function failed because a shared value of an entry is gone. If the session was changed since, it may
+ * have been removed with the last reference: a process that is suspended for long enough wakes up with such an entry.
+ */
+export function lacksValue(error: unknown): boolean {
+  return error instanceof SessionStoreError && error.code === "blob_missing";
+}
+
 function retriesExhausted(doing: string, key: string, attempts: number): SessionStoreError {
   return new SessionStoreError(
     "conflict",

@@ -27,7 +27,7 @@ import { EngineCalls, guarded, isPromiseLike, untilDurable } from "./engine-call
 import { KeyQueue } from "./key-queue.js";
 import { normalizeQuery } from "./query.js";
 import { toList, toRecord } from "./records.js";
-import { beforeRetry, throwIfAborted } from "./retry.js";
+import { beforeRetry, lacksValue, throwIfAborted } from "./retry.js";
 import { notFound, runTransaction } from "./transaction.js";
 import type {
   DirectorySessionStore,
@@ -273,8 +273,16 @@ class EngineSessionStore<T extends object> implements SessionStore<T> {
           const reading = reads ? this.calls.read(key) : undefined;
           const base = isPromiseLike(reading) ? await reading : reading;
           requireRevision(method, key, ifRevision, base);
-          const composing = compose(base, key);
-          const op = isPromiseLike(composing) ? await composing : composing;
+          let op: EngineOp | undefined;
+          try {
+            const composing = compose(base, key);
+            op = isPromiseLike(composing) ? await composing : composing;
+          } catch (error) {
+            if (!lacksValue(error) || !(await this.#isOutdated(key, base))) throw error;
+            const pause = beforeRetry(this.#runtime, method.name, key, attempt, signal);
+            if (pause !== undefined) await pause;
+            continue;
+          }
           throwIfAborted(signal);
           if (op === undefined) return finish(base, false);
           const committing = this.calls.commit([op], method.commit);
@@ -295,6 +303,10 @@ class EngineSessionStore<T extends object> implements SessionStore<T> {
     } finally {
       this.#finish();
     }
+  }
+
+  async #isOutdated(key: string, base: EngineRecord | undefined): Promise<boolean> {
+    return (await this.calls.read(key))?.revision !== base?.revision;
   }
 
   protected acceptKey(key: string): string {

@@ -20,7 +20,7 @@ import type { Runtime } from "../runtime.js";
 import { requireObject } from "./arguments.js";
 import { isPromiseLike, type EngineCalls } from "./engine-calls.js";
 import type { KeyQueue } from "./key-queue.js";
-import { beforeRetry, throwIfAborted } from "./retry.js";
+import { beforeRetry, lacksValue, throwIfAborted } from "./retry.js";
 import type { SessionRecord, Transaction } from "./types.js";
 
 /** A pass over a few keys takes microseconds; when others commit in between every time, the function runs again. */
@@ -57,7 +57,7 @@ export async function runTransaction<T extends object, R>(
       const view = new TransactionView<T>(host);
       const ran = await runOnce(view, fn);
       if (!ran.failed) throwIfAborted(signal);
-      const verdict = ran.failed ? await view.validate() : await view.commit();
+      const verdict = ran.failed ? await view.validate(lacksValue(ran.error) ? 1 : 2) : await view.commit();
       if (verdict.status === "committed") {
         if (ran.failed) throw ran.error;
         return { result: ran.result, durable: verdict.durable, keys: view.keys() };
@@ -158,10 +158,13 @@ class TransactionView<T extends object> {
     return outcome.status === "committed" ? outcome : CONSISTENT;
   }
 
-  /** Whether everything that was read still is as it was, at one instant. */
-  async validate(): Promise<Verdict> {
+  /**
+   * Whether everything that was read still is as it was, at one instant.
+   * @param readsMin Fewer reads than that are consistent by themselves.
+   */
+  async validate(readsMin = 2): Promise<Verdict> {
     const reads = [...this.#touched].filter(([, touched]) => touched.read);
-    if (reads.length < 2) return CONSISTENT;
+    if (reads.length < readsMin) return CONSISTENT;
     // A missing session has no revision of its own, so the pass must be one instant: nobody committed meanwhile.
     for (let pass = 0; pass < VALIDATION_PASSES_MAX; pass++) {
       const before = this.#host.calls.revision();

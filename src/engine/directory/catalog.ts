@@ -167,7 +167,7 @@ function unpackBlock(line: Record<string, unknown>, rows: CatalogRow[]): boolean
   for (const row of packed as unknown[]) {
     if (!Array.isArray(row)) return false;
     const [key, revision, updatedAt, indexes] = row as unknown[];
-    if (typeof key !== "string" || !Number.isSafeInteger(revision) || typeof updatedAt !== "number")
+    if (typeof key !== "string" || !Number.isSafeInteger(revision) || !Number.isFinite(updatedAt))
       return false;
     let blobs = NO_BLOBS;
     if (indexes !== undefined) {
@@ -175,7 +175,7 @@ function unpackBlock(line: Record<string, unknown>, rows: CatalogRow[]): boolean
       blobs = indexes.map((index: unknown) => (names as unknown[])[index as number]) as string[];
       if (!blobs.every((name) => typeof name === "string")) return false;
     }
-    rows.push({ key, revision: revision as number, updatedAt, blobs });
+    rows.push({ key, revision: revision as number, updatedAt: updatedAt as number, blobs });
   }
   return true;
 }

@@ -2,7 +2,7 @@
  * The directory engine: a folder per session, one shared log, no locks. This file only puts the parts together;
  * `ARCHITECTURE.md` says in which order to read them.
  */
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { SessionStoreError, type StoreWarning } from "../../errors.js";
 import { BlobStore } from "../../entries/blobs.js";
 import { EntryWriter } from "../../entries/entry-file.js";
@@ -119,7 +119,18 @@ class DirectoryEngine implements SynchronousEngine {
       return updatedAt !== undefined && Number.isFinite(updatedAt) ? updatedAt : 0;
     };
     this.#source = { fs, layout, storeId, onWarning, updatedAtOf };
-    this.#log = new SessionLog({ fs, runtime, layout, storeId, readOnly, cacheBytes, decode, onWarning });
+    const parent = dirname(folder.root.realPath);
+    this.#log = new SessionLog({
+      fs,
+      runtime,
+      layout,
+      storeId,
+      parent,
+      readOnly,
+      cacheBytes,
+      decode,
+      onWarning,
+    });
     this.#listing = new Listing(this.#log, this.#source, onWarning);
     this.#log.knownRevision = (key) => this.#listing.knownRevision(key);
     const writer = new EntryWriter(fs, layout, runtime);

@@ -32,6 +32,8 @@ export interface SessionLogOptions {
   readonly runtime: Runtime;
   readonly layout: Layout;
   readonly storeId: string;
+  /** Folder that has the store's own name. */
+  readonly parent: string;
   readonly readOnly: boolean;
   readonly cacheBytes: number;
   readonly decode: Decode;
@@ -57,7 +59,7 @@ export class SessionLog implements LogObserver {
     const { fs, layout, storeId, readOnly, runtime, cacheBytes } = options;
     this.tail = new LogTail(fs, layout, storeId, readOnly ? "read" : "append", this);
     this.writer = new LogWriter(fs, this.tail, this, runtime.randomName(6));
-    this.syncer = new LogSyncer(fs, layout);
+    this.syncer = new LogSyncer(fs, layout, options.parent);
     this.table = new SessionTable(cacheBytes);
   }
 

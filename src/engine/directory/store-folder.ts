@@ -9,7 +9,7 @@ import { dirname } from "node:path";
 import { errnoOf, SessionStoreError, type StoreWarning } from "../../errors.js";
 import { assertFolderIfAny, engineRoom } from "../../entries/engine-room.js";
 import type { FileSystem } from "../../fs/file-system.js";
-import { createFile, readRegularFile, syncDirectory } from "../../fs/regular-file.js";
+import { createFile, readRegularFile, syncDirectory, syncDirectoryOnTheWay } from "../../fs/regular-file.js";
 import {
   assertLocalFileSystem,
   assertTrustedFolder,
@@ -43,8 +43,6 @@ const FORMAT = 1;
 const KIND = "sessiondir";
 const BUILDING = `${STORE_FOLDER}.building-`;
 const FORMAT_BYTES_MAX = 64 * 1024;
-/** What opening or syncing a folder gives that belongs to somebody else, or to the system. */
-const UNREADABLE: ReadonlySet<string> = new Set(["EACCES", "EPERM", "EROFS", "EINVAL", "ENOTSUP"]);
 
 /**
  * Opens the folder of a store. All of it is synchronous: a thread's way there and back costs more than the calls.
@@ -103,9 +101,7 @@ export async function makeStoreFolder(options: StoreFolderOptions): Promise<Stor
 async function syncParents(fs: FileSystem, path: string): Promise<void> {
   for (let folder = path; dirname(folder) !== folder;) {
     folder = dirname(folder);
-    await syncDirectory(fs, folder).catch((error: unknown) => {
-      if (!UNREADABLE.has(errnoOf(error) ?? "")) throw error;
-    });
+    await syncDirectoryOnTheWay(fs, folder);
   }
 }
 
