@@ -17,14 +17,25 @@ export function readStagedFile(
   path: string,
   limits: RegularFileLimits,
 ): Buffer {
-  try {
-    return readRegularFile(fs, path, limits);
-  } catch (error) {
-    if (!(error instanceof SessionStoreError) || error.data["links"] === undefined) throw error;
-    const status = fs.lstat(path);
-    if (!hasOnlyOwnNames(fs, layout, status)) throw error;
-    return readRegularFile(fs, path, { ...limits, linksMax: status.links });
+  for (let linksMax = limits.linksMax ?? 1, attempt = 1; ; attempt++) {
+    try {
+      return readRegularFile(fs, path, { ...limits, linksMax });
+    } catch (error) {
+      const { links } = error instanceof SessionStoreError ? error.data : {};
+      if (typeof links !== "number" || attempt >= ATTEMPTS_MAX) throw error;
+      const status = fs.lstat(path);
+      if (hasOnlyOwnNames(fs, layout, status)) linksMax = status.links;
+      // A name that went while we looked for it is no name from outside.
+      else if (isSame(status, fs.lstat(path))) throw error;
+    }
   }
+}
+
+/** Names come and go while others discard a shared value, or fence a staging folder; not for ever. */
+const ATTEMPTS_MAX = 20;
+
+function isSame(before: FileStatus, after: FileStatus): boolean {
+  return before.inode === after.inode && before.links === after.links;
 }
 
 /** Whether all names of a file, but for one, are in staging folders or in the trash. */

@@ -77,12 +77,8 @@ const later: Deferred<FileCalls> = {
       ),
     ),
   readdir: (path) => promised((done) => fs.readdir(path, done)),
-  mkdir: (path) =>
-    promised((done) =>
-      fs.mkdir(path, DIRECTORY_MODE, (error) =>
-        error === null ? finish(done, () => fixDirectoryMode(path)) : done(error),
-      ),
-    ),
+  // In one piece: between the call and the correction of its mode nobody in this process may use the folder.
+  mkdir: (path) => promised((done) => finish(done, () => nodeFileSystem.mkdir(path))),
   rmdir: (path) => promised((done) => fs.rmdir(path, done)),
   unlink: (path) => promised((done) => fs.unlink(path, done)),
   rename: (from, to) => promised((done) => fs.rename(from, to, done)),
