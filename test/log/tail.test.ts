@@ -218,6 +218,33 @@ describe("a log that cannot be read", () => {
   });
 });
 
+describe("rule 2 in a line that is longer than any valid one", () => {
+  const LONG = 17 * 1024 * 1024;
+
+  it.each([
+    ["in its first bytes", 1],
+    ["further on", LONG - 1],
+  ])("a NUL byte %s ends the segment", (_where, at) => {
+    const line = Buffer.alloc(LONG, "x");
+    line[at] = 0;
+    const behind = encoded(1, 1, [{ k: "a", s: {} }]);
+    const reading = new Reading(
+      diskWith(Buffer.concat([header(1, 10), line, Buffer.from("\n"), behind])).mount("reader"),
+    );
+    reading.tail.catchUp();
+    expect(reading.told).toEqual(["hole in 1"]);
+    expect(reading.tail.active.ledger.sealed).toBe(true);
+  });
+
+  it("without one it is void, and what comes behind it counts", () => {
+    const behind = encoded(1, 1, [{ k: "a", s: {} }]);
+    const line = Buffer.concat([Buffer.alloc(LONG, "x"), Buffer.from("\n")]);
+    const reading = new Reading(diskWith(Buffer.concat([header(1, 10), line, behind])).mount("reader"));
+    reading.tail.catchUp();
+    expect(reading.told).toEqual(["1: 1 is 10"]);
+  });
+});
+
 describe("O11: which segments are live", () => {
   it("the contiguous run that ends in the highest; what lies below a gap is garbage", () => {
     expect(liveRun([])).toEqual([]);

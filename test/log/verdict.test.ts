@@ -193,6 +193,14 @@ describe("rule 4: bases", () => {
   });
 });
 
+describe("rule 4 by itself, whatever log-line.ts lets through", () => {
+  it("a patch of a session that was deleted in this segment is void", () => {
+    const ledger = opened();
+    expect(fate(ledger, record({ k: "k", b: 5, d: 1 }))).toBe(FIRST);
+    expect(fate(ledger, record({ k: "k", b: 0, p: { field: 1 } }))).toBe("void");
+  });
+});
+
 describe("rule 5: one op that fails voids the record", () => {
   const good: LogOp = { k: "good", b: 5, s: { whole: true } };
   const bad: LogOp = { k: "bad", b: 5, p: { field: 1 } };

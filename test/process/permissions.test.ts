@@ -183,7 +183,8 @@ const CHANGING =
 function couldChange(name: string, text: string): boolean {
   if (name === "open" || name === "openat") return /O_CREAT|O_WRONLY|O_RDWR|O_TRUNC|O_APPEND/.test(text);
   // The program's own words to the test, and Node's to its threads, which it wakes with a number of 8 bytes.
-  if (name === "write") return !text.startsWith("1, ") && !/, 8(?:\)| <unfinished)/.test(text);
+  if (name === "writev") return !text.startsWith("1, ");
+  if (name === "write") return !/, 8(?:\)| <unfinished)/.test(text);
   if (name === "fcntl") return text.includes("F_SETLK");
   return CHANGING.test(name);
 }

@@ -4,11 +4,13 @@
  * JSON value a line. The same program runs as a thread: then its argument is `workerData` and lines are messages.
  */
 import { createInterface } from "node:readline";
-import { writeSync } from "node:fs";
+import { writevSync } from "node:fs";
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 
 /** The value that the test started this program with. */
 export const argument = isMainThread ? JSON.parse(process.argv[2] ?? "{}") : workerData;
+
+const NEWLINE = Buffer.from("\n");
 
 /** Tells the test something, at once: a process may be gone a moment later. @param {{ event: string, [name: string]: unknown }} message */
 export function say(message) {
@@ -16,10 +18,11 @@ export function say(message) {
     parentPort.postMessage(message);
     return;
   }
-  const bytes = Buffer.from(`${JSON.stringify(message)}\n`);
-  for (let written = 0; written < bytes.length;) {
+  const bytes = Buffer.from(JSON.stringify(message));
+  for (let written = 0; written <= bytes.length;) {
     try {
-      written += writeSync(1, bytes, written);
+      // Two parts, so that it is a `writev`: tests that let a `write` fail mean one of the library's.
+      written += writevSync(1, [bytes.subarray(written), NEWLINE]);
     } catch (error) {
       if (/** @type {NodeJS.ErrnoException} */ (error).code !== "EAGAIN") throw error; // the test is slow to read
     }

@@ -24,6 +24,8 @@ export interface ChildOptions {
   readonly user?: number | undefined;
   /** What comes before `node` in the command line, `strace` for example. */
   readonly prefix?: readonly string[] | undefined;
+  /** Options of Node's own, such as `--import`. */
+  readonly nodeOptions?: readonly string[] | undefined;
   /** Folder that holds the programs, where it is not this repository. */
   readonly programs?: string | undefined;
 }
@@ -131,10 +133,11 @@ export class Child {
 
 /** Starts a program of `test/process/programs/` with one JSON value as its argument. */
 export function start(program: string, argument: object, options: ChildOptions = {}): Child {
-  const { prefix = [], user, programs = PROGRAMS } = options;
+  const { prefix = [], nodeOptions = [], user, programs = PROGRAMS } = options;
   const [command, ...args] = [
     ...prefix,
     process.execPath,
+    ...nodeOptions,
     `${programs}/${program}.mjs`,
     JSON.stringify(argument),
   ];

@@ -1,0 +1,103 @@
+// @ts-check
+/**
+ * `npm run mutants`: takes one step of the protocol away after the other, and fails if no suite notices.
+ *
+ * Each mutant of the list is one change of one line or two, tried in a copy of the project with the suites that are most
+ * likely to notice. A run of everything writes docs/mutants.md.
+ */
+import { writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { MUTANTS } from "./list.mjs";
+import { describeMutants } from "./report.mjs";
+import { Sandbox } from "./sandbox.mjs";
+
+const USAGE = `npm run mutants -- [options]
+
+  --only TEXT     mutants whose name, rule or file has this text
+  --list          name them, and run nothing
+  --workers N     so many at once, one a core (default 2)
+  --sim           give survivors 20,000 schedules of the simulator as well
+`;
+const REPORT = fileURLToPath(new URL("../docs/mutants.md", import.meta.url));
+
+const options = readOptions();
+if (options === undefined) {
+  console.error(USAGE);
+  process.exitCode = 2;
+} else {
+  const chosen = MUTANTS.filter(({ name, rule, file }) => `${name}\n${rule}\n${file}`.includes(options.only));
+  if (options.list) for (const { name, rule, file } of chosen) console.log(`${file}  ${rule}  ${name}`);
+  else process.exitCode = await runAll(chosen, options);
+}
+
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        only: { type: "string", default: "" },
+        list: { type: "boolean", default: false },
+        workers: { type: "string", default: "2" },
+        sim: { type: "boolean", default: false },
+      },
+    });
+    const workers = Number(values.workers);
+    return Number.isInteger(workers) && workers > 0 ? { ...values, workers } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * @param {readonly import("./suites.mjs").Mutant[]} chosen
+ * @param {{ workers: number, sim: boolean, only: string }} options
+ * @returns {Promise<number>} The exit code.
+ */
+async function runAll(chosen, { workers, sim, only }) {
+  const start = performance.now();
+  /** @type {Map<import("./suites.mjs").Mutant, import("./sandbox.mjs").Outcome>} */
+  const outcomes = new Map();
+  const open = chosen.filter(({ equivalent }) => equivalent === undefined);
+  const total = open.length;
+  const sandboxes = Array.from({ length: workers }, () => new Sandbox());
+  for (const signal of ["SIGINT", "SIGTERM"])
+    process.once(signal, () => {
+      for (const sandbox of sandboxes) sandbox.dispose();
+      process.exit(1);
+    });
+  const work = async (/** @type {Sandbox} */ sandbox) => {
+    for (let mutant = open.shift(); mutant !== undefined; mutant = open.shift()) {
+      const outcome = await sandbox.try(mutant, sim).catch((/** @type {Error} */ { message }) => {
+        console.error(message);
+        return { by: undefined, seconds: 0 };
+      });
+      outcomes.set(mutant, outcome);
+      const { by, seconds } = outcome;
+      const fate = by === undefined ? "SURVIVED" : "killed";
+      console.log(
+        `${String(outcomes.size)}/${total} ${fate} ${mutant.name} (${mutant.rule}) ${seconds.toFixed(1)} s ${by ?? mutant.file}`,
+      );
+    }
+  };
+  /** @type {string | undefined} */
+  let broken;
+  try {
+    await Promise.all(sandboxes.map(work));
+    const killers = [...outcomes.values()].flatMap(({ by }) => by?.split(": ")[0] ?? []);
+    broken = await sandboxes[0]?.unchanged([...new Set(killers)]);
+  } finally {
+    for (const sandbox of sandboxes) sandbox.dispose();
+  }
+  if (broken !== undefined) {
+    console.error(`This run says nothing: without any mutant fails ${broken}`);
+    return 1;
+  }
+  const survivors = [...outcomes].filter(([, { by }]) => by === undefined);
+  const minutes = (performance.now() - start) / 60_000;
+  console.log(
+    `${total} mutants, ${total - survivors.length} killed, ${survivors.length} survived, in ${minutes.toFixed(1)} minutes`,
+  );
+  for (const [{ name, file }] of survivors) console.log(`survived: ${name} (${file})`);
+  if (only === "") writeFileSync(REPORT, await describeMutants(chosen, outcomes, REPORT));
+  return survivors.length === 0 ? 0 : 1;
+}

@@ -1,0 +1,90 @@
+// @ts-check
+/** The test files that kill mutants, by short names, and rows of mutants of one file. */
+
+const PROTOCOL = "test/engine/directory/protocol";
+const DIRECTORY = "test/engine/directory";
+
+export const VERDICT = "test/log/verdict.test.ts";
+export const TAIL = "test/log/tail.test.ts";
+export const LOG_LINE = "test/format/log-line.test.ts";
+export const RULES = `${PROTOCOL}/rules.test.ts`;
+export const APPEND = `${PROTOCOL}/append.test.ts`;
+export const NEXT_SEGMENT = `${PROTOCOL}/next-segment.test.ts`;
+export const CHECKPOINT = `${PROTOCOL}/checkpoint.test.ts`;
+export const INTERLEAVED = `${PROTOCOL}/interleaved.test.ts`;
+export const FAILING = `${PROTOCOL}/failing-calls.test.ts`;
+export const SUSPENDED = `${PROTOCOL}/suspended.test.ts`;
+export const POWER_CUT = `${PROTOCOL}/power-cut.test.ts`;
+/** Schedules of the simulator that failed once, many of them with a step of the protocol taken away. */
+export const BUG_BASE = "test/sim/bug-base.test.ts";
+export const BLOBS = "test/entries/blobs.test.ts";
+export const BAD_LOG = `${DIRECTORY}/bad-bytes/log.test.ts`;
+export const BAD_ENTRY = `${DIRECTORY}/bad-bytes/entry-file.test.ts`;
+export const BAD_BLOBS = `${DIRECTORY}/bad-bytes/blobs.test.ts`;
+export const COPIES = `${DIRECTORY}/bad-bytes/copies.test.ts`;
+export const BAD_FORMAT = `${DIRECTORY}/bad-bytes/format.test.ts`;
+export const STRAY = `${DIRECTORY}/bad-bytes/stray-files.test.ts`;
+export const SIZES = `${DIRECTORY}/hostile/sizes.test.ts`;
+export const SYMLINKS = `${DIRECTORY}/hostile/symlinks.test.ts`;
+export const SPECIAL = `${DIRECTORY}/hostile/special-files.test.ts`;
+export const TRUST = `${DIRECTORY}/hostile/trust.test.ts`;
+export const READ_ONLY = `${DIRECTORY}/hostile/read-only.test.ts`;
+export const EDGES = `${DIRECTORY}/edges.test.ts`;
+export const BUSY = `${DIRECTORY}/busy-checkpoint.test.ts`;
+export const NEWEST = `${DIRECTORY}/newest.test.ts`;
+export const LISTING = `${DIRECTORY}/listing.test.ts`;
+export const CATALOG = `${DIRECTORY}/catalog.test.ts`;
+export const CHANGES = `${DIRECTORY}/changes.test.ts`;
+export const LOST_LOG = `${DIRECTORY}/lost-log.test.ts`;
+export const STORE_FOLDER = `${DIRECTORY}/store-folder.test.ts`;
+export const BACKGROUND = `${PROTOCOL}/background.test.ts`;
+export const NESTED = `${DIRECTORY}/nested-blobs.test.ts`;
+export const CONFORMANCE = "test/engine/conformance.test.ts";
+
+/** What tells about a step of the commit or checkpoint protocol, the cheapest first. */
+export const ENGINE = [
+  RULES,
+  APPEND,
+  NEXT_SEGMENT,
+  CHECKPOINT,
+  EDGES,
+  BUG_BASE,
+  INTERLEAVED,
+  POWER_CUT,
+  FAILING,
+  SUSPENDED,
+];
+
+export const MIGRATE_CRASH = "test/legacy/migrate-crash.test.ts";
+export const ROLLBACK_CRASH = "test/legacy/rollback-crash.test.ts";
+export const TWO_AT_ONCE = "test/legacy/two-at-once.test.ts";
+export const LEGACY_SYNC = "test/legacy/sync.test.ts";
+export const MERGE = "test/legacy/merge.test.ts";
+export const MIRROR = "test/legacy/mirror.test.ts";
+export const LEGACY = [MERGE, ROLLBACK_CRASH, MIGRATE_CRASH, TWO_AT_ONCE, MIRROR, BUG_BASE];
+
+/**
+ * @typedef {object} Mutant
+ * @property {string} name What the program no longer does, or does instead.
+ * @property {string} rule What that attacks: an ordering rule of docs/protocol.md, a rule of the verdict, or a word.
+ * @property {string} file
+ * @property {string} find Text that the file has exactly once.
+ * @property {string} replace
+ * @property {readonly string[]} suites Test files, in the order in which they are run until one fails.
+ * @property {string} [equivalent] Why no test can tell: then none is run.
+ */
+
+/**
+ * @typedef {Omit<Mutant, "file" | "suites"> & { readonly suites?: readonly string[] }} Row
+ */
+
+/**
+ * Mutants of one file. Suites of a row come before those of the file.
+ * @param {string} file
+ * @param {readonly string[]} suites
+ * @param {readonly Row[]} rows
+ * @returns {Mutant[]}
+ */
+export function inFile(file, suites, rows) {
+  return rows.map((row) => ({ ...row, file, suites: [...new Set([...(row.suites ?? []), ...suites])] }));
+}

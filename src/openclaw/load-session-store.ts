@@ -1,0 +1,100 @@
+/** Reading: a whole store, one session, a summary. All at once, without a promise, for that is how gateways call them. */
+import { timeOf } from "./entry-merge.js";
+import { normalizeEntry } from "./entry-normalization.js";
+import type { SessionEntry, SessionStoreRecord } from "./session-entry.js";
+import { normalizeStoreSessionKey } from "./session-key.js";
+import { readStore } from "./store-access.js";
+import { StoreView, viewOf } from "./store-view.js";
+
+export interface LoadSessionStoreOptions {
+  /**
+   * For a `sessions.json` that was not migrated: read it even if it looks unchanged. A directory store has no such cache: it
+   * is always asked. Default false.
+   */
+  readonly skipCache?: boolean | undefined;
+}
+
+/** What a heartbeat wants to know of a session. */
+export interface SessionStoreSummaryEntry {
+  readonly lastChannel: string | undefined;
+  readonly lastTo: string | undefined;
+  readonly updatedAt: number | undefined;
+}
+
+/**
+ * Every session of a store, as of now: all commits of all processes that were made before the call.
+ *
+ * The object is the caller's own. Its entries are copied when they are touched, so loading costs nothing however large the
+ * store is, and whatever is changed in it stays there until it is given to {@link saveSessionStore}. See store-view.ts for
+ * where it differs from an ordinary object: `structuredClone` needs `{ ...store }`.
+ * @param storePath `…/sessions.json`, before and after the migration. No file and no directory: no sessions.
+ * @throws `legacy_invalid` for a file that cannot be understood, where old gateways went on without sessions; `store_not_found`
+ *   for a directory that has lost its log, until an asynchronous call has mended it.
+ * @example
+ * for (const [key, entry] of Object.entries(loadSessionStore(storePath))) console.log(key, entry.lastChannel);
+ */
+export function loadSessionStore(
+  storePath: string,
+  { skipCache = false }: LoadSessionStoreOptions = {},
+): SessionStoreRecord {
+  return readStore(storePath, (form) => new StoreView(form.snapshot({ skipCache }))).store;
+}
+
+/**
+ * Where replies to each session went and when it was last used. Best effort: a store that cannot be read has no sessions.
+ */
+export function loadSessionStoreSummary(storePath: string): Record<string, SessionStoreSummaryEntry> {
+  const summary = Object.create(null) as Record<string, SessionStoreSummaryEntry>;
+  try {
+    const snapshot = readStore(storePath, (form) => form.snapshot());
+    for (const key of snapshot.keys()) {
+      const { lastChannel, lastTo, updatedAt } = normalizeEntry(snapshot.get(key)!.entry);
+      summary[key] = { lastChannel, lastTo, updatedAt };
+    }
+  } catch {
+    return summary;
+  }
+  return summary;
+}
+
+/**
+ * When a session was last used, in milliseconds since 1970. Best effort: undefined for a blank key, a session that is not
+ * there, and a store that cannot be read.
+ */
+export function readSessionUpdatedAt(params: {
+  readonly storePath: string;
+  readonly sessionKey: string;
+}): number | undefined {
+  try {
+    const key = normalizeStoreSessionKey(params.sessionKey);
+    if (key === "") return undefined;
+    const updatedAt = timeOf(readStore(params.storePath, (form) => form.readOne(key)));
+    return updatedAt === 0 ? undefined : updatedAt;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Finds a session in a whole-store object by a key in any case.
+ * @returns `existing`: of all cases of the key, the entry with the newest `updatedAt`. `legacyKeys`: the other cases that the
+ *   object has; always none in what `loadSessionStore` and `updateSessionStore` give, where they are one session already.
+ */
+export function resolveSessionStoreEntry(params: {
+  readonly store: SessionStoreRecord;
+  readonly sessionKey: string;
+}): { normalizedKey: string; existing: SessionEntry | undefined; legacyKeys: string[] } {
+  const { store, sessionKey } = params;
+  const normalizedKey = normalizeStoreSessionKey(sessionKey);
+  const view = viewOf(store);
+  if (view !== undefined) return { normalizedKey, existing: view.get(normalizedKey), legacyKeys: [] };
+  let existing = Object.hasOwn(store, normalizedKey) ? store[normalizedKey] : undefined;
+  const legacyKeys: string[] = [];
+  for (const key of Object.keys(store)) {
+    if (key === normalizedKey || normalizeStoreSessionKey(key) !== normalizedKey) continue;
+    legacyKeys.push(key);
+    const entry = store[key];
+    if (existing === undefined || timeOf(entry) > timeOf(existing)) existing = entry;
+  }
+  return { normalizedKey, existing, legacyKeys };
+}

@@ -1,0 +1,73 @@
+/**
+ * How this process uses its session stores. Gateways call functions with a path and little else, so what they could be asked
+ * once is asked once, for all stores of the process.
+ */
+import type { StoreWarning } from "../errors.js";
+import type { LegacyWarning } from "../legacy/types.js";
+
+export interface SessionStoreSettings {
+  /**
+   * When a store that is still a `sessions.json` becomes a directory. "explicit": when somebody asks for it, with
+   * `migrateSessionStoreToDirectory` or the command line. "on-open": at the first asynchronous call for it. "on-write": at
+   * the first update that changes something. Default "explicit".
+   */
+  readonly migrate?: "explicit" | "on-open" | "on-write" | undefined;
+  /**
+   * Keeps `sessions.json` in step with a directory store, for tools and gateways that read it: within 5 s, in the background,
+   * by any of the processes that say so. Default false.
+   */
+  readonly mirror?: boolean | undefined;
+  /** What an update of a directory store survives once it has resolved, see `openSessionStore`. Default "disk". */
+  readonly durability?: "disk" | "os" | undefined;
+  /** How long an update of a legacy file waits for the lock of another process, in milliseconds. Default 10,000. */
+  readonly lockWaitMsMax?: number | undefined;
+  /** Hears of what the owner should know, but what stopped nothing. Default: `process.emitWarning`. */
+  readonly onWarning?: ((warning: StoreWarning | LegacyWarning) => void) | undefined;
+}
+
+const DEFAULTS = {
+  migrate: "explicit",
+  mirror: false,
+  durability: "disk",
+  lockWaitMsMax: 10_000,
+  onWarning: (warning) =>
+    process.emitWarning(warning.message, { type: "SessionStoreWarning", code: warning.code }),
+} as const satisfies SessionStoreSettings;
+
+export type ResolvedSettings = { readonly [Name in keyof typeof DEFAULTS]: Setting<Name> };
+type Setting<Name extends keyof SessionStoreSettings> = Exclude<SessionStoreSettings[Name], undefined>;
+
+let current: ResolvedSettings = DEFAULTS;
+
+/**
+ * Sets what is given for all stores that this process opens from now on, and leaves the rest as it was; a setting that is
+ * undefined gets its default back. Call it once, before the first store is used.
+ * @throws `TypeError` for an unknown setting or a wrong value.
+ * @example
+ * configureSessionStores({ migrate: "on-write", mirror: true });
+ */
+export function configureSessionStores(settings: SessionStoreSettings): void {
+  const next: Record<string, unknown> = { ...current };
+  for (const [name, value] of Object.entries(settings)) {
+    const check = Object.hasOwn(CHECKS, name) ? CHECKS[name as keyof typeof CHECKS] : undefined;
+    if (check === undefined)
+      throw new TypeError(`configureSessionStores has no setting ${JSON.stringify(name)}`);
+    if (value !== undefined && !check(value))
+      throw new TypeError(`the setting ${name} is wrong: ${String(value)}`);
+    next[name] = value ?? DEFAULTS[name as keyof typeof DEFAULTS];
+  }
+  current = next as ResolvedSettings;
+}
+
+/** What counts for this process. */
+export function sessionStoreSettings(): ResolvedSettings {
+  return current;
+}
+
+const CHECKS: { readonly [Name in keyof typeof DEFAULTS]: (value: unknown) => boolean } = {
+  migrate: (value) => value === "explicit" || value === "on-open" || value === "on-write",
+  mirror: (value) => typeof value === "boolean",
+  durability: (value) => value === "disk" || value === "os",
+  lockWaitMsMax: (value) => typeof value === "number" && value >= 0,
+  onWarning: (value) => typeof value === "function",
+};

@@ -1,0 +1,126 @@
+/** Changing a whole store, as gateways do it: a function that gets all sessions, or an object that has all of them. */
+import { normalizeStoreSessionKey } from "./session-key.js";
+import type { SessionStoreRecord } from "./session-entry.js";
+import { updateStore, type AfterWriting } from "./store-access.js";
+import { viewOf, type SessionChange, type StoreView } from "./store-view.js";
+import type { ResolvedSessionMaintenanceConfig } from "./maintenance/config.js";
+import { configuredMaintenance } from "./maintenance/config.js";
+
+export interface SaveSessionStoreOptions {
+  /** Do not look after the store this time: no pruning, no cap. Default false. */
+  readonly skipMaintenance?: boolean | undefined;
+  /** The session that this is about: never removed, and the one that `onWarn` is about. */
+  readonly activeSessionKey?: string | undefined;
+  /** Sessions that may lose their `acp`. All others keep it, even if the mutator puts an entry in their place without. */
+  readonly allowDropAcpMetaSessionKeys?: readonly string[] | undefined;
+  /** "warn" mode: the active session is one that would be removed, were it not active. */
+  readonly onWarn?: AfterWriting["onWarn"];
+  /** Hears of each run of the maintenance. */
+  readonly onMaintenanceApplied?: AfterWriting["onMaintenanceApplied"];
+  /** Default: what `configureSessionMaintenance` was told. */
+  readonly maintenanceConfig?: ResolvedSessionMaintenanceConfig | undefined;
+  /** Parts of it that differ this time; the store is then looked after now, whenever that was done last. */
+  readonly maintenanceOverride?: Partial<ResolvedSessionMaintenanceConfig> | undefined;
+}
+
+/**
+ * Changes any number of sessions, all or nothing. The mutator sees every commit that was made before it began, and changes
+ * the object in place; what it changed is written, field by field, and nothing else. If it changed nothing, nothing
+ * is written, and a `sessions.json` is not migrated.
+ *
+ * **The mutator is called again**, on the fresh state, when another process was faster: the entries that it touched, read or
+ * written, are compared in the very commit. (Of entries that it only read, the first 512; any others right before the commit.)
+ * While it runs, two entries may be of different instants; no result of such a mixture is returned or written. So it should have no effects of its own but on the object, and may
+ * be asynchronous. Mutators of one process take turns, so one that awaits `updateSessionStore` of the same store waits for
+ * itself, as it always did. On a `sessions.json` that was not migrated it holds the lock, which counts for 30 s.
+ *
+ * `updatedAt` does not go back: an entry that comes with an earlier one keeps the one it had.
+ * @returns What the mutator returned.
+ * @throws `conflict` after 100 attempts; `legacy_locked`, `legacy_invalid`, `legacy_changing` on a `sessions.json`; what writing
+ *   throws; whatever the mutator throws, with nothing written.
+ * @example
+ * await updateSessionStore(storePath, (store) => {
+ *   const entry = store["agent:main:main"];
+ *   if (entry) entry.thinkingLevel = "high";
+ * });
+ */
+export async function updateSessionStore<T>(
+  storePath: string,
+  mutator: (store: SessionStoreRecord) => T | Promise<T>,
+  options: SaveSessionStoreOptions = {},
+): Promise<T> {
+  const mayDropAcp = new Set((options.allowDropAcpMetaSessionKeys ?? []).map(normalizeStoreSessionKey));
+  const { result } = await updateStore(
+    storePath,
+    (form) => form.updateAll((view) => mutator(view.store), { mayDropAcp }),
+    afterWriting(options),
+  );
+  return result;
+}
+
+/**
+ * Writes an object of sessions, all or nothing.
+ *
+ * An object from {@link loadSessionStore}: what was changed in it is brought into the store, field by field, and what
+ * others did meanwhile stays. An object of the caller's own is the whole store: sessions that it has not are removed, and
+ * those that others added meanwhile with them. Prefer `updateSessionStore`.
+ * @throws As {@link updateSessionStore}.
+ */
+export async function saveSessionStore(
+  storePath: string,
+  store: SessionStoreRecord,
+  options: SaveSessionStoreOptions = {},
+): Promise<void> {
+  const given = viewOf(store);
+  const mayDropAcp = new Set((options.allowDropAcpMetaSessionKeys ?? []).map(normalizeStoreSessionKey));
+  if (given !== undefined) {
+    const changes = given.changes({ mayDropAcp });
+    const bring = (view: StoreView): void => changes.forEach((change) => bringIn(view, change));
+    const rules = { mayDropAcp, compared: "written" } as const;
+    await updateStore(storePath, (form) => form.updateAll(bring, rules), afterWriting(options));
+    return;
+  }
+  const rules = { mayDropAcp: "all", mayTurnBack: true, compared: "written" } as const;
+  await updateStore(
+    storePath,
+    (form) => form.updateAll((view) => replaceAll(view, store), rules),
+    afterWriting(options),
+  );
+}
+
+function bringIn(view: StoreView, change: SessionChange): void {
+  if (change.kind === "delete") return view.delete(change.key);
+  const current = change.kind === "patch" ? view.get(change.key) : undefined;
+  if (change.kind === "put" || current === undefined) return view.set(change.key, change.entry);
+  for (const [name, value] of change.fields) {
+    if (value === undefined) delete current[name];
+    else current[name] = value;
+  }
+}
+
+function replaceAll(view: StoreView, store: SessionStoreRecord): void {
+  const given = new Map<string, string[]>();
+  for (const key of Object.keys(store)) {
+    const canonical = normalizeStoreSessionKey(key);
+    given.set(canonical, [...(given.get(canonical) ?? []), key]);
+  }
+  for (const key of view.keys()) if (!given.has(key)) view.delete(key);
+  for (const [canonical, keys] of given) {
+    const newest = keys.reduce((best, key) => (newerFirst(store, canonical, key, best) ? key : best));
+    view.set(canonical, store[newest]);
+  }
+}
+
+function newerFirst(store: SessionStoreRecord, canonical: string, key: string, best: string): boolean {
+  const difference = (store[key]?.updatedAt ?? 0) - (store[best]?.updatedAt ?? 0);
+  return difference > 0 || (difference === 0 && key === canonical);
+}
+
+function afterWriting(options: SaveSessionStoreOptions): AfterWriting {
+  const { skipMaintenance, activeSessionKey, onWarn, onMaintenanceApplied } = options;
+  const { maintenanceConfig = configuredMaintenance(), maintenanceOverride } = options;
+  const config =
+    maintenanceConfig === undefined ? undefined : { ...maintenanceConfig, ...maintenanceOverride };
+  const force = maintenanceOverride !== undefined;
+  return { skipMaintenance, activeSessionKey, onWarn, onMaintenanceApplied, config, force };
+}

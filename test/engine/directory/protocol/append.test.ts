@@ -1,0 +1,85 @@
+/**
+ * Goal: what an append reports is what the log says, in the rare cases too: a disk that stores other bytes than it was given,
+ * a record whose end is missing, a record of one's own that turns up late, a seal behind torn bytes.
+ * Method: one process, and instructions for its single writes; another process tells what the log says.
+ */
+import { expect, it } from "vitest";
+import type { FileSystem } from "../../../../src/fs/file-system.js";
+import { SimulatedDisk } from "../../../../src/testing/simulated-disk.js";
+import type { SimulatedCall } from "../../../../src/testing/simulated-file-system.js";
+import { systemError } from "../../../../src/testing/system-error.js";
+import { start, STORE, type Entry, type ProcessOptions } from "../../../support/processes.js";
+
+const SEGMENT_1 = `${STORE}/.store/log/00000001.jsonl`;
+const plusOne = (entry: Entry | undefined): Entry => ({ n: ((entry?.["n"] as number | undefined) ?? 0) + 1 });
+
+function textOf({ args }: SimulatedCall): string {
+  const [, buffer, offset, length] = args as Parameters<FileSystem["write"]>;
+  return Buffer.from(buffer).toString("latin1", offset, offset + length);
+}
+
+it("a record that the disk stores with another byte does not count, and is repeated", async () => {
+  const disk = new SimulatedDisk();
+  let flips = 0;
+  const through: ProcessOptions["through"] = (fs) =>
+    new Proxy(fs, {
+      get(target, name) {
+        const value: unknown = Reflect.get(target, name, target);
+        if (name !== "write" || flips === 0)
+          return typeof value === "function" ? (value as () => unknown).bind(target) : value;
+        flips--;
+        return (fd: number, buffer: Uint8Array, offset: number, length: number): number => {
+          const other = Uint8Array.from(buffer);
+          other[offset + length - 5]! ^= 1;
+          return target.write(fd, other, offset, length);
+        };
+      },
+    });
+  const a = await start(disk, "A", { through });
+  flips = 1;
+  const { revision } = await a.store.put("k", { n: 1 });
+  expect(flips).toBe(0);
+  const b = await start(disk, "B");
+  expect(await b.store.read("k")).toMatchObject({ revision, entry: { n: 1 } });
+});
+
+it("a record without its newline that we end ourselves has committed", async () => {
+  const disk = new SimulatedDisk();
+  const a = await start(disk, "A");
+  a.fs.onCall = (call) => {
+    if (call.name !== "write") return;
+    a.fs.onCall = undefined;
+    return { shortWrite: (call.args[3] as number) - 1 };
+  };
+  expect(await a.store.update("k", plusOne)).toMatchObject({ revision: 1, entry: { n: 1 } });
+  expect(await (await start(disk, "B")).store.get("k")).toEqual({ n: 1 });
+});
+
+it("a record of unknown fate that commits late is not taken for the one that ends it", async () => {
+  const disk = new SimulatedDisk();
+  const a = await start(disk, "A");
+  await a.store.put("k", { n: 1 });
+  let writes = 0;
+  a.fs.onCall = (call) => {
+    if (call.name !== "write") return;
+    if (writes++ === 0) return { shortWrite: (call.args[3] as number) - 1 };
+    throw systemError("ENOSPC", call);
+  };
+  await expect(a.store.update("k", plusOne)).rejects.toMatchObject({ code: "commit_unknown" });
+  a.fs.onCall = undefined;
+  expect(await a.store.update("k", plusOne)).toMatchObject({ revision: 3, entry: { n: 3 } });
+  expect(await (await start(disk, "B")).store.read("k")).toMatchObject({ revision: 3, entry: { n: 3 } });
+});
+
+it("a seal behind the torn bytes of a dead writer counts the first time", async () => {
+  const disk = new SimulatedDisk();
+  const a = await start(disk, "A");
+  await a.store.put("k", { n: 1 });
+  disk.writeRaw(SEGMENT_1, `${String(disk.readRaw(SEGMENT_1))}0badc0de {"w":"dead`);
+  const seals: string[] = [];
+  a.fs.onCall = (call) => {
+    if (call.name === "write" && textOf(call).includes('{"seal"')) seals.push(textOf(call));
+  };
+  await a.store.checkpoint();
+  expect(seals).toHaveLength(1);
+});

@@ -1,0 +1,215 @@
+/**
+ * Goal: work in the background is done in the end: by whom it falls to, when it was due, again after it failed; and it never
+ * runs ahead of what it can keep up with.
+ * Method: clocks that the test moves, calls that fail for a while, processes that are killed before their work.
+ */
+import { describe, expect, it } from "vitest";
+import { SimulatedDisk } from "../../../../src/testing/simulated-disk.js";
+import type { SimulatedCall } from "../../../../src/testing/simulated-file-system.js";
+import { systemError } from "../../../../src/testing/system-error.js";
+import {
+  bigText,
+  settled,
+  start,
+  STORE,
+  turn,
+  type Entry,
+  type Machine,
+} from "../../../support/processes.js";
+
+const LOG = `${STORE}/.store/log`;
+const FILE = `${STORE}/k/meta.json`;
+/** Alone larger than {@link SEGMENT_BYTES}. */
+const BULK: Entry = Object.fromEntries(
+  Array.from({ length: 50 }, (_, index) => [`f${index}`, "x".repeat(100)]),
+);
+const SEGMENT_BYTES = 4096;
+
+/** Lets time pass for one process, and everything that this starts come to its end. */
+async function pass(ms: number, { runtime }: Pick<Machine, "runtime">): Promise<void> {
+  for (let passed = 0; passed < ms; passed += 50) {
+    runtime.advance(50);
+    for (let turns = 0; turns < 3; turns++) await turn();
+  }
+  for (let turns = 0; turns < 200; turns++) await turn();
+}
+
+const isFence = (call: SimulatedCall): boolean =>
+  call.deferred && call.name === "readdir" && String(call.args[0]).endsWith("/stage");
+
+function segments(disk: SimulatedDisk): string[] {
+  return disk.names(LOG).sort();
+}
+
+describe("the file of a session that goes on changing", () => {
+  it("waits while it changes, and not for ever", async () => {
+    const disk = new SimulatedDisk();
+    const a = await start(disk, "A", { durability: "os", flushDelayMs: 500 });
+    await a.store.put("k", { n: 0 });
+    let looks = 0;
+    while (disk.readRaw(FILE) === undefined && looks < 40) {
+      looks++;
+      await a.store.put("k", { n: looks });
+      await pass(500, a);
+    }
+    expect(looks).toBeGreaterThan(5);
+    expect(looks).toBeLessThan(15);
+  });
+
+  it("is written at the first look after it has changed for the last time", async () => {
+    const disk = new SimulatedDisk();
+    const a = await start(disk, "A", { durability: "os", flushDelayMs: 500 });
+    await a.store.put("k", { n: 0 });
+    await pass(600, a);
+    expect(disk.readRaw(FILE)?.toString()).toContain('"n":0');
+  });
+});
+
+describe("a full segment", () => {
+  it("stays open while the one before it is not checkpointed, up to a bound", async () => {
+    const disk = new SimulatedDisk();
+    const a = await start(disk, "A", { durability: "os", segmentBytes: SEGMENT_BYTES });
+    a.fs.onCall = (call) => {
+      if (isFence(call)) throw systemError("EIO", call);
+    };
+    const put = async (n: number): Promise<void> => {
+      await settled(a.store.put("k", { ...BULK, n }), a);
+      await pass(100, a);
+    };
+    for (let n = 0; n < 8; n++) await put(n);
+    expect(segments(disk)).toHaveLength(2);
+    for (let n = 8; n < 40; n++) await put(n);
+    expect(segments(disk).length).toBeGreaterThanOrEqual(3);
+    expect(segments(disk).length).toBeLessThan(8);
+  });
+
+  it("is sealed without a further commit when the one before it is gone", async () => {
+    const disk = new SimulatedDisk();
+    const a = await start(disk, "A", { durability: "os", segmentBytes: SEGMENT_BYTES });
+    a.fs.onCall = (call) => {
+      if (isFence(call)) throw systemError("EIO", call);
+    };
+    for (let n = 0; n < 3; n++) {
+      await settled(a.store.put("k", { ...BULK, n }), a);
+      await pass(100, a);
+    }
+    expect(segments(disk)).toEqual(["00000001.jsonl", "00000002.jsonl"]);
+    a.fs.onCall = undefined;
+    await pass(20_000, a);
+    expect(segments(disk)).toEqual(["00000003.jsonl"]);
+  });
+});
+
+describe("what a dead process leaves", () => {
+  async function killedBehindItsSeal(disk: SimulatedDisk): Promise<void> {
+    const a = await start(disk, "A", { durability: "os", segmentBytes: SEGMENT_BYTES });
+    await a.store.put("k", BULK);
+    a.fs.kill();
+  }
+
+  it("is checkpointed by a process that goes on in the next segment", async () => {
+    const disk = new SimulatedDisk();
+    const b = await start(disk, "B", { durability: "os" });
+    await killedBehindItsSeal(disk);
+    await settled(b.store.put("other", { n: 1 }), b);
+    expect(segments(disk)).toHaveLength(2);
+    await pass(10_000, b);
+    expect(segments(disk)).toEqual(["00000002.jsonl"]);
+  });
+
+  it("is checkpointed at once by a process that opens the store", async () => {
+    const disk = new SimulatedDisk();
+    await killedBehindItsSeal(disk);
+    const b = await start(disk, "B", { durability: "os" });
+    await pass(200, b);
+    expect(segments(disk)).toEqual(["00000002.jsonl"]);
+  });
+
+  it("in the store's folder is swept by the first checkpoint of a process", async () => {
+    const disk = new SimulatedDisk();
+    await killedBehindItsSeal(disk);
+    disk.makeDirectory(`${STORE}/dead`);
+    const b = await start(disk, "B", { durability: "os" });
+    await pass(200, b);
+    expect(disk.names(STORE)).not.toContain("dead");
+  });
+
+  it("in stage/ for segments that are gone is swept though there is nothing to checkpoint", async () => {
+    const disk = new SimulatedDisk();
+    const a = await start(disk, "A", { durability: "os" });
+    await a.store.put("k", { n: 1 });
+    await settled(a.store.checkpoint(), a);
+    disk.makeDirectory(`${STORE}/.store/stage/1-00ff`);
+    const b = await start(disk, "B", { durability: "os" });
+    await settled(b.store.checkpoint(), b);
+    expect(disk.names(`${STORE}/.store/stage`)).not.toContain("1-00ff");
+  });
+
+  it("has its files written by a process that opens the store", async () => {
+    const disk = new SimulatedDisk();
+    const a = await start(disk, "A", { durability: "os" });
+    await a.store.put("k", { n: 1 });
+    a.fs.kill();
+    const b = await start(disk, "B", { durability: "os" });
+    await pass(1000, b);
+    expect(disk.readRaw(FILE)?.toString()).toContain('"n":1');
+  });
+
+  it("is not taken for written because of a file with its revision and another content", async () => {
+    const elsewhere = new SimulatedDisk();
+    const other = await start(elsewhere, "other");
+    await other.store.put("k", { n: "another history" });
+    await settled(other.store.flush(), other);
+    const disk = new SimulatedDisk();
+    const a = await start(disk, "A", { durability: "os" });
+    await a.store.put("k", { n: 1 });
+    a.fs.kill();
+    disk.makeDirectory(`${STORE}/k`);
+    disk.writeRaw(FILE, elsewhere.readRaw(FILE) ?? "");
+    const b = await start(disk, "B", { durability: "os" });
+    await settled(b.store.flush(), b);
+    expect(disk.readRaw(FILE)?.toString()).toContain('"n":1');
+  });
+});
+
+it("shared values that nobody refers to go when asked for, whenever the last removal was", async () => {
+  const disk = new SimulatedDisk();
+  const a = await start(disk, "A", { durability: "os" });
+  const blobs = (): string[] => Object.keys(disk.tree()).filter((path) => /[0-9a-f]{64}/.test(path));
+  await settled(a.store.put("k", { big: bigText("value"), bigOf: "value" }), a);
+  await a.store.checkpoint();
+  expect(blobs()).toHaveLength(1);
+  await a.store.delete("k");
+  for (let round = 0; round < 4; round++) await a.store.checkpoint(); // no time passes
+  expect(blobs()).toEqual([]);
+});
+
+describe("what failed", () => {
+  it("a file is written at a later look", async () => {
+    const disk = new SimulatedDisk();
+    const a = await start(disk, "A", { durability: "os" });
+    await a.store.put("k", { n: 1 });
+    a.fs.onCall = (call) => {
+      if (call.name !== "open" || call.args[1] !== "create") return;
+      a.fs.onCall = undefined;
+      throw systemError("EIO", call);
+    };
+    await pass(600, a);
+    expect(a.warnings.map(({ code }) => code)).toEqual(["flush_failed"]);
+    await pass(10_000, a);
+    expect(disk.readRaw(FILE)?.toString()).toContain('"n":1');
+  });
+
+  it("a commit that is overtaken for ever ends in a conflict", async () => {
+    const disk = new SimulatedDisk();
+    const a = await start(disk, "A", { durability: "os" });
+    a.fs.onCall = ({ name, args }) => {
+      if (name !== "write" || !Buffer.from(args[1] as Uint8Array).includes('"ops"')) return;
+      const [segment] = segments(disk);
+      disk.writeRaw(`${LOG}/${segment}`, `${String(disk.readRaw(`${LOG}/${segment}`))}0badc0de {"torn`);
+    };
+    await expect(settled(a.store.put("k", { n: 1 }), a)).rejects.toMatchObject({ code: "conflict" });
+    a.fs.onCall = undefined;
+    expect(await a.store.get("k")).toBeUndefined();
+  });
+});

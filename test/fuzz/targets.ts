@@ -1,0 +1,327 @@
+/**
+ * What is fuzzed: every reader of bytes that somebody else may have written. Each target has inputs to begin with and a
+ * check that throws when a promise is broken; that nothing crashes, hangs or touches a prototype is checked around it.
+ */
+import assert from "node:assert/strict";
+import { composeCatalog, parseCatalog, type Catalog } from "../../src/engine/directory/catalog.js";
+import { SessionStoreError } from "../../src/errors.js";
+import { composeEntryDocument, parseEntryDocument } from "../../src/format/entry-document.js";
+import { EntryCodec } from "../../src/format/entry-codec.js";
+import { DEFAULT_LIMITS } from "../../src/format/limits.js";
+import { composeRecordJson, encodeLogLine, parseLogLine } from "../../src/format/log-line.js";
+import {
+  assertSessionKey,
+  folderNameForKey,
+  isHashedFolderName,
+  keyFromFolderName,
+} from "../../src/format/session-key.js";
+import { applyPatch, diffStored } from "../../src/format/stored-patch.js";
+import { referencesIn } from "../../src/format/stored-references.js";
+import {
+  isStoredObject,
+  isWithinDepth,
+  type StoredObject,
+  type StoredValue,
+} from "../../src/format/stored-value.js";
+import { decide, newLedger, type Verdict } from "../../src/log/verdict.js";
+import { legacyFile } from "./legacy-target.js";
+
+export interface Target {
+  readonly name: string;
+  readonly seeds: readonly Buffer[];
+  readonly check: (bytes: Buffer) => void | Promise<void>;
+}
+
+const STORE = "f2a7087e2b8d98928fe9745bd761b057";
+const CRC_END = 9;
+
+const RECORDS: readonly string[] = [
+  composeRecordJson({
+    w: "0a1b",
+    n: 1,
+    g: 7,
+    t: 1795200000000,
+    ops: [{ k: "a", b: 0, s: { a: [1, { b: null }], $$x: "é🙂" } }],
+  }),
+  composeRecordJson({
+    w: "0a1b",
+    n: 2,
+    g: 7,
+    t: 1795200000001,
+    ops: [
+      { k: "a", b: 18001, p: { c: true }, u: ["a", "__proto__"] },
+      { k: "b", b: 3, d: 1 },
+      { k: "c", b: 0 },
+    ],
+  }),
+  composeRecordJson({
+    w: "0a1c",
+    n: 3,
+    g: 7,
+    t: 1795200000002,
+    ops: [
+      { k: "b", d: 1 },
+      { k: "c", s: { $blob: `sha256:${"0".repeat(64)}`, bytes: 7 } },
+    ],
+  }),
+];
+const HEADER = JSON.stringify({ segment: 7, firstRevision: 18001, store: STORE, stage: "7-c0ffee42" });
+const SEALS = ['{"seal":8}', '{"seal":8,"firstRevision":20000}'];
+
+/** With a checksum that holds, or what is behind it would never be looked at. */
+function repaired(line: Buffer): Buffer {
+  return encodeLogLine(line.subarray(CRC_END).toString("latin1")).subarray(0, -1);
+}
+
+/** CRC-32 bit by bit, so that the table of the library is not judged by itself. */
+function slowCrc(bytes: Buffer): string {
+  let crc = 0xffffffff;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
+  }
+  return ((crc ^ 0xffffffff) >>> 0).toString(16).padStart(8, "0");
+}
+
+function checkLine(line: Buffer): void {
+  const parsed = parseLogLine(line, 0, line.length);
+  if (parsed.kind === "void" || parsed.kind === "hole") return;
+  assert.equal(slowCrc(line.subarray(CRC_END)), line.toString("latin1", 0, CRC_END - 1));
+  if (parsed.kind !== "record") return;
+  const json = composeRecordJson(parsed.record);
+  const again = encodeLogLine(json);
+  const reparsed = parseLogLine(again, 0, again.length - 1);
+  if (reparsed.kind !== "record") throw new Error(`what was a record is ${JSON.stringify(reparsed)}`);
+  assert.equal(composeRecordJson(reparsed.record), json);
+}
+
+const logLine: Target = {
+  name: "log line",
+  seeds: [HEADER, ...RECORDS, ...SEALS].map((json) => encodeLogLine(json).subarray(0, -1)),
+  check: (bytes) => {
+    checkLine(bytes);
+    checkLine(repaired(bytes));
+  },
+};
+
+function linesOf(bytes: Buffer): Buffer[] {
+  const lines: Buffer[] = [];
+  for (let start = 0, end = bytes.indexOf(10); end >= 0; start = end + 1, end = bytes.indexOf(10, start)) {
+    lines.push(bytes.subarray(start, end));
+  }
+  return lines;
+}
+
+/** Verdicts of a segment's lines; that they obey the rules that can be told without writing them down again. */
+function checkSegment(lines: readonly Buffer[]): string {
+  const ledger = newLedger(7);
+  const verdicts: Verdict[] = [];
+  const latest = new Map<string, number>();
+  for (const line of lines) {
+    const sealed = ledger.sealed;
+    const before = ledger.lastRevision;
+    const verdict = decide(ledger, parseLogLine(line, 0, line.length));
+    verdicts.push(verdict);
+    if (sealed) assert.equal(verdict.fate, "void");
+    if (verdict.fate !== "committed") continue;
+    assert.equal(verdict.revision, before + 1);
+    assert.equal(ledger.lastRevision, verdict.revision);
+    assert.ok(verdict.revision >= (ledger.firstRevision ?? Number.POSITIVE_INFINITY));
+    for (const { k, b, s, p, d } of verdict.record.ops) {
+      const known = latest.get(k);
+      // A base is the latest change of the segment, or older than the segment.
+      if (b !== undefined && known !== undefined) assert.equal(b, known);
+      if (b !== undefined && known === undefined) assert.ok(b < (ledger.firstRevision ?? 0));
+      if (p !== undefined) assert.ok((known ?? 0) > 0);
+      if (d !== undefined) latest.set(k, 0);
+      else if (s !== undefined || p !== undefined) latest.set(k, verdict.revision);
+    }
+  }
+  assert.deepEqual([...ledger.changed], [...latest]);
+  return JSON.stringify(verdicts);
+}
+
+const segment: Target = {
+  name: "segment",
+  seeds: [
+    Buffer.concat([HEADER, ...RECORDS, SEALS[0] ?? ""].map(encodeLogLine)),
+    Buffer.concat([HEADER, RECORDS[0] ?? "", SEALS[1] ?? "", RECORDS[1] ?? ""].map(encodeLogLine)),
+    Buffer.concat([encodeLogLine(HEADER), Buffer.from("\0\0\0\n"), encodeLogLine(RECORDS[0] ?? "")]),
+  ],
+  check: (bytes) => {
+    for (const lines of [linesOf(bytes), linesOf(bytes).map(repaired)]) {
+      assert.equal(checkSegment(lines), checkSegment(lines));
+    }
+  },
+};
+
+const entryDocument: Target = {
+  name: "entry document",
+  seeds: [
+    {},
+    { sessionId: "s-1", updatedAt: 1795200000000, __proto__x: 1, "": [1, "é🙂"], $$a: { b: null } },
+  ].map(
+    (stored) =>
+      composeEntryDocument({ key: "agent:main:main", revision: 18231, modifiedAt: 1795200000000, stored })
+        .bytes,
+  ),
+  check: (bytes) => {
+    for (const document of [bytes, withCrc(bytes)]) {
+      const parsed = parseEntryDocument(document);
+      if (parsed.ok) assert.ok(composeEntryDocument(parsed).bytes.equals(document));
+      else assert.ok(parsed.offset >= 0 && parsed.offset <= document.length);
+    }
+  },
+};
+
+/** The document with the checksum that it should have, where it has a place for one. */
+function withCrc(bytes: Buffer): Buffer {
+  const at = bytes.indexOf('"crc":"');
+  if (at < 0 || at + 15 > bytes.length) return bytes;
+  const zeroed = Buffer.from(bytes);
+  zeroed.write("00000000", at + 7, "latin1");
+  zeroed.write(slowCrc(zeroed), at + 7, "latin1");
+  return zeroed;
+}
+
+const CATALOG: Catalog = {
+  segment: 6,
+  revision: 18000,
+  incomplete: false,
+  rows: [
+    { key: "b", revision: 3, updatedAt: 9, blobs: ["aa", "bb+"] },
+    { key: "__proto__", revision: 4, updatedAt: 8.5, blobs: ["bb+"] },
+    { key: "a", revision: 18000, updatedAt: 0, blobs: [] },
+  ],
+};
+
+function finish<R>(steps: Generator<void, R>): R {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value;
+  }
+}
+
+const catalog: Target = {
+  name: "catalog",
+  seeds: [
+    finish(composeCatalog(CATALOG, STORE)),
+    finish(composeCatalog({ ...CATALOG, rows: [] }, STORE)),
+    // A number that JSON can bring in and not take out: it would make the next catalog unreadable.
+    Buffer.from(finish(composeCatalog(CATALOG, STORE)).toString().replace("18000,0]", "18000,1e999]")),
+  ],
+  check: (bytes) => {
+    const end = bytes.subarray(bytes.lastIndexOf(10) + 1);
+    const lines = linesOf(bytes).map((line) => Buffer.concat([repaired(line), Buffer.from("\n")]));
+    for (const input of [bytes, Buffer.concat([...lines, end])]) {
+      const parsed = finish(parseCatalog(input, 6, STORE));
+      if (parsed === undefined) continue;
+      // As text: JSON has no -0.
+      const again = finish(parseCatalog(finish(composeCatalog(parsed, STORE)), 6, STORE));
+      assert.equal(JSON.stringify(again), JSON.stringify(parsed));
+    }
+  },
+};
+
+/** Names that were given to keys, as a file system that ignores case sees them. */
+const names = new Map<string, string>();
+const NAMES_MAX = 200_000;
+
+const sessionKey: Target = {
+  name: "session key",
+  seeds: [
+    "agent:main:main",
+    "Agent:Ünï🙂",
+    "..",
+    ".store",
+    "con.txt",
+    "a/b\\c",
+    "x".repeat(300),
+    "__proto__",
+    "%2F",
+    "~",
+  ].map((key) => Buffer.from(key)),
+  check: (bytes) => {
+    // Also as half characters, which UTF-8 cannot bring.
+    for (const key of [bytes.toString("utf8"), bytes.toString("utf16le"), bytes.toString("latin1")]) {
+      keyFromFolderName(key); // any name may lie in a folder
+      isHashedFolderName(key);
+      if (!isKey(key)) continue;
+      const name = folderNameForKey(key);
+      assert.match(name, /^(?!\.)[a-z0-9\-_.=+@,%A-F~]{1,200}$/);
+      assert.equal(keyFromFolderName(name), isHashedFolderName(name) ? undefined : key);
+      const other = names.get(name.toLowerCase());
+      if (other !== undefined) assert.equal(key, other);
+      else if (names.size < NAMES_MAX) names.set(name.toLowerCase(), key);
+    }
+    const text = bytes.toString("latin1");
+    const key = keyFromFolderName(text);
+    if (key !== undefined) assert.equal(folderNameForKey(key), text);
+  },
+};
+
+function isKey(key: string): boolean {
+  try {
+    assertSessionKey(key, DEFAULT_LIMITS);
+    return true;
+  } catch (error) {
+    if (error instanceof TypeError || error instanceof SessionStoreError) return false;
+    throw error;
+  }
+}
+
+function parsedObject(bytes: Buffer): StoredObject | undefined {
+  try {
+    const value = JSON.parse(bytes.toString()) as StoredValue;
+    return isStoredObject(value) && isWithinDepth(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const missing = new SessionStoreError("blob_missing", "it is not there", {});
+
+const storedValue: Target = {
+  name: "stored value and patch",
+  seeds: [
+    '{"a":1,"b":{"$$c":[null]}}\n{"b":{"$$c":[null]},"d":"x"}',
+    `{"x":{"$blob":"sha256:${"a".repeat(64)}","bytes":3},"__proto__":1}\n{}`,
+  ].map((text) => Buffer.from(text)),
+  check: (bytes) => {
+    const newline = bytes.indexOf(10);
+    const base = parsedObject(bytes.subarray(0, newline < 0 ? bytes.length : newline));
+    const next = parsedObject(bytes.subarray(newline + 1));
+    if (base === undefined || next === undefined) return;
+    const patch = diffStored(base, next);
+    const patched = patch === undefined ? base : applyPatch(base, patch.set, patch.unset);
+    assert.equal(diffStored(patched, next), undefined);
+    if (patch !== undefined) assert.deepEqual(diffStored(base, patched), patch);
+    const codec = new EntryCodec({
+      thresholdBytes: 4096,
+      limits: DEFAULT_LIMITS,
+      loadBlob: () => {
+        throw missing;
+      },
+    });
+    const references = referencesIn(next);
+    const entry = codec.decode(next);
+    assert.equal(codec.decode(next), entry);
+    assert.deepEqual(codec.referencesOf(next), references);
+    // What came out and goes in again unchanged is what it was, references and all.
+    assert.equal(codec.encode(entry, next).stored, next);
+    if (references.length > 0) return;
+    const copied = JSON.parse(JSON.stringify(entry)) as object;
+    const { stored } = codec.encode(copied);
+    assert.equal(JSON.stringify(codec.decode(stored)), JSON.stringify(entry));
+  },
+};
+
+export const TARGETS: readonly Target[] = [
+  logLine,
+  segment,
+  entryDocument,
+  catalog,
+  sessionKey,
+  storedValue,
+  legacyFile,
+];

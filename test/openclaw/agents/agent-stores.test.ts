@@ -1,0 +1,106 @@
+/**
+ * Goal: every agent's store is found once, under the right agent, migrated or not, and none that nobody meant.
+ * Method: state directories on the simulated disk with templates, symlinks, odd names and stores that are gone.
+ */
+import { describe, expect, it, test } from "vitest";
+import {
+  normalizeAgentId,
+  resolveAllAgentSessionStoreTargets,
+  resolveTargetsOn,
+  type AgentStoreConfig,
+} from "../../../src/openclaw/agents/agent-stores.js";
+import { migrateToDirectoryOn } from "../../../src/openclaw/directory/migration.js";
+import { LegacyMachine } from "../../legacy/legacy-machine.js";
+
+const ROOT = "/home/state";
+const agent = (name: string): string => `${ROOT}/agents/${name}/sessions/sessions.json`;
+const SESSION = '{"a":{"sessionId":"a","updatedAt":1}}';
+
+async function targets(machine: LegacyMachine, config: AgentStoreConfig = {}): Promise<string[]> {
+  const found = await resolveTargetsOn(machine.process(), config, { stateDir: ROOT });
+  return found.map(({ agentId, storePath }) => `${agentId} ${storePath}`);
+}
+
+function machineWith(...paths: string[]): LegacyMachine {
+  const machine = new LegacyMachine();
+  for (const path of paths) machine.disk.writeRaw(path, SESSION);
+  return machine;
+}
+
+describe("below the state directory", () => {
+  it("finds files, migrated stores, and agents that are not configured", async () => {
+    const machine = machineWith(agent("main"), agent("work"));
+    await migrateToDirectoryOn(machine.process(), agent("work"));
+    machine.disk.makeDirectory(`${ROOT}/agents/fresh/sessions`);
+    expect(await targets(machine, { agents: { list: [{ id: "main" }, { id: "fresh" }] } })).toEqual([
+      `main ${agent("main")}`,
+      `work ${agent("work")}`,
+    ]);
+  });
+
+  it("lists a store once, under its own agent, and none that a symlink leads out to", async () => {
+    const machine = machineWith(agent("good"), "/srv/outside/sessions/sessions.json");
+    machine.disk.symlink(`${ROOT}/agents/alias`, `${ROOT}/agents/good`);
+    machine.disk.symlink(`${ROOT}/agents/outside`, "/srv/outside");
+    expect(await targets(machine)).toEqual([`good ${agent("good")}`]);
+  });
+
+  it("has nothing where nothing is", async () => {
+    expect(await targets(new LegacyMachine())).toEqual([]);
+  });
+});
+
+describe("configured", () => {
+  it("one path: the default agent's, also before it is there", async () => {
+    const config = {
+      session: { store: "/srv/one.json" },
+      agents: { list: [{ id: "a" }, { id: "B", default: true }] },
+    };
+    expect(await targets(new LegacyMachine(), config)).toEqual(["b /srv/one.json"]);
+  });
+
+  it("a template: every agent that has a store, configured ones first, each by its own id", async () => {
+    const machine = machineWith("/srv/sessions-x.json", "/srv/sessions-a.json", agent("main"));
+    await migrateToDirectoryOn(machine.process(), "/srv/sessions-x.json");
+    const config = {
+      session: { store: "/srv/sessions-{agentId}.json" },
+      agents: { list: [{ id: "x" }, { id: "none" }] },
+    };
+    expect(await targets(machine, config)).toEqual([
+      "x /srv/sessions-x.json",
+      "a /srv/sessions-a.json",
+      `main ${agent("main")}`,
+    ]);
+  });
+
+  it("a template that names the agent twice, below a symlink", async () => {
+    const machine = machineWith("/srv/real/y/sessions-y.json", "/srv/real/y/sessions-z.json");
+    machine.disk.symlink("/srv/linked", "/srv/real");
+    const config = { session: { store: "/srv/linked/{agentId}/sessions-{agentId}.json" } };
+    expect(await targets(machine, config)).toEqual(["y /srv/real/y/sessions-y.json"]);
+  });
+
+  it("the template of the default place finds what is found anyway, once", async () => {
+    const machine = machineWith(agent("main"), agent("work"));
+    const config = { session: { store: `${ROOT}/agents/{agentId}/sessions/sessions.json` } };
+    expect(await targets(machine, config)).toEqual([`main ${agent("main")}`, `work ${agent("work")}`]);
+  });
+});
+
+test.each([
+  ["Main", "main"],
+  ["  ", "main"],
+  ["Bob Smith!", "bob-smith"],
+  ["../../etc", "etc"],
+  ["x".repeat(80), "x".repeat(64)],
+])("the agent %j is %j", (id, normalized) => {
+  expect(normalizeAgentId(id)).toBe(normalized);
+});
+
+it("looks where the environment says", async () => {
+  const found = await resolveAllAgentSessionStoreTargets(
+    {},
+    { env: { OPENCLAW_STATE_DIR: "/nowhere/at/all" } },
+  );
+  expect(found).toEqual([]);
+});

@@ -1,0 +1,180 @@
+/**
+ * Goal: every function that writes looks after its store, on both forms, with the configuration of the process or its own.
+ * Method: real folders with old sessions and their transcripts, written through the public functions.
+ */
+import { existsSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import {
+  capEntryCount,
+  configureSessionMaintenance,
+  loadSessionStore,
+  migrateSessionStoreToDirectory,
+  pruneStaleEntries,
+  recordSessionMetaFromInbound,
+  resolveMaintenanceConfig,
+  rotateSessionFile,
+  saveSessionStore,
+  updateLastRoute,
+  updateSessionStore,
+  updateSessionStoreEntry,
+  type SessionMaintenanceReport,
+  type SessionMaintenanceWarning,
+} from "../../../src/openclaw/index.js";
+import { FORMS, gatewayFolder, loaded, session, type GatewayFolder } from "../support/gateway-folder.js";
+
+const DAY = 86_400_000;
+const ago = (days: number): number => Date.now() - days * DAY;
+
+async function placeWithOldSessions(form: (typeof FORMS)[number]): Promise<GatewayFolder> {
+  const place = await gatewayFolder(form, {
+    active: session(ago(60), { sessionId: "active" }),
+    old: session(ago(31), { sessionId: "old" }),
+    fresh: session(ago(1), { sessionId: "fresh" }),
+  });
+  for (const name of ["active", "old", "fresh"]) writeFileSync(join(place.folder, `${name}.jsonl`), name);
+  return place;
+}
+
+const archives = (folder: string): string[] =>
+  readdirSync(folder).flatMap((name) => (name.includes(".jsonl.deleted.") ? [name.split(".")[0] ?? ""] : []));
+
+/** Each writes to the session "active". */
+const WRITERS: Readonly<Record<string, (storePath: string) => Promise<unknown>>> = {
+  updateSessionStore: (storePath) =>
+    updateSessionStore(storePath, (store) => void (store["active"]!.label = "x"), {
+      activeSessionKey: "active",
+    }),
+  saveSessionStore: (storePath) => {
+    const store = loadSessionStore(storePath);
+    store["active"]!.label = "x";
+    return saveSessionStore(storePath, store, { activeSessionKey: "active" });
+  },
+  updateSessionStoreEntry: (storePath) =>
+    updateSessionStoreEntry({ storePath, sessionKey: "Active", update: () => ({ label: "x" }) }),
+  updateLastRoute: (storePath) =>
+    updateLastRoute({ storePath, sessionKey: "active", channel: "telegram", to: "1" }),
+  recordSessionMetaFromInbound: (storePath) =>
+    recordSessionMetaFromInbound({
+      storePath,
+      sessionKey: "active",
+      ctx: { Provider: "telegram", From: "x" },
+    }),
+};
+
+describe.each(FORMS)("on a %s", (form) => {
+  beforeEach(() => configureSessionMaintenance({}));
+  afterEach(() => configureSessionMaintenance(undefined));
+
+  it.each(Object.keys(WRITERS))(
+    "%s removes what is old, archives it, and keeps what is active",
+    async (name) => {
+      const { storePath, folder } = await placeWithOldSessions(form);
+      await WRITERS[name]?.(storePath);
+      expect(Object.keys(loaded(storePath)).sort()).toEqual(["active", "fresh"]);
+      expect(archives(folder)).toEqual(["old"]);
+      expect(existsSync(join(folder, "active.jsonl"))).toBe(true);
+    },
+  );
+
+  it("a call's own configuration comes first, with its report", async () => {
+    const { storePath } = await placeWithOldSessions(form);
+    const reports: SessionMaintenanceReport[] = [];
+    await updateSessionStore(storePath, (store) => void (store["fresh"]!.label = "x"), {
+      activeSessionKey: "fresh",
+      maintenanceConfig: resolveMaintenanceConfig({ pruneAfter: false, maxEntries: 1 }),
+      onMaintenanceApplied: (report) => void reports.push(report),
+    });
+    expect(reports).toMatchObject([{ mode: "enforce", beforeCount: 3, afterCount: 1, pruned: 0, capped: 2 }]);
+    expect(Object.keys(loaded(storePath))).toEqual(["fresh"]);
+  });
+
+  it("warn mode warns of the active session and removes nothing", async () => {
+    const { storePath } = await placeWithOldSessions(form);
+    const warnings: SessionMaintenanceWarning[] = [];
+    await updateSessionStore(storePath, (store) => void (store["active"]!.label = "x"), {
+      activeSessionKey: "active",
+      maintenanceConfig: resolveMaintenanceConfig({ mode: "warn", maxEntries: 1 }),
+      onWarn: (warning) => void warnings.push(warning),
+    });
+    expect(warnings).toMatchObject([{ activeSessionKey: "active", wouldCap: true, totalEntries: 3 }]);
+    expect(Object.keys(loaded(storePath))).toHaveLength(3);
+  });
+
+  it("skipMaintenance, a call that writes nothing, and a process that was told nothing remove nothing", async () => {
+    const { storePath } = await placeWithOldSessions(form);
+    await updateSessionStore(storePath, (store) => void (store["fresh"]!.label = "x"), {
+      skipMaintenance: true,
+    });
+    await updateSessionStore(storePath, () => {});
+    configureSessionMaintenance(undefined);
+    await updateSessionStore(storePath, (store) => void (store["fresh"]!.label = "y"));
+    expect(Object.keys(loaded(storePath))).toHaveLength(3);
+  });
+
+  it("a transcript that another session refers to, and a link in a transcript's place, stay", async () => {
+    const { storePath, folder } = await gatewayFolder(form, {
+      old: session(ago(31), { sessionId: "shared" }),
+      linked: session(ago(31), { sessionId: "linked" }),
+      fork: session(ago(1), { sessionId: "fork", sessionFile: "shared.jsonl" }),
+    });
+    writeFileSync(join(folder, "shared.jsonl"), "");
+    writeFileSync(join(folder, "target"), "");
+    symlinkSync(join(folder, "target"), join(folder, "linked.jsonl"));
+    await updateLastRoute({ storePath, sessionKey: "fork", channel: "telegram", to: "1" });
+    expect(Object.keys(loaded(storePath))).toEqual(["fork"]);
+    expect(archives(folder)).toEqual([]);
+    expect(existsSync(join(folder, "linked.jsonl"))).toBe(true);
+  });
+
+  it("another case of a key is the same session: alive as long as the newest is; __proto__ is a key like any other", async () => {
+    const stored = JSON.stringify({
+      "Agent:A": session(ago(1)),
+      "agent:a": session(ago(40)),
+      "AGENT:B": session(ago(40)),
+    });
+    const hostile = `{"__proto__":${JSON.stringify(session(ago(40)))},"constructor":${JSON.stringify(session(ago(1)))},`;
+    const all = JSON.parse(hostile + stored.slice(1)) as Record<string, unknown>;
+    const { storePath } = await gatewayFolder(form, all);
+    await updateLastRoute({ storePath, sessionKey: "x", channel: "telegram", to: "1" });
+    expect(Object.keys(loaded(storePath)).sort()).toEqual(["agent:a", "constructor", "x"]);
+    expect(loaded(storePath)["agent:a"]?.updatedAt).toBeGreaterThan(ago(2));
+    expect(({} as Record<string, unknown>)["sessionId"]).toBeUndefined();
+  });
+
+  it("the functions on whole stores work on what loadSessionStore gives, and in a mutator", async () => {
+    const { storePath } = await placeWithOldSessions(form);
+    configureSessionMaintenance(undefined);
+    const removed = await updateSessionStore(storePath, (store) => {
+      const preserveKeys = new Set(["active"]);
+      return pruneStaleEntries(store, 30 * DAY, { preserveKeys }) + capEntryCount(store, 1, { preserveKeys });
+    });
+    expect(removed).toBe(2);
+    expect(Object.keys(loaded(storePath))).toEqual(["active"]);
+    expect(pruneStaleEntries(loadSessionStore(storePath), 30 * DAY)).toBe(1);
+    expect(Object.keys(loaded(storePath))).toEqual(["active"]);
+  });
+
+  it("rotates a legacy file, and has nothing to do for a directory", async () => {
+    const { storePath, folder } = await placeWithOldSessions(form);
+    const rotates = form === "legacy file";
+    expect(await rotateSessionFile(storePath, 10)).toBe(rotates);
+    expect(await rotateSessionFile(storePath)).toBe(false);
+    expect(readdirSync(folder).filter((name) => name.includes(".bak."))).toHaveLength(rotates ? 1 : 0);
+  });
+});
+
+it("goes on after a migration", async () => {
+  const { storePath, folder } = await placeWithOldSessions("legacy file");
+  configureSessionMaintenance({});
+  try {
+    await migrateSessionStoreToDirectory(storePath);
+    await updateSessionStore(storePath, (store) => void (store["active"]!.label = "x"), {
+      activeSessionKey: "active",
+    });
+    expect(Object.keys(loaded(storePath)).sort()).toEqual(["active", "fresh"]);
+    expect(archives(folder)).toEqual(["old"]);
+  } finally {
+    configureSessionMaintenance(undefined);
+  }
+});

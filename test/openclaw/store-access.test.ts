@@ -1,0 +1,67 @@
+/**
+ * Goal: a read that meets a migration in the middle gives the sessions, from one form or the other, never none.
+ * Method: the migration is finished inside the very call in which the read looks at the legacy file.
+ */
+import { renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { nodeFileSystem } from "../../src/fs/node-file-system.js";
+import { systemHost } from "../../src/legacy/host.js";
+import { OpenStores } from "../../src/openclaw/open-stores.js";
+import { readStore } from "../../src/openclaw/store-access.js";
+import { gatewayFolder, migrate, session, type GatewayFolder } from "./support/gateway-folder.js";
+
+const SESSIONS = { a: session(1), b: session(2) };
+
+/** A file system on which `happens` comes once, right before somebody looks at the legacy file itself. */
+function storesOn({ storePath }: GatewayFolder, call: "lstat" | "open", happens: () => void): OpenStores {
+  let looks = 0;
+  const before = (path: string): void => {
+    // The first look of `lstat` asks whether the path is a link.
+    if (path === storePath && ++looks === (call === "lstat" ? 2 : 1)) happens();
+  };
+  const fs = {
+    ...nodeFileSystem,
+    lstat: (path: string) => {
+      if (call === "lstat") before(path);
+      return nodeFileSystem.lstat(path);
+    },
+    open: (path: string, mode: Parameters<typeof nodeFileSystem.open>[1]) => {
+      if (call === "open") before(path);
+      return nodeFileSystem.open(path, mode);
+    },
+  };
+  const stores = new OpenStores({ ...systemHost, fs });
+  onTestFinished(() => stores.close());
+  return stores;
+}
+
+describe("a read while the store is being migrated", () => {
+  it.each(["lstat", "open"] as const)(
+    "that finds the file gone at its %s finds the directory",
+    async (call) => {
+      const place = await gatewayFolder("legacy file", SESSIONS);
+      const aside = await gatewayFolder("legacy file", SESSIONS);
+      await migrate(aside);
+      const stores = storesOn(place, call, () => {
+        renameSync(join(aside.folder, "sessions.d"), join(place.folder, "sessions.d"));
+        rmSync(place.storePath);
+      });
+      const keys = readStore(place.storePath, (form) => [...form.snapshot().keys()], stores);
+      expect(keys).toEqual(["a", "b"]);
+    },
+  );
+
+  it("that finds the file put aside says so, unless the directory is there", async () => {
+    const place = await gatewayFolder("legacy file", SESSIONS);
+    const aside = await gatewayFolder("legacy file", SESSIONS);
+    await migrate(aside);
+    const merging = `${place.storePath}.merging-2026-11-21T00-00-00.000Z-00000000`;
+    renameSync(place.storePath, merging);
+    const read = (): string[] => readStore(place.storePath, (form) => [...form.snapshot().keys()], stores);
+    const stores = storesOn(place, "open", () => {});
+    expect(read).toThrow(expect.objectContaining({ code: "legacy_changing" }));
+    renameSync(join(aside.folder, "sessions.d"), join(place.folder, "sessions.d"));
+    expect(read()).toEqual(["a", "b"]);
+  });
+});
