@@ -425,8 +425,8 @@ const STAGED = inFile(
     {
       name: "a name that goes while it is looked for is a link from outside",
       rule: "link count",
-      find: `attempt >= ATTEMPTS_MAX || isSame(status, fs.lstat(path))`,
-      replace: `attempt > 0 || ATTEMPTS_MAX < 0 || isSame(status, status)`,
+      find: `else if (isSame(status, fs.lstat(path))) throw error;`,
+      replace: `else if (isSame(status, status)) throw error;`,
     },
   ],
 );

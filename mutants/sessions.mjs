@@ -456,20 +456,26 @@ const SHARED = inFile(
     {
       name: "a discarded value has no durable name in the trash before it leaves its place",
       rule: "O14, phase 1",
-      find: `await ignoreMissing(this.fs.later.link(path, inTrash()));`,
-      replace: ``,
+      find: `    await ignoreMissing(this.fs.later.link(path, durable));\n`,
+      replace: `    await ignoreMissing(this.fs.later.link(path, durable).then(() => this.fs.later.rename(path, durable)));\n`,
     },
     {
       name: "the trash is not synced before a value leaves its place",
       rule: "O14, phase 1",
-      find: `await syncDirectory(this.fs, this.layout.trash);\n    await ignoreMissing(this.fs.later.rename(path, inTrash()));`,
-      replace: `await ignoreMissing(this.fs.later.rename(path, inTrash()));`,
+      find: `    await syncDirectory(this.fs, this.layout.trash);\n    // Looked at and renamed`,
+      replace: `    // Looked at and renamed`,
     },
     {
       name: "a value leaves its place by an unlink",
       rule: "O14, phase 1",
-      find: `await ignoreMissing(this.fs.later.rename(path, inTrash()));`,
-      replace: `await ignoreMissing(this.fs.later.unlink(path));`,
+      find: `this.fs.rename(path, inTrash());`,
+      replace: `this.fs.unlink(path);`,
+    },
+    {
+      name: "a value leaves its place although its durable name in the trash is gone",
+      rule: "O14, phase 1",
+      find: `      this.fs.lstat(durable);\n`,
+      replace: ``,
     },
     {
       name: "two moves to the trash have one name",

@@ -150,9 +150,17 @@ export class BlobStore {
   async discard(hash: string): Promise<void> {
     const path = this.layout.blob(hash);
     const inTrash = (): string => `${this.layout.trash}/${hash}.${this.runtime.randomName(8)}`;
-    await ignoreMissing(this.fs.later.link(path, inTrash()));
+    const durable = inTrash();
+    await ignoreMissing(this.fs.later.link(path, durable));
     await syncDirectory(this.fs, this.layout.trash);
-    await ignoreMissing(this.fs.later.rename(path, inTrash()));
+    // Looked at and renamed with nothing in between in this process: a name that is gone was put back, for the value is
+    // referred to again, and without it a power cut could undo one half of the rename and leave no name at all.
+    try {
+      this.fs.lstat(durable);
+      this.fs.rename(path, inTrash());
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT") throw error;
+    }
   }
 
   /**
