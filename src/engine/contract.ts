@@ -136,6 +136,7 @@ export interface SynchronousEngine extends Engine {
   readNow(key: string): EngineRecord | undefined;
   /** Like `scan`, never with a promise. */
   scanNow(query: EngineQuery): EngineScan;
+  revision(): number;
   /** Seals the active log segment and moves everything in the log into entry files. */
   checkpoint(): Promise<void>;
 }

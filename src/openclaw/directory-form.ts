@@ -40,12 +40,11 @@ export class DirectoryForm implements StoreForm {
 
   constructor(
     private readonly store: DirectorySessionStore<SessionEntry>,
-    private readonly revision: () => number,
     private readonly runtime: Runtime,
   ) {}
 
   snapshot(): StoreSnapshot {
-    const revision = this.revision();
+    const revision = this.store.revisionSync();
     if (this.#snapshot?.revision === revision) return this.#snapshot.sessions;
     const sessions = new StoreSnapshot(this.store.listSync().sessions);
     this.#variants = sessions.variants;
@@ -130,7 +129,7 @@ export class DirectoryForm implements StoreForm {
 
   /** What is at hand: the snapshot if it is current, or sessions one by one. */
   #source(): SessionSource {
-    if (this.#snapshot?.revision === this.revision()) return this.#snapshot.sessions;
+    if (this.#snapshot?.revision === this.store.revisionSync()) return this.#snapshot.sessions;
     return new LazySessions(
       (key) => this.store.getSync(key),
       () => this.snapshot(),

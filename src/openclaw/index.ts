@@ -1,6 +1,6 @@
 /** `sessiondir/openclaw`: the function names of OpenClaw's session store, over a directory store or a `sessions.json`. */
 export { configureSessionStores } from "./settings.js";
-export type { SessionStoreSettings } from "./settings.js";
+export type { MaintenanceWarning, SessionStoreSettings } from "./settings.js";
 export { closeSessionStores } from "./open-stores.js";
 export {
   loadSessionStore,

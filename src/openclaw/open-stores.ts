@@ -5,13 +5,10 @@
  * store in its place, the old one is closed and the new one opened. Nothing here keeps the process alive; a process that
  * just ends loses nothing, for commits do not need a close.
  */
-import { openDirectoryEngineNow } from "../engine/directory/directory-engine.js";
-import { asStoreError, SessionStoreError } from "../errors.js";
+import { SessionStoreError } from "../errors.js";
 import { systemHost, type LegacyHost } from "../legacy/host.js";
 import { startMirrorOn, type Mirror } from "../legacy/mirror.js";
-import { openDirectoryStoreOn } from "../store/open.js";
-import { resolveOptions } from "../store/options.js";
-import { createDirectorySessionStore } from "../store/session-store.js";
+import { openDirectoryStoreOn, openDirectoryStoreSyncOn } from "../store/open.js";
 import type { DirectorySessionStore } from "../store/types.js";
 import { directoryHasArrived } from "./directory-arrival.js";
 import { DirectoryForm } from "./directory-form.js";
@@ -48,8 +45,8 @@ export class OpenStores {
     const known = this.#directories.get(directory);
     if (known !== undefined && known.identity === identity) return known;
     if (known !== undefined) this.#letGo(directory, known);
-    const { store, revision } = this.#open(directory);
-    const form = new DirectoryForm(store, revision, this.host.runtime);
+    const store = this.#open(directory);
+    const form = new DirectoryForm(store, this.host.runtime);
     const opened = { store, form, identity: identity ?? "", readyToWrite: undefined, mirror: undefined };
     this.#directories.set(directory, opened);
     return opened;
@@ -125,24 +122,10 @@ export class OpenStores {
     }
   }
 
-  #open(directory: string): { store: DirectorySessionStore<SessionEntry>; revision: () => number } {
+  #open(directory: string): DirectorySessionStore<SessionEntry> {
     const { durability, onWarning } = sessionStoreSettings();
-    const options = resolveOptions<SessionEntry>({ durability, onWarning });
-    const { fs: fileSystem, runtime } = this.host;
-    try {
-      const engine = openDirectoryEngineNow({ ...options, path: directory, fileSystem, runtime });
-      if (engine !== undefined) {
-        const store = createDirectorySessionStore<SessionEntry>(engine, { ...options, runtime });
-        return { store, revision: () => engine.revision() as number };
-      }
-    } catch (error) {
-      throw asStoreError(error, `open the session store ${directory}`);
-    }
-    throw new SessionStoreError(
-      "store_not_found",
-      `the session store ${directory} has lost its log and cannot be opened at once. Any asynchronous call mends that.`,
-      { data: { path: directory } },
-    );
+    const { fs, runtime } = this.host;
+    return openDirectoryStoreSyncOn<SessionEntry>(fs, runtime, directory, { durability, onWarning });
   }
 
   #mirror({ file }: StoreTarget, opened: OpenStore): void {

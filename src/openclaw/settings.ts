@@ -22,7 +22,14 @@ export interface SessionStoreSettings {
   /** How long an update of a legacy file waits for the lock of another process, in milliseconds. Default 10,000. */
   readonly lockWaitMsMax?: number | undefined;
   /** Hears of what the owner should know, but what stopped nothing. Default: `process.emitWarning`. */
-  readonly onWarning?: ((warning: StoreWarning | LegacyWarning) => void) | undefined;
+  readonly onWarning?: ((warning: StoreWarning | LegacyWarning | MaintenanceWarning) => void) | undefined;
+}
+
+/** An update counts, but pruning or archiving after it failed; a later update tries again. */
+export interface MaintenanceWarning {
+  readonly code: "maintenance_failed";
+  readonly message: string;
+  readonly data: { readonly path: string };
 }
 
 const DEFAULTS = {

@@ -10,6 +10,7 @@ import { openDirectoryStoreOn } from "../store/open.js";
 import { migrateTogether } from "./directory/migration.js";
 import { failedMigration } from "./legacy-file/file-form.js";
 import { maintainSessionStore, type MaintainOptions } from "./maintenance/apply.js";
+import { assertMaintenanceConfig } from "./maintenance/config.js";
 import { openStores, type OpenStores } from "./open-stores.js";
 import type { SessionEntry } from "./session-entry.js";
 import { normalizeStoreSessionKey } from "./session-key.js";
@@ -53,8 +54,17 @@ export async function updateStore<R extends { readonly wrote: boolean }>(
   after: AfterWriting,
   stores = openStores,
 ): Promise<R> {
+  if (after.config !== undefined) assertMaintenanceConfig(after.config); // before anything is written
   const { result, target } = await onCurrentForm(storePath, update, stores);
-  if (result.wrote && after.skipMaintenance !== true) await lookAfter(target, after, stores);
+  if (!result.wrote || after.skipMaintenance === true) return result;
+  try {
+    await lookAfter(target, after, stores);
+  } catch (error) {
+    // The update counts, whatever became of the housekeeping.
+    const reason = error instanceof Error ? error.message : String(error);
+    const message = `${target.file} was updated, but looking after it failed and will be tried again: ${reason}`;
+    sessionStoreSettings().onWarning({ code: "maintenance_failed", message, data: { path: target.file } });
+  }
   return result;
 }
 

@@ -378,6 +378,15 @@ class SynchronousSessionStore<T extends object>
     }
   }
 
+  revisionSync(): number {
+    this.requireOpen();
+    try {
+      return this.#engine.revision();
+    } catch (error) {
+      throw asStoreError(error, "read the store's revision");
+    }
+  }
+
   async checkpoint(): Promise<void> {
     this.requireOpen();
     await this.run(guarded("checkpoint the store", () => this.#engine.checkpoint()));

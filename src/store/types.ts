@@ -209,6 +209,8 @@ export interface DirectorySessionStore<T extends object> extends SessionStore<T>
   getSync(key: string): Readonly<T> | undefined;
   /** Like `list`, without a promise. */
   listSync(query?: ListQuery): SessionList<T>;
+  /** Like `revision`, without a promise: one system call when nothing happened. */
+  revisionSync(): number;
   /** Seals the active log segment and moves everything in the log into entry files. */
   checkpoint(): Promise<void>;
 }

@@ -1,14 +1,17 @@
 /**
  * Goal: a read that meets a migration in the middle gives the sessions, from one form or the other, never none.
+ * And an update that has been written counts, whatever fails after it.
  * Method: the migration is finished inside the very call in which the read looks at the legacy file.
  */
 import { renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { SessionStoreError } from "../../src/errors.js";
 import { nodeFileSystem } from "../../src/fs/node-file-system.js";
 import { systemHost } from "../../src/legacy/host.js";
 import { OpenStores } from "../../src/openclaw/open-stores.js";
-import { readStore } from "../../src/openclaw/store-access.js";
+import { configureSessionStores } from "../../src/openclaw/settings.js";
+import { readStore, updateStore } from "../../src/openclaw/store-access.js";
 import { gatewayFolder, migrate, session, type GatewayFolder } from "./support/gateway-folder.js";
 
 const SESSIONS = { a: session(1), b: session(2) };
@@ -64,4 +67,28 @@ describe("a read while the store is being migrated", () => {
     renameSync(join(aside.folder, "sessions.d"), join(place.folder, "sessions.d"));
     expect(read()).toEqual(["a", "b"]);
   });
+});
+
+it("an update counts, and says so, although looking after the store failed", async () => {
+  const place = await gatewayFolder("directory", SESSIONS);
+  let gone = false;
+  class RolledBack extends OpenStores {
+    override directoryNow(
+      target: Parameters<OpenStores["directoryNow"]>[0],
+    ): ReturnType<OpenStores["directoryNow"]> {
+      if (gone) throw new SessionStoreError("store_not_found", "another process rolled it back");
+      return super.directoryNow(target);
+    }
+  }
+  const stores = new RolledBack(systemHost);
+  onTestFinished(() => stores.close());
+  const codes: string[] = [];
+  configureSessionStores({ onWarning: (warning) => codes.push(warning.code) });
+  onTestFinished(() => configureSessionStores({ onWarning: undefined }));
+  const update = async (): Promise<{ wrote: boolean }> => {
+    gone = true;
+    return { wrote: true };
+  };
+  expect(await updateStore(place.storePath, update, {}, stores)).toEqual({ wrote: true });
+  expect(codes).toEqual(["maintenance_failed"]);
 });

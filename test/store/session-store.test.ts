@@ -311,6 +311,7 @@ describe("synchronous reads", () => {
         return engine.inner.read(key) as never;
       },
       scanNow: (query: Parameters<FakeEngine["scan"]>[0]) => engine.inner.scan(query) as never,
+      revision: () => 7,
       checkpoint: async () => void calls.push("checkpoint"),
     });
     const store = createDirectorySessionStore<Counter>(extended, {
@@ -330,6 +331,7 @@ describe("synchronous reads", () => {
     const entry = store.getSync("A");
     expect(entry).toEqual({ count: 1 });
     expect(store.getSync("a")).toBe(entry);
+    expect(store.revisionSync()).toBe(7);
     expect(calls).toEqual(["a", "a"]);
     slow.open();
     await updating;

@@ -119,7 +119,7 @@ export function assertMaintenanceConfig(config: ResolvedSessionMaintenanceConfig
     throw wrong("mode", `"enforce" or "warn"`, config.mode);
   for (const name of ["pruneAfterMs", "maxEntries", "rotateBytes"] as const) {
     const value: unknown = config[name];
-    if (typeof value !== "number" || Number.isNaN(value)) throw wrong(name, "a number", value);
+    if (typeof value !== "number" || !(value > 0)) throw wrong(name, "a number above 0", value);
   }
 }
 

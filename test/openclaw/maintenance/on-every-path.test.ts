@@ -77,6 +77,18 @@ describe.each(FORMS)("on a %s", (form) => {
     },
   );
 
+  it("a configuration that is wrong is refused before anything is written", async () => {
+    const { storePath } = await placeWithOldSessions(form);
+    const wrong = { ...resolveMaintenanceConfig({}), maxEntries: 0 };
+    const update = (): Promise<unknown> =>
+      updateSessionStore(storePath, (store) => void (store["active"]!.label = "x"), {
+        maintenanceConfig: wrong,
+        activeSessionKey: "active",
+      });
+    await expect(update()).rejects.toThrow(TypeError);
+    expect(loaded(storePath)["active"]?.label).toBeUndefined();
+  });
+
   it("a call's own configuration comes first, with its report", async () => {
     const { storePath } = await placeWithOldSessions(form);
     const reports: SessionMaintenanceReport[] = [];
