@@ -73,7 +73,7 @@ const MIGRATE = inFile("src/legacy/migrate.ts", LEGACY, [
     name: "who is overtaken fails",
     rule: "look again",
     suites: [TWO_AT_ONCE],
-    find: `if (!work.overtaken(error)) throw error;`,
+    find: `if (!work.overtaken(error, round === ROUNDS_MAX)) throw error;`,
     replace: `if (round > 0) throw error;`,
   },
 ]);

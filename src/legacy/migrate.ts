@@ -127,7 +127,7 @@ export class Migration {
         const outcome = await this.#tryOnce();
         if (outcome !== undefined) return outcome;
       } catch (error) {
-        if (!work.overtaken(error)) throw error;
+        if (!work.overtaken(error, round === ROUNDS_MAX)) throw error;
         overtaken = error;
         work.startOver();
       }

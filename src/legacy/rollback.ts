@@ -83,7 +83,7 @@ class Rollback {
         const outcome = await this.#tryOnce();
         if (outcome !== undefined) return outcome;
       } catch (error) {
-        if (!work.overtaken(error)) throw error;
+        if (!work.overtaken(error, round === ROUNDS_MAX)) throw error;
         overtaken = error;
       }
     }

@@ -22,13 +22,8 @@ import type {
 const REFUSALS_MAX = 1000;
 /** What a call says of what another process has taken away, or is still filling while it is being taken away. */
 const GONE: ReadonlySet<string> = new Set(["ENOENT", "ENOTEMPTY"]);
-/** What a store says whose folder was renamed, removed or filled while it was being opened or used. */
-const OVERTAKEN: ReadonlySet<string> = new Set([
-  "store_not_found",
-  "not_a_store",
-  "log_damaged",
-  "format_damaged",
-]);
+/** What a store also says whose folder was renamed, removed or filled while it was being opened or used. */
+const DAMAGED: ReadonlySet<string> = new Set(["not_a_store", "log_damaged", "format_damaged"]);
 /** The caches of a store that is only filled, or only read once, need not be large. */
 const CACHE_BYTES = 8 * 1024 * 1024;
 
@@ -136,11 +131,16 @@ export class LegacyWork {
   /**
    * Whether an error can come from another process that was faster: what was there a moment ago is gone, or stands where
    * it was not. Then everything is to be looked at again; if the error is real it will come back.
+   * @param last Nobody will look again: what names a fault of its own is then told.
    */
-  overtaken(error: unknown): boolean {
+  overtaken(error: unknown, last: boolean): boolean {
     if (GONE.has(errnoOf(error) ?? "")) return true;
     if (!(error instanceof SessionStoreError)) return false;
-    return OVERTAKEN.has(error.code) || GONE.has(errnoOf(error.cause) ?? "");
+    return (
+      (!last && DAMAGED.has(error.code)) ||
+      error.code === "store_not_found" ||
+      GONE.has(errnoOf(error.cause) ?? "")
+    );
   }
 
   command(verb: string): string {
