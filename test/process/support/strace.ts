@@ -80,6 +80,9 @@ export async function trace(
   return new Trace(readFileSync(output, "utf8"));
 }
 
+/** Node wakes a thread of its own, the garbage collector's for example, by the number 1 in eight bytes. */
+const WAKE_UP = /^\d+, "\\1(?:\\0){7}", 8\b/;
+
 /** A call that other threads' calls interrupted is one call, where it began, with the text of both parts. */
 function parseCalls(text: string): SystemCall[] {
   const calls: SystemCall[] = [];
@@ -105,6 +108,6 @@ function parseCall(line: string): SystemCall | undefined {
   const match = /^(\d+) +([a-z0-9_]+)\((.*)$/.exec(line);
   if (match === null) return undefined; // the end of a thread
   const [, thread = "", name = "", text = ""] = match;
-  if (BACKGROUND.has(name)) return undefined;
+  if (BACKGROUND.has(name) || (name === "write" && WAKE_UP.test(text))) return undefined;
   return { thread: Number(thread), name: STATUS.has(name) ? "stat" : name, text };
 }
