@@ -6,6 +6,8 @@
 
 const TRIES_MAX = 50;
 const PAUSE_MS = 20;
+/** A connection that was on its way to a worker when that was killed may never be answered, nor closed. */
+const ANSWER_MS_MAX = 5_000;
 
 /** @typedef {{ channel: string, from: string, id: string, text: string, group?: string }} Message */
 /** @typedef {{ session: string, turn: number, reply: string, process: number }} Answer */
@@ -45,7 +47,11 @@ export async function deliver(url, messages, { atOnce = 16, onAnswer } = {}) {
 /** @param {string} url @param {Message} message @returns {Promise<Answer | undefined>} Undefined if it was not acknowledged. */
 async function deliverOnce(url, message) {
   try {
-    const response = await fetch(`${url}/webhook`, { method: "POST", body: JSON.stringify(message) });
+    const response = await fetch(`${url}/webhook`, {
+      method: "POST",
+      body: JSON.stringify(message),
+      signal: AbortSignal.timeout(ANSWER_MS_MAX),
+    });
     return response.ok ? /** @type {Answer} */ (await response.json()) : undefined;
   } catch {
     return undefined; // the worker was killed with our message in its hands
