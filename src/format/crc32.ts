@@ -26,6 +26,29 @@ export function crc32Number(bytes: Uint8Array | string, before = 0): number {
   return crc32(bytes, before);
 }
 
+/** Writes a checksum's digits to the beginning of `bytes`. */
+export function writeHex(bytes: Uint8Array, crc: number): void {
+  for (let at = CRC_DIGITS - 1, rest = crc; at >= 0; at--, rest >>>= 4) {
+    const digit = rest & 0xf;
+    bytes[at] = digit + (digit < 10 ? DIGIT_0 : LETTER_A - 10);
+  }
+}
+
+/** The number that eight lower-case hex digits stand for; -1 if they are something else. */
+export function readHex(bytes: Uint8Array, start: number): number {
+  let crc = 0;
+  for (let at = start; at < start + CRC_DIGITS; at++) {
+    const byte = bytes[at] ?? 0;
+    if (byte >= DIGIT_0 && byte <= DIGIT_0 + 9) crc = crc * 16 + byte - DIGIT_0;
+    else if (byte >= LETTER_A && byte < LETTER_A + 6) crc = crc * 16 + byte - LETTER_A + 10;
+    else return -1;
+  }
+  return crc;
+}
+
+const DIGIT_0 = 0x30;
+const LETTER_A = 0x61;
+
 // A table is eight times as fast as toString(16) and padStart, and this runs at each commit.
 function hexOf(crc: number): string {
   return (

@@ -9,7 +9,7 @@
  * Parsing never throws, and no line, however deep or long, makes it run out of stack.
  */
 import { isUtf8 } from "node:buffer";
-import { CRC_DIGITS, crc32Hex } from "./crc32.js";
+import { CRC_DIGITS, crc32Number, readHex, writeHex } from "./crc32.js";
 import { jsonOfString } from "./json-text.js";
 import { LINE_BYTES_MAX } from "./limits.js";
 import { isWellFormed } from "./session-key.js";
@@ -80,12 +80,33 @@ export type LogLine =
 const PREFIX_BYTES = CRC_DIGITS + 1;
 const SPACE = 0x20;
 
+const NEWLINE = 0x0a;
+/** A UTF-16 unit takes at most three bytes of UTF-8. */
+const UTF8_UNIT_BYTES_MAX = 3;
+
 /** The line with its newline, ready to be appended with one write. */
 export function encodeLogLine(json: string): Buffer {
-  // The checksum goes in afterwards: so the text is turned into bytes once, and allocated once.
-  const line = Buffer.from(`00000000 ${json}\n`);
-  line.write(crc32Hex(line.subarray(PREFIX_BYTES, line.length - 1)), 0, "latin1");
-  return line;
+  const space = Buffer.allocUnsafe(PREFIX_BYTES + Buffer.byteLength(json) + 1);
+  writeLogLine(space, json);
+  return space;
+}
+
+/** Bytes that are certainly enough for {@link writeLogLine}. */
+export function logLineBytesMax(json: string): number {
+  return PREFIX_BYTES + json.length * UTF8_UNIT_BYTES_MAX + 1;
+}
+
+/**
+ * Writes the line with its newline to the beginning of `space`, which must be large enough.
+ * @returns Its bytes.
+ */
+export function writeLogLine(space: Buffer, json: string): number {
+  // The checksum goes in afterwards: so the text is turned into bytes once.
+  const end = PREFIX_BYTES + space.write(json, PREFIX_BYTES);
+  writeHex(space, crc32Number(space.subarray(PREFIX_BYTES, end)));
+  space[CRC_DIGITS] = SPACE;
+  space[end] = NEWLINE;
+  return end + 1;
 }
 
 /** JSON of a record, members in their canonical order. */
@@ -111,25 +132,31 @@ function composeOp(op: LogOp): string {
 
 /** Parses `bytes[start, end)`, a line without its newline. Never throws. */
 export function parseLogLine(bytes: Buffer, start: number, end: number): LogLine {
-  const line = bytes.subarray(start, end);
-  if (line.includes(0)) return { kind: "hole" };
-  if (line.length > LINE_BYTES_MAX) return lineVoid("longer than a line may be");
-  if (line.length <= PREFIX_BYTES || line[CRC_DIGITS] !== SPACE) return lineVoid("no checksum");
-  const json = line.subarray(PREFIX_BYTES);
-  if (crc32Hex(json) !== line.toString("latin1", 0, CRC_DIGITS))
-    return lineVoid("the checksum does not match");
-  if (!isUtf8(json)) return lineVoid("not UTF-8");
+  const line = parseText(bytes, start, end);
+  // No good line has a NUL byte: JSON allows none, and a checksum has none.
+  if (line.kind === "void" && bytes.subarray(start, end).includes(0)) return { kind: "hole" };
+  return line;
+}
+
+function parseText(bytes: Buffer, start: number, end: number): LogLine {
+  if (end - start > LINE_BYTES_MAX) return lineVoid("longer than a line may be");
+  if (end - start <= PREFIX_BYTES || bytes[start + CRC_DIGITS] !== SPACE) return lineVoid("no checksum");
+  const json = bytes.subarray(start + PREFIX_BYTES, end);
+  if (crc32Number(json) !== readHex(bytes, start)) return lineVoid("the checksum does not match");
+  const text = json.toString();
+  // Bytes that are no UTF-8 become U+FFFD; so without one there were none.
+  if (text.includes("\ufffd") && !isUtf8(json)) return lineVoid("not UTF-8");
   let value: unknown;
   try {
-    value = JSON.parse(json.toString());
+    value = JSON.parse(text);
   } catch {
     return lineVoid("not JSON");
   }
   const parsed = value as StoredValue;
   if (!isStoredObject(parsed)) return lineVoid("not an object");
-  if (Object.hasOwn(parsed, "ops")) return recordLine(parsed);
-  if (Object.hasOwn(parsed, "segment")) return headerLine(parsed);
-  if (Object.hasOwn(parsed, "seal")) return sealLine(parsed);
+  if (parsed["ops"] !== undefined) return recordLine(parsed);
+  if (parsed["segment"] !== undefined) return headerLine(parsed);
+  if (parsed["seal"] !== undefined) return sealLine(parsed);
   return lineVoid("neither header, record nor seal");
 }
 

@@ -15,13 +15,20 @@ import { assertFolder, openRegularFile } from "../fs/regular-file.js";
 import { liveRun, segmentNumber, type Layout } from "../format/layout.js";
 import { LINE_BYTES_MAX } from "../format/limits.js";
 import { parseLogLine, type LogLine, type LogRecord } from "../format/log-line.js";
+import type { StoredObject } from "../format/stored-value.js";
 import { assertOwnLinks } from "./published-name.js";
 import { Segment } from "./segment.js";
 import { decide } from "./verdict.js";
 
 /** Told about everything that the log says, in log order, before `catchUp` returns. */
 export interface LogObserver {
-  committed(segment: Segment, record: LogRecord, revision: number): void;
+  /** @param after What each op made of its session, if this process has just composed the record. */
+  committed(
+    segment: Segment,
+    record: LogRecord,
+    revision: number,
+    after?: readonly (StoredObject | undefined)[],
+  ): void;
   /** Reading goes on in the segment behind a sealed one. */
   entered(segment: Segment): void;
   /** A segment was checkpointed by somebody; its keys no longer need to be remembered. */

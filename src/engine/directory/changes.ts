@@ -15,8 +15,8 @@ import type { LogRecord } from "../../format/log-line.js";
 import type { Segment } from "../../log/segment.js";
 import type { Timer } from "../../runtime.js";
 import type { EngineChange } from "../contract.js";
-import { applyOp, type SessionLog } from "./session-log.js";
-import type { SessionState } from "./session-table.js";
+import { storedAfter, type SessionLog } from "./session-log.js";
+import { SessionState } from "./session-table.js";
 
 /** A consumer that is further behind goes back to replaying, so its memory is bounded. */
 const QUEUE_MAX = 10_000;
@@ -267,7 +267,8 @@ class Replay implements LogObserver {
   committed(_segment: Segment, record: LogRecord, revision: number): void {
     for (const op of record.ops) {
       if (op.s === undefined && op.p === undefined && op.d === undefined) continue;
-      const state = applyOp(op, this.#states.get(op.k), record.t, revision, this.log.options.decode);
+      const stored = storedAfter(op, this.#states.get(op.k));
+      const state = new SessionState(op.k, revision, record.t, stored, this.log.options.decode);
       this.#states.set(op.k, state);
       if (revision > this.since) this.#changes.push(changeOf(state));
     }

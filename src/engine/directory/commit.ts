@@ -312,7 +312,7 @@ export class Committer {
       t: Math.max(0, Math.trunc(options.runtime.now())),
       ops,
     };
-    const revision = writer.append(segment, record);
+    const revision = writer.append(segment, record, after);
     if (revision === undefined) return undefined;
     const records = ops.map((op, index) => {
       const state = table.get(op.k);

@@ -9,6 +9,7 @@ import { SessionStoreError, type StoreWarning } from "../../errors.js";
 import { readEntryFile, type EntryFile } from "../../entries/entry-file.js";
 import type { FileSystem } from "../../fs/file-system.js";
 import { applyPatch } from "../../format/stored-patch.js";
+import type { StoredObject } from "../../format/stored-value.js";
 import type { Layout } from "../../format/layout.js";
 import type { LogOp, LogRecord } from "../../format/log-line.js";
 import { LogWriter } from "../../log/append.js";
@@ -138,13 +139,21 @@ export class SessionLog implements LogObserver {
     if (this.tail.active === segment) this.writer.seal(segment);
   }
 
-  committed(segment: Segment, record: LogRecord, revision: number): void {
+  committed(
+    segment: Segment,
+    record: LogRecord,
+    revision: number,
+    after?: readonly (StoredObject | undefined)[],
+  ): void {
     this.writer.saw(record, revision);
+    const { decode } = this.options;
     let finals = this.finals.get(segment.number);
     if (finals === undefined) this.finals.set(segment.number, (finals = new Map<string, SessionState>()));
-    for (const op of record.ops) {
-      if (op.s === undefined && op.p === undefined && op.d === undefined) continue;
-      const state = applyOp(op, finals.get(op.k), record.t, revision, this.options.decode);
+    for (let index = 0; index < record.ops.length; index++) {
+      const op = record.ops[index];
+      if (op === undefined || (op.s === undefined && op.p === undefined && op.d === undefined)) continue;
+      const stored = after === undefined ? storedAfter(op, finals.get(op.k)) : after[index];
+      const state = new SessionState(op.k, revision, record.t, stored, decode);
       finals.set(op.k, state);
       this.table.commit(state);
       for (const listener of this.listeners) listener.changed?.(state);
@@ -188,19 +197,10 @@ export class SessionLog implements LogObserver {
 }
 
 /** What an op of a committed record makes of a session. By rule 4, a patch finds its base in the same segment. */
-export function applyOp(
-  op: LogOp,
-  before: SessionState | undefined,
-  modifiedAt: number,
-  revision: number,
-  decode: Decode,
-): SessionState {
-  let stored = op.s;
-  if (op.p !== undefined) {
-    if (before?.stored === undefined) throw new Error(`a patch of ${op.k} committed without a base`);
-    stored = applyPatch(before.stored, op.p, op.u ?? []);
-  }
-  return new SessionState(op.k, revision, modifiedAt, stored, decode);
+export function storedAfter(op: LogOp, before: SessionState | undefined): StoredObject | undefined {
+  if (op.p === undefined) return op.s;
+  if (before?.stored === undefined) throw new Error(`a patch of ${op.k} committed without a base`);
+  return applyPatch(before.stored, op.p, op.u ?? []);
 }
 
 export function corruptEntry(key: string, file: EntryFile & { status: "corrupt" }): SessionStoreError {
