@@ -7,6 +7,9 @@
  * with their entries in the log, so this ends. The answer is put together in slices as well, and once more if the log
  * moved on between two; a store that is never at rest gets its answer in one piece in the end.
  *
+ * As long as no commit comes, the same question has the same answer: the latest one is kept for as long as the
+ * garbage collector lets it.
+ *
  * One damaged file costs its own session: it is left out and reported.
  */
 import type { StoreWarning } from "../../errors.js";
@@ -29,8 +32,17 @@ const GLANCE_HOT_MAX = 2048;
 /** An index pays from the second listing on, if that is for the same process to make; a glance may have to be repeated. */
 const GLANCES_MAX = 4;
 
+/** An answer, and what it is the answer to. */
+interface Answered {
+  readonly query: EngineQuery;
+  readonly epoch: number;
+  readonly revision: number;
+  readonly scan: WeakRef<EngineScan>;
+}
+
 export class Listing {
   #index: SessionIndex | undefined;
+  #answered: Answered | undefined;
   /** States that the log made while an index is being built. */
   readonly #buildings = new Set<Map<string, SessionState>>();
   readonly #reported = new Set<string>();
@@ -70,6 +82,9 @@ export class Listing {
     const { tail } = this.log;
     const newest = this.#glance(query);
     if (newest !== undefined) return newest;
+    tail.catchUp();
+    const answer = this.#sameAnswer(query);
+    if (answer !== undefined) return answer;
     for (let round = 0; round < ROUNDS_MAX; round++) {
       tail.catchUp();
       if (this.#index === undefined) {
@@ -81,8 +96,10 @@ export class Listing {
       const picking = this.#pick(index, query, loaded);
       const { missing, scan } = round < SLICED_ROUNDS ? yield* picking : runNow(picking);
       if (missing.length === 0) {
-        if (tail.epoch === epoch && tail.revision === revision) return scan;
-        continue; // the log moved on between two slices
+        if (tail.epoch !== epoch || tail.revision !== revision) continue; // the log moved on between two slices
+        // Of what could not be read the next listing says so again, or finds it mended.
+        if (loaded.size === 0) this.#answered = { query, epoch, revision, scan: new WeakRef(scan) };
+        return scan;
       }
       for (const row of missing) {
         yield;
@@ -91,6 +108,14 @@ export class Listing {
       }
     }
     throw new Error("a listing was started over too often");
+  }
+
+  /** The latest answer, if it is one to this question and nothing was committed since; the log was just read. */
+  #sameAnswer(query: EngineQuery): EngineScan | undefined {
+    const { tail } = this.log;
+    const answered = this.#answered;
+    if (answered?.epoch !== tail.epoch || answered.revision !== tail.revision) return undefined;
+    return sameQuery(answered.query, query) ? answered.scan.deref() : undefined;
   }
 
   /**
@@ -189,7 +214,9 @@ export class Listing {
     if (file.status === "absent") {
       // Either a delete that the next reading of the log tells of, or somebody removed the file by hand.
       this.log.tail.catchUp();
-      if (!row.dead && this.#known(row) === undefined) index.lose(row);
+      if (row.dead || this.#known(row) !== undefined) return;
+      index.lose(row);
+      this.#answered = undefined; // no commit tells of it
       return;
     }
     if (file.status === "corrupt") {
@@ -244,4 +271,17 @@ export class Listing {
     const next = more && last !== undefined ? { key: last.key, updatedAt: last.updatedAt } : undefined;
     return { missing, scan: { records, next } };
   }
+}
+
+function sameQuery(one: EngineQuery, other: EngineQuery): boolean {
+  return (
+    one.prefix === other.prefix &&
+    one.updatedAfter === other.updatedAfter &&
+    one.updatedBefore === other.updatedBefore &&
+    one.orderBy === other.orderBy &&
+    one.descending === other.descending &&
+    one.limit === other.limit &&
+    one.after?.key === other.after?.key &&
+    one.after?.updatedAt === other.after?.updatedAt
+  );
 }

@@ -32,12 +32,13 @@ async function openOn(
   disk: SimulatedDisk,
   name: string,
   warnings: StoreWarning[] = [],
+  cacheBytes = 0,
 ): Promise<{ store: DirectorySessionStore<Account>; fs: ReturnType<SimulatedDisk["mount"]> }> {
   const fs = disk.mount(name);
   const runtime = new HastyRuntime({ seed: ++seed });
   const store = await openDirectoryStoreOn<Account>(fs, runtime, PATH, {
     durability: "os",
-    cacheBytes: 0,
+    cacheBytes,
     flushDelayMs: 1_000_000_000,
     onWarning: (warning) => warnings.push(warning),
   });
@@ -107,6 +108,84 @@ describe("a listing while another process works", () => {
         return;
       }
     }
+  });
+});
+
+describe("the same listing again", () => {
+  async function withTwoListings(): Promise<{
+    writer: DirectorySessionStore<Account>;
+    reader: DirectorySessionStore<Account>;
+  }> {
+    const { disk, writer } = await accounts();
+    const { store: reader } = await openOn(disk, "reader", [], 1_000_000);
+    reader.listSync(); // reads the files
+    reader.listSync(); // from memory: the answer that is kept
+    return { writer, reader };
+  }
+
+  it.each([
+    ["by this process", "reader"],
+    ["by another one", "writer"],
+  ] as const)("sees every commit since, %s", async (_who, name) => {
+    const stores = await withTwoListings();
+    const store = stores[name];
+    await store.patch("b", { money: 26 });
+    expect(stores.reader.listSync().sessions.map(({ entry }) => entry.money)).toEqual([25, 26, 25, 25]);
+    await store.delete("a");
+    expect(stores.reader.listSync().sessions.map(({ key }) => key)).toEqual(["b", "c", "d"]);
+    await store.checkpoint();
+    expect(stores.reader.listSync().sessions.map(({ key }) => key)).toEqual(["b", "c", "d"]);
+    await stores.reader.close();
+    await stores.writer.close();
+  });
+
+  it("gives each question its own answer", async () => {
+    const { writer, reader } = await withTwoListings();
+    const keysOf = (query: Parameters<typeof reader.listSync>[0]): string =>
+      reader
+        .listSync(query)
+        .sessions.map(({ key }) => key)
+        .join("");
+    expect(keysOf({})).toBe("abcd");
+    expect(keysOf({ limit: 2 })).toBe("ab");
+    expect(keysOf({ descending: true })).toBe("dcba");
+    expect(keysOf({ descending: true, limit: 1 })).toBe("d");
+    expect(keysOf({ prefix: "b" })).toBe("b");
+    expect(keysOf({ prefix: "c" })).toBe("c");
+    expect(keysOf({ updatedAfter: 0 })).toBe("bcd");
+    expect(keysOf({ updatedAfter: 1 })).toBe("cd");
+    expect(keysOf({ updatedBefore: 1 })).toBe("a");
+    expect(keysOf({ updatedBefore: 2 })).toBe("ab");
+    const first = reader.listSync({ limit: 1 });
+    const second = reader.listSync({ limit: 1, cursor: first.cursor! });
+    const third = reader.listSync({ limit: 1, cursor: second.cursor! });
+    expect([first, second, third].map(({ sessions }) => sessions[0]?.key)).toEqual(["a", "b", "c"]);
+    await reader.close();
+    await writer.close();
+  });
+
+  it("gives records of their own to everybody who asks", async () => {
+    const { writer, reader } = await withTwoListings();
+    const mine = reader.listSync().sessions;
+    (mine as unknown[]).length = 0;
+    expect(reader.listSync().sessions.length).toBe(4);
+    await reader.close();
+    await writer.close();
+  });
+
+  it("does not have what was found to be removed by hand", async () => {
+    const { disk, writer } = await accounts();
+    const { store: reader } = await openOn(disk, "reader", [], 1); // has room for no session
+    await reader.put("e", { money: 0, updatedAt: 9 });
+    const all = (): string[] => reader.listSync().sessions.map(({ key }) => key);
+    expect(all()).toEqual([...KEYS, "e"]);
+    const hot = reader.listSync({ prefix: "e" });
+    expect(hot.sessions.length).toBe(1);
+    disk.removeRaw(`${PATH}/b/meta.json`);
+    expect(all()).toEqual(["a", "c", "d", "e"]);
+    expect(all()).toEqual(["a", "c", "d", "e"]);
+    await reader.close();
+    await writer.close();
   });
 });
 
