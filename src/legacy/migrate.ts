@@ -31,7 +31,7 @@ import {
 import { refusalOf } from "./check-entry.js";
 import { isStore, statusOf, systemHost, type LegacyHost } from "./host.js";
 import { KnownFiles } from "./known-files.js";
-import { finishReplacement } from "./finish-replacement.js";
+import { finishReplacement, moveLayoutAside, TAKEN } from "./finish-replacement.js";
 import { absorbSidecars, assertPlaceIsFree, backUpLayout, findLayout, type OlderLayout } from "./layouts.js";
 import { removeStale, removeUnfinished, removeUnfinishedFiles } from "./leftovers.js";
 import { Merge } from "./merge.js";
@@ -188,14 +188,12 @@ export class Migration {
     const { older } = situation;
     let backup: string | undefined;
     if (older?.inDirectory === true) {
-      if (await isStore(host, paths.directory)) return removeBuilding(work, built.path); // others have done it
       backup = await backupPath(host.fs, host.runtime, paths.directory);
       await writeReplacement(host, built.path, { backup });
-      if (!(await this.#moves(paths.directory, backup))) return undefined;
-      if (await isStore(host, backup)) return undefined; // done just now by others: the next round puts it back
+      if (!(await moveLayoutAside(work, backup))) return removeBuilding(work, built.path);
       work.backups.push(backup);
     }
-    if (!(await this.#moves(built.path, paths.directory))) {
+    if (!(await this.#movesIntoPlace(built.path))) {
       if (backup === undefined) await removeBuilding(work, built.path);
       return undefined; // with a note of what it replaces, the next round finishes it
     }
@@ -215,12 +213,12 @@ export class Migration {
   }
 
   /** A rename and its durability. @returns False when others were faster: one of the names is not as it was. */
-  async #moves(from: string, to: string): Promise<boolean> {
+  async #movesIntoPlace(built: string): Promise<boolean> {
     const { fs } = this.work.host;
     try {
-      await fs.later.rename(from, to);
+      await fs.later.rename(built, this.work.paths.directory);
     } catch (error) {
-      if (["ENOENT", "ENOTEMPTY", "EEXIST", "ENOTDIR"].includes(errnoOf(error) ?? "")) return false;
+      if (TAKEN.has(errnoOf(error) ?? "")) return false;
       throw error;
     }
     await syncDirectory(fs, this.work.paths.folder);

@@ -9,6 +9,7 @@ import { createHash } from "node:crypto";
 import { SessionStoreError } from "../errors.js";
 import { readRegularFile } from "../fs/regular-file.js";
 import type { LegacyHost } from "./host.js";
+import { escapeSeparators, type EscapedText } from "./json5-separators.js";
 import { levelsOf } from "./nesting.js";
 import type { Reading, ReadingOptions } from "./read-file.js";
 
@@ -37,12 +38,12 @@ export async function readJson5File(
     );
   }
   const { default: json5 } = await import("json5");
-  const text = bytes.toString();
+  const escaped = escapeSeparators(bytes.toString());
   let value: unknown;
   try {
-    value = json5.parse(text);
+    value = json5.parse(escaped.text);
   } catch (error) {
-    throw laterFault(notJson, bytes, error);
+    throw laterFault(notJson, bytes, escaped, error);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw notJson;
   let ordinal = 0;
@@ -58,14 +59,19 @@ export async function readJson5File(
 }
 
 /** The parser that came further knows better where the damage is. */
-function laterFault(notJson: SessionStoreError, bytes: Buffer, error: unknown): unknown {
+function laterFault(
+  notJson: SessionStoreError,
+  bytes: Buffer,
+  { text, originalIndex }: EscapedText,
+  error: unknown,
+): unknown {
   const { lineNumber, columnNumber } = error as { lineNumber?: number; columnNumber?: number };
   if (lineNumber === undefined || columnNumber === undefined) return notJson;
-  const text = bytes.toString();
   let lineStart = 0;
   for (let line = 1; line < lineNumber; line++) lineStart = text.indexOf("\n", lineStart) + 1;
+  const before = bytes.toString().slice(0, originalIndex(lineStart + columnNumber - 1));
   // Half a character at the end of a cut-off file has become a longer one.
-  const offset = Math.min(bytes.length, Buffer.byteLength(text.slice(0, lineStart + columnNumber - 1)));
+  const offset = Math.min(bytes.length, Buffer.byteLength(before));
   if (offset <= Number(notJson.data.offset)) return notJson;
   return new SessionStoreError(
     "legacy_invalid",

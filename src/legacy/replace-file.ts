@@ -10,7 +10,7 @@ export function stampNow({ fs }: LegacyHost, path: string): string {
   try {
     return stamp(fs.lstat(path));
   } catch (error) {
-    if (errnoOf(error) === "ENOENT") return "none";
+    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return "none";
     throw error;
   }
 }

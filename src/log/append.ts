@@ -60,6 +60,8 @@ export class LogWriter {
   /**
    * Appends a record of this writer to a segment that was read to its end.
    * @param after What each op makes of its session if the record commits and nobody else was in between.
+   * @param onWritten Called once the whole line is in the file, before anybody knows what becomes of it: what takes
+   *   long, such as a sync, can begin while the line is read back.
    * @returns The revision it committed as, or undefined if the log voided it: compose it again.
    * @throws `disk_full` or `io_error` when it certainly does not count, `commit_unknown` when it may.
    */
@@ -67,6 +69,7 @@ export class LogWriter {
     segment: Segment,
     record: LogRecord,
     after: readonly (StoredObject | undefined)[],
+    onWritten?: () => void,
   ): number | undefined {
     const line = this.#compose(record);
     if (line.length > LINE_BYTES_MAX) {
@@ -86,6 +89,7 @@ export class LogWriter {
     } catch (error) {
       failure = error;
     }
+    if (written === bytes.length) onWritten?.();
     try {
       const { buffer } = this.tail;
       const count = this.fs.read(segment.fd, buffer, 0, buffer.length, segment.position);

@@ -297,9 +297,11 @@ class EngineSessionStore<T extends object> implements SessionStore<T> {
       } finally {
         this.#queue.leave(key);
       }
-      if (decided.status === "unchanged") return finish(decided.records[0], false);
-      if (decided.durable !== undefined) await untilDurable(decided.durable, key);
-      return finish(decided.records[0], true);
+      const result = finish(decided.records[0], decided.status === "committed");
+      if (decided.status === "committed" && decided.durable !== undefined) {
+        await untilDurable(decided.durable, key);
+      }
+      return result;
     } finally {
       this.#finish();
     }

@@ -65,8 +65,12 @@ const ATTEMPTS_MAX = 200;
 const PROMPT_ATTEMPTS = 8;
 const BACK_OFF_MS_MAX = 20;
 
+/** After a void record the next so many are synced only when they are known to count. */
+const RESTLESS_COMMITS = 16;
+
 export class Committer {
   #lookedUp: LookedUp | undefined;
+  #restless = 0;
 
   constructor(
     private readonly log: SessionLog,
@@ -302,27 +306,47 @@ export class Committer {
 
   /** @returns Undefined if the log voided the record. */
   #append({ segment, ops, after }: Plan): CommitOutcome | undefined {
-    const { writer, table, syncer, options, tail } = this.log;
+    const { writer, table, syncer, tail } = this.log;
+    const { decode, runtime } = this.log.options;
     // A toJSON or getter of the entry may have used the store in between, and moved it on (O3).
     if (tail.active !== segment) return undefined;
     const record: LogRecord = {
       w: writer.writerId,
       n: writer.nextNumber(),
       g: segment.number,
-      t: Math.max(0, Math.trunc(options.runtime.now())),
+      t: Math.max(0, Math.trunc(runtime.now())),
       ops,
     };
-    const revision = writer.append(segment, record, after);
+    let durable: Promise<void> | undefined;
+    let revision: number | undefined;
+    const { durability } = this.options;
+    const sync = (): void => {
+      durable = syncer.sync(segment);
+    };
+    try {
+      // The disk works while the line is read back and decided (O6: what is acknowledged was appended before).
+      revision = writer.append(
+        segment,
+        record,
+        after,
+        durability === "disk" && this.#restless === 0 ? sync : undefined,
+      );
+    } finally {
+      // Of a record that does not count nobody waits for the sync; if it fails, the syncer remembers.
+      if (revision === undefined) durable?.catch(() => {});
+    }
+    // Where others often come first, a sync that began too early would have to be waited for by the next attempt.
+    this.#restless = revision === undefined ? RESTLESS_COMMITS : Math.max(0, this.#restless - 1);
     if (revision === undefined) return undefined;
+    if (durability === "disk" && durable === undefined) sync();
     const records = ops.map((op, index) => {
       const state = table.get(op.k);
       if (state?.revision === revision) return recordOf(state);
       if (isCheck(op)) return recordOf(state);
       const stored = after[index];
-      return recordOf(new SessionState(op.k, revision, record.t, stored, options.decode)); // others came behind us
+      return recordOf(new SessionState(op.k, revision, record.t, stored, decode)); // others came behind us
     });
     for (const op of ops) if (!isCheck(op)) this.options.onCommitted(segment, op.k, revision);
-    const durable = this.options.durability === "disk" ? syncer.sync(segment) : undefined;
     return { status: "committed", revision, records, durable };
   }
 }
