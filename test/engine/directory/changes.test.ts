@@ -9,6 +9,7 @@ import { openDirectoryStoreOn } from "../../../src/store/open.js";
 import type { DirectorySessionStore, SessionChange, WatchOptions } from "../../../src/store/types.js";
 import { ManualRuntime } from "../../../src/testing/manual-runtime.js";
 import { SimulatedDisk } from "../../../src/testing/simulated-disk.js";
+import { settled } from "../../support/processes.js";
 import { codeOf, failureOf } from "./sandbox.js";
 
 type Entry = Record<string, unknown>;
@@ -162,10 +163,13 @@ describe("a consumer that is slow", () => {
     const watching = store.watch()[Symbol.asyncIterator]();
     const total = 12_000; // more than are kept for one
     for (let index = 0; index < total; index++) await store.put(`k${index % 5}`, { index });
-    for (let index = 0; index < total; index++) {
-      const { value } = (await watching.next()) as { value: SessionChange<Entry> };
-      if (value.revision !== index + 1) throw new Error(`${value.revision} instead of ${index + 1}`);
-    }
+    const consume = async (): Promise<void> => {
+      for (let index = 0; index < total; index++) {
+        const { value } = (await watching.next()) as { value: SessionChange<Entry> };
+        if (value.revision !== index + 1) throw new Error(`${value.revision} instead of ${index + 1}`);
+      }
+    };
+    await settled(consume());
     await store.put("last", {});
     expect(brief((await watching.next()).value as SessionChange<Entry>)).toBe(`${total + 1} put last`);
     await watching.return?.();

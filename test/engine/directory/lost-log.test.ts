@@ -56,6 +56,18 @@ it("is begun again behind the last revision of all, deletions included", async (
   expect(logOf(disk)).toHaveLength(1);
 });
 
+it("is begun again behind the revisions of files that no catalog knows", async () => {
+  const disk = new SimulatedDisk();
+  const past = await openOn(disk.mount("past"), 1);
+  for (let version = 1; version <= 3; version++) await past.put("a", { version });
+  await past.flush();
+  await past.close();
+  for (const path of logOf(disk)) disk.removeRaw(path);
+  const store = await openOn(disk.mount("next"), 2);
+  expect((await store.put("b", {})).revision).toBe(4);
+  expect((await store.update("a", () => ({ version: 4 })))?.revision).toBe(5);
+});
+
 it("a process that still has the lost log open goes over to the new one", async () => {
   const disk = new SimulatedDisk();
   const old = await openOn(disk.mount("old"), 1);
@@ -73,6 +85,7 @@ it("a process that still has the lost log open goes over to the new one", async 
   await old.checkpoint();
   expect(await old.get("b")).toEqual({ version: 2 });
   expect(await old.get("c")).toEqual({ version: 3 });
+  expect(await old.get("d"), "in the lost log, and nowhere else").toBeUndefined();
   expect((await old.put("e", {})).revision).toBe((await next.read("e"))?.revision);
   await old.close();
   await next.close();

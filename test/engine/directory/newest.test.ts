@@ -156,6 +156,24 @@ describe("the newest sessions in a new process", () => {
     expect(warnings.map((warning) => warning.code)).toEqual(["entry_corrupt"]);
   });
 
+  it("leave out one of which an older copy was put back, with a warning", async () => {
+    const disk = new SimulatedDisk();
+    const { store: writer } = await openOn(disk);
+    for (let index = 0; index < 3; index++) await writer.put(key(index), { updatedAt: index });
+    await writer.flush();
+    const path = Object.keys(disk.tree(PATH)).find((name) => name.includes("7000000001/meta.json"))!;
+    const older = disk.readRaw(path)!;
+    await writer.put(key(1), { updatedAt: 5 });
+    await writer.checkpoint();
+    disk.writeRaw(path, older);
+    const warnings: StoreWarning[] = [];
+    const { store } = await openOn(disk, warnings);
+    const { sessions } = store.listSync(NEWEST);
+    await Promise.resolve();
+    expect(sessions.map((session) => session.key)).toEqual([key(2), key(0)]);
+    expect(warnings.map((warning) => warning.code)).toEqual(["entry_corrupt"]);
+  });
+
   it("are found without a catalog, or with one that is cut off", async () => {
     const disk = filled.clone();
     const catalog = Object.keys(disk.tree(PATH)).find((path) => path.includes("/catalog-"))!;

@@ -109,6 +109,39 @@ describe("a new store", () => {
   );
 });
 
+describe("another process that makes it at the same time", () => {
+  it("O6, F3: what it made on the way to the store, and did not sync, is synced", async () => {
+    const disk = new SimulatedDisk();
+    const slow = disk.mount("slow");
+    slow.gate = ({ name }) => (name === "fsync" ? new Promise(() => {}) : undefined);
+    void openFolder(slow, 1);
+    await turns();
+    expect(disk.tree("/")).toHaveProperty(["/home/"]);
+    const options = { durability: "disk" } as const;
+    const store = await openDirectoryStoreOn<object>(disk.mount("other"), new ManualRuntime(), PATH, options);
+    await store.put("a", { version: 1 });
+    disk.powerCut("durable-only");
+    const next = await openDirectoryStoreOn<object>(disk.mount("next"), new ManualRuntime(), PATH, options);
+    expect(await next.get("a")).toEqual({ version: 1 });
+  });
+
+  it("may have put it in place between two looks", async () => {
+    const disk = new SimulatedDisk();
+    (await openFolder(disk.mount("maker"), 1)).root.close();
+    disk.makeDirectory(`${PATH} not yet`);
+    const mover = disk.mount("mover");
+    mover.rename(`${PATH}/.store`, `${PATH} not yet/.store`);
+    const fs = disk.mount("opener");
+    let moved = 0;
+    fs.onCall = ({ name, args }) => {
+      if (name !== "readdir" || String(args[0]).includes(".store") || moved++ > 0) return;
+      mover.rename(`${PATH} not yet/.store`, `${PATH}/.store`);
+    };
+    (await openFolder(fs, 2)).root.close();
+    expect(moved).toBeGreaterThan(0);
+  });
+});
+
 describe("a death while it is made", () => {
   const AFTERWARDS: readonly ("killed" | PowerCutMode)[] = ["killed", "durable-only", "keep-all", "random"];
 

@@ -71,6 +71,21 @@ it("a record of unknown fate that commits late is not taken for the one that end
   expect(await (await start(disk, "B")).store.read("k")).toMatchObject({ revision: 3, entry: { n: 3 } });
 });
 
+it("the fate of a record is not taken for that of the next one", async () => {
+  const disk = new SimulatedDisk();
+  const a = await start(disk, "A");
+  const lacking = [1, 40];
+  a.fs.onCall = (call) => {
+    if (call.name !== "write" || (call.args[3] as number) === 1) return;
+    const bytes = lacking.shift();
+    return bytes === undefined ? undefined : { shortWrite: (call.args[3] as number) - bytes };
+  };
+  expect(await a.store.put("k", { n: 1 })).toMatchObject({ revision: 1 }); // we ended its line
+  await expect(a.store.put("l", { n: "x".repeat(100) })).rejects.toMatchObject({ code: "disk_full" });
+  expect(lacking).toEqual([]);
+  expect(await (await start(disk, "B")).store.get("l")).toBeUndefined();
+});
+
 it("a seal behind the torn bytes of a dead writer counts the first time", async () => {
   const disk = new SimulatedDisk();
   const a = await start(disk, "A");

@@ -185,6 +185,22 @@ it("shared values that nobody refers to go when asked for, whenever the last rem
 });
 
 describe("what failed", () => {
+  it("a seal does not fail the commit that made the segment full, which counts", async () => {
+    const disk = new SimulatedDisk();
+    const a = await start(disk, "A", { durability: "os", segmentBytes: SEGMENT_BYTES });
+    a.fs.onCall = (call) => {
+      if (call.name === "write" && Buffer.from(call.args[1] as Uint8Array).includes('{"seal"'))
+        throw systemError("EIO", call);
+    };
+    expect(await a.store.put("k", BULK)).toMatchObject({ revision: 1 });
+    a.fs.onCall = undefined;
+    await turn();
+    expect(a.warnings.map(({ code }) => code)).toEqual(["checkpoint_failed"]);
+    await a.store.put("k", BULK);
+    await settled(a.store.put("k", { n: 1 }), a);
+    expect(await a.store.revision()).toBe(3);
+  });
+
   it("a file is written at a later look", async () => {
     const disk = new SimulatedDisk();
     const a = await start(disk, "A", { durability: "os" });

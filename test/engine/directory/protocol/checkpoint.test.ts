@@ -33,6 +33,30 @@ it("a segment does not go before its catalog is there: the staging folder may va
   expect(await keysListed(disk)).toEqual(["k"]);
 });
 
+it("a segment's fence takes no other segment's staging folder, so one new segment is enough", async () => {
+  const disk = new SimulatedDisk();
+  const a = await start(disk, "A");
+  await a.store.put("k", { n: 1 });
+  let made = 0;
+  a.fs.onCall = ({ name, args }) => {
+    if (name === "mkdir" && String(args[0]).includes("/stage/") && ++made > 20) a.fs.kill();
+  };
+  await settled(a.store.checkpoint(), a);
+  expect(made).toBe(1);
+});
+
+it("a file behind a link in place of the session's folder is none: the checkpoint does not believe it", async () => {
+  const disk = new SimulatedDisk();
+  const a = await start(disk, "A");
+  await a.store.put("k", { n: 1 });
+  await settled(a.store.flush(), a);
+  disk.makeDirectory("/theirs");
+  disk.mount("mover").rename(`${STORE}/k`, "/theirs/k");
+  disk.symlink(`${STORE}/k`, "/theirs/k");
+  await expect(settled(a.store.checkpoint(), a)).rejects.toMatchObject({ code: "file_unsafe" });
+  expect(disk.names(`${STORE}/.store/log`)).toContain("00000001.jsonl");
+});
+
 it("a catalog is merged into the next one only if it is that of the segment before", async () => {
   const disk = new SimulatedDisk();
   const [a, b] = [await start(disk, "A"), await start(disk, "B")];
@@ -84,6 +108,33 @@ it("a file that somebody took away since it was written is written again", async
   expect(await keysListed(disk)).toEqual(["k"]);
 });
 
+it("a file that is newer than what was read of the log is right, and not written again", async () => {
+  const disk = new SimulatedDisk();
+  const a = await start(disk, "A");
+  await a.store.put("k", { n: 1 });
+  await settled(a.store.flush(), a);
+  await a.store.put("l", { n: 1 });
+  let renames = 0;
+  let writing = false;
+  let goOn = (): void => {};
+  const gone = new Promise<void>((resolve) => (goOn = resolve));
+  a.fs.gate = ({ name, args }) => {
+    if (name === "rename" && String(args[1]).endsWith("/k/meta.json")) renames++;
+    writing ||= name === "rename" && String(args[1]).endsWith("/l/meta.json");
+    return writing ? gone : undefined;
+  };
+  const checkpoint = a.store.checkpoint();
+  for (let turns = 0; turns < 100 && !writing; turns++) await turn();
+  expect(writing).toBe(true);
+  const b = await start(disk, "B");
+  await b.store.put("k", { n: 2 });
+  await settled(b.store.flush(), b);
+  goOn();
+  await settled(checkpoint, a);
+  expect(renames).toBe(0);
+  expect(String(disk.readRaw(`${STORE}/k/meta.json`))).toContain('"n":2');
+});
+
 it("a file that somebody linked to from elsewhere is replaced by one of our own", async () => {
   const disk = new SimulatedDisk();
   const a = await start(disk, "A");
@@ -98,9 +149,11 @@ it("a file that is never what was written ends the checkpoint with an error, and
   const disk = new SimulatedDisk();
   const a = await start(disk, "A");
   await a.store.put("k", { n: 1 });
+  let looks = 0;
   a.fs.onCall = ({ name, args }) => {
-    if (name === "open" && String(args[0]).endsWith("/k/meta.json") && args[1] === "read")
-      disk.writeRaw(`${STORE}/k/meta.json`, "not what was written");
+    if (name !== "open" || !String(args[0]).endsWith("/k/meta.json") || args[1] !== "read") return;
+    disk.writeRaw(`${STORE}/k/meta.json`, "not what was written");
+    if (++looks > 1000) a.fs.kill(); // instead of looking for ever
   };
   await expect(settled(a.store.checkpoint(), a)).rejects.toMatchObject({ code: "io_error" });
   a.fs.onCall = undefined;

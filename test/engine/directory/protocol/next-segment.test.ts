@@ -36,6 +36,9 @@ describe("O7, F1: a file that was put in the sealed segment's place", () => {
     const b = await start(disk, "B");
     expect(await b.store.get("k")).toEqual({ n: 1 });
     expect(await b.store.get("bulk")).toBeUndefined();
+    a.fs.gate = undefined;
+    await settled(a.store.checkpoint(), a); // knows nothing any more of what it had read there before
+    expect((await a.store.list()).sessions.map(({ key }) => key)).toEqual(["k"]);
   });
 });
 
