@@ -82,11 +82,10 @@ export class Listing {
     const { tail } = this.log;
     const newest = this.#glance(query);
     if (newest !== undefined) return newest;
-    tail.catchUp();
-    const answer = this.#sameAnswer(query);
-    if (answer !== undefined) return answer;
     for (let round = 0; round < ROUNDS_MAX; round++) {
       tail.catchUp();
+      const answer = this.#sameAnswer(query);
+      if (answer !== undefined) return answer;
       if (this.#index === undefined) {
         yield* this.#indexed();
         continue; // an index that was made from files is right as of a reading after them
