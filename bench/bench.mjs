@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * `npm run bench`: sessiondir beside its peers, in one run, by turns. A complete run takes about ten minutes and
- * rebuilds docs/performance.md and its charts.
+ * `npm run bench`: sessiondir beside its peers, in one run, by turns. A complete run takes about a quarter of an hour
+ * and rebuilds docs/performance.md and its charts.
  *
  *   --quick            about a minute: few rounds, no store of 100,000 sessions, no released gateways
  *   --only NAME        only the workload in workloads/NAME.mjs; may be given more than once
@@ -18,7 +18,7 @@ import { evaluateGoals } from "./goals.mjs";
 import { installOpenclaw, installPeers, newerNode, OPENCLAW_VERSIONS } from "./install.mjs";
 import { describeMachine } from "./machine.mjs";
 import { renderPage } from "./page.mjs";
-import { PEERS } from "./peers/index.mjs";
+import { FLOORS, PEERS } from "./peers/index.mjs";
 import { printFailures, printFigures, printGoals } from "./report.mjs";
 import { newestResults, readResults, writeResults } from "./results.mjs";
 import { Sheet } from "./sheet.mjs";
@@ -86,6 +86,7 @@ async function main() {
   for (const [name, value] of Object.entries(machine)) say(`  ${name.padEnd(10)}  ${value}`);
   const { peers, skipped } = await choosePeers(stores.folder);
   for (const { name, version, settings } of peers) say(`  ${name} (${version}): ${settings}`);
+  for (const { name, settings } of FLOORS) say(dim(`  ${name}: ${settings}`));
   for (const { name, reason } of skipped) say(red(`  skipped: ${name}: ${reason}`));
   if (!peers.some(({ name }) => name === "sessiondir")) return void (process.exitCode = 1);
   say(
@@ -140,8 +141,10 @@ async function main() {
     workloads,
   };
   say();
-  say(`${seconds} s, written to ${relative(process.cwd(), writeResults(results))}`);
-  if (complete) for (const path of renderPage(results)) say(`rebuilt ${path}`);
+  const written = writeResults(results);
+  say(`${seconds} s, written to ${relative(process.cwd(), written)}`);
+  // From the file, so that it comes out the same with --render.
+  if (complete) for (const path of renderPage(readResults(written))) say(`rebuilt ${path}`);
 }
 
 /**

@@ -6,7 +6,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { makeCharts } from "./charts/index.mjs";
-import { evaluateGoals, GOALS, isMet } from "./goals.mjs";
+import { evaluateGoals, GOALS, isMet, obstaclesOf } from "./goals.mjs";
+import { FLOORS } from "./peers/index.mjs";
 import { rowsOf } from "./report.mjs";
 import { median } from "./statistics.mjs";
 import { factor } from "./words.mjs";
@@ -29,10 +30,7 @@ export function renderPage(results) {
     goals: goalsOf(results),
     charts: charts.map(({ file, alt }) => `![${alt}](charts/${file})`).join("\n\n"),
     better: betterOf(results),
-    peers: markdownTable([
-      ["peer", "version", "set up", "a warm read gives"],
-      ...results.peers.map(({ name, version, settings, reads }) => [name, version, settings, reads]),
-    ]),
+    peers: peersOf(results),
     tables: tablesOf(results),
   };
   writeFileSync(PAGE, fillIn(readFileSync(PAGE, "utf8"), sections));
@@ -67,7 +65,7 @@ function machineOf({ started, seconds, machine, skipped }) {
 function goalsOf({ workloads }) {
   const outcomes = evaluateGoals(workloads.flatMap(({ figures }) => figures));
   const measured = new Set(outcomes.map(({ label }) => label));
-  return markdownTable([
+  const goals = markdownTable([
     ["goal", "wanted", "measured", "middle 80 % of the rounds", "of CPU", ""],
     ...outcomes.map((outcome) => [
       outcome.label,
@@ -86,17 +84,52 @@ function goalsOf({ workloads }) {
       "**not measured**",
     ]),
   ]);
+  return `${goals}${obstaclesIn(outcomes)}`;
 }
 
-/** @param {Results} results Every figure in which somebody is clearly better, and by how much. */
-function betterOf({ workloads }) {
+/** @param {readonly import("./goals.mjs").Outcome[]} outcomes */
+function obstaclesIn(outcomes) {
+  const rows = obstaclesOf(outcomes, factor);
+  if (rows.length === 1) return "";
+  return [
+    "",
+    "### What stands in the way",
+    "For each missed goal the least that has to be done for it in this design, measured by turns in the same rounds; what " +
+      "each of these floors does is said with [the peers](#the-peers). «Reachable at most» is how many times better the floor " +
+      "alone is: where that is below «wanted», nothing that makes these calls from Node can reach the goal on this machine; " +
+      "what is between «measured» and «reachable at most» is what sessiondir costs.",
+    markdownTable(rows),
+  ].join("\n\n");
+}
+
+/** @param {Results} results */
+function peersOf({ peers, workloads }) {
+  const measured = new Set(
+    workloads.flatMap(({ figures }) => figures.flatMap(({ samples }) => Object.keys(samples))),
+  );
+  const floors = FLOORS.filter(({ name }) => measured.has(name)).map(({ name, settings }) => [
+    name,
+    settings,
+  ]);
+  const stores = markdownTable([
+    ["peer", "version", "set up", "a warm read gives"],
+    ...peers.map(({ name, version, settings, reads }) => [name, version, settings, reads]),
+  ]);
+  if (floors.length === 0) return stores;
+  const title = "No stores, but what none of sessiondir's design can do without:";
+  return [stores, title, markdownTable([["floor", "what it does"], ...floors])].join("\n\n");
+}
+
+/** @param {Results} results Every figure in which another store is clearly better, and by how much. */
+function betterOf({ workloads, peers }) {
+  const others = new Set(peers.map(({ name }) => name).filter((name) => name !== OURS));
   const rows = workloads.flatMap(({ title, figures }) =>
     figures.flatMap(({ label, unit, samples }) => {
       const ours = samples[OURS];
       if (ours === undefined || ours.length === 0) return [];
       const own = median(ours);
       const better = Object.entries(samples)
-        .filter(([name, found]) => name !== OURS && found.length > 0)
+        .filter(([name, found]) => others.has(name) && found.length > 0)
         .map(([name, found]) => ({
           name,
           times: unit === "rate" ? median(found) / own : own / median(found),

@@ -1,7 +1,7 @@
 // @ts-check
 /** What a run has to say to somebody at a terminal. */
 import { bold, dim, green, red, say, table } from "../examples/demo/report.mjs";
-import { isMet } from "./goals.mjs";
+import { isMet, obstaclesOf } from "./goals.mjs";
 import { factor, spreadInWords } from "./words.mjs";
 
 const FIGURES_ABREAST = 4;
@@ -65,6 +65,12 @@ export function printGoals(outcomes) {
       isMet(outcome) ? green("met") : red("missed"),
     ]),
   ]);
+  const obstacles = obstaclesOf(outcomes, factor);
+  if (obstacles.length === 1) return;
+  say();
+  say(bold("what stands in the way"));
+  say(dim("  How many times better the least that has to be done is, with nothing else around it."));
+  table(obstacles);
 }
 
 /** @param {string} text @param {number} width */

@@ -3,6 +3,7 @@
  * Measures contenders by turns, A B A B, so that whatever else the machine does hits all of them. The ratio of two is
  * taken round by round, and the median of these ratios is the result.
  */
+import { peerNamed } from "./peers/index.mjs";
 import { Worker } from "./workers.mjs";
 
 /**
@@ -113,22 +114,27 @@ export function able(peers, shape, durability = "os") {
 }
 
 /**
- * Goals are ratios of sessiondir and better-sqlite3, so these two take all the turns; of the others, the ones that need
- * milliseconds for an update take the fewest.
+ * Goals are ratios of sessiondir, better-sqlite3 and floors, so these take all the turns; of the others, the ones that
+ * need milliseconds for an update take the fewest.
  * @param {Peer} peer
  * @param {number} rounds
  * @returns {{ rounds?: number, warmUp?: number }}
  */
 export function pace(peer, rounds) {
-  if (isRival(peer)) return {};
+  if (isInGoals(peer)) return {};
   return peer.slow
     ? { rounds: Math.min(rounds, 3), warmUp: 1 }
     : { rounds: Math.max(Math.min(rounds, 3), Math.ceil(rounds / 3)) };
 }
 
 /** @param {Peer} peer */
-export function isRival({ name }) {
-  return name === "sessiondir" || name === "better-sqlite3";
+export function isInGoals({ name, floor }) {
+  return floor || name === "sessiondir" || name === "better-sqlite3";
+}
+
+/** The peers, and beside them the least that anybody must do. @param {readonly Peer[]} peers @param {...string} floors */
+export function withFloors(peers, ...floors) {
+  return [...peers, ...floors.map(peerNamed)];
 }
 
 /**

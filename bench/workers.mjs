@@ -1,6 +1,6 @@
 // @ts-check
-/** Starts worker.mjs processes, each for one peer and one store, and talks to them. */
-import { fork } from "node:child_process";
+/** Starts processes, each for one peer and one store: workers, which are talked to, and such as live only once. */
+import { fork, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { newerNode } from "./install.mjs";
@@ -11,6 +11,7 @@ const ANSWER_MS_MAX = 240_000;
 const END_MS_MAX = 20_000;
 
 const WORKER = fileURLToPath(new URL("worker.mjs", import.meta.url));
+const COLD = fileURLToPath(new URL("cold.mjs", import.meta.url));
 
 /** @typedef {{ peer: string, folder: string, durability: import("./peers/peer.mjs").Durability }} Which */
 
@@ -26,15 +27,9 @@ export class Worker {
 
   /** @param {Which} which */
   constructor(which) {
-    const { newNode, noisy } = peerNamed(which.peer);
-    const program = newNode ? newerNode() : process.execPath;
-    this.#child = fork(WORKER, [JSON.stringify(which)], {
-      ...(program !== undefined && { execPath: program }),
-      execArgv: ["--expose-gc"],
-      env: { ...process.env, NODE_NO_WARNINGS: "1" },
-      // What goes wrong comes as an answer.
-      stdio: ["ignore", "ignore", noisy ? "ignore" : "inherit", "ipc"],
-    });
+    const { execPath, env, stdio } = settingsOf(which);
+    const settings = { execPath, env, execArgv: ["--expose-gc"] };
+    this.#child = fork(WORKER, [JSON.stringify(which)], { ...settings, stdio: [...stdio, "ipc"] });
     running.add(this);
     // One listener for all that is asked; some of it is asked often.
     this.#lost = once(this.#child, "exit").then(([code, signal]) => {
@@ -92,6 +87,17 @@ export class Worker {
   }
 }
 
+/** @param {Which} which */
+function settingsOf({ peer }) {
+  const { newNode, noisy } = peerNamed(peer);
+  return {
+    execPath: (newNode ? newerNode() : undefined) ?? process.execPath,
+    env: { ...process.env, NODE_NO_WARNINGS: "1" },
+    // What goes wrong comes as an answer.
+    stdio: /** @type {const} */ (["ignore", "ignore", noisy ? "ignore" : "inherit"]),
+  };
+}
+
 /** What is still running when the benchmark is given up. */
 export function killWorkers() {
   for (const worker of running) worker.kill();
@@ -110,4 +116,21 @@ export async function askOnce(which, order) {
   } finally {
     await worker.end();
   }
+}
+
+/**
+ * The whole life of a process that does nothing else.
+ * @param {import("./cold.mjs").Life} life
+ * @returns {import("./cold.mjs").Times}
+ */
+export function liveOnce(life) {
+  const { execPath, env, stdio } = settingsOf(life);
+  const child = spawnSync(execPath, [COLD, JSON.stringify(life)], {
+    env,
+    stdio: [...stdio, "pipe"],
+    timeout: ANSWER_MS_MAX,
+  });
+  if (child.status !== 0)
+    throw child.error ?? new Error(`a process ended with ${child.signal ?? child.status}`);
+  return JSON.parse(String(child.output[3]));
 }

@@ -3,8 +3,9 @@
 import { makeEntries } from "../entries.mjs";
 import { sizesOf } from "../stores.mjs";
 import { day } from "./day.mjs";
+import { record } from "../peers/recorded-opening.mjs";
 import { list, newList } from "./list.mjs";
-import { gets, memory, newGets, opens } from "./read.mjs";
+import { gets, memory, newGets } from "./read.mjs";
 import { cpuUs } from "./session.mjs";
 import { arm, seen, stampedUpdate } from "./seen.mjs";
 import { burst, churn, updates } from "./write.mjs";
@@ -27,13 +28,13 @@ export const ORDERS = {
   },
   gets,
   newGets,
-  opens,
   memory,
   updates,
   burst,
   churn,
   list,
   newList,
+  record: (session, { question, to }) => record(session.which.folder, question, to),
   arm,
   seen,
   stampedUpdate,

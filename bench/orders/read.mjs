@@ -1,5 +1,5 @@
 // @ts-check
-/** Reads of one session: again and again, for the first time, and by a process that has just started. */
+/** Reads of one session: again and again, and for the first time; and what it takes to hold all of them. */
 import { Random } from "../../examples/demo/sessions.mjs";
 
 /**
@@ -65,26 +65,6 @@ async function readAll(store, keys, msMax, isRight) {
   const took = performance.now() - start;
   if (wrong > 0) throw new Error(`${wrong} of ${reads} reads gave a wrong entry`);
   return (took * 1000) / reads;
-}
-
-/**
- * Opens and reads one session, with cold code; then again and again.
- * @param {Session} session
- * @param {{ key: string, again: number }} order
- * @returns {Promise<number[]>} Milliseconds of each; loading the peer's code is not counted.
- */
-export async function opens(session, { key, again }) {
-  await session.load();
-  const times = [];
-  for (let round = 0; round <= again; round++) {
-    const start = performance.now();
-    const open = await session.openAnother();
-    const entry = await open.get(key);
-    times.push(performance.now() - start);
-    if (entry === undefined) throw new Error(`${key} was not found`);
-    await open.close();
-  }
-  return times;
 }
 
 /**

@@ -23,7 +23,10 @@ export async function arm(session, { key, how }) {
   const store = await session.store();
   const n = ((await store.get(key))?.n ?? 0) + 1;
   const isThere = async () => ((await store.get(key))?.n ?? 0) >= n;
-  waiting = how === "reads" ? readUntil(isThere) : toldOf(store, isThere);
+  const late = new Error(
+    `${session.which.peer}: ${how === "reads" ? "the update was not seen" : "nobody told of the update"} within ${PATIENCE_MS} ms`,
+  );
+  waiting = how === "reads" ? readUntil(isThere, late) : toldOf(store, isThere, late);
   // Whoever asks for it hears of it.
   waiting.catch(() => {});
   // The watch has to be on before the other process writes.
@@ -35,11 +38,11 @@ export async function seen() {
   return /** @type {Promise<number>} */ (waiting);
 }
 
-/** @param {() => Promise<boolean>} isThere */
-async function readUntil(isThere) {
+/** @param {() => Promise<boolean>} isThere @param {Error} late */
+async function readUntil(isThere, late) {
   const start = performance.now();
   while (!(await isThere())) {
-    if (performance.now() - start > PATIENCE_MS) throw new Error("the update was never seen");
+    if (performance.now() - start > PATIENCE_MS) throw late;
     await nextTurnOfLoop();
   }
   return sharedClockUs();
@@ -47,28 +50,26 @@ async function readUntil(isThere) {
 
 /**
  * A notification of the file system may come while the commit is still under way, so whoever hears one reads until
- * there is something new, for a while.
+ * there is something new, for a while; and at least once after the last one, however long this process was kept waiting.
  * @param {import("../peers/peer.mjs").OpenPeer} store
  * @param {() => Promise<boolean>} isThere
+ * @param {Error} late
  * @returns {Promise<number>}
  */
-function toldOf(store, isThere) {
+function toldOf(store, isThere, late) {
   return new Promise((resolve, reject) => {
-    let [over, looking] = [false, false];
+    let [over, looking, notifications, heardAt] = [false, false, 0, 0];
     const finish = (/** @type {() => void} */ how) => {
       over = true;
       clearTimeout(patience);
       stop();
       how();
     };
-    const patience = setTimeout(
-      () => finish(() => reject(new Error("the update was never told"))),
-      PATIENCE_MS,
-    );
+    const patience = setTimeout(() => finish(() => reject(late)), PATIENCE_MS);
     const look = async () => {
-      if (over || looking) return;
       looking = true;
-      for (const start = performance.now(); !over && performance.now() - start < AFTERGLOW_MS;) {
+      for (let seen = -1; !over && (seen < notifications || performance.now() - heardAt < AFTERGLOW_MS);) {
+        seen = notifications;
         if (await isThere()) {
           const at = sharedClockUs();
           return finish(() => resolve(at));
@@ -77,7 +78,11 @@ function toldOf(store, isThere) {
       }
       looking = false;
     };
-    const stop = store.onChange(() => void look().catch(reject));
+    const stop = store.onChange(() => {
+      notifications++;
+      heardAt = performance.now();
+      if (!over && !looking) void look().catch(reject);
+    });
   });
 }
 

@@ -15,6 +15,8 @@ const USUAL = {
   noisy: false,
   slow: false,
   sessionsMax: Infinity,
+  floor: false,
+  untraceable: false,
 };
 
 /** @type {readonly Peer[]} */
@@ -136,9 +138,66 @@ function openclaw(version, kind, particulars) {
   };
 }
 
+export const CALLS = "floor: calls alone";
+export const BARE_LOG = "floor: calls, JSON, checksum";
+export const OPENING = "floor: calls of opening";
+export const CLOCK = "floor: clock alone";
+export const APPEND_ON_POOL = "append + fdatasync, thread pool";
+export const APPEND_BLOCKING = "append + fdatasync, blocking";
+export const OVERWRITE_ON_POOL = "overwrite + fdatasync, thread pool";
+
+/** No stores, but the least that one of sessiondir's design has to do. @type {readonly Peer[]} */
+export const FLOORS = [
+  floor(
+    CALLS,
+    "bare calls of node:fs on one shared file. A read is a `pread` of 0 bytes at its end; an update is a `pread` of " +
+      "what others appended, an append of 200 bytes and a `pread` of those, with «disk» an `fdatasync` on the thread pool",
+    async () => (await import("./bare-calls.mjs")).calls,
+  ),
+  floor(
+    BARE_LOG,
+    "the same calls, and the least that makes a store of them: entries in a `Map`, the changed fields as a line of " +
+      "JSON with a CRC-32, lines of other processes checked, parsed and applied",
+    () => import("./bare-log.mjs"),
+  ),
+  floor(
+    OPENING,
+    "the very calls that sessiondir made from opening to its answer, made again with `node:fs` in a new process that " +
+      "does nothing else",
+    () => import("./recorded-opening.mjs"),
+  ),
+  floor(
+    CLOCK,
+    "as many processes do nothing but read the clock: the longest time between two readings is the scheduler's",
+    async () => (await import("./bare-calls.mjs")).clock,
+  ),
+  floor(
+    APPEND_ON_POOL,
+    "an append of 200 bytes to one shared file, and `fdatasync` on the thread pool",
+    async () => (await import("./bare-calls.mjs")).appendOnPool,
+  ),
+  floor(
+    APPEND_BLOCKING,
+    "the same with a blocking `fdatasync`",
+    async () => (await import("./bare-calls.mjs")).appendBlocking,
+  ),
+  floor(
+    OVERWRITE_ON_POOL,
+    "200 bytes written over old ones in a file that does not grow, as in SQLite's write-ahead log when it is used again, " +
+      "and `fdatasync` on the thread pool",
+    async () => (await import("./bare-calls.mjs")).overwriteOnPool,
+  ),
+];
+
+/** @param {string} name @param {string} settings @param {Peer["load"]} load @returns {Peer} */
+function floor(name, settings, load) {
+  const untraceable = [CLOCK, OVERWRITE_ON_POOL].includes(name);
+  return { ...USUAL, name, short: name, settings, reads: "", floor: true, untraceable, load };
+}
+
 /** @param {string} name */
 export function peerNamed(name) {
-  const peer = PEERS.find((peer) => peer.name === name);
+  const peer = [...PEERS, ...FLOORS].find((peer) => peer.name === name);
   if (peer === undefined) throw new RangeError(`no peer is called ${name}`);
   return peer;
 }

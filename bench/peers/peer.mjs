@@ -20,6 +20,8 @@
  * @property {boolean} noisy It writes its own log to the standard error output.
  * @property {boolean} slow An update costs milliseconds: fewer rounds.
  * @property {number} sessionsMax More than that takes it minutes to make.
+ * @property {boolean} floor No store, but the least that one of sessiondir's design has to do.
+ * @property {boolean} untraceable A floor whose updates cannot be counted afterwards.
  *
  * @typedef {object} PeerModule
  * @property {(folder: string) => Promise<string>} version Of the package, for the report. Loads it; the folder is that

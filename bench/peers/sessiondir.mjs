@@ -3,10 +3,6 @@ import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 // bench/ is a package of its own, from which the one above it cannot be imported by name.
 import { openDirectoryStore } from "../../dist/index.js";
-import { openDirectoryStoreOn } from "../../dist/testing/index.js";
-// Not public, and needed only to make big stores quickly.
-import { nodeFileSystem } from "../../dist/fs/node-file-system.js";
-import { systemRuntime } from "../../dist/runtime.js";
 
 /** @typedef {import("./peer.mjs").Entry} Entry */
 
@@ -55,11 +51,7 @@ async function hear(changes, listener) {
 /** @param {string} folder @param {Iterable<[string, Entry]>} entries */
 export async function fill(folder, entries) {
   mkdirSync(folder, { recursive: true });
-  /** @type {import("../../dist/index.js").DirectorySessionStore<Entry>} */
-  const store = await openDirectoryStoreOn(withoutSync(), systemRuntime, join(folder, "sessions.d"), {
-    durability: "os",
-    flushDelayMs: 3_600_000,
-  });
+  const store = await openWithoutSync(folder);
   /** @type {[string, Entry][]} */
   let batch = [];
   const put = async () => {
@@ -78,10 +70,20 @@ export async function fill(folder, entries) {
   await store.close();
 }
 
-/** A hundred thousand files that are synced one by one take minutes, and nobody cuts the power. */
-function withoutSync() {
+/**
+ * A hundred thousand files that are synced one by one take minutes, and nobody cuts the power.
+ * @param {string} folder
+ * @returns {Promise<import("../../dist/index.js").DirectorySessionStore<Entry>>}
+ */
+async function openWithoutSync(folder) {
+  // Not public, or not for production. A program that uses the store does not load it.
+  const { openDirectoryStoreOn } = await import("../../dist/testing/index.js");
+  const { nodeFileSystem } = await import("../../dist/fs/node-file-system.js");
+  const { systemRuntime } = await import("../../dist/runtime.js");
   const later = { ...nodeFileSystem.later, fsync: async () => {}, fdatasync: async () => {} };
-  return { ...nodeFileSystem, fsync: () => {}, fdatasync: () => {}, later };
+  const fs = { ...nodeFileSystem, fsync: () => {}, fdatasync: () => {}, later };
+  const options = { durability: /** @type {const} */ ("os"), flushDelayMs: 3_600_000 };
+  return openDirectoryStoreOn(fs, systemRuntime, join(folder, "sessions.d"), options);
 }
 
 /** A segment is removed when all of it is in the files. @param {string} folder */

@@ -1,6 +1,6 @@
 // @ts-check
 import { DAY_SHAPE } from "../gateway-day.mjs";
-import { able, isRival, plainPeers, takeTurns } from "../turns.mjs";
+import { able, isInGoals, plainPeers, takeTurns } from "../turns.mjs";
 import { askOnce } from "../workers.mjs";
 
 export const title = "a gateway day";
@@ -20,7 +20,7 @@ export async function run(context) {
   const contenders = able(plainPeers(context.peers), DAY_SHAPE).map((peer) => {
     return {
       peer: peer.name,
-      ...(!isRival(peer) && { rounds: 1 }),
+      ...(!isInGoals(peer) && { rounds: 1 }),
       turn: async (/** @type {number} */ round) => {
         const folder = await stores.get(peer, { ...DAY_SHAPE, use: `day-${round}` });
         const order = {

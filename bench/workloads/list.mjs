@@ -1,12 +1,23 @@
 // @ts-check
+import { BARE_LOG, OPENING } from "../peers/index.mjs";
 import { SMALL_100_000, SMALL_10_000 } from "../stores.mjs";
-import { able, contendersOf, isRival, pace, plainPeers, takeTurns, turnsOfWorkers } from "../turns.mjs";
+import {
+  able,
+  contendersOf,
+  isInGoals,
+  pace,
+  plainPeers,
+  takeTurns,
+  turnsOfWorkers,
+  withFloors,
+} from "../turns.mjs";
 import { askOnce } from "../workers.mjs";
+import { recordOpening } from "./open.mjs";
 
 export const title = "list";
 export const note =
   "Cold: a new process that has loaded its code opens the store and lists; the files are in the system's cache and " +
-  "nothing is left in a log. Warm: a process that has listed before lists again. One list of each kind is " +
+  "nothing is left in a log; the floor makes the system calls that sessiondir made, and nothing else. Warm: a process that has listed before lists again. One list of each kind is " +
   "compared with everything there is. Warm lists of sessiondir, of the folders and of sessions.json give shared objects, the others " +
   "give new ones.";
 
@@ -49,20 +60,20 @@ async function cold(context, shape, order, id, label) {
   context.sheet.define(id, label, "time");
   const rounds = context.quick ? 3 : order.what === "newest" ? 9 : 3;
   const plan = { part: label, ids: [id], rounds, warmUp: order.what === "all" ? 0 : 1 };
-  const peers = able(plainPeers(context.peers), shape);
+  const stores = able(plainPeers(context.peers), shape);
+  const peers = order.what === "newest" ? withFloors(stores, OPENING) : stores;
   const contenders = await contendersOf(context.sheet, plan, peers, async (peer) => {
-    const which = {
-      peer: peer.name,
-      folder: await context.stores.get(peer, shape),
-      durability: /** @type {const} */ ("os"),
-    };
+    const folder = peer.floor
+      ? await recordOpening(context, shape, { newest: order.count }, id)
+      : await context.stores.get(peer, shape);
+    const which = { peer: peer.name, folder, durability: /** @type {const} */ ("os") };
     await askOnce(which, { kind: "tidy" });
     return {
       peer: peer.name,
       ...paceOf(peer, shape, order, rounds),
       turn: async (/** @type {number} */ round) => ({
         [id]: /** @type {number} */ (
-          await askOnce(which, { kind: "newList", ...order, compared: round === 0 })
+          await askOnce(which, { kind: "newList", ...order, compared: round === 0 && !peer.floor })
         ),
       }),
     };
@@ -81,7 +92,9 @@ async function warm(context, shape, order, id, label) {
   context.sheet.define(id, label, "time");
   const rounds = context.quick ? 3 : shape === SMALL_100_000 ? 5 : 7;
   const plan = { part: label, ids: [id], rounds, warmUp: 1, shape };
-  await turnsOfWorkers({ ...context, peers: plainPeers(context.peers) }, plan, (worker, peer) => ({
+  const stores = plainPeers(context.peers);
+  const peers = order.what === "all" ? withFloors(stores, BARE_LOG) : stores;
+  await turnsOfWorkers({ ...context, peers }, plan, (worker, peer) => ({
     peer: peer.name,
     ...paceOf(peer, shape, order, rounds),
     turn: async (round) => ({ [id]: await worker.ask({ kind: "list", ...order, compared: round === 0 }) }),
@@ -96,6 +109,6 @@ async function warm(context, shape, order, id, label) {
  * @param {number} rounds
  */
 function paceOf(peer, shape, { what }, rounds) {
-  if (shape === SMALL_100_000 && what === "all" && !isRival(peer)) return { rounds: 1, warmUp: 1 };
+  if (shape === SMALL_100_000 && what === "all" && !isInGoals(peer)) return { rounds: 1, warmUp: 1 };
   return pace(peer, rounds);
 }

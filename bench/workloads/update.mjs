@@ -1,6 +1,7 @@
 // @ts-check
 import { LARGE_650, SMALL_100_000, SMALL_10_000, SMALL_650 } from "../stores.mjs";
-import { pace, plainPeers, turnsOfWorkers, verifyCount } from "../turns.mjs";
+import { BARE_LOG, CALLS } from "../peers/index.mjs";
+import { pace, plainPeers, turnsOfWorkers, verifyCount, withFloors } from "../turns.mjs";
 
 export const title = "update, os";
 export const note =
@@ -37,7 +38,8 @@ async function measure(context, { id, label, shape, size, updates }) {
   const keys = { shape, size, first: IN_USE };
   const rounds = context.quick ? 4 : 15;
   const plan = { part: label, ids: [id, cpu], rounds, warmUp: 4, shape };
-  const peers = shape === SMALL_650 ? context.peers : plainPeers(context.peers);
+  const stores = shape === SMALL_650 ? context.peers : plainPeers(context.peers);
+  const peers = withFloors(stores, CALLS, BARE_LOG);
   await turnsOfWorkers({ ...context, peers }, plan, async (worker, peer) => {
     const before = /** @type {number} */ (await worker.ask({ kind: "sum" }));
     let total = 0;
