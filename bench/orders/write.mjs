@@ -52,16 +52,31 @@ export async function updates(session, { keys, draw, seed, updates, msMax, each 
 /**
  * Beside other processes, all from one instant on.
  * @param {Session} session
- * @param {{ keys: Selection, seed: number, milliseconds: number, startUs: number }} order
+ * @param {{ keys: Selection, seed: number, milliseconds: number, startUs: number, atOnce: number }} order
  * @returns {Promise<Done>}
  */
-export async function burst(session, { keys, seed, milliseconds, startUs }) {
+export async function burst(session, { keys, seed, milliseconds, startUs, atOnce }) {
   const store = await session.store();
   const random = new Random(seed);
   const all = session.keys(keys);
   const wait = (startUs - sharedClockUs()) / 1000;
   if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
-  return work(store, () => random.pick(all), milliseconds, false);
+  if (atOnce === 1) return work(store, () => random.pick(all), milliseconds, false);
+  const cpuBefore = cpuUs();
+  // Each has sessions of its own: nobody waits for another one's turn.
+  const shares = Array.from({ length: atOnce }, (_, share) =>
+    all.filter((_key, at) => at % atOnce === share),
+  );
+  const done = await Promise.all(
+    shares.map((share) => work(store, () => random.pick(share), milliseconds, false)),
+  );
+  return {
+    updates: done.reduce((sum, { updates }) => sum + updates, 0),
+    us: Math.max(...done.map(({ us }) => us)),
+    cpuUs: cpuUs() - cpuBefore,
+    worstUs: Math.max(...done.map(({ worstUs }) => worstUs)),
+    medianUs: Number.NaN,
+  };
 }
 
 /**

@@ -10,9 +10,12 @@ export const note =
   "Processes update one store at the same time, as fast as they can: each its own sessions («distinct»), or all the same " +
   "ten («hot»). They open the store and warm up first, then begin at one instant. «Worst» is the longest time from one " +
   "finished update to the next in any of them. «Until all is in files» adds the time of work that was put off. CPU is " +
-  "that of all processes together, for one update, work put off included.";
+  "that of all processes together, for one update, work put off included. «16 at once»: each process has so many updates under " +
+  "way, as a gateway that answers several people has; stores that block their process do one after the other all the same.";
 
 const HOT_KEYS = 10;
+/** The compiler is done after some thousand updates of each process; one that waits for a disk makes few of them. */
+const WARMING_MS = { os: 1_500, disk: 5_000 };
 const START_DELAY_US = 50_000;
 
 /**
@@ -23,6 +26,7 @@ const START_DELAY_US = 50_000;
  * @property {import("../peers/peer.mjs").Durability} durability
  * @property {import("../stores.mjs").Shape} shape
  * @property {boolean} [hot]
+ * @property {number} [atOnce] So many updates of a process wait at the same time, for as many sessions.
  * @property {boolean} [quick] Also when there is little time.
  */
 
@@ -70,6 +74,14 @@ const PARTS = [
     shape: SMALL_650,
     hot: true,
   },
+  {
+    id: "4 processes disk at once",
+    label: "4, disk, distinct, 16 at once",
+    processes: 4,
+    durability: "disk",
+    shape: SMALL_650,
+    atOnce: 16,
+  },
 ];
 
 /** @param {import("../turns.mjs").Context} context */
@@ -108,16 +120,16 @@ async function measure(context, part) {
  * @param {import("../peers/peer.mjs").Peer} peer
  * @param {Part} part
  */
-function takesPart(peer, { processes, shape, durability, hot }) {
+function takesPart(peer, { processes, shape, durability, hot, atOnce }) {
   if (processes > 1 && !peer.manyProcesses) return false;
   if (shape === LARGE_650) return !peer.slow;
-  if (durability === "disk" && hot) return !peer.slow;
+  if (durability === "disk" && (hot || atOnce !== undefined)) return !peer.slow;
   return !peer.noisy || (processes === 4 && durability === "os");
 }
 
 /** @param {Part} part */
-function floorsOf({ processes, durability, shape }) {
-  if (processes < 4 || shape === LARGE_650) return [];
+function floorsOf({ processes, durability, shape, atOnce }) {
+  if (processes < 4 || shape === LARGE_650 || atOnce !== undefined) return [];
   return durability === "os" ? [CALLS, BARE_LOG, CLOCK] : [BARE_LOG, APPEND_ON_POOL, OVERWRITE_ON_POOL];
 }
 
@@ -169,17 +181,22 @@ class Crew {
       peer: name,
       rounds,
       ...(slow && { warmUp: 0 }),
-      // Warming up is long enough for the compiler.
-      turn: (round) => this.#burst(round, round < 0 ? Math.min(500, milliseconds) : milliseconds),
+      turn: (round) => this.#burst(round, round < 0 ? this.#warmingMs(milliseconds) : milliseconds),
       end: async () => {
         if (!untraceable) verifyCount("updates", (await this.#sum()) - before, this.#total);
       },
     };
   }
 
+  /** @param {number} milliseconds Of a round. */
+  #warmingMs(milliseconds) {
+    const quick = milliseconds < 600;
+    return quick || this.#peer.slow ? Math.min(500, milliseconds) : WARMING_MS[this.#part.durability];
+  }
+
   /** @param {number} round @param {number} milliseconds */
   async #burst(round, milliseconds) {
-    const { id, shape, hot, processes } = this.#part;
+    const { id, shape, hot, processes, atOnce = 1 } = this.#part;
     const size = shape.large > 0 ? "large" : "small";
     const startUs = sharedClockUs() + START_DELAY_US;
     const all = await Promise.all(
@@ -187,7 +204,8 @@ class Crew {
         const keys = hot
           ? { shape, size, first: HOT_KEYS }
           : { shape, size, share: { number, of: processes } };
-        const order = { kind: "burst", milliseconds, seed: (round + 9) * 31 + number, keys, startUs };
+        const seed = (round + 9) * 31 + number;
+        const order = { kind: "burst", milliseconds, seed, keys, startUs, atOnce };
         return /** @type {Promise<import("../orders/write.mjs").Done>} */ (worker.ask(order));
       }),
     );
