@@ -3,8 +3,8 @@
 import * as suite from "./suites.mjs";
 import { inFile } from "./suites.mjs";
 
-const { BAD_ENTRY, BAD_LOG, BAD_BLOBS, BLOBS, BUG_BASE, BUSY, EDGES, ENGINE, FAILING, POWER_CUT } = suite;
-const { READ_ONLY, RULES, SIZES, SPECIAL, STRAY, SUSPENDED, SYMLINKS } = suite;
+const { BAD_ENTRY, BAD_LOG, BAD_BLOBS, BLOBS, BUG_BASE, BUSY, EDGES, ENGINE, FAILING } = suite;
+const { ENTRY_FILE, READ_ONLY, RULES, SIZES, SPECIAL, STRAY, SUSPENDED, SYMLINKS } = suite;
 
 const CHECKPOINT = inFile("src/engine/directory/checkpoint.ts", ENGINE, [
   {
@@ -24,6 +24,7 @@ const CHECKPOINT = inFile("src/engine/directory/checkpoint.ts", ENGINE, [
   {
     name: "the fence takes the next segment's staging folder as well",
     rule: "O10, fence",
+    suites: [suite.CHECKPOINT],
     find: `await fence(fs, layout, segment.number);`,
     replace: `await fence(fs, layout, segment.number + 1);`,
   },
@@ -72,6 +73,7 @@ const CHECKPOINT = inFile("src/engine/directory/checkpoint.ts", ENGINE, [
   {
     name: "the segment goes although its catalog was not written",
     rule: "O10",
+    suites: [suite.CHECKPOINT],
     find: `if (!(await this.#writeCatalog(segment, epoch))) return true;`,
     replace: `await this.#writeCatalog(segment, epoch);`,
   },
@@ -96,6 +98,7 @@ const CHECKPOINT = inFile("src/engine/directory/checkpoint.ts", ENGINE, [
   {
     name: "a catalog is written after a start-over",
     rule: "O12",
+    suites: [suite.CHECKPOINT],
     find: `if (this.log.tail.epoch !== epoch || this.log.tail.segments[0] !== segment) return false;`,
     replace: ``,
   },
@@ -108,6 +111,7 @@ const CHECKPOINT = inFile("src/engine/directory/checkpoint.ts", ENGINE, [
   {
     name: "any catalog that this process wrote is merged into the next one",
     rule: "O10, catalog",
+    suites: [suite.CHECKPOINT],
     find: `this.latest?.segment === number - 1 ? this.latest : undefined`,
     replace: `this.latest`,
   },
@@ -133,6 +137,7 @@ const CHECKPOINT = inFile("src/engine/directory/checkpoint.ts", ENGINE, [
   {
     name: "a missing file is right",
     rule: "O10, verify",
+    suites: [suite.CHECKPOINT],
     find: `if (file.status === "absent") return state.stored === undefined;`,
     replace: `if (file.status === "absent") return true;`,
   },
@@ -166,9 +171,9 @@ const CHECKPOINT = inFile("src/engine/directory/checkpoint.ts", ENGINE, [
   {
     name: "a file that is newer than what was read of the log is wrong",
     rule: "O10",
+    suites: [suite.CHECKPOINT],
     find: `this.log.tail.catchUp(); // it may be newer than what we have read`,
     replace: ``,
-    suites: [RULES, POWER_CUT],
   },
   {
     name: "a checkpoint goes on after a start-over",
@@ -193,14 +198,14 @@ const CHECKPOINT = inFile("src/engine/directory/checkpoint.ts", ENGINE, [
   {
     name: "a file behind a link in place of the session's folder is believed",
     rule: "O_NOFOLLOW",
-    suites: [SYMLINKS],
+    suites: [suite.CHECKPOINT, SYMLINKS],
     find: `assertFolder(fs, folder); // a link in its place would have a file of somebody else's synced and believed`,
     replace: ``,
   },
   {
     name: "an entry file with a link from elsewhere is believed",
     rule: "link count",
-    suites: [BAD_ENTRY, SPECIAL, RULES],
+    suites: [suite.CHECKPOINT, BAD_ENTRY, SPECIAL, RULES],
     find: `status.kind === "file" && status.links === 1 && status.size`,
     replace: `status.kind === "file" && status.size`,
   },
@@ -214,7 +219,7 @@ const CHECKPOINT = inFile("src/engine/directory/checkpoint.ts", ENGINE, [
   {
     name: "files that are never right are written for ever",
     rule: "bound",
-    suites: [BUSY],
+    suites: [suite.CHECKPOINT, BUSY],
     find: `if (look > LOOKS_MAX) throw neverRight(open, this.log);`,
     replace: `void look;`,
   },
@@ -250,6 +255,7 @@ const FLUSH = inFile("src/engine/directory/entry-flush.ts", ENGINE, [
   {
     name: "states from before a start-over are written",
     rule: "O12",
+    suites: [suite.FLUSH],
     find: `if (log.tail.epoch !== epoch) return false; // O12: what was taken before a start-over is void`,
     replace: ``,
   },
@@ -264,12 +270,14 @@ const FLUSH = inFile("src/engine/directory/entry-flush.ts", ENGINE, [
   {
     name: "a staging folder that is lost stops files for ever",
     rule: "O10, F6",
+    suites: [suite.FLUSH],
     find: `if (!complete) await log.stageGone(segment);`,
     replace: ``,
   },
   {
     name: "a fenced file counts as written",
     rule: "O10",
+    suites: [suite.FLUSH],
     find: `if ((await writer.write(state, segment.ledger.stage, { sync })) === "fenced") return false;`,
     replace: `await writer.write(state, segment.ledger.stage, { sync });`,
   },
@@ -317,34 +325,35 @@ const ENTRY = inFile("src/entries/entry-file.ts", ENGINE, [
   {
     name: "a folder that a sweeper took is not made again",
     rule: "O8",
+    suites: [ENTRY_FILE],
     find: `if (!(await this.#exists(temporary))) {`,
     replace: `if (true as boolean) {`,
   },
   {
     name: "a delete without its staging folder counts as done",
     rule: "O8, fence",
+    suites: [ENTRY_FILE, RULES, SUSPENDED],
     find: `if (!(await this.#exists(this.layout.stageFolder(stage)))) return "fenced";`,
     replace: `void stage;`,
-    suites: [RULES, SUSPENDED],
   },
   {
     name: "a file behind a link in place of the session's folder is read",
     rule: "O_NOFOLLOW",
-    suites: [SYMLINKS],
+    suites: [ENTRY_FILE, SYMLINKS],
     find: `if (!isFolder(fs, folder)) return { status: "corrupt", path: folder, reason: "not a folder", offset: 0 };`,
     replace: ``,
   },
   {
     name: "a file is written behind a link in place of the session's folder",
     rule: "O_NOFOLLOW",
-    suites: [SYMLINKS],
+    suites: [ENTRY_FILE, SYMLINKS],
     find: `if (isFolder(this.fs, folder)) return;\n`,
     replace: `return void this.fs.lstat(folder);\n`,
   },
   {
     name: "a file is removed behind a link in place of the session's folder",
     rule: "O_NOFOLLOW",
-    suites: [SYMLINKS],
+    suites: [ENTRY_FILE, SYMLINKS],
     find: `if ((await this.#kindOf(folder)) !== "directory") return false;`,
     replace: ``,
   },
@@ -383,11 +392,13 @@ const STAGING = inFile("src/entries/staging.ts", ENGINE, [
     find: `if (errno !== "ENOTEMPTY" && errno !== "EEXIST") throw error;`,
     replace: `if (errno !== "ENOTEMPTY" && errno !== "EEXIST") throw error;\n      return;`,
     suites: [RULES, SUSPENDED, BUG_BASE],
+    equivalent:
+      "the fence as a whole ends only when it finds none of those folders any more, so it comes back to this one",
   },
   {
     name: "the fence empties a folder behind a link",
     rule: "O_NOFOLLOW",
-    suites: [SYMLINKS],
+    suites: [ENTRY_FILE, SYMLINKS],
     find: `for (const folder of [layout.store, layout.stage]) assertFolder(fs, folder);`,
     replace: ``,
   },
@@ -438,7 +449,7 @@ const MAINTENANCE = inFile(
     {
       name: "an error while a segment is sealed is the error of a commit that counts",
       rule: "read-back",
-      suites: [FAILING, BUG_BASE],
+      suites: [suite.BACKGROUND, FAILING, BUG_BASE],
       find: "      const reason = error instanceof Error ? error.message : String(error);\n      const message = `${segment.path} could not be sealed",
       replace:
         "      if (waitMs >= 0) throw error;\n      const reason = String(error);\n      const message = `${segment.path} could not be sealed",
@@ -540,7 +551,7 @@ const DIRTY = inFile(
 
 const SWEEP = inFile(
   "src/engine/directory/sweep.ts",
-  [RULES, STRAY, READ_ONLY],
+  [suite.SWEEP, RULES, STRAY, READ_ONLY],
   [
     {
       name: "empty session folders stay",

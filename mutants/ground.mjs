@@ -51,7 +51,7 @@ const NODE = inFile(
       rule: "trusted path",
       find: `return (pinnedRoot ??= canPin());`,
       replace: `return (pinnedRoot ??= canPin() && (false as boolean));`,
-      suites: [SYMLINKS, TRUSTED_PATH],
+      suites: [TRUSTED_PATH, SYMLINKS],
     },
   ],
 );
@@ -319,7 +319,7 @@ const LIMITS = inFile(
 
 const ENCODING = inFile(
   "src/format/encode-entry.ts",
-  [SIZES, CODEC, CONFORMANCE],
+  [CODEC, SIZES, CONFORMANCE],
   [
     {
       name: "work on an entry that is far too large goes on",

@@ -3,190 +3,225 @@
 import * as suite from "./suites.mjs";
 import { inFile } from "./suites.mjs";
 
-const { BUG_BASE, LEGACY, LEGACY_SYNC, MERGE, MIGRATE_CRASH, MIRROR, ROLLBACK_CRASH, TWO_AT_ONCE } = suite;
+const { BUG_BASE, LEGACY_SYNC, MERGE, MIGRATE_CRASH, MIRROR, ROLLBACK_CRASH, TWO_AT_ONCE } = suite;
+const MIGRATE_LATE = "test/legacy/migrate.test.ts";
+const ABSORPTION = "test/legacy/absorb.test.ts";
+const ROLLBACK_LATE = "test/legacy/rollback.test.ts";
+const REPLACED = "test/legacy/replace-file.test.ts";
+const LEFT = "test/legacy/leftovers.test.ts";
+const INPUTS = "test/legacy/inputs.test.ts";
+const SEPARATORS = "test/legacy/json5-separators.test.ts";
 const LAYOUTS = "test/legacy/layouts.test.ts";
 const LOCK = "test/openclaw/legacy-file/lock.test.ts";
 const FILE_FORM = "test/openclaw/legacy-file/file-form.test.ts";
 
-const MIGRATE = inFile("src/legacy/migrate.ts", LEGACY, [
-  {
-    name: "the rename that makes the directory count is not synced",
-    rule: "migration, step 2",
-    suites: [LEGACY_SYNC],
-    find: `await syncDirectory(fs, this.work.paths.folder);`,
-    replace: ``,
-  },
-  {
-    name: "a store that has just come is taken for an older layout",
-    rule: "which side counts",
-    suites: [BUG_BASE, LAYOUTS],
-    find: `if (older?.inDirectory === true && (await isStore(host, paths.directory))) return lookAround(work);`,
-    replace: ``,
-  },
-  {
-    name: "a store is renamed aside like an older layout",
-    rule: "which side counts",
-    suites: [LAYOUTS, BUG_BASE],
-    find: `if (await isStore(host, paths.directory)) return removeBuilding(work, built.path); // others have done it`,
-    replace: ``,
-  },
-  {
-    name: "a store that was renamed aside stays there",
-    rule: "which side counts",
-    suites: [LAYOUTS, BUG_BASE],
-    find: `if (await isStore(host, backup)) return undefined; // done just now by others: the next round puts it back`,
-    replace: ``,
-  },
-  {
-    name: "nothing says what a folder with an older layout was replaced by",
-    rule: "replacement",
-    suites: [LAYOUTS, MIGRATE_CRASH],
-    find: `await writeReplacement(host, built.path, { backup });`,
-    replace: `void writeReplacement;`,
-  },
-  {
-    name: "the directory counts only after the file was moved away",
-    rule: "migration, step 4",
-    find: `if (situation.store) return this.#absorb(situation);`,
-    replace: `if (situation.store && situation.file === "none") return this.#absorb(situation);`,
-  },
-  {
-    name: "what was written to the file during the migration stays there",
-    rule: "migration, step 4",
-    find: `if (situation.file !== "none") await absorbLegacyFiles(work, paths.directory);`,
-    replace: ``,
-  },
-  {
-    name: "a file that a killed run was merging is not given back",
-    rule: "which side counts",
-    suites: [MERGE, ROLLBACK_CRASH, TWO_AT_ONCE, BUG_BASE],
-    find: `if (situation.merging && situation.file === "none") await giveBack(work);\n    else if`,
-    replace: `void giveBack;\n    if`,
-  },
-  {
-    name: "what others are building goes on after one side counts",
-    rule: "migration, step 3",
-    find: `await removeUnfinished(work);\n    const kept = work.counts;`,
-    replace: `const kept = work.counts;`,
-  },
-  {
-    name: "who is overtaken fails",
-    rule: "look again",
-    suites: [TWO_AT_ONCE],
-    find: `if (!work.overtaken(error, round === ROUNDS_MAX)) throw error;`,
-    replace: `if (round > 0) throw error;`,
-  },
-]);
+const MIGRATE = inFile(
+  "src/legacy/migrate.ts",
+  [MIGRATE_LATE, LEGACY_SYNC, MERGE],
+  [
+    {
+      name: "the rename that makes the directory count is not synced",
+      rule: "migration, step 2",
+      suites: [LEGACY_SYNC],
+      find: `await syncDirectory(fs, this.work.paths.folder);`,
+      replace: ``,
+    },
+    {
+      name: "a store that has just come is taken for an older layout",
+      rule: "which side counts",
+      find: `if (older?.inDirectory === true && (await isStore(host, paths.directory))) return lookAround(work);`,
+      replace: ``,
+    },
+    {
+      name: "nothing says what a folder with an older layout was replaced by",
+      rule: "replacement",
+      suites: [LEGACY_SYNC],
+      find: `await writeReplacement(host, built.path, { backup });`,
+      replace: `void writeReplacement;`,
+    },
+    {
+      name: "the directory counts only after the file was moved away",
+      rule: "migration, step 4",
+      suites: [MERGE],
+      find: `if (situation.store) return this.#absorb(situation);`,
+      replace: `if (situation.store && situation.file === "none") return this.#absorb(situation);`,
+    },
+    {
+      name: "what was written to the file during the migration stays there",
+      rule: "migration, step 4",
+      find: `if (situation.file !== "none") await absorbLegacyFiles(work, paths.directory);`,
+      replace: ``,
+    },
+    {
+      name: "a file that a killed run was merging is not given back",
+      rule: "which side counts",
+      suites: [ABSORPTION],
+      find: `if (situation.merging && situation.file === "none") await giveBack(work);\n    else if`,
+      replace: `void giveBack;\n    if`,
+    },
+    {
+      name: "what others are building goes on after one side counts",
+      rule: "migration, step 3",
+      find: `await removeUnfinished(work);\n    const kept = work.counts;`,
+      replace: `const kept = work.counts;`,
+    },
+    {
+      name: "who is overtaken fails",
+      rule: "look again",
+      suites: [TWO_AT_ONCE],
+      find: `if (!work.overtaken(error, round === ROUNDS_MAX)) throw error;`,
+      replace: `if (round > 0) throw error;`,
+    },
+  ],
+);
 
-const ABSORB = inFile("src/legacy/absorb.ts", LEGACY, [
-  {
-    name: "a file is put aside though the store is gone",
-    rule: "which side counts",
-    suites: [BUG_BASE, TWO_AT_ONCE],
-    find: `if (!(await isStore(host, directory))) throw goneMeanwhile(directory);`,
-    replace: ``,
-  },
-  {
-    name: "a file that was put aside stays there when the store is gone",
-    rule: "which side counts",
-    suites: [TWO_AT_ONCE, BUG_BASE],
-    find: `if (!(await isStore(host, directory))) {`,
-    replace: `if (false as boolean) {`,
-  },
-  {
-    name: "a file is merged in its place",
-    rule: "rename before reading",
-    find: `path = await takeAside(work);`,
-    replace: `void takeAside;`,
-  },
-  {
-    name: "a file has no second name while it is put aside",
-    rule: "power cut",
-    suites: [LEGACY_SYNC, MERGE, MIGRATE_CRASH],
-    find: `await fs.later.link(paths.file, second);`,
-    replace: ``,
-  },
-  {
-    name: "the second name of a file that is put aside is not synced before the first one goes",
-    rule: "power cut",
-    suites: [LEGACY_SYNC, MERGE, MIGRATE_CRASH],
-    find: `await syncDirectory(fs, paths.folder);\n      // An old`,
-    replace: `// An old`,
-  },
-  {
-    name: "the rename that puts a file aside is not synced",
-    rule: "power cut",
-    suites: [LEGACY_SYNC, MERGE, MIGRATE_CRASH],
-    find: `fs.rename(paths.file, path);\n        await syncDirectory(fs, paths.folder);`,
-    replace: `fs.rename(paths.file, path);`,
-  },
-  {
-    name: "the backup's name is not synced before the file loses the one it has",
-    rule: "fsync",
-    suites: [LEGACY_SYNC],
-    find: `await syncDirectory(fs, paths.folder);\n  await ignoreMissing(fs.later.unlink(path));`,
-    replace: `await ignoreMissing(fs.later.unlink(path));`,
-  },
-  {
-    name: "a file that is put back loses its other name before the first one is durable",
-    rule: "power cut",
-    suites: [LEGACY_SYNC, TWO_AT_ONCE],
-    find: `  await syncDirectory(host.fs, paths.folder);\n  await host.fs.later.unlink(path);`,
-    replace: `  await host.fs.later.unlink(path);`,
-  },
-  {
-    name: "a version that an old gateway wrote while the file was put aside is renamed unseen",
-    rule: "stamp",
-    find: `round === ROUNDS_MAX || stampNow(host, paths.file) === stampNow(host, second)`,
-    replace: `round > 0`,
-  },
-  {
-    name: "a file that a killed run left under two names has two backups",
-    rule: "leftovers",
-    find: `if (backup !== undefined && backup.inode === inode) return true;`,
-    replace: ``,
-  },
-  {
-    name: "a damaged file stays aside",
-    rule: "legacy_invalid",
-    find: `if (damaged || !(await isStore(host, directory))) await putBack(work, path);`,
-    replace: `void damaged;`,
-  },
-  {
-    name: "a damaged file is merged by half",
-    rule: "legacy_invalid",
-    find: `const checked = await merge.read(source, { commit: false });`,
-    replace: `const checked = await merge.read(source, { commit: true });`,
-  },
-  {
-    name: "a file that we wrote ourselves is merged",
-    rule: "known files",
-    find: `const foreign = !known.knows(bytes, sha256);`,
-    replace: `const foreign = bytes >= 0;`,
-  },
-  {
-    name: "a file that was merged is not recorded",
-    rule: "known files",
-    find: `await recordKnownFile(work.host, directory, record);`,
-    replace: `void record;`,
-  },
-  {
-    name: "leftovers of a killed run come last",
-    rule: "known files",
-    find: `if (left !== undefined) return`,
-    replace: `if (left !== undefined && (await statusOf(host.fs, paths.file)) === undefined) return`,
-  },
-  {
-    name: "putting a file back writes over a newer one",
-    rule: "link",
-    find: `await host.fs.later.link(path, paths.file);`,
-    replace: `return void (await host.fs.later.rename(path, paths.file));`,
-  },
-]);
+const REPLACING = inFile(
+  "src/legacy/finish-replacement.ts",
+  [MIGRATE_LATE, LAYOUTS],
+  [
+    {
+      name: "a store is renamed aside like an older layout",
+      rule: "which side counts",
+      find: 'if (stampNow(host, `${paths.directory}/${STORE_FOLDER}`) !== "none") return false;',
+      replace: ``,
+    },
+    {
+      name: "a store that was renamed aside stays there",
+      rule: "which side counts",
+      find: `if (!isLayout) await putBack(work, backup);`,
+      replace: `if (!isLayout) void putBack;`,
+    },
+    {
+      name: "a store that was renamed aside is taken for the older layout",
+      rule: "which side counts",
+      find: 'const isLayout = stampNow(host, `${backup}/${STORE_FOLDER}`) === "none";',
+      replace: 'const isLayout = backup !== "none";',
+    },
+    {
+      name: "a new store in the place of one that was renamed aside counts alone",
+      rule: "replacement",
+      find: `if (await isStore(host, store)) await mergeStores(work, store);`,
+      replace: ``,
+    },
+    {
+      name: "the next run finishes with our store where others had theirs",
+      rule: "replacement",
+      find: `const store = (await isStore(host, note.backup)) ? note.backup : building;`,
+      replace: `const store = building;`,
+    },
+  ],
+);
+
+const ABSORB = inFile(
+  "src/legacy/absorb.ts",
+  [ABSORPTION, LEGACY_SYNC, MERGE, MIRROR],
+  [
+    {
+      name: "a file is put aside though the store is gone",
+      rule: "which side counts",
+      find: `if (!(await isStore(host, directory))) throw goneMeanwhile(directory);`,
+      replace: ``,
+    },
+    {
+      name: "a file that was put aside stays there when the store is gone",
+      rule: "which side counts",
+      find: `if (!(await isStore(host, directory))) {`,
+      replace: `if (false as boolean) {`,
+    },
+    {
+      name: "a file is merged in its place",
+      rule: "rename before reading",
+      find: `path = await takeAside(work);`,
+      replace: `void takeAside;`,
+    },
+    {
+      name: "a file has no second name while it is put aside",
+      rule: "power cut",
+      suites: [LEGACY_SYNC],
+      find: `await fs.later.link(paths.file, second);`,
+      replace: ``,
+    },
+    {
+      name: "the second name of a file that is put aside is not synced before the first one goes",
+      rule: "power cut",
+      suites: [LEGACY_SYNC],
+      find: `await syncDirectory(fs, paths.folder);\n      // An old`,
+      replace: `// An old`,
+    },
+    {
+      name: "the rename that puts a file aside is not synced",
+      rule: "power cut",
+      suites: [LEGACY_SYNC],
+      find: `fs.rename(paths.file, path);\n        await syncDirectory(fs, paths.folder);`,
+      replace: `fs.rename(paths.file, path);`,
+    },
+    {
+      name: "the backup's name is not synced before the file loses the one it has",
+      rule: "fsync",
+      suites: [LEGACY_SYNC],
+      find: `await syncDirectory(fs, paths.folder);\n  await ignoreMissing(fs.later.unlink(path));`,
+      replace: `await ignoreMissing(fs.later.unlink(path));`,
+    },
+    {
+      name: "a file that is put back loses its other name before the first one is durable",
+      rule: "power cut",
+      find: `  await syncDirectory(host.fs, paths.folder);\n  await host.fs.later.unlink(path);`,
+      replace: `  await host.fs.later.unlink(path);`,
+    },
+    {
+      name: "a version that an old gateway wrote while the file was put aside is renamed unseen",
+      rule: "stamp",
+      find: `round === ROUNDS_MAX || stampNow(host, paths.file) === stampNow(host, second)`,
+      replace: `round > 0`,
+    },
+    {
+      name: "a file that a killed run left under two names has two backups",
+      rule: "leftovers",
+      find: `if (backup !== undefined && backup.inode === inode) return true;`,
+      replace: ``,
+    },
+    {
+      name: "a damaged file stays aside",
+      rule: "legacy_invalid",
+      find: `if (damaged || !(await isStore(host, directory))) await putBack(work, path);`,
+      replace: `void damaged;`,
+    },
+    {
+      name: "a damaged file is merged by half",
+      rule: "legacy_invalid",
+      find: `const checked = await merge.read(source, { commit: false });`,
+      replace: `const checked = await merge.read(source, { commit: true });`,
+    },
+    {
+      name: "a file that we wrote ourselves is merged",
+      rule: "known files",
+      find: `const foreign = !known.knows(bytes, sha256);`,
+      replace: `const foreign = bytes >= 0;`,
+    },
+    {
+      name: "a file that was merged is not recorded",
+      rule: "known files",
+      find: `await recordKnownFile(work.host, directory, record);`,
+      replace: `void record;`,
+    },
+    {
+      name: "leftovers of a killed run come last",
+      rule: "known files",
+      find: `if (left !== undefined) return`,
+      replace: `if (left !== undefined && (await statusOf(host.fs, paths.file)) === undefined) return`,
+    },
+    {
+      name: "putting a file back writes over a newer one",
+      rule: "link",
+      find: `await host.fs.later.link(path, paths.file);`,
+      replace: `return void (await host.fs.later.rename(path, paths.file));`,
+    },
+  ],
+);
 
 const MERGING = inFile(
   "src/legacy/merge.ts",
-  [MERGE, ROLLBACK_CRASH, MIRROR],
+  [MERGE, MIRROR],
   [
     {
       name: "what a foreign writer did not touch counts as written",
@@ -221,76 +256,77 @@ const MERGING = inFile(
   ],
 );
 
-const ROLLBACK = inFile("src/legacy/rollback.ts", LEGACY, [
-  {
-    name: "a file that others wrote meanwhile is taken for ours",
-    rule: "stamp",
-    suites: [ROLLBACK_CRASH, TWO_AT_ONCE, BUG_BASE],
-    find: `if (stampNow(host, paths.file) !== this.#stamp) return undefined;`,
-    replace: ``,
-  },
-  {
-    name: "both sides may be gone",
-    rule: "which side counts",
-    suites: [TWO_AT_ONCE, BUG_BASE],
-    find: `if (stampNow(host, paths.file) === "none") {`,
-    replace: `if (false as boolean) {`,
-  },
-  {
-    name: "the rename that makes the file count is not synced",
-    rule: "rollback, step 4",
-    suites: [LEGACY_SYNC],
-    find: `await syncDirectory(host.fs, paths.folder);`,
-    replace: ``,
-  },
-  {
-    name: "a foreign file is written over",
-    rule: "known files",
-    find: `await this.#absorbForeign();`,
-    replace: ``,
-  },
-  {
-    name: "unfinished files of suspended writers stay",
-    rule: "rollback, step 5",
-    suites: [TWO_AT_ONCE, ROLLBACK_CRASH, MIRROR, BUG_BASE],
-    find: `await removeUnfinished(work);`,
-    replace: ``,
-  },
-  {
-    name: "commits from during the rollback are only in the backup",
-    rule: "rollback, step 6",
-    find: `await this.#addLateCommits(backup);`,
-    replace: ``,
-  },
-  {
-    name: "a commit from while the file was written is missing in it",
-    rule: "rollback, step 2",
-    find: `return (await store.revision()) === written.revision;`,
-    replace: `return true;`,
-  },
-  {
-    name: "the file is not recorded before it has its name",
-    rule: "known files",
-    find: `if (directory === paths.directory) await recordKnownFile(host, directory, written);`,
-    replace: ``,
-  },
-  {
-    name: "late commits are written over an old gateway's file",
-    rule: "rollback, step 6",
-    suites: [ROLLBACK_CRASH, TWO_AT_ONCE],
-    find: `if (sha256 !== this.#written?.sha256 || !(await this.#write(backup))) return;`,
-    replace: `if (sha256 === "" || !(await this.#write(backup))) return;`,
-  },
-]);
+const ROLLBACK = inFile(
+  "src/legacy/rollback.ts",
+  [ROLLBACK_LATE, LEGACY_SYNC, ROLLBACK_CRASH],
+  [
+    {
+      name: "a file that others wrote meanwhile is taken for ours",
+      rule: "stamp",
+      find: `if (stampNow(host, paths.file) !== this.#stamp) return undefined;`,
+      replace: ``,
+    },
+    {
+      name: "both sides may be gone",
+      rule: "which side counts",
+      find: `if (stampNow(host, paths.file) === "none") {`,
+      replace: `if (false as boolean) {`,
+    },
+    {
+      name: "the rename that makes the file count is not synced",
+      rule: "rollback, step 4",
+      suites: [LEGACY_SYNC],
+      find: `await syncDirectory(host.fs, paths.folder);`,
+      replace: ``,
+    },
+    {
+      name: "a foreign file is written over",
+      rule: "known files",
+      suites: [ROLLBACK_CRASH],
+      find: `await this.#absorbForeign();`,
+      replace: ``,
+    },
+    {
+      name: "unfinished files of suspended writers stay",
+      rule: "rollback, step 5",
+      find: `await removeUnfinished(work);`,
+      replace: ``,
+    },
+    {
+      name: "commits from during the rollback are only in the backup",
+      rule: "rollback, step 6",
+      find: `await this.#addLateCommits(backup);`,
+      replace: ``,
+    },
+    {
+      name: "a commit from while the file was written is missing in it",
+      rule: "rollback, step 2",
+      find: `return (await store.revision()) === written.revision;`,
+      replace: `return true;`,
+    },
+    {
+      name: "the file is not recorded before it has its name",
+      rule: "known files",
+      suites: [LEGACY_SYNC],
+      find: `if (directory === paths.directory) await recordKnownFile(host, directory, written);`,
+      replace: ``,
+    },
+    {
+      name: "late commits are written over an old gateway's file",
+      rule: "rollback, step 6",
+      find: `if (sha256 !== this.#written?.sha256 || !(await this.#write(backup))) return;`,
+      replace: `if (sha256 === "" || !(await this.#write(backup))) return;`,
+    },
+  ],
+);
 
 const WORK = inFile(
   "src/legacy/work.ts",
-  [TWO_AT_ONCE, BUG_BASE, ...LEGACY],
+  [ABSORPTION, TWO_AT_ONCE],
   [
     {
       name: "a legacy function makes a new, empty store where there was one",
       rule: "create: false",
-      suites: [BUG_BASE],
       find: `create: false, cacheBytes`,
       replace: `create: true, cacheBytes`,
     },
@@ -299,7 +335,7 @@ const WORK = inFile(
 
 const WRITE = inFile(
   "src/legacy/write-file.ts",
-  [LEGACY_SYNC, MIRROR, ...LEGACY],
+  [LEGACY_SYNC, MIRROR],
   [
     {
       name: "a legacy file is not synced before it has its name",
@@ -319,9 +355,7 @@ const WRITE = inFile(
       rule: "verify",
       suites: [LEGACY_SYNC],
       find: `if (same && wrong === undefined) return;`,
-      replace: `if (same || wrong !== undefined) return;`,
-      equivalent:
-        "the bytes were hashed as they were written: a file with the same hash reads back the same, unless the reader is wrong",
+      replace: `if (same) return;`,
     },
     {
       name: "sessions that were deleted since the last file are forgotten",
@@ -335,7 +369,7 @@ const WRITE = inFile(
 
 const REPLACE = inFile(
   "src/legacy/replace-file.ts",
-  [LEGACY_SYNC, MIRROR, ...LEGACY],
+  [REPLACED, LEGACY_SYNC],
   [
     {
       name: "a file that somebody else has just written is replaced",
@@ -352,7 +386,6 @@ const REPLACE = inFile(
     {
       name: "who has lost its file fails",
       rule: "look again",
-      suites: [MIRROR, TWO_AT_ONCE],
       find: `if (errnoOf(error) === "ENOENT") return false;`,
       replace: ``,
     },
@@ -384,41 +417,49 @@ const TREE = inFile(
   ],
 );
 
-const BUILD = inFile("src/legacy/build.ts", LEGACY, [
-  {
-    name: "what was built is not compared with the source",
-    rule: "migration, step 1",
-    suites: [LEGACY_SYNC],
-    find: `if (difference !== undefined) mismatch = mismatchError(source.path, key, difference);`,
-    replace: `if (difference !== undefined) void mismatchError;`,
-  },
-  {
-    name: "a source that changed while it was read is migrated as it was",
-    rule: "migration, step 1",
-    suites: [MERGE, MIGRATE_CRASH],
-    find: `if (again.sha256 !== reading.sha256 || again.bytes !== reading.bytes) return undefined;`,
-    replace: ``,
-  },
-  {
-    name: "sessions that are in the store and not in the source are not noticed",
-    rule: "migration, step 1",
-    suites: [LEGACY_SYNC, MERGE],
-    find: `if (digests.length === winners.size && sessions === winners.size) return digests;`,
-    replace: `if (sessions >= 0) return digests;`,
-  },
-  {
-    name: "a building folder is removed under its own name",
-    rule: "fence",
-    suites: [MIGRATE_CRASH, TWO_AT_ONCE, BUG_BASE],
-    find: `await fs.later.rename(path, removing);\n    await removeTree(work.host, removing);`,
-    replace: `await removeTree(work.host, removing === "" ? removing : path);`,
-  },
-]);
+const BUILD = inFile(
+  "src/legacy/build.ts",
+  [LEGACY_SYNC, MERGE, TWO_AT_ONCE],
+  [
+    {
+      name: "what was built is not compared with the source",
+      rule: "migration, step 1",
+      find: `if (difference !== undefined) mismatch = mismatchError(source.path, key, difference);`,
+      replace: `if (difference !== undefined) void mismatchError;`,
+    },
+    {
+      name: "a source that changed while it was read is migrated as it was",
+      rule: "migration, step 1",
+      suites: [MERGE],
+      find: `if (again.sha256 !== reading.sha256 || again.bytes !== reading.bytes) return undefined;`,
+      replace: ``,
+    },
+    {
+      name: "sessions that are in the store and not in the source are not noticed",
+      rule: "migration, step 1",
+      find: `if (digests.length === winners.size && sessions === winners.size) return digests;`,
+      replace: `if (sessions >= 0) return digests;`,
+    },
+    {
+      name: "a building folder is removed under its own name",
+      rule: "fence",
+      suites: [LEFT],
+      find: `await fs.later.rename(path, removing);\n    await removeTree(work.host, removing);`,
+      replace: `await removeTree(work.host, removing === "" ? removing : path);`,
+    },
+  ],
+);
 
 const KNOWN = inFile(
   "src/legacy/known-files.ts",
-  [LEGACY_SYNC, MIRROR, ...LEGACY],
+  [LEGACY_SYNC, INPUTS, MIRROR, ABSORPTION, MERGE],
   [
+    {
+      name: "commits that a record tells of are not durable before it",
+      rule: "known files",
+      find: `await syncLog(host, directory);`,
+      replace: `void syncLog;`,
+    },
     {
       name: "a record is not synced before it has its name",
       rule: "fdatasync",
@@ -440,12 +481,14 @@ const KNOWN = inFile(
     {
       name: "a file of the same size is known",
       rule: "known files",
+      suites: [MIRROR],
       find: `record.bytes === bytes && record.sha256 === sha256`,
       replace: `record.bytes === bytes && sha256 !== ""`,
     },
     {
       name: "the newest record is removed with the old ones",
       rule: "known files",
+      suites: [INPUTS],
       find: `const oldestKept = records.at(-KEPT) ?? "";`,
       replace: `const oldestKept = "9".repeat(KEPT);`,
     },
@@ -454,7 +497,7 @@ const KNOWN = inFile(
 
 const REPLACEMENT = inFile(
   "src/legacy/replacement.ts",
-  [LAYOUTS, LEGACY_SYNC, MIGRATE_CRASH, BUG_BASE],
+  [LEGACY_SYNC, LAYOUTS],
   [
     {
       name: "the note of what is replaced is not synced",
@@ -473,17 +516,12 @@ const REPLACEMENT = inFile(
 
 const MIRRORS = inFile(
   "src/legacy/mirror.ts",
-  [MIRROR, BUG_BASE, TWO_AT_ONCE],
+  [MIRROR, TWO_AT_ONCE, BUG_BASE],
   [
-    {
-      name: "a writer of an earlier revision goes on",
-      rule: "mirror, step 3",
-      find: `if (known.records.some((record) => record.complete && record.revision > revision)) return undefined;`,
-      replace: ``,
-    },
     {
       name: "a file is not recorded before it has its name",
       rule: "mirror, step 4",
+      suites: [LEGACY_SYNC],
       find: `await recordKnownFile(host, paths.directory, record);`,
       replace: `void record;`,
     },
@@ -514,27 +552,49 @@ const MIRRORS = inFile(
   ],
 );
 
-const LEFTOVERS = inFile("src/legacy/leftovers.ts", LEGACY, [
-  {
-    name: "what a living builder makes is removed as stale",
-    rule: "fence",
-    suites: [TWO_AT_ONCE, MIGRATE_CRASH],
-    find: `if (complete || runtime.now() - latest < STALE_MS) continue;`,
-    replace: `if (complete || runtime.now() - latest < -STALE_MS * 1e9) continue;`,
-  },
-  {
-    name: "unfinished files stay",
-    rule: "fence",
-    find: `await removeUnfinishedFiles(work);`,
-    replace: ``,
-  },
-  {
-    name: "unfinished folders stay",
-    rule: "fence",
-    find: `for (const path of await unfinishedDirectories(work)) await removeBuilding(work, path);`,
-    replace: ``,
-  },
-]);
+const JSON5 = inFile(
+  "src/legacy/json5-separators.ts",
+  [SEPARATORS],
+  [
+    {
+      name: "a separator does not end a comment",
+      rule: "console",
+      find: String.raw`"//": /[\n\r\u2028\u2029]/g`,
+      replace: String.raw`"//": /[\n\r]/g`,
+    },
+    {
+      name: "a fault is told where it is in the changed text",
+      rule: "console",
+      find: `index - LONGER_BY_CHARS * ends.filter((end) => end <= index).length`,
+      replace: `index`,
+    },
+  ],
+);
+
+const LEFTOVERS = inFile(
+  "src/legacy/leftovers.ts",
+  [LEFT, ROLLBACK_LATE],
+  [
+    {
+      name: "what a living builder makes is removed as stale",
+      rule: "fence",
+      find: `if (complete || runtime.now() - latest < STALE_MS) continue;`,
+      replace: `if (complete || runtime.now() - latest < -STALE_MS * 1e9) continue;`,
+    },
+    {
+      name: "unfinished files stay",
+      rule: "fence",
+      find: `await removeUnfinishedFiles(work);`,
+      replace: ``,
+    },
+    {
+      name: "unfinished folders stay",
+      rule: "fence",
+      find: `for (const path of await unfinishedDirectories(work)) await removeBuilding(work, path);`,
+      replace: ``,
+    },
+  ],
+);
 
 const LOCKS = inFile(
   "src/openclaw/legacy-file/lock.ts",
@@ -659,14 +719,13 @@ const FILE = inFile(
     {
       name: "a file with nothing in it is an empty store",
       rule: "legacy_invalid",
-      suites: [FILE_FORM, "test/openclaw/load-session-store.test.ts"],
+      suites: ["test/openclaw/load-session-store.test.ts"],
       find: `if (json.trim() === "")\n    throw`,
       replace: `if (json.trim() === "") return {};\n  if (json === "")\n    throw`,
     },
     {
       name: "members of the file that are no sessions are dropped",
       rule: "legacy file",
-      suites: [FILE_FORM, "test/openclaw/update-session-store.test.ts"],
       find: `const members = new Map<string, unknown>(Object.entries(value));`,
       replace: `const members = new Map<string, unknown>(Object.entries(value).filter(([, entry]) => isEntry(entry)));`,
     },
@@ -681,6 +740,7 @@ const FILE = inFile(
 
 export const LEGACY_FILES = [
   ...MIGRATE,
+  ...REPLACING,
   ...ABSORB,
   ...MERGING,
   ...ROLLBACK,
@@ -692,6 +752,7 @@ export const LEGACY_FILES = [
   ...KNOWN,
   ...REPLACEMENT,
   ...MIRRORS,
+  ...JSON5,
   ...LEFTOVERS,
   ...LOCKS,
   ...HOLDER,

@@ -3,7 +3,7 @@
 import * as suite from "./suites.mjs";
 import { inFile } from "./suites.mjs";
 
-const { BAD_LOG, EDGES, ENGINE, FAILING, LOG_LINE, RULES, SPECIAL, SYMLINKS, TAIL, VERDICT } = suite;
+const { BAD_LOG, DURABLE, EDGES, ENGINE, FAILING, LOG_LINE, RULES, SPECIAL, SYMLINKS, TAIL, VERDICT } = suite;
 
 const VERDICTS = inFile(
   "src/log/verdict.ts",
@@ -133,26 +133,32 @@ const LINES = inFile(
     {
       name: "a line with NUL bytes is a damaged line and no hole",
       rule: "rule 2, F8",
-      find: `if (line.includes(0)) return { kind: "hole" };`,
+      find: `if (line.kind === "void" && bytes.subarray(start, end).includes(0)) return { kind: "hole" };`,
       replace: ``,
     },
     {
       name: "a line of 32 MiB counts",
       rule: "limit",
-      find: `if (line.length > LINE_BYTES_MAX) return`,
-      replace: `if (line.length > 2 * LINE_BYTES_MAX) return`,
+      find: `if (end - start > LINE_BYTES_MAX) return`,
+      replace: `if (end - start > 2 * LINE_BYTES_MAX) return`,
     },
     {
       name: "a line counts whatever its checksum",
       rule: "rule 1, checksum",
-      find: `if (crc32Hex(json) !== line.toString("latin1", 0, CRC_DIGITS))`,
+      find: `if (crc32Number(json) !== readHex(bytes, start))`,
       replace: `if (false as boolean)`,
     },
     {
       name: "a line that is not UTF-8 counts",
       rule: "rule 1",
-      find: `if (!isUtf8(json)) return lineVoid("not UTF-8");`,
+      find: `if (text.includes("\\ufffd") && !isUtf8(json)) return lineVoid("not UTF-8");`,
       replace: ``,
+    },
+    {
+      name: "a line with a replacement character of its own does not count",
+      rule: "rule 1",
+      find: `text.includes("\\ufffd") && !isUtf8(json)`,
+      replace: `text.includes("\\ufffd")`,
     },
     {
       name: "an op with an unknown member counts",
@@ -201,9 +207,23 @@ const LINES = inFile(
 
 const APPEND = inFile("src/log/append.ts", ENGINE, [
   {
+    name: "the sync of a commit begins before its line is written",
+    rule: "O6",
+    suites: [suite.COMMIT],
+    find: `written = this.fs.write(segment.fd, bytes, 0, bytes.length);\n    } catch (error) {\n      failure = error;\n    }\n    if (written === bytes.length) onWritten?.();`,
+    replace: `onWritten?.();\n      written = this.fs.write(segment.fd, bytes, 0, bytes.length);\n    } catch (error) {\n      failure = error;\n    }`,
+  },
+  {
+    name: "a line has no more room than most need",
+    rule: "one write",
+    suites: [suite.WRITER],
+    find: `const space = bytesMax <= LINE_SPACE_BYTES ? this.#space`,
+    replace: `const space = bytesMax > 0 ? this.#space`,
+  },
+  {
     name: "a record longer than a line may be is written",
     rule: "limit",
-    suites: [BAD_LOG],
+    suites: [suite.WRITER, BAD_LOG],
     find: `if (line.length > LINE_BYTES_MAX) {`,
     replace: `if (line.length > 2 * LINE_BYTES_MAX) {`,
   },
@@ -216,6 +236,7 @@ const APPEND = inFile("src/log/append.ts", ENGINE, [
   {
     name: "what comes back is not compared",
     rule: "O1, read-back",
+    suites: [suite.APPEND],
     find: `count === written && line.compare(buffer, 0, count) === 0`,
     replace: `count === written`,
   },
@@ -246,18 +267,21 @@ const APPEND = inFile("src/log/append.ts", ENGINE, [
   {
     name: "a torn line that committed counts as not written",
     rule: "O2, read-back",
+    suites: [suite.APPEND],
     find: `if (this.#awaitedRevision > 0) return this.#awaitedRevision;`,
     replace: ``,
   },
   {
     name: "a repeated record keeps its number",
     rule: "O2",
+    suites: [suite.APPEND],
     find: `return ++this.#number;`,
     replace: `return (this.#number ||= 1);`,
   },
   {
     name: "the revision of the last record is taken for this one's",
     rule: "O2",
+    suites: [suite.APPEND],
     find: `this.#awaited = record.n;\n      this.#awaitedRevision = 0;`,
     replace: `this.#awaited = record.n;`,
   },
@@ -276,6 +300,7 @@ const APPEND = inFile("src/log/append.ts", ENGINE, [
   {
     name: "no newline in front of a seal behind torn bytes",
     rule: "O2, seal",
+    suites: [suite.APPEND],
     find: `const bytes = segment.undecided > 0 ? Buffer.concat([NEWLINE, line]) : line;`,
     replace: `const bytes = line;`,
   },
@@ -327,28 +352,28 @@ const TAILS = inFile(
     {
       name: "a segment of another store is read",
       rule: "log_foreign",
-      suites: [BAD_LOG],
+      suites: [TAIL, BAD_LOG],
       find: `if (line.header.store !== this.storeId) {`,
       replace: `if (false as boolean) {`,
     },
     {
       name: "revisions may go back",
       rule: "log_damaged",
-      suites: [BAD_LOG],
+      suites: [TAIL, BAD_LOG],
       find: `if (line.header.firstRevision <= before) throw damaged(segment, "its first revision goes back");`,
       replace: `void before;`,
     },
     {
       name: "a segment without a header is an empty one",
       rule: "log_damaged",
-      suites: [BAD_LOG],
+      suites: [TAIL, BAD_LOG],
       find: `if (segment.ledger.firstRevision === undefined) throw damaged(segment, "it has no valid header line");`,
       replace: ``,
     },
     {
       name: "a hole in place of the header ends the segment",
       rule: "log_damaged",
-      suites: [BAD_LOG],
+      suites: [TAIL, BAD_LOG],
       find: `if (sealed.ledger.firstRevision === undefined) throw damaged(sealed, "it has no valid header line");`,
       replace: ``,
     },
@@ -367,7 +392,7 @@ const TAILS = inFile(
     {
       name: "the log is read through links in place of its folders",
       rule: "O_NOFOLLOW",
-      suites: [SYMLINKS],
+      suites: [TAIL, SYMLINKS],
       find: `for (const folder of [layout.store, layout.log]) assertFolder(fs, folder);`,
       replace: ``,
     },
@@ -544,6 +569,7 @@ const DURABILITY = inFile("src/log/durability.ts", ENGINE, [
   {
     name: "no fdatasync before a commit is acknowledged as durable",
     rule: "O6",
+    suites: [DURABLE],
     find: `? this.fs.later.fdatasync(segment.fd)`,
     replace: `? Promise.resolve()`,
   },
@@ -568,6 +594,7 @@ const DURABILITY = inFile("src/log/durability.ts", ENGINE, [
   {
     name: "the folder with the store's own name is not synced",
     rule: "O6, F3",
+    suites: [DURABLE],
     find: `this.#way = [layout.store, layout.root, parent];`,
     replace: `this.#way = [layout.store, parent === "" ? "" : layout.root];`,
   },
@@ -593,6 +620,7 @@ const DURABILITY = inFile("src/log/durability.ts", ENGINE, [
   {
     name: "a commit takes part in the round that is under way",
     rule: "group commit",
+    suites: [DURABLE],
     find: `return rounds.next;`,
     replace: `return rounds.running;`,
   },

@@ -5,18 +5,20 @@ import { inFile } from "./suites.mjs";
 
 const { BACKGROUND, BAD_BLOBS, BAD_ENTRY, BAD_FORMAT, BLOBS, CATALOG, CHANGES, CONFORMANCE, COPIES } = suite;
 const { EDGES, ENGINE, FAILING, INTERLEAVED, LISTING, LOST_LOG, NESTED, NEWEST, POWER_CUT } = suite;
-const { READ_ONLY, RULES, SIZES, STORE_FOLDER, SUSPENDED, SYMLINKS, TRUST } = suite;
+const { READ_ONLY, RULES, SIZES, STORE_FOLDER, SYMLINKS, TRUST } = suite;
 
 const COMMIT = inFile("src/engine/directory/commit.ts", ENGINE, [
   {
     name: "bases are left to rule 4",
     rule: "O4",
+    suites: [suite.COMMIT],
     find: `if (op.base !== undefined && states[index]?.base !== op.base) {`,
     replace: `if (false as boolean) {`,
   },
   {
     name: "a record is composed for a sealed segment",
     rule: "O2, rule 2",
+    suites: [suite.NEXT_SEGMENT],
     find: `if (segment.ledger.sealed) return { next: "make segment" };`,
     replace: ``,
   },
@@ -30,7 +32,7 @@ const COMMIT = inFile("src/engine/directory/commit.ts", ENGINE, [
   {
     name: "what a listing has told of a session's revision is forgotten",
     rule: "O5",
-    suites: [COPIES],
+    suites: [suite.COMMIT, COPIES],
     find: `state?.revision ?? this.log.knownRevision?.(op.key) ?? 0`,
     replace: `state?.revision ?? 0`,
   },
@@ -44,25 +46,28 @@ const COMMIT = inFile("src/engine/directory/commit.ts", ENGINE, [
   {
     name: "shared values are looked up once, and not in every segment",
     rule: "O14, F15",
+    suites: [suite.COMMIT],
     find: `this.#lookedUp?.segment === segment ? this.#lookedUp.hashes : undefined`,
     replace: `this.#lookedUp?.hashes`,
   },
   {
     name: "states of several sessions are of several moments",
     rule: "O3, O4",
+    suites: [suite.COMMIT],
     find: `if (!cold || (tail.epoch === epoch && states.every(current))) return states;`,
     replace: `if (!cold || epoch >= 0 || states.every(current)) return states;`,
   },
   {
     name: "states from before a start-over are used",
     rule: "O12",
+    suites: [suite.COMMIT],
     find: `(tail.epoch === epoch && states.every(current))`,
     replace: `(epoch >= 0 && states.every(current))`,
-    suites: [RULES, SUSPENDED],
   },
   {
     name: "a write without a base trusts its predecessor's shared values",
     rule: "O14",
+    suites: [suite.COMMIT],
     find: `op.base === undefined || state?.stored === undefined ? [] :`,
     replace: `state?.stored === undefined ? [] :`,
   },
@@ -76,35 +81,58 @@ const COMMIT = inFile("src/engine/directory/commit.ts", ENGINE, [
   {
     name: "a record is appended though an entry's toJSON moved the store on",
     rule: "O3",
-    suites: [EDGES],
+    suites: [suite.COMMIT, EDGES],
     find: `if (tail.active !== segment) return undefined;`,
     replace: ``,
   },
   {
     name: "the first change of a key in a segment is a patch",
     rule: "rule 4",
-    suites: [RULES],
+    suites: [suite.COMMIT],
     find: `plan.segment.ledger.changed.has(k) &&`,
     replace: ``,
   },
   {
     name: "a patch changes the order of fields",
     rule: "rule 4",
-    suites: [CONFORMANCE],
+    suites: [suite.COMMIT, CONFORMANCE],
     find: `keepsOrder(before, after, diff.unset)\n`,
     replace: `(keepsOrder(before, after, diff.unset), true as boolean)\n`,
   },
   {
     name: "who is fenced while a shared value is made waits for ever",
     rule: "O14, F6",
+    suites: [suite.COMMIT],
     find: `return this.log.stageGone(segment);`,
     replace: `return;`,
   },
   {
     name: "a commit is acknowledged as durable without waiting for the disk",
     rule: "O6",
-    find: `this.options.durability === "disk" ? syncer.sync(segment) : undefined`,
-    replace: `this.options.durability === "disk" ? (void syncer, Promise.resolve()) : undefined`,
+    suites: [suite.DURABLE],
+    find: `durable = syncer.sync(segment);`,
+    replace: `durable = (void syncer, Promise.resolve());`,
+  },
+  {
+    name: "a commit whose sync did not begin with its line is not synced",
+    rule: "O6",
+    suites: [suite.COMMIT],
+    find: `if (durability === "disk" && durable === undefined) sync();`,
+    replace: ``,
+  },
+  {
+    name: "a sync begins with every line, however often others are faster",
+    rule: "group commit",
+    suites: [suite.COMMIT],
+    find: `this.#restless = revision === undefined ? RESTLESS_COMMITS : Math.max(0, this.#restless - 1);`,
+    replace: `this.#restless *= RESTLESS_COMMITS;`,
+  },
+  {
+    name: "the failed sync of a record that does not count is nobody's",
+    rule: "O6",
+    suites: [suite.COMMIT],
+    find: `if (revision === undefined) durable?.catch(() => {});`,
+    replace: `void durable;`,
   },
   {
     name: "commits go on after an fdatasync that failed",
@@ -133,6 +161,7 @@ const SESSION_LOG = inFile("src/engine/directory/session-log.ts", ENGINE, [
   {
     name: "a file that is ahead of the log is believed at once",
     rule: "O5",
+    suites: [suite.SESSION_LOG],
     find: `this.tail.catchUp(); // O5: once more, before a file is believed that the log does not explain`,
     replace: ``,
   },
@@ -141,12 +170,16 @@ const SESSION_LOG = inFile("src/engine/directory/session-log.ts", ENGINE, [
     rule: "O5",
     find: `if (file.status === "corrupt" || this.isAhead(file)) {`,
     replace: `if (file.status === "corrupt") {`,
+    equivalent:
+      "what such a file says is in the log by then: who builds on it reads the log on first, listings do before they answer, everybody else at the next call",
   },
   {
     name: "nothing is ahead of the log",
     rule: "O5",
     find: `file.status === "present" && file.revision >= this.tail.active.firstRevision`,
     replace: `file.status === "present" && file.revision < 0`,
+    equivalent:
+      "what such a file says is in the log by then: who builds on it reads the log on first, listings do before they answer, everybody else at the next call",
   },
   {
     name: "an older copy of a file is believed",
@@ -158,12 +191,14 @@ const SESSION_LOG = inFile("src/engine/directory/session-log.ts", ENGINE, [
   {
     name: "a start-over keeps the sessions that were known",
     rule: "O12",
+    suites: [suite.NEXT_SEGMENT],
     find: `this.table.clear();`,
     replace: ``,
   },
   {
     name: "a start-over keeps what segments made of their keys",
     rule: "O12",
+    suites: [suite.NEXT_SEGMENT],
     find: `this.finals.clear();`,
     replace: ``,
   },
@@ -190,29 +225,32 @@ const SESSION_LOG = inFile("src/engine/directory/session-log.ts", ENGINE, [
 
 const LIST = inFile(
   "src/engine/directory/listing.ts",
-  [LISTING, NEWEST, RULES, COPIES, INTERLEAVED],
+  [suite.OVERTAKEN, LISTING, NEWEST, RULES, COPIES, INTERLEAVED],
   [
     {
       name: "a listing that was overtaken between two slices is given out",
       rule: "O4, F10",
-      find: `if (tail.epoch === epoch && tail.revision === revision) return scan;`,
-      replace: `if (epoch >= 0 && revision >= 0) return scan;`,
+      find: `if (tail.epoch !== epoch || tail.revision !== revision) continue;`,
+      replace: `if (epoch < 0 || revision < 0) continue;`,
     },
     {
       name: "the log is not read again after files were read",
       rule: "O4, F10",
-      find: `tail.catchUp();\n      if (this.#index === undefined) {`,
-      replace: `if (round === 0) tail.catchUp();\n      if (this.#index === undefined) {`,
+      find: `tail.catchUp();\n      const answer =`,
+      replace: `if (round === 0) tail.catchUp();\n      const answer =`,
     },
     {
       name: "a listing believes a file that is ahead of the log at once",
       rule: "O5",
       find: `if (this.log.isAhead(file)) tail.catchUp(); // O5: believed only if the log still does not know better`,
       replace: ``,
+      equivalent:
+        "nothing is answered in the round in which files were read: the next one reads the log first, and enters what it says",
     },
     {
       name: "a listing learns what it read before a start-over",
       rule: "O12",
+      suites: [suite.SESSION_LOG],
       find: `if (tail.epoch === epoch && !row.dead) table.learn(state);`,
       replace: `if (epoch >= 0) table.learn(state);`,
     },
@@ -254,6 +292,8 @@ const LIST = inFile(
       suites: [NEWEST, COPIES],
       find: `if (file.status !== "present" || this.log.isAhead(file)) return undefined;`,
       replace: `if (file.status !== "present") return undefined;`,
+      equivalent:
+        "a file that is ahead of the log has a later revision than its row, which is the next thing looked at",
     },
     {
       name: "the newest are of several moments",
@@ -261,6 +301,8 @@ const LIST = inFile(
       suites: [NEWEST],
       find: `tail.catchUp();\n      if (tail.revision === revision && tail.epoch === epoch) return states;`,
       replace: `if (revision >= 0 && epoch >= 0) return states;`,
+      equivalent:
+        "each file has the very revision that its row has, so all of them are of the moment of the first reading",
     },
     {
       name: "an older copy of a file is listed",
@@ -280,8 +322,45 @@ const LIST = inFile(
       name: "a file that is missing is a session that is lost, before the log is asked",
       rule: "O4",
       suites: [LISTING, RULES, INTERLEAVED],
-      find: `this.log.tail.catchUp();\n      if (!row.dead && this.#known(row) === undefined) index.lose(row);`,
-      replace: `if (!row.dead && this.#known(row) === undefined) index.lose(row);`,
+      find: `this.log.tail.catchUp();\n      if (row.dead || this.#known(row) !== undefined) return;`,
+      replace: `if (row.dead || this.#known(row) !== undefined) return;`,
+      equivalent:
+        "the next round reads the log before anything is answered, and enters what it says of the session",
+    },
+    {
+      name: "an answer from before a commit is given again",
+      rule: "same answer",
+      suites: [LISTING],
+      find: `if (answered?.epoch !== tail.epoch || answered.revision !== tail.revision) return undefined;`,
+      replace: `if (answered?.epoch !== tail.epoch) return undefined;`,
+    },
+    {
+      name: "an answer from before a start-over is given again",
+      rule: "same answer, O12",
+      suites: [LOST_LOG],
+      find: `if (answered?.epoch !== tail.epoch || answered.revision !== tail.revision) return undefined;`,
+      replace: `if (answered?.revision !== tail.revision) return undefined;`,
+    },
+    {
+      name: "the answer to another question is given",
+      rule: "same answer",
+      suites: [LISTING],
+      find: `return sameQuery(answered.query, query) ? answered.scan.deref() : undefined;`,
+      replace: `void query;\n    return answered.scan.deref();`,
+    },
+    {
+      name: "an answer that lacks what could not be read is given again",
+      rule: "same answer",
+      suites: [LISTING, BAD_ENTRY],
+      find: `if (loaded.size === 0) this.#answered`,
+      replace: `this.#answered`,
+    },
+    {
+      name: "an answer with a session that somebody removed by hand is given again",
+      rule: "same answer",
+      suites: [LISTING],
+      find: `      this.#answered = undefined; // no commit tells of it\n`,
+      replace: ``,
     },
     {
       name: "a count is right as of a reading before files",
@@ -295,7 +374,7 @@ const LIST = inFile(
 
 const LOADER = inFile(
   "src/engine/directory/catalog-loader.ts",
-  [LISTING, NEWEST, COPIES, BAD_ENTRY],
+  [suite.CATALOG_LOADER, LISTING, NEWEST, COPIES, BAD_ENTRY],
   [
     {
       name: "a catalog that is ahead of the log is read",
@@ -306,14 +385,14 @@ const LOADER = inFile(
     {
       name: "a catalog that is ahead of the log is overlooked",
       rule: "catalog",
-      suites: [LISTING, RULES, INTERLEAVED, SUSPENDED],
+      suites: [suite.CATALOG_LOADER],
       find: `if (ahead !== "ignore" && numbers.some((number) => number > to)) return undefined;`,
       replace: `void ahead;`,
     },
     {
       name: "a catalog that went while it was looked for is not looked for again",
       rule: "catalog",
-      suites: [LISTING, INTERLEAVED, SUSPENDED],
+      suites: [suite.CATALOG_LOADER],
       find: `if (numbers.join() === before) break;`,
       replace: `if (before !== "x") break;`,
     },
@@ -332,7 +411,7 @@ const LOADER = inFile(
     {
       name: "a session whose file cannot be read for the moment is left out for ever",
       rule: "EIO",
-      suites: [FAILING],
+      suites: [suite.CATALOG_LOADER, FAILING],
       find: `if (error instanceof SessionStoreError) return error.message;`,
       replace: `if (error instanceof Error) return error.message;`,
     },
@@ -345,6 +424,7 @@ const LOADER = inFile(
     {
       name: "a catalog that was made without a damaged session does not say so",
       rule: "catalog",
+      suites: [suite.REMOVAL, BAD_ENTRY],
       find: `incomplete = true;`,
       replace: ``,
     },
@@ -457,7 +537,7 @@ const SHARED = inFile(
       name: "a discarded value has no durable name in the trash before it leaves its place",
       rule: "O14, phase 1",
       find: `    await ignoreMissing(this.fs.later.link(path, durable));\n`,
-      replace: `    await ignoreMissing(this.fs.later.link(path, durable).then(() => this.fs.later.rename(path, durable)));\n`,
+      replace: `    await ignoreMissing(this.fs.later.rename(path, durable));\n`,
     },
     {
       name: "the trash is not synced before a value leaves its place",
@@ -528,21 +608,21 @@ const SHARED = inFile(
     {
       name: "a shared value of any size is read",
       rule: "limit",
-      suites: [SIZES],
+      suites: [BLOBS, SIZES],
       find: `{ bytesMax: this.options.bytesMax }`,
       replace: `{ bytesMax: Math.max(this.options.bytesMax, Number.MAX_SAFE_INTEGER) }`,
     },
     {
       name: "shared values are made behind links in place of the store's folders",
       rule: "O_NOFOLLOW",
-      suites: [SYMLINKS],
+      suites: [BLOBS, SYMLINKS],
       find: `assertEngineRoom(this.fs, this.layout);`,
       replace: ``,
     },
     {
       name: "shared values are read behind links in place of the store's folders",
       rule: "O_NOFOLLOW",
-      suites: [SYMLINKS],
+      suites: [BLOBS, SYMLINKS],
       find: `for (const folder of [store, blobs, this.layout.blobFolder(hash)]) assertFolderIfAny(this.fs, folder);`,
       replace: `void store;\n    void blobs;`,
     },
@@ -551,7 +631,7 @@ const SHARED = inFile(
 
 const REMOVAL = inFile(
   "src/engine/directory/blob-removal.ts",
-  [RULES, BAD_ENTRY, NESTED, BAD_BLOBS, BLOBS, ...ENGINE],
+  [suite.REMOVAL, BAD_ENTRY, NESTED, BAD_BLOBS, BLOBS, ...ENGINE],
   [
     {
       name: "shared values go though a session cannot be read",
@@ -594,6 +674,8 @@ const REMOVAL = inFile(
       rule: "O12, O14",
       find: `log.tail.epoch === epoch && (log.tail`,
       replace: `epoch >= 0 && (log.tail`,
+      equivalent:
+        "after a start-over the log is read from its lowest segment on, and whether catalog and log have every session then is the other half of the condition",
     },
     {
       name: "values go though what a missing one refers to is not known",
@@ -623,6 +705,7 @@ const LOST = inFile(
     {
       name: "a new log is begun beside one that others began meanwhile",
       rule: "lost log, F1",
+      suites: [RULES],
       find: `const published = !hasLog(fs, layout) && (await`,
       replace: `const published = (await`,
     },
@@ -655,6 +738,8 @@ const LOST = inFile(
       rule: "O6",
       find: `await syncDirectory(fs, layout.log);`,
       replace: ``,
+      equivalent:
+        "whoever acknowledges in the segment, or leans on it, syncs log/ itself (O6); if its name is lost before that, the log is begun again",
     },
   ],
 );
@@ -680,6 +765,7 @@ const FOLDER = inFile(
       rule: "O6, F3",
       find: `await syncDirectory(fs, parent);`,
       replace: `void parent;`,
+      equivalent: "makeStoreFolder syncs every folder on the way right behind this, before there is a store",
     },
     {
       name: "the folders of a store that is built aside are not synced",
@@ -716,7 +802,7 @@ const FOLDER = inFile(
     {
       name: "a network file system is good enough",
       rule: "file_system_unsupported",
-      suites: ["test/fs/trusted-path.test.ts", TRUST],
+      suites: [STORE_FOLDER, TRUST],
       find: `const locality = assertLocalFileSystem(fs, root.path);`,
       replace: `const locality = "local" as "local" | "unknown";`,
     },

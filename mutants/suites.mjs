@@ -17,7 +17,17 @@ export const SUSPENDED = `${PROTOCOL}/suspended.test.ts`;
 export const POWER_CUT = `${PROTOCOL}/power-cut.test.ts`;
 /** Schedules of the simulator that failed once, many of them with a step of the protocol taken away. */
 export const BUG_BASE = "test/sim/bug-base.test.ts";
+export const WRITER = "test/log/append.test.ts";
+export const DURABLE = "test/log/durability.test.ts";
 export const BLOBS = "test/entries/blobs.test.ts";
+export const ENTRY_FILE = "test/entries/entry-file.test.ts";
+export const COMMIT = `${DIRECTORY}/commit.test.ts`;
+export const SESSION_LOG = `${DIRECTORY}/session-log.test.ts`;
+export const OVERTAKEN = `${DIRECTORY}/listing-overtaken.test.ts`;
+export const CATALOG_LOADER = `${DIRECTORY}/catalog-loader.test.ts`;
+export const REMOVAL = `${DIRECTORY}/blob-removal.test.ts`;
+export const FLUSH = `${DIRECTORY}/entry-flush.test.ts`;
+export const SWEEP = `${DIRECTORY}/sweep.test.ts`;
 export const BAD_LOG = `${DIRECTORY}/bad-bytes/log.test.ts`;
 export const BAD_ENTRY = `${DIRECTORY}/bad-bytes/entry-file.test.ts`;
 export const BAD_BLOBS = `${DIRECTORY}/bad-bytes/blobs.test.ts`;
@@ -61,7 +71,6 @@ export const TWO_AT_ONCE = "test/legacy/two-at-once.test.ts";
 export const LEGACY_SYNC = "test/legacy/sync.test.ts";
 export const MERGE = "test/legacy/merge.test.ts";
 export const MIRROR = "test/legacy/mirror.test.ts";
-export const LEGACY = [MERGE, ROLLBACK_CRASH, MIGRATE_CRASH, TWO_AT_ONCE, MIRROR, BUG_BASE];
 
 /**
  * @typedef {object} Mutant

@@ -16,6 +16,7 @@ import { errnoOf } from "../errors.js";
 import { createFile, readRegularFile, syncDirectory } from "../fs/regular-file.js";
 import { STORE_FOLDER } from "../format/layout.js";
 import { namesIn, type LegacyHost } from "./host.js";
+import { syncLog } from "./tree.js";
 
 export interface KnownFile {
   /** The store's revision that the file has at least, or the one from after it was read. */
@@ -83,10 +84,14 @@ export class KnownFiles {
   }
 }
 
-/** Writes a record, durably, and removes those that are older than the newest few. */
+/**
+ * Writes a record, durably, and removes those that are older than the newest few. Every commit that the record tells of is
+ * made durable first: after a power cut that takes one back, its revision is given to another one.
+ */
 export async function recordKnownFile(host: LegacyHost, directory: string, record: KnownFile): Promise<void> {
   const { fs, runtime } = host;
   const folder = recordFolder(directory);
+  await syncLog(host, directory);
   await fs.later.mkdir(folder).catch((error: unknown) => {
     if (errnoOf(error) !== "EEXIST") throw error;
   });

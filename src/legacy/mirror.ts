@@ -6,13 +6,13 @@
  *
  *   1. is the file one that is recorded? If not, somebody else wrote it: merge it into the store and record it
  *   2. has it everything up to the store's revision? Then nothing is to be done
- *   3. make `NAME.json.writing-<revision>-…`. If a later revision is recorded by now, stop
- *   4. write it, sync it, read it back, record it
+ *   3. make `NAME.json.writing-<revision>-…`, then ask the store for its sessions
+ *   4. write it, sync it, read it back, make the commits that it has durable, record it
  *   5. take away the unfinished files of lower revisions
  *   6. rename it to `NAME.json`, if that is still the file that was looked at in 1
  *
  * So the file never goes back: a slower writer, even one that was suspended for a day between any two calls, either finds
- * its file gone (its file was there in somebody's step 5), or finds a later record in step 3 (it was not). Two writers of
+ * its file gone (it was there in somebody's step 5), or asked the store after that somebody (it was not). Two writers of
  * one revision write the same. Killed anywhere: before the rename the old file is there and is recorded, after it the new
  * one; the next round of any process goes on, and takes away what was left unfinished.
  *
@@ -249,7 +249,6 @@ class RunningMirror implements Mirror {
     try {
       await this.#assertStillThere(paths.directory);
       const known = await KnownFiles.load(host, paths.directory);
-      if (known.records.some((record) => record.complete && record.revision > revision)) return undefined;
       const record = { ...(await writeLegacyFile(work, store, known, temporary, fd)), revision };
       await recordKnownFile(host, paths.directory, record);
       await this.#removeOlder(work, revision);

@@ -9,6 +9,7 @@
 import { errnoOf } from "../errors.js";
 import type { Deferred, FileCalls, FileStatus, FileSystem } from "../fs/file-system.js";
 import { syncDirectory } from "../fs/regular-file.js";
+import { Layout, segmentNumber } from "../format/layout.js";
 import { namesIn, type LegacyHost } from "./host.js";
 
 /** Between two turns of the event loop. */
@@ -135,6 +136,14 @@ export async function syncTree(
   await each(files, (file) => syncFile(fs, file));
   // A folder's names must not outlive the folders in it: from the leaves to the root.
   await each(folders.toReversed(), (folder) => syncDirectory(fs, folder));
+}
+
+/** Makes every commit durable that is in a store's log by now; what is no longer there went into files that are. */
+export async function syncLog({ fs }: LegacyHost, directory: string): Promise<void> {
+  const { log } = new Layout(directory);
+  for (const name of await namesIn(fs, log))
+    if (segmentNumber(name) !== undefined) await ignoreMissing(syncFile(fs, `${log}/${name}`));
+  await syncDirectory(fs, log);
 }
 
 async function syncFile(fs: FileSystem, path: string): Promise<void> {

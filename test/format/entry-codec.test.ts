@@ -663,6 +663,28 @@ describe("limits", () => {
     expect(code(() => codec.encode({ a: entry.a, b: entry.a, c: entry.a }))).toBe("entry_too_large");
   });
 
+  it("count the bytes of text, not its characters", () => {
+    codec = newCodec({ limits: { entryBytesMax: 1000 } });
+    expect(code(() => codec.encode({ a: "€".repeat(290) }))).toBe("none");
+    expect(code(() => codec.encode({ a: "€".repeat(340) }))).toBe("entry_too_large");
+  });
+
+  it("stop the work on an entry soon after it is certainly too large", () => {
+    codec = newCodec({ limits: { entryBytesMax: 1000 } });
+    let looks = 0;
+    const items = new Proxy(
+      Array.from({ length: 100_000 }, () => "item"),
+      {
+        get: (target, name) => {
+          looks++;
+          return Reflect.get(target, name) as unknown;
+        },
+      },
+    );
+    expect(code(() => codec.encode({ items }))).toBe("entry_too_large");
+    expect(looks).toBeLessThan(1000);
+  });
+
   it("stop the work on endless input early", () => {
     const wide: unknown[] = [];
     wide.length = 4_000_000_000;

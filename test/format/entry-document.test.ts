@@ -201,4 +201,17 @@ describe("parseEntryDocument of forgeries with a good checksum", () => {
   ])("refuses %s", (_, text) => {
     expect(forged(text)).not.toBe("ok");
   });
+
+  it("refuses bytes that are not UTF-8, which would be read as another text", () => {
+    const bytes = Buffer.from(
+      `${header},\n"a":"x\xff"\n}\n`.replace(`"crc":""`, `"crc":"00000000"`),
+      "latin1",
+    );
+    bytes.write(crc32Hex(bytes), bytes.indexOf("00000000"), "latin1");
+    expect(parseEntryDocument(bytes)).toEqual({
+      ok: false,
+      reason: "it is not UTF-8",
+      offset: bytes.indexOf(0xff),
+    });
+  });
 });

@@ -3,8 +3,9 @@
  * last name, nothing blocks, and the deferred calls do what the blocking ones do.
  * Method: a temporary folder; the umask of this test process is changed and put back.
  */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import {
+  existsSync,
   chmodSync,
   chownSync,
   linkSync,
@@ -108,7 +109,13 @@ describe("open", () => {
 
   it.runIf(POSIX)("does not block on a FIFO, and refuses a socket", async () => {
     execFileSync("mkfifo", [at("fifo")]);
+    // Whoever waits for a writer nevertheless gets one, and not only the time limit of the run.
+    const writer = spawn("sh", ["-c", `sleep 5; : > "${at("waited")}"; : > "${at("fifo")}"`], {
+      stdio: "ignore",
+    });
     const fd = fs.open(at("fifo"), "read");
+    writer.kill();
+    expect(existsSync(at("waited"))).toBe(false);
     expect(fs.fstat(fd).kind).toBe("other");
     fs.close(fd);
     const appended = fs.open(at("fifo"), "append");

@@ -14,6 +14,7 @@ import { SessionStoreError } from "../../src/errors.js";
 import type { FileSystem } from "../../src/fs/file-system.js";
 import { nodeFileSystem } from "../../src/fs/node-file-system.js";
 import {
+  assertFolder,
   createFile,
   openRegularFile,
   readRegularFile,
@@ -141,6 +142,22 @@ describe("openRegularFile", () => {
   });
 });
 
+describe("assertFolder", () => {
+  it("takes a folder itself, and neither a file nor a link to a folder", () => {
+    mkdirSync(at("folder"));
+    writeFileSync(at("file"), "");
+    if (POSIX) symlinkSync("folder", at("link"));
+    expect(assertFolder(nodeFileSystem, at("folder")).kind).toBe("directory");
+    for (const [name, kind] of [["file", "file"], ...(POSIX ? [["link", "symlink"]] : [])] as const)
+      expect(() => assertFolder(nodeFileSystem, at(name))).toThrow(
+        expect.objectContaining({ code: "file_unsafe", data: { path: at(name), kind } }),
+      );
+    expect(() => assertFolder(nodeFileSystem, at("missing"))).toThrow(
+      expect.objectContaining({ code: "ENOENT" }),
+    );
+  });
+});
+
 describe("createFile", () => {
   it("writes all bytes, however short the writes, and syncs if asked", async () => {
     const disk = new SimulatedDisk();
@@ -185,6 +202,9 @@ describe("syncDirectory", () => {
     const fs = disk.mount("writer");
     await createFile(fs, "/one", Buffer.alloc(0), { sync: true });
     await syncDirectory(fs, "/");
+    const then = disk.clone();
+    then.powerCut("durable-only");
+    expect(Object.keys(then.tree())).toEqual(["/one"]);
     await createFile(fs, "/two", Buffer.alloc(0), { sync: true });
     syncDirectoryNow(fs, "/");
     await createFile(fs, "/three", Buffer.alloc(0), { sync: true });

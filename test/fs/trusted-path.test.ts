@@ -21,7 +21,12 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { SessionStoreError } from "../../src/errors.js";
 import type { FileSystem } from "../../src/fs/file-system.js";
 import { nodeFileSystem } from "../../src/fs/node-file-system.js";
-import { assertLocalFileSystem, assertTrustedParents, openTrustedRoot } from "../../src/fs/trusted-path.js";
+import {
+  assertLocalFileSystem,
+  assertTrustedFolder,
+  assertTrustedParents,
+  openTrustedRoot,
+} from "../../src/fs/trusted-path.js";
 import { SimulatedDisk } from "../../src/testing/simulated-disk.js";
 import { systemError } from "../../src/testing/system-error.js";
 
@@ -121,6 +126,21 @@ describe.runIf(process.platform !== "win32")("on a simulated disk", () => {
     expect(refusal(() => openTrustedRoot(mount(), "/tmp/mine/store")).data["path"]).toBe("/tmp/mine");
   });
 
+  it("takes a folder of the store's own only if nobody else can change what is in it", () => {
+    disk.symlink("/home/me/link", "store");
+    own("/home/me/link", ME);
+    assertTrustedFolder(mount(), "/home/me/store");
+    expect(refusal(() => assertTrustedFolder(mount(), "/home/me/link")).code).toBe("file_unsafe");
+    for (const [owner, mode] of [
+      [OTHER, 0o700],
+      [ME, 0o770],
+      [ME, 0o1777],
+    ] as const) {
+      own("/home/me/store", owner, mode);
+      expect(refusal(() => assertTrustedFolder(mount(), "/home/me/store")).code).toBe("path_untrusted");
+    }
+  });
+
   it("lets root use only root's folders", () => {
     const error = refusal(() => openTrustedRoot(disk.mount("root", { userId: 0 }), "/home/me/store"));
     expect(error.data["path"]).toBe("/home/me");
@@ -172,6 +192,13 @@ describe.runIf(process.platform !== "win32")("on a simulated disk", () => {
     disk.symlink("/home/me/alias", "/shared/store");
     own("/home/me/alias", ME);
     expect(refusal(() => openTrustedRoot(mount(), "/home/me/alias")).data["path"]).toBe("/shared");
+  });
+
+  it("follows forty symlinks, and no more", () => {
+    for (let link = 0; link < 41; link++) disk.symlink(`/link${link}`, `/link${link + 1}`);
+    disk.symlink("/link41", "/home/me/store");
+    openTrustedRoot(mount(), "/link2").close();
+    expect(refusal(() => openTrustedRoot(mount(), "/link1")).message).toContain("too many symlinks");
   });
 
   it("ends on symlinks that go in circles", () => {
@@ -229,6 +256,10 @@ describe.runIf(process.platform !== "win32")("on a simulated disk", () => {
     expect(assertTrustedParents(mount(), "/home/me/store")).toMatchObject({ missing: [] });
     own("/var/data", 0, 0o1777);
     assertTrustedParents(mount(), "/var/data/new");
+    disk.makeDirectory("/var/data/theirs");
+    own("/var/data/theirs", OTHER, 0o755);
+    const theirs = refusal(() => assertTrustedParents(mount(), "/var/data/theirs"));
+    expect(theirs.data["path"]).toBe("/var/data/theirs");
     own("/var/data", ME, 0o770);
     expect(refusal(() => assertTrustedParents(mount(), "/var/data/new")).data["path"]).toBe("/var/data");
     own("/var/data", OTHER, 0o755);

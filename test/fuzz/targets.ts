@@ -307,8 +307,8 @@ const storedValue: Target = {
     const entry = codec.decode(next);
     assert.equal(codec.decode(next), entry);
     assert.deepEqual(codec.referencesOf(next), references);
-    // What came out and goes in again unchanged is what it was, references and all.
-    assert.equal(codec.encode(entry, next).stored, next);
+    // What came out and goes in again unchanged is what it was, references and all, and none of them is loaded.
+    assert.equal(JSON.stringify(codec.encode(entry, next).stored), JSON.stringify(next));
     if (references.length > 0) return;
     const copied = JSON.parse(JSON.stringify(entry)) as object;
     const { stored } = codec.encode(copied);

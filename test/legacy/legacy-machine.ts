@@ -142,3 +142,30 @@ export async function killAtEveryCall(
     if (killedAt === undefined) return index;
   }
 }
+
+/** Suspends a process before the first deferred call that `isIt` recognises; what it does until then is `work`. */
+export async function parkedAt(
+  { fs }: { readonly fs: SimulatedFileSystem },
+  isIt: (call: SimulatedCall) => boolean,
+  work: () => Promise<unknown>,
+): Promise<{ readonly release: () => void }> {
+  let wake = (): void => {};
+  const parked = new Promise<void>((resolve) => {
+    fs.gate = (call) => {
+      if (!isIt(call)) return undefined;
+      resolve();
+      return new Promise((release) => (wake = release));
+    };
+  });
+  const ended = work().then(() => {
+    throw new Error("the call to be suspended at never came");
+  });
+  ended.catch(() => {}); // behind the first one it is no news
+  await Promise.race([parked, ended]);
+  return {
+    release: () => {
+      fs.gate = undefined;
+      wake();
+    },
+  };
+}

@@ -24,6 +24,7 @@ const SOURCE: Sessions = {
   c: { updatedAt: 10, v: "source" },
   d: { updatedAt: 10, v: "source" },
   e: { v: "source" },
+  g: { v: "source" },
 };
 
 async function migrated(
@@ -39,7 +40,7 @@ async function migrated(
   return machine;
 }
 
-/** The store moved on: b newer, c deleted. The old gateway wrote all it had back, with changes of its own. */
+/** The store moved on: b newer, c deleted, g changed without a time. The old gateway wrote all it had back, with changes of its own. */
 const FOREIGN: Sessions = {
   a: { updatedAt: 20, v: "old gateway" },
   b: { updatedAt: 15, v: "old gateway" },
@@ -47,6 +48,7 @@ const FOREIGN: Sessions = {
   d: { updatedAt: 10, v: "source" },
   e: { v: "old gateway" },
   f: { updatedAt: 1, v: "old gateway" },
+  g: { v: "old gateway" },
 };
 const MERGED: Sessions = {
   a: { updatedAt: 20, v: "old gateway" },
@@ -54,12 +56,14 @@ const MERGED: Sessions = {
   d: { updatedAt: 10, v: "source" },
   e: { v: "old gateway" },
   f: { updatedAt: 1, v: "old gateway" },
+  g: { v: "store" },
 };
 
 async function withForeignFile(): Promise<LegacyMachine> {
   const machine = await migrated(async (store) => {
     await store.put("b", { updatedAt: 30, v: "store" });
     await store.delete("c");
+    await store.put("g", { v: "store" });
   });
   machine.disk.writeRaw(FILE, pretty(FOREIGN));
   return machine;
@@ -72,7 +76,7 @@ describe("a file that an old gateway wrote after the migration", () => {
     const receipt = await migrateOn(machine.process(), FILE);
     expect(receipt).toMatchObject({
       outcome: "merged",
-      entries: { read: 6, kept: 3, merged: 1, unchanged: 2, refused: 0 },
+      entries: { read: 7, kept: 3, merged: 2, unchanged: 2, refused: 0 },
     });
     expect(plan).toMatchObject({ outcome: "merged", entries: receipt.entries });
     expect(receipt.warnings.map(({ code }) => code)).toEqual(["foreign_merged", "store_won"]);
@@ -106,7 +110,7 @@ describe("a file that an old gateway wrote after the migration", () => {
     machine.disk.writeRaw(FILE, "{}");
     const receipt = await migrateOn(machine.process(), FILE);
     expect(receipt.warnings.map(({ code }) => code)).toEqual(["foreign_missing"]);
-    expect(Object.keys((await machine.sessions()) ?? {})).toEqual(["a", "b", "d", "e"]);
+    expect(Object.keys((await machine.sessions()) ?? {})).toEqual(["a", "b", "d", "e", "g"]);
   });
 
   it("killed at every call: nothing is lost, and the next run finishes", async () => {

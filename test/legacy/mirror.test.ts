@@ -11,8 +11,16 @@ import { startMirrorOn, type Mirror, type MirrorOptions } from "../../src/legacy
 import { rollbackOn } from "../../src/legacy/rollback.js";
 import { openDirectoryStoreOn } from "../../src/store/open.js";
 import type { DirectorySessionStore } from "../../src/store/types.js";
-import { failNth } from "../../src/testing/simulated-file-system.js";
-import { DIRECTORY, FILE, killAtEveryCall, LegacyMachine, pretty, type Sessions } from "./legacy-machine.js";
+import { failNth, type SimulatedCall } from "../../src/testing/simulated-file-system.js";
+import {
+  DIRECTORY,
+  FILE,
+  killAtEveryCall,
+  LegacyMachine,
+  parkedAt,
+  pretty,
+  type Sessions,
+} from "./legacy-machine.js";
 
 type Entry = Record<string, unknown>;
 const SOURCE: Sessions = { b: { updatedAt: 1, n: 0 }, a: { updatedAt: 1, n: 0 } };
@@ -145,6 +153,66 @@ it("needs a store", async () => {
   await expect(startMirrorOn(new LegacyMachine().process(), FILE)).rejects.toMatchObject({
     code: "store_not_found",
   });
+});
+
+it("takes away what slower writers are making, and leaves faster ones alone", async () => {
+  const machine = await migrated();
+  const store = await openStore(machine);
+  const revision = await store.revision();
+  const writing = (by: number): string => `${FILE}.writing-${String(revision + by).padStart(16, "0")}-aa`;
+  for (const by of [-1, 1]) machine.disk.writeRaw(writing(by), "{");
+  const mirror = await mirrorOn(machine);
+  await mirror.flush();
+  const left = machine.names().filter((name) => name.includes(".writing-"));
+  expect(left.map((name) => `/home/sessions/${name}`)).toEqual([writing(1)]);
+});
+
+it("makes durable what it writes: after a power cut the store has it, and the next mirror goes on", async () => {
+  const machine = await migrated();
+  const { fs, runtime } = machine.process();
+  const store = await openDirectoryStoreOn<Entry>(fs, runtime, DIRECTORY, { durability: "os" });
+  await store.put("a", { updatedAt: 2, n: 2 });
+  await (await mirrorOn(machine)).flush();
+  open.length = 0; // with the power goes every process
+  machine.disk.powerCut("durable-only");
+  const expected = { ...SOURCE, a: { updatedAt: 2, n: 2 } };
+  expect(await machine.sessions()).toEqual(expected);
+  const mirror = await mirrorOn(machine);
+  await mirror.flush();
+  expect(sessionsIn(machine)).toEqual(expected);
+});
+
+it("writes on where a record is of a later revision than the store, as in a copy that was made while it was used", async () => {
+  const machine = await migrated();
+  const records = `${DIRECTORY}/.store/legacy`;
+  const [name = ""] = machine.disk.names(records);
+  const record = JSON.parse(machine.disk.readRaw(`${records}/${name}`)!.toString()) as object;
+  machine.disk.writeRaw(
+    `${records}/${"9".padStart(16, "0")}-${"a".repeat(16)}.json`,
+    JSON.stringify({ ...record, revision: 9, sha256: "a".repeat(64), complete: true }),
+  );
+  const mirror = await mirrorOn(machine);
+  await mirror.flush();
+  expect(sessionsIn(machine)).toEqual(SOURCE);
+});
+
+it("does not take a file for a foreign one that another mirror has just recorded and written", async () => {
+  const machine = await migrated();
+  const slow = machine.process();
+  const mirror = await startMirrorOn(slow, FILE);
+  open.push(() => mirror.stop());
+  await mirror.flush();
+  const store = await openStore(machine);
+  await store.put("a", { updatedAt: 3 });
+  machine.disk.removeRaw(FILE);
+  machine.disk.writeRaw(FILE, pretty(SOURCE)); // known, but another file: it has to look
+  let flushed: Promise<unknown> | undefined;
+  const looks = ({ name, args }: SimulatedCall): boolean => name === "lstat" && args[0] === FILE;
+  const { release } = await parkedAt(slow, looks, () => (flushed = mirror.flush()));
+  await (await mirrorOn(machine)).flush();
+  release();
+  await flushed;
+  expect(mirror.state).toMatchObject({ merged: 0, written: 1 });
 });
 
 describe("a mirror that is killed", () => {

@@ -91,7 +91,10 @@ describe("in this order", () => {
   it("a record of a known file", async () => {
     const machine = await withStore();
     const log = await callsOf(machine, mirror);
+    const [segment] = log.calls.filter((call) => /^fdatasync STORE\/log\/\d+$/.test(call));
     log.expectInOrder(
+      segment ?? "fdatasync STORE/log/…",
+      "fsync STORE/log/",
       "fsync STORE/",
       "create STORE/legacy/temporary",
       "fdatasync STORE/legacy/temporary",
@@ -115,6 +118,8 @@ describe("in this order", () => {
     const log = await callsOf(await withStore(), (host) => rollbackOn(host, FILE));
     log.expectInOrder(
       "fdatasync writing",
+      "rename STORE/legacy/temporary -> STORE/legacy/record",
+      "fsync STORE/legacy/",
       "rename writing -> FILE",
       "fsync home/sessions/",
       "rename home/sessions -> BACKUP",
@@ -154,7 +159,8 @@ describe("what is not what it was made from does not count", () => {
       return encode.call(this, changed, ...rest);
     });
     const receipt = await migrateOn(machine.process(), FILE);
-    expect(receipt).toMatchObject({ outcome: "failed", error: { code: "legacy_mismatch" } });
+    const error = { code: "legacy_mismatch", data: { key: "__proto__" } };
+    expect(receipt).toMatchObject({ outcome: "failed", error });
     expect(machine.names()).toEqual(["sessions.json"]);
     expect(machine.disk.readRaw(FILE)?.toString()).toBe(pretty(SESSIONS));
   });
@@ -176,6 +182,21 @@ describe("what is not what it was made from does not count", () => {
     expect(intruded).toBe(true);
     expect(receipt).toMatchObject({ outcome: "failed", error: { code: "legacy_mismatch" } });
     expect(machine.disk.readRaw(FILE)?.toString()).toBe(pretty(SESSIONS));
+  });
+
+  it("a legacy file that was written with another value: the directory counts", async () => {
+    const machine = await withStore();
+    const { stringify } = JSON;
+    vi.spyOn(JSON, "stringify").mockImplementation((value: unknown, _replacer?: unknown, space?: unknown) => {
+      const text = stringify(value, null, space as number | undefined);
+      return space === undefined ? text : text.replace('"id-1"', '"id-7"');
+    });
+    const receipt = await rollbackOn(machine.process(), FILE);
+    const error = { code: "legacy_mismatch", data: { key: "agent:main:Telegram:1" } };
+    expect(receipt).toMatchObject({ outcome: "failed", error });
+    vi.restoreAllMocks();
+    expect(await machine.sessions()).toBeDefined();
+    expect(machine.disk.readRaw(FILE)).toBeUndefined();
   });
 
   it("a legacy file that the disk stored with another byte: the directory counts", async () => {

@@ -172,6 +172,13 @@ describe("O1: a verdict depends on the bytes alone", () => {
     expect(reading.tail.active.ledger).toMatchObject({ sealed: true, lastRevision: 10 });
   });
 
+  it("a replacement character of the text's own is no damage", () => {
+    const line = encoded(1, 1, [{ k: "a", s: { text: "\ufffd" } }]);
+    const reading = new Reading(diskWith(Buffer.concat([header(1, 10), line])).mount("reader"));
+    reading.tail.catchUp();
+    expect(reading.told).toEqual(["1: 1 is 10"]);
+  });
+
   it("a last line without its newline is not decided, and is as soon as it has one", () => {
     const whole = Buffer.concat([header(1, 10), encoded(1, 1, [{ k: "a", s: {} }])]);
     const disk = diskWith(whole.subarray(0, -1));
@@ -216,6 +223,35 @@ describe("a log that cannot be read", () => {
     expect(() => reading.tail.catchUp()).toThrow(/EIO/);
     expect(() => reading.tail.catchUp()).toThrow(/EIO/);
   });
+});
+
+describe("a segment whose header cannot be believed", () => {
+  const behind = encoded(1, 2, [{ k: "a", s: {} }]);
+  const foreign = { segment: 2, firstRevision: 12, store: "another", stage: "2-c0ffee" };
+  it.each([
+    ["of another store", "log_foreign", encodeLogLine(JSON.stringify(foreign))],
+    ["that goes back behind the segment before", "log_damaged", header(2, 10)],
+    ["that is damaged", "log_damaged", Buffer.from("00000000 {}\n")],
+    ["that is a hole", "log_damaged", Buffer.concat([Buffer.alloc(20), Buffer.from("\n")])],
+  ])("%s is an error, and nothing of it counts", (_what, code, line) => {
+    const first = Buffer.concat([header(1, 10), encoded(1, 1, [{ k: "a", s: {} }])]);
+    const disk = diskWith(Buffer.concat([first, encodeLogLine('{"seal":2}')]));
+    disk.writeRaw(layout.segment(2), Buffer.concat([line, behind]));
+    const reading = new Reading(disk.mount("reader"));
+    for (let look = 0; look < 2; look++) {
+      expect(() => reading.tail.catchUp()).toThrow(expect.objectContaining({ code }));
+    }
+    expect(reading.told.filter((told) => told.startsWith("2"))).toEqual([]);
+  });
+});
+
+it.each([layout.store, layout.log])("a log behind a link in place of %s is not read", (folder) => {
+  const disk = diskWith(header(1, 10));
+  disk.makeDirectory("/theirs");
+  disk.mount("mover").rename(folder, "/theirs/moved");
+  disk.symlink(folder, "/theirs/moved");
+  const reading = new Reading(disk.mount("reader"));
+  expect(() => reading.tail.catchUp()).toThrow(expect.objectContaining({ code: "file_unsafe" }));
 });
 
 describe("rule 2 in a line that is longer than any valid one", () => {

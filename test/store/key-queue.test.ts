@@ -115,8 +115,10 @@ describe("KeyQueue", () => {
       order.push(name);
       queue.leaveAll(held);
     };
-    await Promise.all([use("one", ["a", "b"]), use("two", ["b", "a"]), use("three", ["c", "b", "b"])]);
+    const using = [use("one", ["a", "b"]), use("two", ["b", "a"]), use("three", ["c", "b", "b"])];
+    for (let turns = 0; turns < 20; turns++) await settle();
     expect(order.toSorted()).toEqual(["one", "three", "two"]);
+    await Promise.all(using);
     expect(queue.size).toBe(0);
   });
 

@@ -243,3 +243,23 @@ describe("what a listing is made from", () => {
     await writer.close();
   });
 });
+
+it("an answer is not given again once a file is found to be gone that somebody removed by hand", async () => {
+  const disk = new SimulatedDisk();
+  const options = { durability: "os", cacheBytes: 1000 } as const;
+  const writer = await openDirectoryStoreOn<object>(disk.mount("writer"), new ManualRuntime(), PATH, options);
+  for (const key of ["s1", "s2"]) await writer.put(key, {});
+  await writer.put("large", { texts: Array.from({ length: 50 }, (_, index) => `${index}`.repeat(20)) });
+  await writer.checkpoint();
+  await writer.close();
+  const runtime = new ManualRuntime({ seed: ++seed });
+  const store = await openDirectoryStoreOn<object>(disk.mount("reader"), runtime, PATH, options);
+  const keysOf = async (prefix: string): Promise<string[]> =>
+    (await store.list({ prefix })).sessions.map(({ key }) => key);
+  for (let time = 0; time < 2; time++) expect(await keysOf("s")).toEqual(["s1", "s2"]);
+  for (let time = 0; time < 2; time++) await store.get("large"); // the cache has no room for the others beside it
+  disk.removeRaw(`${PATH}/s1`);
+  expect((await store.list({ prefix: "s", limit: 5 })).sessions).toHaveLength(1); // finds out
+  expect(await keysOf("s")).toEqual(["s2"]);
+  await store.close();
+});

@@ -68,6 +68,25 @@ it("is begun again behind the revisions of files that no catalog knows", async (
   expect((await store.update("a", () => ({ version: 4 })))?.revision).toBe(5);
 });
 
+it("a listing from before is no answer, though the new log stands at the same revision", async () => {
+  const disk = new SimulatedDisk();
+  const old = await openOn(disk.mount("old"), 1);
+  await old.put("a", {});
+  await old.flush();
+  await old.put("b", {}); // in the lost log only
+  const keysOf = async (): Promise<string[]> => (await old.list()).sessions.map(({ key }) => key);
+  expect([await keysOf(), await keysOf()]).toEqual([
+    ["a", "b"],
+    ["a", "b"],
+  ]);
+  const [segment] = logOf(disk);
+  disk.writeRaw(segment!, Buffer.concat([disk.readRaw(segment!)!, logLine({ seal: 2 })]));
+  disk.removeRaw(segment!);
+  const next = await openOn(disk.mount("next"), 2);
+  expect((await next.put("c", {})).revision).toBe(2);
+  expect(await keysOf()).toEqual(["a", "c"]);
+});
+
 it("a process that still has the lost log open goes over to the new one", async () => {
   const disk = new SimulatedDisk();
   const old = await openOn(disk.mount("old"), 1);

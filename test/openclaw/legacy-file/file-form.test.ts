@@ -65,6 +65,17 @@ describe("a write of a legacy file", () => {
     expect(statSync(place.storePath).mode & 0o777).toBe(0o600);
   });
 
+  it("leaves members in it that are no sessions, in their places", async () => {
+    const { a, same } = BEFORE;
+    const place = await gatewayFolder("legacy file", BEFORE);
+    const odd = { note: "by hand", a, list: [1], none: null, same };
+    writeFileSync(place.storePath, JSON.stringify(odd));
+    await addOne(formOn(place));
+    expect(readFileSync(place.storePath, "utf8")).toBe(
+      JSON.stringify({ ...odd, a: AFTER.a, new: AFTER.new }, null, 2),
+    );
+  });
+
   it("is synced before it has the name, and the name after", async () => {
     const place = await gatewayFolder("legacy file", BEFORE);
     const order: string[] = [];

@@ -75,7 +75,13 @@ describe("the lock of a legacy file", () => {
   it("ends the wait with an error that names lock, holder and next step", async () => {
     const { file, lock } = place();
     writeFileSync(lock, lockOf(process.ppid, 0));
-    await expect(acquire(file, 30)).rejects.toMatchObject({
+    let [clock, sleeps] = [0, 0];
+    const sleep = async (ms: number): Promise<void> => {
+      clock += ms;
+      expect(++sleeps).toBeLessThan(1000);
+    };
+    const runtime = { ...systemRuntime, monotonic: () => clock, sleep };
+    await expect(LegacyLock.acquire({ fs: nodeFileSystem, runtime }, file, 30)).rejects.toMatchObject({
       code: "legacy_locked",
       message: expect.stringMatching(new RegExp(`${lock}.*process ${process.ppid}.*stop it`)) as unknown,
       data: { lock, pid: process.ppid, waitMsMax: 30 },
@@ -100,7 +106,7 @@ describe("the lock of a legacy file", () => {
       utimesSync(lock, old, old);
       if (readFileSync(lock, "utf8").includes(new Date().toISOString().slice(0, 10))) return;
     }
-    (await acquire(file, 5000)).release();
+    (await acquire(file, 1000)).release();
     expect(readdirSync(folder)).toEqual([]);
   });
 
@@ -168,6 +174,16 @@ describe("the lock of a legacy file", () => {
     writeFileSync(`${lock}.stale-0123456789abcdef`, lockOf(deadProcess(), 0));
     (await acquire(file)).release();
     expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it("is left to whoever is taking it over", async () => {
+    const { file, lock, folder } = place();
+    const [stale, theirs] = [lockOf(deadProcess(), 0), lockOf(process.ppid, 0)];
+    writeFileSync(lock, stale);
+    writeFileSync(`${lock}.takeover`, theirs);
+    await expect(acquire(file, 20)).rejects.toMatchObject({ code: "legacy_locked" });
+    expect([readFileSync(lock, "utf8"), readFileSync(`${lock}.takeover`, "utf8")]).toEqual([stale, theirs]);
+    expect(readdirSync(folder)).toHaveLength(2);
   });
 
   it("knows when it was lost, and does not remove somebody else's", async () => {

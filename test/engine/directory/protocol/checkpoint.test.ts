@@ -18,6 +18,18 @@ async function keysListed(disk: SimulatedDisk): Promise<string[]> {
   return sessions.map(({ key }) => key).sort();
 }
 
+it("a segment's fence takes no other segment's staging folder, so one new segment is enough", async () => {
+  const disk = new SimulatedDisk();
+  const a = await start(disk, "A");
+  await a.store.put("k", { n: 1 });
+  let made = 0;
+  a.fs.onCall = ({ name, args }) => {
+    if (name === "mkdir" && String(args[0]).includes("/stage/") && ++made > 20) a.fs.kill();
+  };
+  await settled(a.store.checkpoint(), a);
+  expect(made).toBe(1);
+});
+
 it("a segment does not go before its catalog is there: the staging folder may vanish under it", async () => {
   const disk = new SimulatedDisk();
   const a = await start(disk, "A");
@@ -31,18 +43,6 @@ it("a segment does not go before its catalog is there: the staging folder may va
   expect(vanished).toBeGreaterThan(0);
   expect(a.warnings.map(({ code }) => code)).not.toContain("catalog_rebuilt");
   expect(await keysListed(disk)).toEqual(["k"]);
-});
-
-it("a segment's fence takes no other segment's staging folder, so one new segment is enough", async () => {
-  const disk = new SimulatedDisk();
-  const a = await start(disk, "A");
-  await a.store.put("k", { n: 1 });
-  let made = 0;
-  a.fs.onCall = ({ name, args }) => {
-    if (name === "mkdir" && String(args[0]).includes("/stage/") && ++made > 20) a.fs.kill();
-  };
-  await settled(a.store.checkpoint(), a);
-  expect(made).toBe(1);
 });
 
 it("a file behind a link in place of the session's folder is none: the checkpoint does not believe it", async () => {
