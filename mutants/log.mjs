@@ -567,6 +567,13 @@ const NEXT = inFile("src/log/next-segment.ts", ENGINE, [
 
 const DURABILITY = inFile("src/log/durability.ts", ENGINE, [
   {
+    name: "a store is closed while a sync is under way",
+    rule: "close",
+    suites: [suite.COMMIT],
+    find: `while (this.#rounds.size > 0) {`,
+    replace: `while (this.#rounds.size < 0) {`,
+  },
+  {
     name: "no fdatasync before a commit is acknowledged as durable",
     rule: "O6",
     suites: [DURABLE],

@@ -154,9 +154,9 @@ function parseText(bytes: Buffer, start: number, end: number): LogLine {
   }
   const parsed = value as StoredValue;
   if (!isStoredObject(parsed)) return lineVoid("not an object");
-  if (parsed["ops"] !== undefined) return recordLine(parsed);
-  if (parsed["segment"] !== undefined) return headerLine(parsed);
-  if (parsed["seal"] !== undefined) return sealLine(parsed);
+  if (Object.hasOwn(parsed, "ops")) return recordLine(parsed);
+  if (Object.hasOwn(parsed, "segment")) return headerLine(parsed);
+  if (Object.hasOwn(parsed, "seal")) return sealLine(parsed);
   return lineVoid("neither header, record nor seal");
 }
 

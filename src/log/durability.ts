@@ -58,6 +58,13 @@ export class LogSyncer {
     return rounds.next;
   }
 
+  /** Resolves when no sync is under way any more, whatever became of it. */
+  async settled(): Promise<void> {
+    while (this.#rounds.size > 0) {
+      await Promise.allSettled([...this.#rounds.values()].map(({ running }) => running));
+    }
+  }
+
   #start(segment: Segment): Promise<void> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
     const release = segment.hold();

@@ -234,3 +234,18 @@ describe("parseLogLine", () => {
     );
   });
 });
+
+it("a line is what it says itself, whatever a program has put on Object.prototype", () => {
+  for (const name of ["ops", "segment", "seal"])
+    Object.defineProperty(Object.prototype, name, { value: [], configurable: true });
+  try {
+    expect(parse(encodeLogLine(composeRecordJson(good))).kind).toBe("record");
+    expect(parse(encodeLogLine('{"seal":8}')).kind).toBe("seal");
+    expect(parse(encodeLogLine('{"segment":1,"firstRevision":1,"stage":"1-a","store":"s"}')).kind).toBe(
+      "header",
+    );
+    expect(parse(encodeLogLine("{}")).kind).toBe("void");
+  } finally {
+    for (const name of ["ops", "segment", "seal"]) Reflect.deleteProperty(Object.prototype, name);
+  }
+});

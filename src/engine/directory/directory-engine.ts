@@ -239,6 +239,7 @@ class DirectoryEngine implements SynchronousEngine {
     this.#feed.close();
     try {
       await this.#maintenance.close();
+      await this.#log.syncer.settled(); // of a record that counts for nothing nobody else waits for it
     } finally {
       this.#closed = true;
       this.#log.tail.close();

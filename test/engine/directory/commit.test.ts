@@ -202,6 +202,25 @@ describe("the sync of a durable commit", () => {
     expect(steps).toEqual(["write", "sync", "read"]);
   });
 
+  it("of a record that does not count is over before the store is closed", async () => {
+    const { a, b } = await two();
+    overtake({ a, b });
+    let go = (): void => {};
+    const going = new Promise<void>((resolve) => (go = resolve));
+    a.fs.gate = ({ name }) => (name === "fdatasync" ? going : undefined);
+    let calls = 0;
+    const updating = a.store.update("k", () => (calls++ > 0 ? undefined : { n: 1 }));
+    expect(await updating).toMatchObject({ entry: { n: 10 } });
+    let closed = false;
+    const closing = a.store.close().then(() => (closed = true));
+    for (let round = 0; round < 20; round++) await turn();
+    expect(closed).toBe(false);
+    expect(a.fs.openPaths).not.toEqual([]);
+    go();
+    await closing;
+    expect(a.fs.openPaths).toEqual([]);
+  });
+
   it("that fails is nobody's error when the record does not count, and is remembered", async () => {
     const { a, b } = await two();
     overtake({ a, b });
