@@ -236,8 +236,9 @@ describe("parseLogLine", () => {
 });
 
 it("a line is what it says itself, whatever a program has put on Object.prototype", () => {
+  const shared: object = Object.prototype;
   for (const name of ["ops", "segment", "seal"])
-    Object.defineProperty(Object.prototype, name, { value: [], configurable: true });
+    Object.defineProperty(shared, name, { value: [], configurable: true });
   try {
     expect(parse(encodeLogLine(composeRecordJson(good))).kind).toBe("record");
     expect(parse(encodeLogLine('{"seal":8}')).kind).toBe("seal");
@@ -246,6 +247,6 @@ it("a line is what it says itself, whatever a program has put on Object.prototyp
     );
     expect(parse(encodeLogLine("{}")).kind).toBe("void");
   } finally {
-    for (const name of ["ops", "segment", "seal"]) Reflect.deleteProperty(Object.prototype, name);
+    for (const name of ["ops", "segment", "seal"]) Reflect.deleteProperty(shared, name);
   }
 });
