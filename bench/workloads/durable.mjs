@@ -13,7 +13,8 @@ export const note =
   "write-ahead log once it is used again).";
 
 const ID = "update disk";
-const WARMING_UPDATES = 3_000;
+const WARMING_UPDATES = 20_000;
+const WARMING_MS = 4_000;
 
 /** @param {import("../turns.mjs").Context} context */
 export async function run(context) {
@@ -38,16 +39,16 @@ export async function run(context) {
       const before = /** @type {number} */ (await worker.ask({ kind: "sum" }));
       let total = 0;
       const order = { kind: "updates", keys, draw: "uniform", seed: 1, msMax: peer.slow ? 300 : 1_500 };
-      const update = async (/** @type {number} */ count) => {
+      const update = async (/** @type {number} */ count, msMax = order.msMax) => {
         const done = /** @type {import("../orders/write.mjs").Done} */ (
-          await worker.ask({ ...order, updates: count, each: true })
+          await worker.ask({ ...order, updates: count, msMax, each: true })
         );
         total += done.updates;
         await worker.ask({ kind: "settle" });
         return done.medianUs;
       };
-      // The compiler needs some thousand calls before it is done; a gateway has them behind it in a minute.
-      await update(WARMING_UPDATES);
+      // The compiler needs some ten thousand calls before it is done; a gateway has them behind it in an hour.
+      await update(WARMING_UPDATES, peer.slow ? order.msMax : WARMING_MS);
       return {
         peer: peer.name,
         ...pace(peer, rounds),

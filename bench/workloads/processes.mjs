@@ -14,8 +14,10 @@ export const note =
   "way, as a gateway that answers several people has; stores that block their process do one after the other all the same.";
 
 const HOT_KEYS = 10;
-/** The compiler is done after some thousand updates of each process; one that waits for a disk makes few of them. */
+/** The compiler is done after some ten thousand updates of each process; one that waits for a disk makes few of them. */
 const WARMING_MS = { os: 1_500, disk: 5_000 };
+/** Of the peers whose ratio is no goal. */
+const SHORT_WARMING_MS = 1_000;
 const START_DELAY_US = 50_000;
 
 /**
@@ -191,7 +193,9 @@ class Crew {
   /** @param {number} milliseconds Of a round. */
   #warmingMs(milliseconds) {
     const quick = milliseconds < 600;
-    return quick || this.#peer.slow ? Math.min(500, milliseconds) : WARMING_MS[this.#part.durability];
+    if (quick || this.#peer.slow) return Math.min(500, milliseconds);
+    const inGoals = isInGoals(this.#peer) && !this.#peer.floor;
+    return inGoals ? WARMING_MS[this.#part.durability] : SHORT_WARMING_MS;
   }
 
   /** @param {number} round @param {number} milliseconds */

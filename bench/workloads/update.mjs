@@ -17,7 +17,7 @@ const MS_MAX = 150;
 export async function run(context) {
   for (const [id, label, shape, size, updates] of /** @type {const} */ ([
     ["update os 650", "650 small", SMALL_650, "small", 1_500],
-    ["update os large", "650 large", LARGE_650, "large", 200],
+    ["update os large", "650 large", LARGE_650, "large", 1_500],
     ["update os 10000", "10,000 small", SMALL_10_000, "small", 1_500],
     ["update os 100000", "100,000 small", SMALL_100_000, "small", 1_500],
   ])) {
