@@ -236,8 +236,8 @@ const LIST = inFile(
     {
       name: "the log is not read again after files were read",
       rule: "O4, F10",
-      find: `tail.catchUp();\n      const answer =`,
-      replace: `if (round === 0) tail.catchUp();\n      const answer =`,
+      find: `tail.catchUp();\n      const answered =`,
+      replace: `if (round === 0) tail.catchUp();\n      const answered =`,
     },
     {
       name: "a listing believes a file that is ahead of the log at once",
@@ -257,8 +257,8 @@ const LIST = inFile(
     {
       name: "an index survives a start-over",
       rule: "O12",
-      find: `startedOver: () => {\n        this.#index = undefined;`,
-      replace: `startedOver: () => {`,
+      find: `        this.#index = undefined;\n      },`,
+      replace: `      },`,
     },
     {
       name: "an index from before a start-over is used",
@@ -328,25 +328,32 @@ const LIST = inFile(
         "the next round reads the log before anything is answered, and enters what it says of the session",
     },
     {
+      name: "an answer is kept when there is no room for its sessions",
+      rule: "bound",
+      suites: [LISTING],
+      find: `log.table.onEvicted = () => (this.#answered = undefined);`,
+      replace: ``,
+    },
+    {
       name: "an answer from before a commit is given again",
       rule: "same answer",
       suites: [LISTING],
-      find: `if (answered?.epoch !== tail.epoch || answered.revision !== tail.revision) return undefined;`,
-      replace: `if (answered?.epoch !== tail.epoch) return undefined;`,
+      find: `        this.#answered = undefined;\n        this.#index?.change(state);`,
+      replace: `        this.#index?.change(state);`,
     },
     {
       name: "an answer from before a start-over is given again",
       rule: "same answer, O12",
       suites: [LOST_LOG],
-      find: `if (answered?.epoch !== tail.epoch || answered.revision !== tail.revision) return undefined;`,
-      replace: `if (answered?.revision !== tail.revision) return undefined;`,
+      find: `        this.#answered = undefined;\n        this.#index = undefined;`,
+      replace: `        this.#index = undefined;`,
     },
     {
       name: "the answer to another question is given",
       rule: "same answer",
       suites: [LISTING],
-      find: `return sameQuery(answered.query, query) ? answered.scan.deref() : undefined;`,
-      replace: `void query;\n    return answered.scan.deref();`,
+      find: `if (answered !== undefined && sameQuery(answered.query, query)) return answered.scan;`,
+      replace: `void sameQuery;\n      if (answered !== undefined) return answered.scan;`,
     },
     {
       name: "an answer that lacks what could not be read is given again",

@@ -239,12 +239,21 @@ async function read(running: Running): Promise<void> {
     throw new Violation(`${process.name} reads ${key}@${record?.revision}, possible are ${revisions}`);
   }
   if (record === undefined || version === undefined) return;
+  assertContentOrReplaced(oracle, process, record, version);
+}
+
+/** Shared values are read when they are touched. One that others have replaced meanwhile may be gone by then. */
+function assertContentOrReplaced(
+  oracle: Oracle,
+  process: SimulatedProcess,
+  record: SessionRecord<Fields>,
+  version: Version,
+): void {
   try {
     assertContent(process, record, version);
   } catch (error) {
-    // Shared values are read when they are touched. One that others have replaced meanwhile may be gone by then.
     oracle.look();
-    const replaced = oracle.state.get(key)?.revision !== record.revision;
+    const replaced = oracle.state.get(record.key)?.revision !== record.revision;
     if (!replaced || !(error instanceof SessionStoreError) || error.code !== "blob_missing") throw error;
   }
 }
@@ -282,7 +291,7 @@ async function list(running: Running): Promise<void> {
     const expected = [...new Set(states.map((state) => expectedListing(state, query)))].join("\n  ");
     throw new Violation(`${process.name} lists ${found}, possible are\n  ${expected}`);
   }
-  for (const record of sessions) assertContent(process, record, state.get(record.key)!);
+  for (const record of sessions) assertContentOrReplaced(oracle, process, record, state.get(record.key)!);
 }
 
 const QUERIES: readonly ListQuery[] = [

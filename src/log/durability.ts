@@ -58,11 +58,9 @@ export class LogSyncer {
     return rounds.next;
   }
 
-  /** Resolves when no sync is under way any more, whatever became of it. */
+  /** Resolves when the syncs that were asked for before are over, whatever became of them. */
   async settled(): Promise<void> {
-    while (this.#rounds.size > 0) {
-      await Promise.allSettled([...this.#rounds.values()].map(({ running }) => running));
-    }
+    await Promise.allSettled([...this.#rounds.values()].flatMap(({ running, next }) => [running, next]));
   }
 
   #start(segment: Segment): Promise<void> {

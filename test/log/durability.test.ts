@@ -47,3 +47,27 @@ it("O6, F3: the store's own name is synced by whoever acknowledges: somebody may
   disk.powerCut("durable-only");
   expect(await (await start(disk, "survivor")).store.get("k")).toEqual({ n: 1 });
 });
+
+it("closing ends although a round of another segment has failed", async () => {
+  const disk = new SimulatedDisk();
+  const a = await start(disk, "A");
+  await a.store.put("k", { n: 0 });
+  let go = (): void => {};
+  const going = new Promise<void>((resolve) => (go = resolve));
+  let syncs = 0;
+  a.fs.gate = ({ name }) => (name === "fdatasync" && syncs++ === 0 ? going : undefined);
+  const first = a.store.put("k", { n: 1 }); // its round is under way
+  const second = a.store.put("k", { n: 2 }); // waits for the next one in this segment
+  await turn();
+  const b = await start(disk, "B");
+  await b.store.put("k", { n: 3 });
+  await b.store.checkpoint(); // the log goes on in another segment
+  a.fs.onCall = ({ name }) => (name === "fdatasync" ? { failSync: true } : undefined);
+  await expect(a.store.put("k", { n: 4 })).rejects.toMatchObject({ code: "durability_unknown" });
+  a.fs.onCall = undefined;
+  go();
+  await first;
+  await expect(second).rejects.toMatchObject({ code: "durability_unknown" });
+  await a.store.close();
+  expect(a.fs.openPaths).toEqual([]);
+});

@@ -7,8 +7,8 @@
  * with their entries in the log, so this ends. The answer is put together in slices as well, and once more if the log
  * moved on between two; a store that is never at rest gets its answer in one piece in the end.
  *
- * As long as no commit comes, the same question has the same answer: the latest one is kept for as long as the
- * garbage collector lets it.
+ * As long as no commit comes, the same question has the same answer: the latest one is kept until then, or until the
+ * table lets go of a session.
  *
  * One damaged file costs its own session: it is left out and reported.
  */
@@ -35,9 +35,7 @@ const GLANCES_MAX = 4;
 /** An answer, and what it is the answer to. */
 interface Answered {
   readonly query: EngineQuery;
-  readonly epoch: number;
-  readonly revision: number;
-  readonly scan: WeakRef<EngineScan>;
+  readonly scan: EngineScan;
 }
 
 export class Listing {
@@ -55,13 +53,16 @@ export class Listing {
   ) {
     log.listeners.add({
       changed: (state) => {
+        this.#answered = undefined;
         this.#index?.change(state);
         for (const later of this.#buildings) later.set(state.key, state);
       },
       startedOver: () => {
+        this.#answered = undefined;
         this.#index = undefined;
       },
     });
+    log.table.onEvicted = () => (this.#answered = undefined);
   }
 
   /** Revision that the index knows of a session, if there is an index. */
@@ -84,8 +85,8 @@ export class Listing {
     if (newest !== undefined) return newest;
     for (let round = 0; round < ROUNDS_MAX; round++) {
       tail.catchUp();
-      const answer = this.#sameAnswer(query);
-      if (answer !== undefined) return answer;
+      const answered = this.#answered;
+      if (answered !== undefined && sameQuery(answered.query, query)) return answered.scan;
       if (this.#index === undefined) {
         yield* this.#indexed();
         continue; // an index that was made from files is right as of a reading after them
@@ -97,7 +98,7 @@ export class Listing {
       if (missing.length === 0) {
         if (tail.epoch !== epoch || tail.revision !== revision) continue; // the log moved on between two slices
         // Of what could not be read the next listing says so again, or finds it mended.
-        if (loaded.size === 0) this.#answered = { query, epoch, revision, scan: new WeakRef(scan) };
+        if (loaded.size === 0) this.#answered = { query, scan };
         return scan;
       }
       for (const row of missing) {
@@ -107,14 +108,6 @@ export class Listing {
       }
     }
     throw new Error("a listing was started over too often");
-  }
-
-  /** The latest answer, if it is one to this question and nothing was committed since; the log was just read. */
-  #sameAnswer(query: EngineQuery): EngineScan | undefined {
-    const { tail } = this.log;
-    const answered = this.#answered;
-    if (answered?.epoch !== tail.epoch || answered.revision !== tail.revision) return undefined;
-    return sameQuery(answered.query, query) ? answered.scan.deref() : undefined;
   }
 
   /**

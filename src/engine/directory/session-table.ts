@@ -55,6 +55,8 @@ export class SessionTable {
   readonly hot = new Map<string, SessionState>();
   readonly #cold = new Map<string, SessionState>();
   #coldBytes = 0;
+  /** Told when sessions are let go of for lack of room, so that nobody else keeps them either. */
+  onEvicted: (() => void) | undefined;
 
   constructor(private readonly coldBytesMax: number) {}
 
@@ -113,6 +115,7 @@ export class SessionTable {
 
   /** Oldest first; what was read since the last time goes to the end once (second chance). */
   #evict(): void {
+    this.onEvicted?.();
     for (const [key, state] of this.#cold) {
       if (this.#coldBytes <= this.coldBytesMax) return;
       this.#cold.delete(key);

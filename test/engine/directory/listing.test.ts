@@ -173,6 +173,24 @@ describe("the same listing again", () => {
     await writer.close();
   });
 
+  it("keeps no session for which there is no room", async () => {
+    const { disk, writer } = await accounts();
+    await writer.put("z", { money: 0, updatedAt: 9, note: "long ".repeat(200) } as Account);
+    await writer.checkpoint();
+    const { store: reader, fs } = await openOn(disk, "reader", [], 1000);
+    const filesRead = (): number => {
+      fs.log = [];
+      expect(reader.listSync({ updatedBefore: 5 }).sessions.length).toBe(4);
+      return fs.log.filter(({ args }) => String(args[0]).endsWith("meta.json")).length;
+    };
+    expect(filesRead()).toBeGreaterThan(0);
+    expect(filesRead()).toBe(0);
+    for (let time = 0; time < 2; time++) expect(reader.getSync("z")).toMatchObject({ money: 0 }); // takes all the room
+    expect(filesRead()).toBeGreaterThan(0);
+    await reader.close();
+    await writer.close();
+  });
+
   it("does not have what was found to be removed by hand", async () => {
     const { disk, writer } = await accounts();
     const { store: reader } = await openOn(disk, "reader", [], 1); // has room for no session
