@@ -60,7 +60,8 @@ export class LogSyncer {
 
   /** Resolves when the syncs that were asked for before are over, whatever became of them. */
   async settled(): Promise<void> {
-    await Promise.allSettled([...this.#rounds.values()].flatMap(({ running, next }) => [running, next]));
+    const rounds = [...this.#rounds.values()];
+    await Promise.allSettled(rounds.flatMap(({ running, next }) => (next === undefined ? [running] : [next])));
   }
 
   #start(segment: Segment): Promise<void> {
