@@ -61,7 +61,9 @@ export class LogSyncer {
   /** Resolves when the syncs that were asked for before are over, whatever became of them. */
   async settled(): Promise<void> {
     const rounds = [...this.#rounds.values()];
-    await Promise.allSettled(rounds.flatMap(({ running, next }) => (next === undefined ? [running] : [next])));
+    await Promise.allSettled(
+      rounds.flatMap(({ running, next }) => (next === undefined ? [running] : [next])),
+    );
   }
 
   #start(segment: Segment): Promise<void> {
