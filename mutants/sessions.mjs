@@ -484,7 +484,7 @@ const CATALOGS = inFile(
 
 const SHARED = inFile(
   "src/entries/blobs.ts",
-  [BLOBS, BAD_BLOBS, ...ENGINE],
+  [BLOBS, suite.BLOB_TRASH, BAD_BLOBS, ...ENGINE],
   [
     {
       name: "a shared value is read whatever its hash",
@@ -495,7 +495,7 @@ const SHARED = inFile(
     {
       name: "a damaged shared value that is there is used again",
       rule: "blob hash",
-      find: `if (hashOf(await this.#readOpen(fd, status.size)) !== reference.hash) return "corrupt";`,
+      find: `if (hashOf(await this.#readOpen(fd, status.size)) !== hash) return "corrupt";`,
       replace: ``,
     },
     {
@@ -507,7 +507,7 @@ const SHARED = inFile(
     {
       name: "the folder of a shared value is not synced",
       rule: "O14",
-      find: `await syncDirectory(this.fs, this.layout.blobFolder(reference.hash));`,
+      find: `await syncDirectory(this.fs, this.layout.blobFolder(hash));`,
       replace: ``,
     },
     {
@@ -519,14 +519,14 @@ const SHARED = inFile(
     {
       name: "a new shared value is not synced before it has its name",
       rule: "O14",
-      find: `await createFile(this.fs, temporary, content, { sync: true });`,
-      replace: `await createFile(this.fs, temporary, content, { sync: false });`,
+      find: `await createFile(this.fs, temporary, own, { sync: true });`,
+      replace: `await createFile(this.fs, temporary, own, { sync: false });`,
     },
     {
       name: "a shared value is written in place",
       rule: "O14",
-      find: `await createFile(this.fs, temporary, content, { sync: true });\n        await this.#ensureFolder(reference.hash);`,
-      replace: `await this.#ensureFolder(reference.hash);\n        await createFile(this.fs, path, content, { sync: true });\n        if (temporary !== "") continue;`,
+      find: `await createFile(this.fs, temporary, own, { sync: true });\n          await this.#ensureFolder(hash);\n          await this.fs.later.rename(temporary, path);`,
+      replace: `await this.#ensureFolder(hash);\n          await createFile(this.fs, path, own, { sync: true });`,
     },
     {
       name: "a writer does not look in the trash",
@@ -541,70 +541,58 @@ const SHARED = inFile(
       replace: `if (discarded === undefined || discarded !== "") continue;`,
     },
     {
-      name: "a discarded value has no durable name in the trash before it leaves its place",
-      rule: "O14, phase 1",
-      find: `    await ignoreMissing(this.fs.later.link(path, durable));\n`,
-      replace: `    await ignoreMissing(this.fs.later.rename(path, durable));\n`,
-    },
-    {
-      name: "the trash is not synced before a value leaves its place",
-      rule: "O14, phase 1",
-      find: `    await syncDirectory(this.fs, this.layout.trash);\n    // Looked at and renamed`,
-      replace: `    // Looked at and renamed`,
-    },
-    {
-      name: "a value leaves its place by an unlink",
-      rule: "O14, phase 1",
-      find: `this.fs.rename(path, inTrash());`,
-      replace: `this.fs.unlink(path);`,
-    },
-    {
-      name: "a value leaves its place although its durable name in the trash is gone",
-      rule: "O14, phase 1",
-      find: `      this.fs.lstat(durable);\n`,
-      replace: ``,
-    },
-    {
-      name: "two moves to the trash have one name",
+      name: "a writer takes a name from the trash that is held",
       rule: "O14, F15",
-      find: "`${this.layout.trash}/${hash}.${this.runtime.randomName(8)}`",
-      replace: '`${this.layout.trash}/${hash}.${this.runtime.randomName(8).replace(/./g, "0")}`',
+      find: `needless = discarded === undefined || this.#isHeld(discarded) ? undefined : discarded;`,
+      replace: `needless = discarded;`,
     },
     {
-      name: "a value in the trash that is referenced is not moved back",
-      rule: "O14, phase 2",
-      find: `if (isReferenced(hash)) {`,
-      replace: `if (isReferenced(hash) && hash === "") {`,
+      name: "a writer asks whether a name is held after the value was found in its place",
+      rule: "O14, F15",
+      find: `if (needless !== undefined) await`,
+      replace: `needless = this.#findInTrash(hash);\n        if (needless !== undefined && !this.#isHeld(needless)) await`,
     },
     {
-      name: "a value leaves the trash at the first look",
-      rule: "O14, phase 2",
-      find: `await this.#mark(path, activeSegment);`,
-      replace: `await ignoreMissing(this.fs.later.unlink(path));`,
-    },
-    {
-      name: "a value leaves the trash before the segment of its removal is sealed",
-      rule: "O14, phase 2",
-      find: `Number(match[2]) < activeSegment`,
-      replace: `Number(match[2]) <= activeSegment`,
-    },
-    {
-      name: "the trash is not synced before an unmarked name goes",
-      rule: "O14, phase 2",
-      find: `await syncDirectory(this.fs, this.layout.trash);\n    await ignoreMissing(this.fs.later.unlink(path));`,
-      replace: `await ignoreMissing(this.fs.later.unlink(path));`,
-    },
-    {
-      name: "a value that is moved back is not synced before it leaves the trash",
+      name: "a writer leaves the name in the trash",
       rule: "O14",
-      find: `await syncDirectory(this.fs, this.layout.blobFolder(hash));\n    await ignoreMissing(this.fs.later.unlink(discarded));`,
-      replace: `await ignoreMissing(this.fs.later.unlink(discarded));`,
+      find: `if (needless !== undefined) await ignoreMissing(this.fs.later.unlink(needless));`,
+      replace: `void needless;`,
     },
     {
       name: "a damaged value stays in its place though a good one is in the trash",
       rule: "O14",
-      find: `await ignoreMissing(this.fs.later.rename(discarded, path)); // does nothing if it is the same file`,
+      find: `if ((await this.#syncExisting(hash)) === "done") return;`,
+      replace: `if ((await this.#syncExisting(hash)) !== "missing") return;`,
+    },
+    {
+      name: "a good value in its place is replaced by the one in the trash",
+      rule: "blob hash",
+      find: `if ((await this.#syncExisting(hash)) === "done") return;`,
       replace: ``,
+    },
+    {
+      name: "a value that is moved back is not synced before it leaves the trash",
+      rule: "O14",
+      find: `await this.#linkIntoPlace(discarded, temporary, hash);\n    await this.#syncExisting(hash);`,
+      replace: `await this.#linkIntoPlace(discarded, temporary, hash);`,
+    },
+    {
+      name: "a writer puts a damaged value from the trash back for ever",
+      rule: "blob hash",
+      find: `const discarded = corrupt && own !== undefined ? undefined : this.#findInTrash(hash);`,
+      replace: `const discarded = this.#findInTrash(hash);`,
+    },
+    {
+      name: "a value that is put back keeps a name in the staging folder",
+      rule: "O14",
+      find: `await ignoreMissing(this.fs.later.unlink(temporary)); // between`,
+      replace: `// between`,
+    },
+    {
+      name: "a name whose staging folder is gone is held",
+      rule: "O14, F15",
+      find: `return holder !== undefined && this.#exists(this.layout.stageFolder(holder));`,
+      replace: `return holder !== undefined;`,
     },
     {
       name: "a value with a link from anywhere is used",
@@ -632,6 +620,97 @@ const SHARED = inFile(
       suites: [BLOBS, SYMLINKS],
       find: `for (const folder of [store, blobs, this.layout.blobFolder(hash)]) assertFolderIfAny(this.fs, folder);`,
       replace: `void store;\n    void blobs;`,
+    },
+  ],
+);
+
+const DISCARDED = inFile(
+  "src/entries/blob-trash.ts",
+  [suite.BLOB_TRASH, BLOBS, BAD_BLOBS, suite.REMOVAL, ...ENGINE],
+  [
+    {
+      name: "a discarded value has no durable name in the trash before it leaves its place",
+      rule: "O14, phase 1",
+      find: `      await this.fs.later.link(path, \`\${this.layout.trash}/\${name}\`);\n`,
+      replace: `      await this.fs.later.rename(path, \`\${this.layout.trash}/\${name}\`);\n`,
+    },
+    {
+      name: "the trash is not synced before a value leaves its place",
+      rule: "O14, phase 1",
+      find: `await syncDirectory(this.fs, this.layout.trash);\n    const leaving`,
+      replace: `const leaving`,
+    },
+    {
+      name: "a value leaves its place by an unlink",
+      rule: "O14, fence",
+      find: `await ignoreMissing(this.fs.later.rename(path, leaving));`,
+      replace: `await ignoreMissing(this.fs.later.unlink(path));`,
+    },
+    {
+      name: "a value leaves its place although others have discarded it and made it anew",
+      rule: "O14, phase 1",
+      find: `if (errnoOf(error) === "ENOENT") return undefined;`,
+      replace: `if (errnoOf(error) !== "ENOENT") throw error;`,
+    },
+    {
+      name: "a discarded value keeps its name in the staging folder",
+      rule: "O14",
+      find: `await ignoreMissing(this.fs.later.unlink(leaving));`,
+      replace: ``,
+    },
+    {
+      name: "a damaged value is held in the trash",
+      rule: "blob hash",
+      find: `if (!this.blobs.isIntact(hash)) {`,
+      replace: `if (!this.blobs.isIntact(hash) && hash === "") {`,
+    },
+    {
+      name: "two moves to the trash have one name",
+      rule: "O14, F15",
+      find: "const name = `${hash}.${this.runtime.randomName(8)}.${stage}`",
+      replace: 'const name = `${hash}.${this.runtime.randomName(8).replace(/./g, "0")}.${stage}`',
+    },
+    {
+      name: "a name that is held leaves the trash",
+      rule: "O14, F15",
+      find: `if (holder !== undefined && holders.has(holder) && !released.has(name)) continue;`,
+      replace: `void holders;\n      void holder;\n      void released;`,
+    },
+    {
+      name: "a name whose discarder has done its work is held until the next checkpoint",
+      rule: "O14",
+      find: `holders.has(holder) && !released.has(name)) continue;`,
+      replace: `holders.has(holder)) continue;\n      void released;`,
+    },
+    {
+      name: "it is asked who holds a name after the log was read",
+      rule: "O14, F15",
+      find: `    const holders = new Set(await this.fs.later.readdir(this.layout.stage));\n    const scanned = scan();\n`,
+      replace: `    const scanned = scan();\n    const holders = new Set(await this.fs.later.readdir(this.layout.stage));\n`,
+    },
+    {
+      name: "a value in the trash that is referenced is not moved back",
+      rule: "O14, phase 2",
+      find: `if (isReferenced(hash)) {`,
+      replace: `if (isReferenced(hash) && hash === "") {`,
+    },
+    {
+      name: "a value leaves the trash at the first look",
+      rule: "O14, phase 2",
+      find: `await this.#mark(name, activeSegment);`,
+      replace: `await ignoreMissing(this.fs.later.unlink(\`\${this.layout.trash}/\${name}\`));`,
+    },
+    {
+      name: "a value leaves the trash before the segment of its removal is sealed",
+      rule: "O14, phase 2",
+      find: `segment < activeSegment`,
+      replace: `segment <= activeSegment`,
+    },
+    {
+      name: "the trash is not synced before an unmarked name goes",
+      rule: "O14, phase 2",
+      find: `await syncDirectory(this.fs, this.layout.trash);\n    await ignoreMissing(this.fs.later.unlink(path));`,
+      replace: `await ignoreMissing(this.fs.later.unlink(path));`,
     },
   ],
 );
@@ -963,6 +1042,7 @@ export const SESSIONS = [
   ...LOADER,
   ...CATALOGS,
   ...SHARED,
+  ...DISCARDED,
   ...REMOVAL,
   ...LOST,
   ...FOLDER,

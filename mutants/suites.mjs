@@ -20,6 +20,7 @@ export const BUG_BASE = "test/sim/bug-base.test.ts";
 export const WRITER = "test/log/append.test.ts";
 export const DURABLE = "test/log/durability.test.ts";
 export const BLOBS = "test/entries/blobs.test.ts";
+export const BLOB_TRASH = "test/entries/blob-trash.test.ts";
 export const ENTRY_FILE = "test/entries/entry-file.test.ts";
 export const COMMIT = `${DIRECTORY}/commit.test.ts`;
 export const SESSION_LOG = `${DIRECTORY}/session-log.test.ts`;

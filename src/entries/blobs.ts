@@ -5,19 +5,15 @@
  *        if it was there already (whoever wrote it may not have synced it yet). It is looked up in every segment,
  *        after that was read, unless the same key's base already refers to it (`engine/directory/commit.ts` says why).
  *
- * Removal has two phases, so that nobody needs to know what others are about to commit. Unreferenced blobs move
- * to `trash/<hash>.<random>`, a name of its own for every move, and get the number of the active segment appended
- * when the log was read once more AFTER the move. They leave the trash when that segment has been sealed AND a
- * second scan still finds no reference: every record that was composed before the move is then decided, and
- * every one composed later had to look the blob up. Whoever misses a blob looks in the trash; a writer moves it back.
- *
  * A crash leaves a temp file in a staging folder, or a blob that nobody refers to: the next removal takes both.
+ * A blob that nobody refers to any more leaves by way of the trash (`blob-trash.ts`). Whoever misses one looks there as
+ * well; a writer puts it back.
  */
 import { createHash } from "node:crypto";
 import { errnoOf, SessionStoreError } from "../errors.js";
 import type { FileSystem } from "../fs/file-system.js";
 import { createFile, syncDirectory } from "../fs/regular-file.js";
-import type { Layout } from "../format/layout.js";
+import { partsOfTrashName, type Layout } from "../format/layout.js";
 import { referencesIn } from "../format/stored-references.js";
 import type { BlobReference, StoredValue } from "../format/stored-value.js";
 import type { Runtime } from "../runtime.js";
@@ -27,12 +23,6 @@ import { hasOnlyOwnNames, readStagedFile } from "./staged-file.js";
 
 /** A blob may travel to and fro between its place and the trash while we look; not for ever. */
 const ATTEMPTS_MAX = 50;
-
-/** Which blobs are referenced as of the end of the log. */
-export interface ReferenceScan {
-  readonly activeSegment: number;
-  readonly isReferenced: (hash: string) => boolean;
-}
 
 export class BlobStore {
   constructor(
@@ -73,28 +63,38 @@ export class BlobStore {
     content: Buffer | undefined,
     stage: string,
   ): Promise<"done" | "fenced"> {
-    const path = this.layout.blob(reference.hash);
+    const { hash, bytes } = reference;
+    const path = this.layout.blob(hash);
     assertEngineRoom(this.fs, this.layout);
     assertFolderIfAny(this.fs, this.layout.stageFolder(stage));
-    assertFolderIfAny(this.fs, this.layout.blobFolder(reference.hash));
+    assertFolderIfAny(this.fs, this.layout.blobFolder(hash));
     let corrupt = false;
+    let needless: string | undefined;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-      const existing = await this.#syncExisting(path, reference);
-      if (existing === "done") return "done";
-      corrupt = existing === "corrupt";
-      const discarded = this.#findInTrash(reference.hash);
-      if (discarded !== undefined) {
-        await this.#moveBack(discarded, reference.hash);
-        continue;
+      const existing = await this.#syncExisting(hash, bytes);
+      if (existing === "done") {
+        if (needless !== undefined) await ignoreMissing(this.fs.later.unlink(needless));
+        return "done";
       }
-      if (content === undefined || hashOf(content) !== reference.hash) continue;
+      corrupt = existing === "corrupt";
+      const own = content !== undefined && hashOf(content) === hash ? content : undefined;
+      // What lies in the trash may be as damaged as what is in its place.
+      const discarded = corrupt && own !== undefined ? undefined : this.#findInTrash(hash);
+      // Asked before the blob is looked for in its place again: later, its discarder may have taken it and been fenced.
+      needless = discarded === undefined || this.#isHeld(discarded) ? undefined : discarded;
       const temporary = `${this.layout.stageFolder(stage)}/${this.runtime.randomName(8)}`;
       try {
-        await createFile(this.fs, temporary, content, { sync: true });
-        await this.#ensureFolder(reference.hash);
-        await this.fs.later.rename(temporary, path);
+        if (discarded !== undefined) {
+          await this.#linkIntoPlace(discarded, temporary, hash);
+        } else if (own !== undefined) {
+          await createFile(this.fs, temporary, own, { sync: true });
+          await this.#ensureFolder(hash);
+          await this.fs.later.rename(temporary, path);
+        }
       } catch (error) {
-        if (errnoOf(error) === "ENOENT") return "fenced";
+        const isMissing = errnoOf(error) === "ENOENT";
+        if (isMissing && discarded !== undefined && !this.#exists(discarded)) continue;
+        if (isMissing) return "fenced";
         await this.fs.later.unlink(temporary).catch(() => {}); // the fence would take it anyway
         throw error;
       }
@@ -128,10 +128,6 @@ export class BlobStore {
     return { count: hashes.length, bytes };
   }
 
-  async hasTrash(): Promise<boolean> {
-    return (await this.fs.later.readdir(this.layout.trash)).length > 0;
-  }
-
   /** What the content of a blob refers to. */
   referencesWithin(hash: string): readonly BlobReference[] {
     this.#assertOwnFolders(hash);
@@ -142,63 +138,26 @@ export class BlobStore {
     return referencesIn(JSON.parse(content.toString("utf8")) as StoredValue);
   }
 
-  /**
-   * First phase of removal. The name in the trash is durable before the blob leaves its place, for somebody may have been
-   * promised, a moment ago, that it survives a power cut. It leaves by a rename, never by an unlink: if others have used it
-   * again meanwhile and taken the first name out of the trash, this one keeps it.
-   */
-  async discard(hash: string): Promise<void> {
-    const path = this.layout.blob(hash);
-    const inTrash = (): string => `${this.layout.trash}/${hash}.${this.runtime.randomName(8)}`;
-    const durable = inTrash();
-    await ignoreMissing(this.fs.later.link(path, durable));
-    await syncDirectory(this.fs, this.layout.trash);
-    // Looked at and renamed with nothing in between in this process: a name that is gone was put back, for the value is
-    // referred to again, and without it a power cut could undo one half of the rename and leave no name at all.
+  /** Whether the bytes in a blob's place are what its name promises; also if there are none. */
+  isIntact(hash: string): boolean {
     try {
-      this.fs.lstat(durable);
-      this.fs.rename(path, inTrash());
+      const bytes = this.#tryRead(this.layout.blob(hash));
+      return bytes === undefined || hashOf(bytes) === hash;
     } catch (error) {
-      if (errnoOf(error) !== "ENOENT") throw error;
+      if (error instanceof SessionStoreError) return false;
+      throw error;
     }
   }
 
   /**
-   * Second phase: removes what was discarded while a segment was active that is sealed now, unless it is referenced
-   * after all; that goes back to its place.
-   * @param scan Reads the log to its end and then tells the active segment and who is referenced. Called after the
-   *   trash was listed, so that a number it gives is never older than the move. Undefined: not now.
+   * Makes durable what is in a blob's place, or puts what was discarded there.
+   * @throws ENOENT, with nothing changed, when the discarded name or the staging folder is gone.
    */
-  async emptyTrash(scan: () => ReferenceScan | undefined): Promise<void> {
-    const names = await this.fs.later.readdir(this.layout.trash);
-    if (names.length === 0) return;
-    const scanned = scan();
-    if (scanned === undefined) return;
-    const { activeSegment, isReferenced } = scanned;
-    for (const name of names) {
-      const match = /^([0-9a-f]{64})\.[0-9a-f]+(?:\.(\d+))?$/.exec(name);
-      const hash = match?.[1];
-      if (hash === undefined) continue;
-      const path = `${this.layout.trash}/${name}`;
-      if (isReferenced(hash)) {
-        await this.#moveBack(path, hash);
-      } else if (match?.[2] === undefined) {
-        await this.#mark(path, activeSegment);
-      } else if (Number(match[2]) < activeSegment) {
-        await ignoreMissing(this.fs.later.unlink(path));
-      }
-    }
-  }
-
-  /** Durably under its marked name before the other one goes; see {@link discard}. */
-  async #mark(path: string, segment: number): Promise<void> {
-    await ignoreMissing(
-      this.fs.later.link(path, `${path}.${segment}`).catch((error: unknown) => {
-        if (errnoOf(error) !== "EEXIST") throw error;
-      }),
-    );
-    await syncDirectory(this.fs, this.layout.trash);
-    await ignoreMissing(this.fs.later.unlink(path));
+  async putBack(discarded: string, hash: string, stage: string): Promise<void> {
+    if ((await this.#syncExisting(hash)) === "done") return;
+    const temporary = `${this.layout.stageFolder(stage)}/${this.runtime.randomName(8)}`;
+    await this.#linkIntoPlace(discarded, temporary, hash);
+    await this.#syncExisting(hash);
   }
 
   #tryRead(path: string): Buffer | undefined {
@@ -222,23 +181,39 @@ export class BlobStore {
     return name === undefined ? undefined : `${this.layout.trash}/${name}`;
   }
 
-  /** Durably in its place before the name in the trash goes; what is there already, good or not, is replaced. */
-  async #moveBack(discarded: string, hash: string): Promise<void> {
+  /**
+   * What is in its place already, damaged or as good, is replaced.
+   * @throws ENOENT when the name in the trash or the staging folder is gone.
+   */
+  async #linkIntoPlace(discarded: string, temporary: string, hash: string): Promise<void> {
+    await this.fs.later.link(discarded, temporary);
     await this.#ensureFolder(hash);
-    const path = this.layout.blob(hash);
-    try {
-      await this.fs.later.link(discarded, path);
-    } catch (error) {
-      if (errnoOf(error) === "ENOENT") return;
-      if (errnoOf(error) !== "EEXIST") throw error;
-      await ignoreMissing(this.fs.later.rename(discarded, path)); // does nothing if it is the same file
-    }
-    await syncDirectory(this.fs, this.layout.blobFolder(hash));
-    await ignoreMissing(this.fs.later.unlink(discarded));
+    await this.fs.later.rename(temporary, this.layout.blob(hash));
+    await ignoreMissing(this.fs.later.unlink(temporary)); // between two names of one file, a rename does nothing
   }
 
-  /** Syncs a blob that is in its place, if that is what its name promises; what is not will be replaced. */
-  async #syncExisting(path: string, reference: BlobReference): Promise<"done" | "missing" | "corrupt"> {
+  /** Whether the discarder that made this name may still take the blob from its place. */
+  #isHeld(discarded: string): boolean {
+    const { holder } = partsOfTrashName(discarded.slice(this.layout.trash.length + 1));
+    return holder !== undefined && this.#exists(this.layout.stageFolder(holder));
+  }
+
+  #exists(path: string): boolean {
+    try {
+      this.fs.lstat(path);
+      return true;
+    } catch (error) {
+      if (errnoOf(error) === "ENOENT") return false;
+      throw error;
+    }
+  }
+
+  /**
+   * Syncs a blob that is in its place, if that is what its name promises; what is not will be replaced.
+   * @param bytes Its size, if the caller knows it.
+   */
+  async #syncExisting(hash: string, bytes?: number): Promise<"done" | "missing" | "corrupt"> {
+    const path = this.layout.blob(hash);
     let fd: number;
     try {
       fd = await this.fs.later.open(path, "read");
@@ -250,14 +225,15 @@ export class BlobStore {
     }
     try {
       const status = this.fs.fstat(fd);
-      if (status.kind !== "file" || status.size !== reference.bytes) return "corrupt";
+      if (status.kind !== "file" || status.size > this.options.bytesMax) return "corrupt";
+      if (bytes !== undefined && status.size !== bytes) return "corrupt";
       if (!hasOnlyOwnNames(this.fs, this.layout, status)) return "corrupt";
-      if (hashOf(await this.#readOpen(fd, status.size)) !== reference.hash) return "corrupt";
+      if (hashOf(await this.#readOpen(fd, status.size)) !== hash) return "corrupt";
       await this.fs.later.fdatasync(fd);
     } finally {
       await this.fs.later.close(fd);
     }
-    await syncDirectory(this.fs, this.layout.blobFolder(reference.hash));
+    await syncDirectory(this.fs, this.layout.blobFolder(hash));
     await syncDirectory(this.fs, this.layout.blobs);
     return "done";
   }

@@ -77,6 +77,16 @@ export function stageNumber(name: string): number | undefined {
   return match === null ? undefined : Number(match[1]);
 }
 
+/**
+ * What a name in `trash/` says: the hash of the blob, and either the staging folder through which its discarder takes it
+ * from its place, or the segment that was active after that. Nothing if it is not one of ours.
+ */
+export function partsOfTrashName(name: string): { hash?: string; holder?: string; segment?: number } {
+  const [, hash, number, rest] = /^([0-9a-f]{64})\.[0-9a-f]+(?:\.(\d+)(-[0-9a-f]+)?)?$/.exec(name) ?? [];
+  if (hash === undefined || number === undefined) return hash === undefined ? {} : { hash };
+  return rest === undefined ? { hash, segment: Number(number) } : { hash, holder: number + rest };
+}
+
 export function catalogName(segment: number): string {
   return `catalog-${segment}`;
 }

@@ -1,143 +1,25 @@
 /**
- * Goal: shared values are removed in two phases and never too early, found wherever a removal or a power cut left
- * them, and believed only if their bytes are right.
- * Method: a `BlobStore` on a simulated disk, with the log's part (which segment is active, what is referenced) played by
- * the test.
+ * Goal: shared values are durable before they are named, found wherever a removal or a power cut left them, and believed
+ * only if their bytes are right.
+ * Method: a `BlobStore` and its trash on a simulated disk.
  */
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { BlobStore } from "../../src/entries/blobs.js";
 import { EntryWriter, readEntryFile } from "../../src/entries/entry-file.js";
-import { Layout } from "../../src/format/layout.js";
 import { ManualRuntime } from "../../src/testing/manual-runtime.js";
-import { seededRandom } from "../../src/testing/seeded-random.js";
-import { SimulatedDisk } from "../../src/testing/simulated-disk.js";
 import type { SimulatedFileSystem } from "../../src/testing/simulated-file-system.js";
-
-const layout = new Layout("/s");
-const STAGE = "1-c0ffee";
-const CONTENT = Buffer.from('["a value that several sessions share"]');
-const HASH = createHash("sha256").update(CONTENT).digest("hex");
-const REFERENCE = { hash: HASH, bytes: CONTENT.length, nested: false };
-
-interface Fixture {
-  readonly disk: SimulatedDisk;
-  readonly fs: SimulatedFileSystem;
-  readonly blobs: BlobStore;
-}
-
-async function fixture(): Promise<Fixture> {
-  const disk = new SimulatedDisk();
-  for (const folder of [layout.stageFolder(STAGE), layout.blobs, layout.trash]) disk.makeDirectory(folder);
-  const fs = disk.mount("process");
-  const bytesMax = 1024 * 1024;
-  const writing = new BlobStore(fs, layout, new ManualRuntime(), { bytesMax });
-  expect(await writing.ensure(REFERENCE, CONTENT, STAGE)).toBe("done");
-  const blobs = new BlobStore(fs, layout, new ManualRuntime({ seed: 2 }), { bytesMax });
-  return { disk, fs, blobs };
-}
-
-function trash(disk: SimulatedDisk): string[] {
-  return Object.keys(disk.tree(layout.trash)).map((path) => path.slice(layout.trash.length + 1));
-}
-
-function empty(blobs: BlobStore, activeSegment: number, referenced = false): Promise<void> {
-  return blobs.emptyTrash(() => ({ activeSegment, isReferenced: () => referenced }));
-}
-
-describe("O14: removal in two phases", () => {
-  it("a value that was moved to the trash stays until the segment that was active then is sealed", async () => {
-    const { disk, blobs } = await fixture();
-    await blobs.discard(HASH);
-    expect(trash(disk).every((name) => /^[0-9a-f]{64}\.[0-9a-f]{16}$/.test(name))).toBe(true);
-    await empty(blobs, 7);
-    const stamped = trash(disk);
-    expect(stamped).not.toEqual([]);
-    expect(stamped.every((name) => name.endsWith(".7"))).toBe(true);
-    await empty(blobs, 7);
-    expect(trash(disk)).toEqual(stamped);
-    await empty(blobs, 8);
-    expect(trash(disk)).toEqual([]);
-  });
-
-  it("a value that is referenced after all goes back to its place, whatever segment is active", async () => {
-    const { disk, blobs } = await fixture();
-    await blobs.discard(HASH);
-    await empty(blobs, 7);
-    await empty(blobs, 9, true);
-    expect(trash(disk)).toEqual([]);
-    expect(disk.readRaw(layout.blob(HASH))).toEqual(CONTENT);
-  });
-
-  it("F15: every move has a name of its own, so an older removal cannot hit a later move", async () => {
-    const { disk, blobs } = await fixture();
-    await blobs.discard(HASH);
-    const first = trash(disk);
-    expect(await blobs.ensure(REFERENCE, CONTENT, STAGE)).toBe("done");
-    await blobs.discard(HASH);
-    const later = trash(disk).filter((name) => !first.includes(name));
-    expect(later).not.toEqual([]);
-  });
-
-  it("F15: it keeps a name in the trash, though somebody who uses it again takes the first one away", async () => {
-    const { disk, fs, blobs } = await fixture();
-    let first = "";
-    fs.onCall = ({ name, args }) => void (name === "link" && (first = String(args[1])));
-    await blobs.discard(HASH);
-    disk.removeRaw(first);
-    expect(blobs.load(REFERENCE)).toEqual(CONTENT);
-  });
-
-  it("nothing is removed when the log cannot tell who is referenced", async () => {
-    const { disk, blobs } = await fixture();
-    await blobs.discard(HASH);
-    await blobs.emptyTrash(() => undefined);
-    expect(trash(disk)).not.toEqual([]);
-  });
-});
-
-describe("a power cut at every call of", () => {
-  const referenced = { activeSegment: 9, isReferenced: () => true };
-  const WORK: Readonly<Record<string, (blobs: BlobStore, disk: SimulatedDisk) => Promise<unknown>>> = {
-    "a removal's first phase": (blobs) => blobs.discard(HASH),
-    "the mark": async (blobs, disk) => {
-      await discarded(disk);
-      await empty(blobs, 7);
-    },
-    "the way back": async (blobs, disk) => {
-      await discarded(disk);
-      await blobs.emptyTrash(() => referenced);
-    },
-  };
-
-  /** Durably in the trash and nowhere else, as a removal leaves it. */
-  async function discarded(disk: SimulatedDisk): Promise<void> {
-    disk.writeRaw(`${layout.trash}/${HASH}.00c0ffee`, CONTENT);
-    disk.removeRaw(layout.blob(HASH));
-  }
-
-  it.each(Object.keys(WORK))("%s: the value is still somewhere", async (name) => {
-    for (let at = 1, finished = false; !finished; at++) {
-      for (let seed = 1; seed <= 8; seed++) {
-        const { disk, fs, blobs } = await fixture();
-        const before = fs.calls;
-        fs.onCall = ({ index }) => {
-          if (index - before === at) fs.kill();
-        };
-        await Promise.race([WORK[name]!(blobs, disk).catch(() => {}), turn()]);
-        finished = !fs.killed;
-        disk.powerCut("random", seededRandom(seed));
-        const next = new BlobStore(disk.mount("next"), layout, new ManualRuntime(), { bytesMax: 1024 });
-        expect(next.load(REFERENCE), `call ${at}, seed ${seed}`).toEqual(CONTENT);
-      }
-    }
-  });
-
-  /** Long enough for everything that can still happen without a dead process. */
-  function turn(): Promise<void> {
-    return new Promise((resolve) => setImmediate(resolve));
-  }
-});
+import {
+  CONTENT,
+  discarded,
+  empty,
+  fixture,
+  HASH,
+  layout,
+  PAST_STAGE,
+  processOn,
+  REFERENCE,
+  STAGE,
+} from "./blob-fixture.js";
 
 describe("O14: a value that is there when it is needed", () => {
   it("and that nobody has synced, after a restore by hand, is made durable", async () => {
@@ -170,6 +52,15 @@ describe("O14: a value that is there when it is needed", () => {
     expect(blobs.load(REFERENCE)).toEqual(CONTENT);
   });
 
+  it("and damaged is replaced by the good one when the trash is emptied", async () => {
+    const process = await fixture();
+    const { disk, blobs } = process;
+    disk.writeRaw(`${layout.trash}/${HASH}.00c0ffee.5`, CONTENT);
+    disk.writeRaw(layout.blob(HASH), CONTENT.toString().replace("share", "shore"));
+    await empty(process, 6, { referenced: true });
+    expect(blobs.load(REFERENCE)).toEqual(CONTENT);
+  });
+
   it("and has a link from elsewhere is replaced by one of our own", async () => {
     const { fs, blobs } = await fixture();
     fs.link(layout.blob(HASH), "/theirs");
@@ -177,16 +68,16 @@ describe("O14: a value that is there when it is needed", () => {
     expect(fs.lstat(layout.blob(HASH)).links).toBe(1);
   });
 
-  it("discarded by somebody else, and put back just now, stays in its place", async () => {
-    const { disk, fs, blobs } = await fixture();
-    let taken = 0;
-    fs.onCall = ({ name, args }) => {
-      if (name !== "lstat" || !String(args[0]).startsWith(layout.trash) || taken++ > 0) return;
-      for (const path of trash(disk)) disk.removeRaw(`${layout.trash}/${path}`);
-    };
-    await blobs.discard(HASH);
-    expect(taken).toBe(1);
-    expect(disk.readRaw(layout.blob(HASH))).toEqual(CONTENT);
+  it("damaged in its place and in the trash is made anew by a writer that has the content", async () => {
+    const process = await fixture();
+    const { disk, blobs } = process;
+    disk.writeRaw(`${layout.trash}/${HASH}.00c0ffee.4`, "damage");
+    disk.removeRaw(layout.blob(HASH));
+    expect(await blobs.ensure(REFERENCE, CONTENT, STAGE)).toBe("done");
+    expect(blobs.load(REFERENCE)).toEqual(CONTENT);
+    await empty(process, 6, { referenced: true });
+    expect(discarded(disk)).toEqual([]);
+    expect(blobs.load(REFERENCE)).toEqual(CONTENT);
   });
 });
 
@@ -211,17 +102,38 @@ describe("links in place of the store's folders", () => {
 
 describe("finding a value", () => {
   it("a writer without the content takes it back from the trash", async () => {
-    const { blobs } = await fixture();
-    await blobs.discard(HASH);
+    const { blobs, trash } = await fixture();
+    await trash.discard(HASH, STAGE);
     expect(await blobs.ensure(REFERENCE, undefined, STAGE)).toBe("done");
     expect(blobs.load(REFERENCE)).toEqual(CONTENT);
   });
 
-  it("a reader finds it in the trash, and leaves it there", async () => {
+  it("the name in the trash of a discarder that was fenced goes with that", async () => {
     const { disk, blobs } = await fixture();
-    await blobs.discard(HASH);
+    disk.writeRaw(`${layout.trash}/${HASH}.00c0ffee.${PAST_STAGE}`, CONTENT);
+    disk.removeRaw(layout.blob(HASH));
+    expect(await blobs.ensure(REFERENCE, undefined, STAGE)).toBe("done");
+    expect(discarded(disk)).toEqual([]);
+  });
+
+  it("two writers that take it back at once leave nothing in the staging folder", async () => {
+    const { disk, fs, blobs } = await fixture();
+    const name = `${layout.trash}/${HASH}.00c0ffee.5`;
+    fs.rename(layout.blob(HASH), name);
+    fs.onCall = (call) => {
+      if (call.name !== "rename") return;
+      fs.onCall = undefined;
+      fs.link(name, layout.blob(HASH));
+    };
+    expect(await blobs.ensure(REFERENCE, undefined, STAGE)).toBe("done");
+    expect(disk.names(layout.stageFolder(STAGE))).toEqual([]);
+  });
+
+  it("a reader finds it in the trash, and leaves it there", async () => {
+    const { disk, blobs, trash } = await fixture();
+    await trash.discard(HASH, STAGE);
     expect(blobs.load(REFERENCE)).toEqual(CONTENT);
-    expect(trash(disk)).not.toEqual([]);
+    expect(discarded(disk)).not.toEqual([]);
   });
 
   it("a value that is nowhere is missing, one with other bytes is damaged", async () => {
@@ -234,8 +146,7 @@ describe("finding a value", () => {
   });
 
   it("a value that is larger than any may be is not read", async () => {
-    const { fs } = await fixture();
-    const blobs = new BlobStore(fs, layout, new ManualRuntime(), { bytesMax: CONTENT.length - 1 });
+    const { blobs } = processOn((await fixture()).disk, 3, CONTENT.length - 1);
     expect(() => blobs.load(REFERENCE)).toThrow(expect.objectContaining({ code: "file_unsafe" }));
   });
 
@@ -276,10 +187,11 @@ describe("a file that a power cut left under both names of a rename", () => {
   });
 
   it("the name in the trash goes, though the value is referenced", async () => {
-    const { disk, fs, blobs } = await fixture();
-    keepBothNames(fs, layout.blob(HASH), `${layout.trash}/${HASH}.c0ffee.7`);
-    await empty(blobs, 9, true);
-    expect(trash(disk)).toEqual([]);
+    const process = await fixture();
+    const { disk, fs, blobs } = process;
+    keepBothNames(fs, layout.blob(HASH), `${layout.trash}/${HASH}.c0ffee.5`);
+    await empty(process, 6, { referenced: true });
+    expect(discarded(disk)).toEqual([]);
     expect(blobs.load(REFERENCE)).toEqual(CONTENT);
   });
 

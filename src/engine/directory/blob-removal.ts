@@ -1,8 +1,9 @@
 /**
  * Removes shared values that no session refers to any more. Both phases after a checkpoint, when every session's
  * references are at hand: the catalog has those of the sessions that were checkpointed, the log those of the
- * others. See `entries/blobs.ts` for why two phases, and for what must be read before what.
+ * others. See `entries/blob-trash.ts` for why two phases, and for what must be read before what.
  */
+import type { BlobTrash } from "../../entries/blob-trash.js";
 import type { BlobStore } from "../../entries/blobs.js";
 import { SessionStoreError } from "../../errors.js";
 import type { BlobReference } from "../../format/stored-value.js";
@@ -16,17 +17,16 @@ import { runInSlices } from "./time-slices.js";
 export async function removeUnreferencedBlobs(
   log: SessionLog,
   source: CatalogSource,
-  blobs: BlobStore,
+  trash: BlobTrash,
   latest: Catalog | undefined,
 ): Promise<void> {
-  const present = await blobs.names();
-  const discarded = await blobs.hasTrash();
-  if (present.length === 0 && !discarded) return;
+  const present = await trash.blobs.names();
+  if (present.length === 0 && (await trash.isEmpty())) return;
   const catalog = await currentCatalog(log, source, latest);
   // A session that cannot be read may refer to anything: then nothing goes until it is mended.
   if (catalog === undefined || catalog.incomplete) return;
   const { epoch } = log.tail;
-  const referenced = new References(blobs);
+  const referenced = new References(trash.blobs);
   for (const row of catalog.rows) for (const name of row.blobs) referenced.add(name);
   log.tail.catchUp();
   const stillCovered = (): boolean =>
@@ -34,13 +34,19 @@ export async function removeUnreferencedBlobs(
   if (!stillCovered()) return;
   referenced.addHot(log);
   if (referenced.unknown !== undefined) return warn(log, referenced.unknown);
-  for (const hash of present) if (!referenced.has(hash)) await blobs.discard(hash);
-  await blobs.emptyTrash(() => {
+  const released = new Set<string>();
+  for (const hash of present) {
+    if (referenced.has(hash)) continue;
+    const name = await trash.discard(hash, log.tail.active.ledger.stage);
+    if (name !== undefined) released.add(name);
+  }
+  await trash.empty(() => {
     log.tail.catchUp();
     referenced.addHot(log);
     if (!stillCovered() || referenced.unknown !== undefined) return undefined;
-    return { activeSegment: log.tail.active.number, isReferenced: (hash) => referenced.has(hash) };
-  });
+    const { number, ledger } = log.tail.active;
+    return { activeSegment: number, stage: ledger.stage, isReferenced: (hash) => referenced.has(hash) };
+  }, released);
 }
 
 function warn(log: SessionLog, { message, data }: SessionStoreError): void {

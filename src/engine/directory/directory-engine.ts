@@ -4,6 +4,7 @@
  */
 import { dirname, join } from "node:path";
 import { SessionStoreError, type StoreWarning } from "../../errors.js";
+import { BlobTrash } from "../../entries/blob-trash.js";
 import { BlobStore } from "../../entries/blobs.js";
 import { EntryWriter } from "../../entries/entry-file.js";
 import type { FileSystem } from "../../fs/file-system.js";
@@ -134,7 +135,8 @@ class DirectoryEngine implements SynchronousEngine {
     this.#listing = new Listing(this.#log, this.#source, onWarning);
     this.#log.knownRevision = (key) => this.#listing.knownRevision(key);
     const writer = new EntryWriter(fs, layout, runtime);
-    this.#maintenance = new Maintenance(this.#log, writer, this.#blobs, this.#source, options);
+    const trash = new BlobTrash(this.#blobs, fs, layout, runtime);
+    this.#maintenance = new Maintenance(this.#log, writer, trash, this.#source, options);
     this.#feed = new ChangeFeed(this.#log);
     this.#committer = new Committer(this.#log, codec, this.#blobs, {
       durability: options.durability,

@@ -9,7 +9,7 @@
  * for a few times as long as that takes. So it has several changes of each session, and the checkpoint writes one file.
  */
 import { SessionStoreError, type StoreWarning } from "../../errors.js";
-import type { BlobStore } from "../../entries/blobs.js";
+import type { BlobTrash } from "../../entries/blob-trash.js";
 import { assertEngineRoom } from "../../entries/engine-room.js";
 import type { EntryWriter } from "../../entries/entry-file.js";
 import { fence } from "../../entries/staging.js";
@@ -69,7 +69,7 @@ export class Maintenance {
   constructor(
     private readonly log: SessionLog,
     private readonly writer: EntryWriter,
-    private readonly blobs: BlobStore,
+    private readonly trash: BlobTrash,
     private readonly source: CatalogSource,
     private readonly options: MaintenanceOptions,
   ) {
@@ -114,7 +114,7 @@ export class Maintenance {
     await this.#enqueue(async () => {
       const segment = await this.log.becomeActive();
       // Discarded blobs leave the trash only behind a seal, so they are a reason too.
-      const worth = segment.ledger.changed.size > 0 || (await this.blobs.hasTrash());
+      const worth = segment.ledger.changed.size > 0 || !(await this.trash.isEmpty());
       if (worth && this.log.tail.active === segment) this.log.writer.seal(segment);
       await this.#checkpointAll(true);
     });
@@ -315,7 +315,7 @@ export class Maintenance {
     const now = this.log.options.runtime.monotonic();
     if (!thorough && now - this.#blobsRemovedAt < BLOB_REMOVAL_MS) return;
     this.#blobsRemovedAt = now;
-    await removeUnreferencedBlobs(this.log, this.source, this.blobs, this.checkpointer.latest);
+    await removeUnreferencedBlobs(this.log, this.source, this.trash, this.checkpointer.latest);
   }
 }
 
