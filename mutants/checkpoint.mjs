@@ -450,9 +450,21 @@ const MAINTENANCE = inFile(
       name: "an error while a segment is sealed is the error of a commit that counts",
       rule: "read-back",
       suites: [suite.BACKGROUND, FAILING, BUG_BASE],
-      find: "      const reason = error instanceof Error ? error.message : String(error);\n      const message = `${segment.path} could not be sealed",
-      replace:
-        "      if (waitMs >= 0) throw error;\n      const reason = String(error);\n      const message = `${segment.path} could not be sealed",
+      find: `      this.#couldNotSeal(segment.path, error);\n`,
+      replace: `      throw error;\n`,
+    },
+    {
+      name: "an error while a full segment is looked at again ends the process",
+      rule: "read-back",
+      suites: [suite.BACKGROUND, BUG_BASE],
+      find: `        this.#couldNotSeal(this.log.options.layout.log, error);\n`,
+      replace: `        if (error !== undefined) throw error;\n`,
+    },
+    {
+      name: "a full segment that could not be looked at is not looked at again",
+      rule: "pacing",
+      find: `        this.#lookAgainIn(RETRY_MS);\n`,
+      replace: ``,
     },
     {
       name: "a segment is never sealed while checkpoints do not keep up",

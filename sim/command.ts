@@ -256,6 +256,7 @@ function describe(figures: Figures, minutes: number, workers: number): string {
     ["failed calls", figures.errors],
     ["clock jumps", figures.clockJumps],
     ["damaged files", figures.damages],
+    ["copies of stores in use", figures.copies],
     ["migrations", figures.migrations],
     ["rollbacks", figures.rollbacks],
     ["violations", figures.violations],

@@ -12,6 +12,7 @@ export interface Figures {
   errors: number;
   clockJumps: number;
   damages: number;
+  copies: number;
   migrations: number;
   rollbacks: number;
   violations: number;
@@ -31,6 +32,7 @@ export function noFigures(): Figures {
     errors: 0,
     clockJumps: 0,
     damages: 0,
+    copies: 0,
     migrations: 0,
     rollbacks: 0,
     violations: 0,

@@ -13,7 +13,7 @@ import { turn, type World } from "./world.js";
 const TURNS_MAX = 3000;
 
 /** Runs something of one process to its end, everybody else standing still. */
-async function finished<T>(world: World, process: SimulatedProcess, work: Promise<T>): Promise<T> {
+export async function finished<T>(world: World, process: SimulatedProcess, work: Promise<T>): Promise<T> {
   let done = false;
   const end = (): void => void (done = true);
   work.then(end, end);

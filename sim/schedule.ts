@@ -109,6 +109,8 @@ export type Step =
       readonly amount: number;
       readonly operation: Operation;
     }
+  /** Somebody begins to copy the store with `cp -r`, one name after so many calls of the processes. */
+  | { readonly do: "copy"; readonly pace: number }
   /** A byte of a file changes behind everybody's back. */
   | { readonly do: "damage"; readonly file: number; readonly at: number };
 
@@ -141,7 +143,7 @@ export interface Schedule {
 type Random = () => number;
 
 /** What a schedule mostly consists of; each finds what the others rarely meet. */
-type Flavour = "mixed" | "power" | "crowd" | "space" | "errors" | "damage" | "calm";
+type Flavour = "mixed" | "power" | "crowd" | "space" | "errors" | "damage" | "copy" | "calm";
 
 const FLAVOURS: readonly (readonly [Flavour, number])[] = [
   ["mixed", 0.34],
@@ -150,6 +152,7 @@ const FLAVOURS: readonly (readonly [Flavour, number])[] = [
   ["space", 0.06],
   ["errors", 0.08],
   ["damage", 0.04],
+  ["copy", 0.04],
   ["calm", 0.06],
 ];
 
@@ -239,6 +242,10 @@ const RARE: Readonly<Record<Flavour, readonly (readonly [Step["do"], number])[]>
   ],
   errors: [["arm", 6]],
   damage: [["damage", 4]],
+  copy: [
+    ["copy", 5],
+    ["age", 3],
+  ],
   calm: [],
 };
 
@@ -304,6 +311,8 @@ function makeStep(random: Random, flavour: Flavour): Step {
       return { do: kind, freeBytes: random() < 0.4 ? 0 : int(random, 1200) };
     case "make room":
       return { do: kind };
+    case "copy":
+      return { do: kind, pace: 1 + int(random, 30) };
     case "arm": {
       const errors = flavour === "errors" && random() < 0.8;
       return {

@@ -5,6 +5,7 @@ import type { Images } from "./images.js";
 import { LegacyWorld } from "./legacy-world.js";
 import { Oracle } from "./oracle.js";
 import type { Schedule } from "./schedule.js";
+import { verifyCopy } from "./verify-copy.js";
 import { World } from "./world.js";
 
 export interface Outcome {
@@ -34,6 +35,7 @@ async function simulateSessions(schedule: Schedule, images: Images): Promise<Out
     if (world.violation === undefined && settle) await world.settle();
     if (world.violation === undefined && cutSeed !== undefined) world.cutPower(cutSeed, false);
     if (world.violation === undefined) await verify(world);
+    for (const copy of world.copies) if (world.violation === undefined) await verifyCopy(world, copy);
     if (world.violation === undefined && schedule.end.tidy) await tidy(world);
   } catch (error) {
     world.failed(error);

@@ -13,11 +13,12 @@ import { keyFromFolderName } from "../src/format/session-key.js";
 import type { SimulatedDisk } from "../src/testing/simulated-disk.js";
 import type { CallInstruction, SimulatedCall } from "../src/testing/simulated-file-system.js";
 import { seededRandom } from "../src/testing/seeded-random.js";
+import { Copy } from "./copy.js";
 import { Faults } from "./faults.js";
 import { noFigures, type Figures } from "./figures.js";
 import { assertExplained, operate, type Scene } from "./operations.js";
 import { FROM, STORE, TO, Violation, type Oracle } from "./oracle.js";
-import { SimulatedProcess, type Deferred } from "./process.js";
+import { SimulatedProcess, type Deferred, type ProcessOptions } from "./process.js";
 import type { Operation, Schedule, Step } from "./schedule.js";
 
 /** Far more than any schedule needs: whoever gets here does not end. */
@@ -41,6 +42,7 @@ interface Waiting {
 export class World implements Scene {
   readonly figures: Figures = noFigures();
   readonly damaged = new Set<string>();
+  readonly copies: Copy[] = [];
   readonly blobs: boolean;
   /** The first thing that was wrong. */
   violation: Error | undefined;
@@ -122,10 +124,21 @@ export class World implements Scene {
     const { segmentBytes, reader, careless, processes } = this.schedule;
     const readOnly = reader !== undefined && Math.floor((reader * processes) / 1000) === slot;
     const durability = careless && slot === 1 ? "os" : "disk";
-    const process = new SimulatedProcess(this.disk, ++this.#ordinal, { segmentBytes, durability, readOnly });
+    const process = this.#mount(this.disk, { segmentBytes, durability, readOnly });
     this.processes[slot] = process;
-    this.follow(process);
     this.begin(process);
+    return process;
+  }
+
+  /** A process on a copy of the disk. */
+  bootOutside(disk: SimulatedDisk): SimulatedProcess {
+    const { segmentBytes } = this.schedule;
+    return this.#mount(disk, { segmentBytes, durability: "disk", readOnly: false });
+  }
+
+  #mount(disk: SimulatedDisk, options: ProcessOptions): SimulatedProcess {
+    const process = new SimulatedProcess(disk, ++this.#ordinal, options);
+    this.follow(process);
     return process;
   }
 
@@ -210,6 +223,10 @@ export class World implements Scene {
         return;
       case "damage":
         this.#damage(step.file, step.at);
+        return;
+      case "copy":
+        this.figures.copies++;
+        this.copies.push(new Copy(this.disk, this.oracle, step.pace));
         return;
       default:
         return this.#takeIn(step, this.#slot(step.process));
@@ -416,6 +433,7 @@ export class World implements Scene {
     const { name, args } = call;
     this.look();
     if (++this.figures.calls > CALLS_MAX) this.failed(new Violation("it does not end"));
+    for (const copy of this.copies) copy.called();
     this.#mix(process.ordinal * 31 + name.length * 7 + name.charCodeAt(2), args[0]);
     if (!READS.has(name)) {
       this.#news = true;

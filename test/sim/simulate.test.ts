@@ -9,6 +9,7 @@ import { noFigures } from "../../sim/figures.js";
 import { Runner } from "../../sim/runner.js";
 import { generate, type Schedule } from "../../sim/schedule.js";
 import { kindOf, shrink } from "../../sim/shrink.js";
+import { LogWriter } from "../../src/log/append.js";
 import { LogSyncer } from "../../src/log/durability.js";
 import { SimulatedFile } from "../../src/testing/simulated-inode.js";
 
@@ -84,6 +85,20 @@ describe("a broken promise", () => {
     expect(kindOf(shortest.violation)).toBe(kindOf(violation));
     vi.restoreAllMocks();
     expect(await judge(shortest.schedule)).toBeUndefined();
+  });
+
+  it("is noticed when the copy of a store in use does not come to terms with files that are ahead of its log", async () => {
+    const { seal } = LogWriter.prototype;
+    vi.spyOn(LogWriter.prototype, "seal").mockImplementation(function (this: LogWriter, segment) {
+      seal.call(this, segment); // and never asks the next one for a higher first revision
+    });
+    let noticed = 0;
+    for (let seed = 1; seed < 3000; seed++) {
+      const schedule = generate(seed, "sessions");
+      if (!schedule.steps.some((step) => step.do === "copy")) continue;
+      if ((await runner.run(schedule)).violation !== undefined) noticed++;
+    }
+    expect(noticed).toBeGreaterThan(0);
   });
 
   it("is noticed when commits are acknowledged before they are durable", async () => {

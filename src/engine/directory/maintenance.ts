@@ -242,18 +242,32 @@ export class Maintenance {
       waitMs = tooFull ? 0 : this.#sealInMs(now);
       if (waitMs === 0) this.#seal(segment);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      const message = `${segment.path} could not be sealed: ${reason}`;
-      this.log.options.onWarning({ code: "checkpoint_failed", message, data: { path: segment.path } });
+      waitMs = RETRY_MS;
+      this.#couldNotSeal(segment.path, error);
     }
     if (waitMs === 0) return;
     this.#sealNotBefore = now + waitMs;
-    // There may be no further commit that would look.
+    this.#lookAgainIn(waitMs); // there may be no further commit that would look
+  }
+
+  /** Nor does this throw: nobody would catch it. */
+  #lookAgainIn(ms: number): void {
     this.#sealTimer ??= this.#setTimer(() => {
       this.#sealTimer = undefined;
-      const { active } = this.log.tail;
-      if (active.position >= this.options.segmentBytes && !active.ledger.sealed) this.#sealIfTime(active);
-    }, waitMs);
+      try {
+        const { active } = this.log.tail; // this process may have to start over, and read the log
+        if (active.position >= this.options.segmentBytes && !active.ledger.sealed) this.#sealIfTime(active);
+      } catch (error) {
+        this.#couldNotSeal(this.log.options.layout.log, error);
+        this.#lookAgainIn(RETRY_MS);
+      }
+    }, ms);
+  }
+
+  #couldNotSeal(path: string, error: unknown): void {
+    const reason = error instanceof Error ? error.message : String(error);
+    const message = `${path} could not be sealed and will be tried again: ${reason}`;
+    this.log.options.onWarning({ code: "checkpoint_failed", message, data: { path } });
   }
 
   /** Milliseconds until it makes sense to look again; 0: now is the time. */

@@ -201,6 +201,38 @@ describe("what failed", () => {
     expect(await a.store.revision()).toBe(3);
   });
 
+  it("a full segment is sealed at a later look, although the log could not be read at the first", async () => {
+    const disk = new SimulatedDisk();
+    const a = await start(disk, "A", { durability: "os", segmentBytes: SEGMENT_BYTES });
+    a.fs.onCall = (call) => {
+      if (isFence(call)) throw systemError("EIO", call);
+    };
+    for (let n = 0; n < 3; n++) {
+      await settled(a.store.put("k", { ...BULK, n }), a);
+      await pass(100, a); // it looks again whether to seal
+    }
+    const b = await start(disk, "B", { durability: "os" });
+    for (let n = 3; n < 5; n++) {
+      await settled(b.store.checkpoint(), b);
+      await settled(b.store.put("k", { ...BULK, n }), b);
+    }
+    b.fs.kill();
+    expect(segments(disk)).toEqual(["00000004.jsonl"]);
+    a.fs.onCall = (call) => {
+      if (isFence(call) || String(call.args[0]).endsWith("/log/00000004.jsonl"))
+        throw systemError("EIO", call);
+    };
+    await expect(a.store.get("k")).rejects.toMatchObject({ code: "io_error" });
+    await pass(1000, a);
+    expect(a.warnings.map(({ message }) => message)).toContainEqual(
+      expect.stringMatching(/^\/\S+\/log could not be sealed/),
+    );
+    a.fs.onCall = undefined;
+    await pass(20_000, a);
+    expect(segments(disk)).toEqual(["00000005.jsonl"]);
+    expect(await a.store.get("k")).toMatchObject({ n: 4 });
+  });
+
   it("a file is written at a later look", async () => {
     const disk = new SimulatedDisk();
     const a = await start(disk, "A", { durability: "os" });

@@ -1,0 +1,60 @@
+/** `cp -r` of a store that is in use, some names at a time: its files and its log are of different moments. */
+import { basename, dirname } from "node:path";
+import { SimulatedDisk } from "../src/testing/simulated-disk.js";
+import { STORE, type Commit, type Oracle, type Version } from "./oracle.js";
+
+const NEWLINE = 0x0a;
+
+export class Copy {
+  readonly disk = new SimulatedDisk();
+  /** Names that are still to be copied; a folder is listed when its turn comes. */
+  readonly #open = [STORE];
+  /** What was true at some moment of the copying; a power cut begins a new history. */
+  readonly #histories = new Set<readonly Commit[]>();
+  #calls = 0;
+
+  constructor(
+    private readonly from: SimulatedDisk,
+    private readonly oracle: Oracle,
+    /** System calls of the processes between two names. */
+    private readonly pace: number,
+  ) {}
+
+  /** To be told of every call, after the oracle has looked. */
+  called(): void {
+    if (++this.#calls % this.pace === 0) this.#next();
+  }
+
+  finish(): void {
+    while (this.#open.length > 0) this.#next();
+  }
+
+  #next(): void {
+    const path = this.#open.shift();
+    if (path === undefined) return;
+    this.#histories.add(this.oracle.history);
+    const content = this.from.readRaw(path);
+    if (content !== undefined) return this.disk.writeRaw(path, content);
+    const names = this.from.names(path);
+    if (!this.from.names(dirname(path)).includes(basename(path))) return; // gone before its turn came
+    this.disk.makeDirectory(path);
+    this.#open.unshift(...names.map((name) => `${path}/${name}`));
+  }
+
+  /** Whether the copied log ends within a line. */
+  get torn(): boolean {
+    const folder = `${STORE}/.store/log`;
+    const last = this.disk.names(folder).sort().at(-1);
+    return last !== undefined && this.disk.readRaw(`${folder}/${last}`)?.at(-1) !== NEWLINE;
+  }
+
+  /** What the store said of a session at some time. */
+  versions(key: string, revision: number): Version[] {
+    const found: Version[] = [];
+    for (const history of this.#histories) {
+      const version = history.find((commit) => commit.revision === revision)?.after.get(key);
+      if (version !== undefined) found.push(version);
+    }
+    return found;
+  }
+}
