@@ -9,30 +9,35 @@ export class Copy {
   readonly disk = new SimulatedDisk();
   /** Names that are still to be copied; a folder is listed when its turn comes. */
   readonly #open = [STORE];
-  /** What was true at some moment of the copying; a power cut begins a new history. */
-  readonly #histories = new Set<readonly Commit[]>();
+  /** Goes on while it is copied: a power cut, which begins a new history, is the end of an unfinished copy. */
+  readonly #history: readonly Commit[];
   #calls = 0;
 
   constructor(
     private readonly from: SimulatedDisk,
-    private readonly oracle: Oracle,
+    oracle: Oracle,
     /** System calls of the processes between two names. */
     private readonly pace: number,
-  ) {}
+  ) {
+    this.#history = oracle.history;
+  }
 
-  /** To be told of every call, after the oracle has looked. */
+  /** To be told of every call. */
   called(): void {
     if (++this.#calls % this.pace === 0) this.#next();
   }
 
+  get done(): boolean {
+    return this.#open.length === 0;
+  }
+
   finish(): void {
-    while (this.#open.length > 0) this.#next();
+    while (!this.done) this.#next();
   }
 
   #next(): void {
     const path = this.#open.shift();
     if (path === undefined) return;
-    this.#histories.add(this.oracle.history);
     const content = this.from.readRaw(path);
     if (content !== undefined) return this.disk.writeRaw(path, content);
     const names = this.from.names(path);
@@ -49,12 +54,7 @@ export class Copy {
   }
 
   /** What the store said of a session at some time. */
-  versions(key: string, revision: number): Version[] {
-    const found: Version[] = [];
-    for (const history of this.#histories) {
-      const version = history.find((commit) => commit.revision === revision)?.after.get(key);
-      if (version !== undefined) found.push(version);
-    }
-    return found;
+  version(key: string, revision: number): Version | undefined {
+    return this.#history.find((commit) => commit.revision === revision)?.after.get(key);
   }
 }

@@ -42,7 +42,7 @@ interface Waiting {
 export class World implements Scene {
   readonly figures: Figures = noFigures();
   readonly damaged = new Set<string>();
-  readonly copies: Copy[] = [];
+  copies: Copy[] = [];
   readonly blobs: boolean;
   /** The first thing that was wrong. */
   violation: Error | undefined;
@@ -382,6 +382,7 @@ export class World implements Scene {
     this.look();
     this.figures.powerCuts++;
     this.disk.powerCut("random", seededRandom(seed));
+    this.copies = this.copies.filter(({ done }) => done); // whoever copies needs power, too
     this.#reboot = reboot;
     try {
       this.oracle.powerWasCut();
