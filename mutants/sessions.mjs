@@ -344,7 +344,7 @@ const LIST = inFile(
     {
       name: "an answer from before a start-over is given again",
       rule: "same answer, O12",
-      suites: [LOST_LOG],
+      suites: [LISTING],
       find: `        this.#answered = undefined;\n        this.#index = undefined;`,
       replace: `        this.#index = undefined;`,
     },

@@ -230,12 +230,8 @@ class Reader {
 
   /** The scanner found the bounds of a value, but what is between them is not one. */
   #notJson(bytes: Buffer, start: number, cause: SyntaxError): SessionStoreError {
-    const text = bytes.toString();
-    const fault = jsonFault(text) ?? 0;
-    return this.#invalid(
-      { reason: "syntax", offset: start + Buffer.byteLength(text.slice(0, fault)) },
-      cause,
-    );
+    const fault = jsonFault(bytes.toString("latin1")) ?? 0; // one character a byte, UTF-8 or not
+    return this.#invalid({ reason: "syntax", offset: start + fault }, cause);
   }
 
   #invalid({ reason, offset }: ScanFault, cause?: unknown): SessionStoreError {

@@ -5,6 +5,7 @@
  * files of a bounded size, because it can neither be fed in pieces nor interrupted. Repeated keys are the one thing that
  * cannot be seen here: the last one counts, as for the old gateways.
  */
+import { isUtf8 } from "node:buffer";
 import { createHash } from "node:crypto";
 import { SessionStoreError } from "../errors.js";
 import { readRegularFile } from "../fs/regular-file.js";
@@ -55,7 +56,7 @@ export async function readJson5File(
   }
   await options.afterPiece?.(bytes.length, bytes.length);
   const sha256 = createHash("sha256").update(bytes).digest("hex");
-  return { bytes: bytes.length, sha256, entries: ordinal, notUtf8: false };
+  return { bytes: bytes.length, sha256, entries: ordinal, notUtf8: !isUtf8(bytes) };
 }
 
 /** The parser that came further knows better where the damage is. */
@@ -67,11 +68,11 @@ function laterFault(
 ): unknown {
   const { lineNumber, columnNumber } = error as { lineNumber?: number; columnNumber?: number };
   if (lineNumber === undefined || columnNumber === undefined) return notJson;
+  if (!isUtf8(bytes)) return notJson; // where a character of the text stands in the file is not known
   let lineStart = 0;
   for (let line = 1; line < lineNumber; line++) lineStart = text.indexOf("\n", lineStart) + 1;
   const before = bytes.toString().slice(0, originalIndex(lineStart + columnNumber - 1));
-  // Half a character at the end of a cut-off file has become a longer one.
-  const offset = Math.min(bytes.length, Buffer.byteLength(before));
+  const offset = Buffer.byteLength(before);
   if (offset <= Number(notJson.data.offset)) return notJson;
   return new SessionStoreError(
     "legacy_invalid",

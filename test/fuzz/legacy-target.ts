@@ -27,7 +27,9 @@ export const legacyFile: Target = {
     '{\n  "a": {"__proto__": {"polluted": 1}, "n": [-0.5e-3, true, [[]]]},\n  "a": {"é🙂": "\\ud83d\\ude00"}\n}\n',
     "// by hand\n{a: {'updatedAt': +1, b: [1,],}, /* and */ c: .5}",
     `{"big":{"text":"${"x".repeat(5000)}"},"again":{"text":"${"x".repeat(5000)}"}}`,
-  ].map((text) => Buffer.from(text)),
+  ]
+    .map((text) => Buffer.from(text))
+    .concat(Buffer.from('{"a": {"\xe9\xe9": "n"//}}', "latin1")), // neither UTF-8 nor JSON
   check: async (bytes) => {
     checkPieces(bytes);
     disk.writeRaw(PATH, bytes);

@@ -85,6 +85,7 @@ it.each([
   ["damage inside an entry", '{"a":{"b":tru}}', "syntax", 13],
   ["mixed brackets", '{"a":{"b":[1}]}}', "syntax", 12],
   ["a control character in a string", '{"a":{"b":"\n"}}', "syntax", 11],
+  ["damage behind bytes that are not UTF-8", Buffer.from('{"a":{"\xe9":"n"//}}', "latin1"), "syntax", 13],
 ])("%s: skipped, with the byte", async (_name, text, reason, offset) => {
   const { receipt } = await migrate(text);
   expect(receipt.outcome).toBe("skipped_invalid");

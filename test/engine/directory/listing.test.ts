@@ -139,6 +139,18 @@ describe("the same listing again", () => {
     await stores.writer.close();
   });
 
+  it("sees what the log no longer has, after sleeping through whole segments", async () => {
+    const { writer, reader } = await withTwoListings();
+    await writer.patch("b", { money: 26 });
+    for (let time = 0; time < 2; time++) expect(reader.listSync().sessions).toHaveLength(4);
+    await writer.checkpoint();
+    await writer.delete("a"); // in a segment that the reader never sees
+    await writer.checkpoint();
+    expect(reader.listSync().sessions.map(({ key }) => key)).toEqual(["b", "c", "d"]);
+    await reader.close();
+    await writer.close();
+  });
+
   it("gives each question its own answer", async () => {
     const { writer, reader } = await withTwoListings();
     const keysOf = (query: Parameters<typeof reader.listSync>[0]): string =>
@@ -262,22 +274,25 @@ describe("what a listing is made from", () => {
   });
 });
 
-it("an answer is not given again once a file is found to be gone that somebody removed by hand", async () => {
+it("an answer that there is more is not given again once that is found to be gone, removed by hand", async () => {
   const disk = new SimulatedDisk();
-  const options = { durability: "os", cacheBytes: 1000 } as const;
-  const writer = await openDirectoryStoreOn<object>(disk.mount("writer"), new ManualRuntime(), PATH, options);
-  for (const key of ["s1", "s2"]) await writer.put(key, {});
-  await writer.put("large", { texts: Array.from({ length: 50 }, (_, index) => `${index}`.repeat(20)) });
+  const writer = await openDirectoryStoreOn<object>(disk.mount("writer"), new ManualRuntime(), PATH);
+  for (const key of ["s1", "s2", "x"]) await writer.put(key, {});
   await writer.checkpoint();
   await writer.close();
   const runtime = new ManualRuntime({ seed: ++seed });
-  const store = await openDirectoryStoreOn<object>(disk.mount("reader"), runtime, PATH, options);
-  const keysOf = async (prefix: string): Promise<string[]> =>
-    (await store.list({ prefix })).sessions.map(({ key }) => key);
-  for (let time = 0; time < 2; time++) expect(await keysOf("s")).toEqual(["s1", "s2"]);
-  for (let time = 0; time < 2; time++) await store.get("large"); // the cache has no room for the others beside it
-  disk.removeRaw(`${PATH}/s1`);
-  expect((await store.list({ prefix: "s", limit: 5 })).sessions).toHaveLength(1); // finds out
-  expect(await keysOf("s")).toEqual(["s2"]);
+  const warnings: StoreWarning[] = [];
+  const store = await openDirectoryStoreOn<object>(disk.mount("reader"), runtime, PATH, {
+    onWarning: (warning) => warnings.push(warning),
+  });
+  const first = { prefix: "s", limit: 1 };
+  for (let time = 0; time < 2; time++) expect(await store.list(first)).toHaveProperty("cursor");
+  disk.removeRaw(`${PATH}/s2`);
+  disk.writeRaw(`${PATH}/x/meta.json`, "damage"); // so that the answer that finds out is not kept
+  expect((await store.list()).sessions.map(({ key }) => key)).toEqual(["s1"]);
+  expect(warnings).toHaveLength(1);
+  const { sessions, cursor } = await store.list(first);
+  expect(sessions.map(({ key }) => key)).toEqual(["s1"]);
+  expect(cursor).toBeUndefined();
   await store.close();
 });
