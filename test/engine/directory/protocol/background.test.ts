@@ -15,6 +15,7 @@ import {
   turn,
   type Entry,
   type Machine,
+  type Process,
 } from "../../../support/processes.js";
 
 const LOG = `${STORE}/.store/log`;
@@ -39,6 +40,19 @@ const isFence = (call: SimulatedCall): boolean =>
 
 function segments(disk: SimulatedDisk): string[] {
   return disk.names(LOG).sort();
+}
+
+/** A process whose active segment is full, and which cannot checkpoint the one before. */
+async function fullBesideAnother(disk: SimulatedDisk): Promise<Process> {
+  const a = await start(disk, "A", { durability: "os", segmentBytes: SEGMENT_BYTES });
+  a.fs.onCall = (call) => {
+    if (isFence(call)) throw systemError("EIO", call);
+  };
+  for (let n = 0; n < 3; n++) {
+    await settled(a.store.put("k", { ...BULK, n }), a);
+    await pass(100, a);
+  }
+  return a;
 }
 
 describe("the file of a session that goes on changing", () => {
@@ -85,14 +99,7 @@ describe("a full segment", () => {
 
   it("is sealed without a further commit when the one before it is gone", async () => {
     const disk = new SimulatedDisk();
-    const a = await start(disk, "A", { durability: "os", segmentBytes: SEGMENT_BYTES });
-    a.fs.onCall = (call) => {
-      if (isFence(call)) throw systemError("EIO", call);
-    };
-    for (let n = 0; n < 3; n++) {
-      await settled(a.store.put("k", { ...BULK, n }), a);
-      await pass(100, a);
-    }
+    const a = await fullBesideAnother(disk);
     expect(segments(disk)).toEqual(["00000001.jsonl", "00000002.jsonl"]);
     a.fs.onCall = undefined;
     await pass(20_000, a);
@@ -203,14 +210,7 @@ describe("what failed", () => {
 
   it("a full segment is sealed at a later look, although the log could not be read at the first", async () => {
     const disk = new SimulatedDisk();
-    const a = await start(disk, "A", { durability: "os", segmentBytes: SEGMENT_BYTES });
-    a.fs.onCall = (call) => {
-      if (isFence(call)) throw systemError("EIO", call);
-    };
-    for (let n = 0; n < 3; n++) {
-      await settled(a.store.put("k", { ...BULK, n }), a);
-      await pass(100, a); // it looks again whether to seal
-    }
+    const a = await fullBesideAnother(disk); // it looks again and again whether to seal
     const b = await start(disk, "B", { durability: "os" });
     for (let n = 3; n < 5; n++) {
       await settled(b.store.checkpoint(), b);
