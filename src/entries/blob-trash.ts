@@ -9,6 +9,7 @@
  *
  *     trash/<hash>.<random>.<staging folder>   held: its discarder may still be about to take the blob from its place
  *     trash/<hash>.<random>.<segment>          marked with the segment that was active then
+ *     trash/<hash>.<random>                    neither: it was damaged, and nobody could have been promised it
  *
  * The discarder links the blob to its held name, makes that durable, and then renames the blob out of its place into the
  * staging folder. As long as that folder is there, a discarder that was suspended may wake up and do so, however often

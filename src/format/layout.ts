@@ -78,8 +78,8 @@ export function stageNumber(name: string): number | undefined {
 }
 
 /**
- * What a name in `trash/` says: the hash of the blob, and either the staging folder through which its discarder takes it
- * from its place, or the segment that was active after that. Nothing if it is not one of ours.
+ * What a name in `trash/` says: the hash of the blob, and the staging folder through which its discarder takes it from its
+ * place, or the segment that was active after that, or neither. Nothing if it is not one of ours.
  */
 export function partsOfTrashName(name: string): { hash?: string; holder?: string; segment?: number } {
   const [, hash, number, rest] = /^([0-9a-f]{64})\.[0-9a-f]+(?:\.(\d+)(-[0-9a-f]+)?)?$/.exec(name) ?? [];
