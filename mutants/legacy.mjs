@@ -4,19 +4,19 @@ import * as suite from "./suites.mjs";
 import { inFile } from "./suites.mjs";
 
 const { BUG_BASE, LEGACY_SYNC, MERGE, MIGRATE_CRASH, MIRROR, ROLLBACK_CRASH, TWO_AT_ONCE } = suite;
-const MIGRATE_LATE = "test/legacy/migrate.test.ts";
-const ABSORPTION = "test/legacy/absorb.test.ts";
-const ROLLBACK_LATE = "test/legacy/rollback.test.ts";
-const REPLACED = "test/legacy/replace-file.test.ts";
-const LEFT = "test/legacy/leftovers.test.ts";
-const INPUTS = "test/legacy/inputs.test.ts";
-const SEPARATORS = "test/legacy/json5-separators.test.ts";
-const LAYOUTS = "test/legacy/layouts.test.ts";
+const MIGRATE_LATE = "test/legacy/migration/migrate.test.ts";
+const ABSORPTION = "test/legacy/merging/absorb.test.ts";
+const ROLLBACK_LATE = "test/legacy/back/rollback.test.ts";
+const REPLACED = "test/legacy/back/replace-file.test.ts";
+const LEFT = "test/legacy/migration/leftovers.test.ts";
+const INPUTS = "test/legacy/reading/inputs.test.ts";
+const SEPARATORS = "test/legacy/reading/json5-separators.test.ts";
+const LAYOUTS = "test/legacy/layouts/older-layout.test.ts";
 const LOCK = "test/openclaw/legacy-file/lock.test.ts";
 const FILE_FORM = "test/openclaw/legacy-file/file-form.test.ts";
 
 const MIGRATE = inFile(
-  "src/legacy/migrate.ts",
+  "src/legacy/migration/migrate.ts",
   [MIGRATE_LATE, LEGACY_SYNC, MERGE],
   [
     {
@@ -76,7 +76,7 @@ const MIGRATE = inFile(
 );
 
 const REPLACING = inFile(
-  "src/legacy/finish-replacement.ts",
+  "src/legacy/migration/finish-replacement.ts",
   [MIGRATE_LATE, LAYOUTS],
   [
     {
@@ -113,7 +113,7 @@ const REPLACING = inFile(
 );
 
 const ABSORB = inFile(
-  "src/legacy/absorb.ts",
+  "src/legacy/merging/absorb.ts",
   [ABSORPTION, LEGACY_SYNC, MERGE, MIRROR],
   [
     {
@@ -220,7 +220,7 @@ const ABSORB = inFile(
 );
 
 const MERGING = inFile(
-  "src/legacy/merge.ts",
+  "src/legacy/merging/merge.ts",
   [MERGE, MIRROR],
   [
     {
@@ -257,7 +257,7 @@ const MERGING = inFile(
 );
 
 const ROLLBACK = inFile(
-  "src/legacy/rollback.ts",
+  "src/legacy/back/rollback.ts",
   [ROLLBACK_LATE, LEGACY_SYNC, ROLLBACK_CRASH],
   [
     {
@@ -334,7 +334,7 @@ const WORK = inFile(
 );
 
 const WRITE = inFile(
-  "src/legacy/write-file.ts",
+  "src/legacy/back/write-file.ts",
   [LEGACY_SYNC, MIRROR],
   [
     {
@@ -368,7 +368,7 @@ const WRITE = inFile(
 );
 
 const REPLACE = inFile(
-  "src/legacy/replace-file.ts",
+  "src/legacy/back/replace-file.ts",
   [REPLACED, LEGACY_SYNC],
   [
     {
@@ -393,7 +393,7 @@ const REPLACE = inFile(
 );
 
 const TREE = inFile(
-  "src/legacy/tree.ts",
+  "src/legacy/migration/tree.ts",
   [LEGACY_SYNC, MIGRATE_CRASH],
   [
     {
@@ -418,7 +418,7 @@ const TREE = inFile(
 );
 
 const BUILD = inFile(
-  "src/legacy/build.ts",
+  "src/legacy/migration/build.ts",
   [LEGACY_SYNC, MERGE, TWO_AT_ONCE],
   [
     {
@@ -451,7 +451,7 @@ const BUILD = inFile(
 );
 
 const KNOWN = inFile(
-  "src/legacy/known-files.ts",
+  "src/legacy/merging/known-files.ts",
   [LEGACY_SYNC, INPUTS, MIRROR, ABSORPTION, MERGE],
   [
     {
@@ -496,7 +496,7 @@ const KNOWN = inFile(
 );
 
 const REPLACEMENT = inFile(
-  "src/legacy/replacement.ts",
+  "src/legacy/migration/replacement.ts",
   [LEGACY_SYNC, LAYOUTS],
   [
     {
@@ -515,7 +515,7 @@ const REPLACEMENT = inFile(
 );
 
 const MIRRORS = inFile(
-  "src/legacy/mirror.ts",
+  "src/legacy/back/mirror.ts",
   [MIRROR, TWO_AT_ONCE, BUG_BASE],
   [
     {
@@ -553,7 +553,7 @@ const MIRRORS = inFile(
 );
 
 const JSON5 = inFile(
-  "src/legacy/json5-separators.ts",
+  "src/legacy/reading/json5-separators.ts",
   [SEPARATORS],
   [
     {
@@ -572,7 +572,7 @@ const JSON5 = inFile(
 );
 
 const LEFTOVERS = inFile(
-  "src/legacy/leftovers.ts",
+  "src/legacy/migration/leftovers.ts",
   [LEFT, ROLLBACK_LATE],
   [
     {

@@ -66,12 +66,12 @@ export const ENGINE = [
   SUSPENDED,
 ];
 
-export const MIGRATE_CRASH = "test/legacy/migrate-crash.test.ts";
-export const ROLLBACK_CRASH = "test/legacy/rollback-crash.test.ts";
+export const MIGRATE_CRASH = "test/legacy/migration/migrate-crash.test.ts";
+export const ROLLBACK_CRASH = "test/legacy/back/rollback-crash.test.ts";
 export const TWO_AT_ONCE = "test/legacy/two-at-once.test.ts";
 export const LEGACY_SYNC = "test/legacy/sync.test.ts";
-export const MERGE = "test/legacy/merge.test.ts";
-export const MIRROR = "test/legacy/mirror.test.ts";
+export const MERGE = "test/legacy/merging/merge.test.ts";
+export const MIRROR = "test/legacy/back/mirror.test.ts";
 
 /**
  * @typedef {object} Mutant

@@ -1,6 +1,6 @@
 /** `cp -r` of a store that is in use, some names at a time: its files and its log are of different moments. */
 import { basename, dirname } from "node:path";
-import { SimulatedDisk } from "../src/testing/simulated-disk.js";
+import { SimulatedDisk } from "../src/testing/simulated/disk.js";
 import { STORE, type Commit, type Oracle, type Version } from "./oracle.js";
 
 const NEWLINE = 0x0a;

@@ -2,8 +2,8 @@
  * What happens to single system calls: they fail, are cut short, are a process's last, or are the moment at which other
  * processes do something.
  */
-import type { CallInstruction, SimulatedCall } from "../src/testing/simulated-file-system.js";
-import { systemError } from "../src/testing/system-error.js";
+import type { CallInstruction, SimulatedCall } from "../src/testing/simulated/file-system.js";
+import { systemError } from "../src/testing/simulated/system-error.js";
 import type { SimulatedProcess } from "./process.js";
 import type { Operation, Step } from "./schedule.js";
 import type { World } from "./world.js";

@@ -2,7 +2,7 @@
  * The disks that schedules start from, made once: most schedules need not see a store being made. Each comes with what
  * the oracle knows of it.
  */
-import { SimulatedDisk } from "../src/testing/simulated-disk.js";
+import { SimulatedDisk } from "../src/testing/simulated/disk.js";
 import { seededRandom } from "../src/testing/seeded-random.js";
 import { Oracle, TOTAL, FROM, TO, type Commit } from "./oracle.js";
 import { SimulatedProcess, type Store } from "./process.js";

@@ -7,11 +7,11 @@
  * nothing happens to, and then every session must have at least the newest version whose writer was told that it is kept.
  */
 import { SessionStoreError } from "../src/errors.js";
-import { migrateOn } from "../src/legacy/migrate.js";
-import { startMirrorOn, type Mirror } from "../src/legacy/mirror.js";
-import { rollbackOn } from "../src/legacy/rollback.js";
+import { migrateOn } from "../src/legacy/migration/migrate.js";
+import { startMirrorOn, type Mirror } from "../src/legacy/back/mirror.js";
+import { rollbackOn } from "../src/legacy/back/rollback.js";
 import { openDirectoryStoreOn } from "../src/store/open.js";
-import { SimulatedDisk } from "../src/testing/simulated-disk.js";
+import { SimulatedDisk } from "../src/testing/simulated/disk.js";
 import { seededRandom } from "../src/testing/seeded-random.js";
 import { Oracle, STORE, Violation, type Fields } from "./oracle.js";
 import { SimulatedProcess } from "./process.js";

@@ -7,7 +7,7 @@
  * counts twice, one that was computed from a state that was not the latest, and money that was made or lost.
  */
 import { crc32 } from "node:zlib";
-import type { SimulatedDisk } from "../src/testing/simulated-disk.js";
+import type { SimulatedDisk } from "../src/testing/simulated/disk.js";
 
 export const STORE = "/data/sessions.d";
 export const FROM = "from";

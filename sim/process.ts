@@ -10,8 +10,8 @@ import { resolveOptions } from "../src/store/options.js";
 import { createDirectorySessionStore } from "../src/store/session-store.js";
 import type { DirectorySessionStore } from "../src/store/types.js";
 import { ManualRuntime } from "../src/testing/manual-runtime.js";
-import type { SimulatedDisk } from "../src/testing/simulated-disk.js";
-import type { DeferredCall, SimulatedFileSystem } from "../src/testing/simulated-file-system.js";
+import type { SimulatedDisk } from "../src/testing/simulated/disk.js";
+import type { DeferredCall, SimulatedFileSystem } from "../src/testing/simulated/file-system.js";
 import { STORE, type Fields } from "./oracle.js";
 import type { Step } from "./schedule.js";
 

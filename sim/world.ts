@@ -10,8 +10,8 @@
  * Everything is deterministic. The hash of all calls says whether two runs were the same.
  */
 import { keyFromFolderName } from "../src/format/session-key.js";
-import type { SimulatedDisk } from "../src/testing/simulated-disk.js";
-import type { CallInstruction, SimulatedCall } from "../src/testing/simulated-file-system.js";
+import type { SimulatedDisk } from "../src/testing/simulated/disk.js";
+import type { CallInstruction, SimulatedCall } from "../src/testing/simulated/file-system.js";
 import { seededRandom } from "../src/testing/seeded-random.js";
 import { Copy } from "./copy.js";
 import { Faults } from "./faults.js";

@@ -23,6 +23,20 @@ export async function statusOf(fs: FileSystem, path: string): Promise<FileStatus
   }
 }
 
+/** Which file it is and in which state, without reading it; "none" where there is none. */
+export function stampNow({ fs }: LegacyHost, path: string): string {
+  try {
+    return stamp(fs.lstat(path));
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return "none";
+    throw error;
+  }
+}
+
+function stamp({ kind, inode, size, modifiedAt }: FileStatus): string {
+  return `${kind} ${inode} ${size} ${modifiedAt}`;
+}
+
 /** Names in a folder; none where there is no folder. */
 export async function namesIn(fs: FileSystem, path: string): Promise<string[]> {
   try {

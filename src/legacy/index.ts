@@ -1,9 +1,9 @@
 /** `sessiondir/legacy`: from `sessions.json` and older layouts into a store, and back. */
 export { inspectLegacyStore } from "./inspect.js";
-export { migrateLegacyStore } from "./migrate.js";
-export { startMirror } from "./mirror.js";
-export type { Mirror, MirrorOptions, MirrorState } from "./mirror.js";
-export { rollbackToLegacy } from "./rollback.js";
+export { migrateLegacyStore } from "./migration/migrate.js";
+export { startMirror } from "./back/mirror.js";
+export type { Mirror, MirrorOptions, MirrorState } from "./back/mirror.js";
+export { rollbackToLegacy } from "./back/rollback.js";
 export { migrateStateDirectory } from "./state-directory.js";
 export type { StateDirectoryOptions, StateDirectoryReceipt } from "./state-directory.js";
 export type {

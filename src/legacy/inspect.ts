@@ -1,7 +1,7 @@
 /** Looks at a legacy store and says what a migration would do. Reads everything, changes nothing. */
 import { errnoOf } from "../errors.js";
 import { namesIn, systemHost, type LegacyHost } from "./host.js";
-import { lookAround, Migration } from "./migrate.js";
+import { lookAround, Migration } from "./migration/migrate.js";
 import type { LegacyInspection, LegacyOptions } from "./types.js";
 import { LegacyWork } from "./work.js";
 

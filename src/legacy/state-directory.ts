@@ -15,7 +15,7 @@ import { basename, dirname, join, resolve, sep } from "node:path";
 import { errnoOf } from "../errors.js";
 import { STORE_FOLDER } from "../format/layout.js";
 import { namesIn, statusOf, systemHost, type LegacyHost } from "./host.js";
-import { migrateOn } from "./migrate.js";
+import { migrateOn } from "./migration/migrate.js";
 import { LegacyPaths } from "./paths.js";
 import type { ChangingOptions, LegacyWarning, MigrationOutcome, MigrationReceipt } from "./types.js";
 

@@ -5,10 +5,10 @@ import { asStoreError, errnoOf, SessionStoreError } from "../errors.js";
 import { resolveOptions, type OpenOptions } from "../store/options.js";
 import { openDirectoryStoreOn } from "../store/open.js";
 import type { DirectorySessionStore } from "../store/types.js";
-import type { EntryRules } from "./check-entry.js";
+import type { EntryRules } from "./reading/check-entry.js";
 import type { LegacyHost } from "./host.js";
 import { LegacyPaths, shellQuoted } from "./paths.js";
-import { JSON5_BYTES_MAX } from "./read-json5.js";
+import { JSON5_BYTES_MAX } from "./reading/read-json5.js";
 import type {
   ChangingOptions,
   EntryCounts,

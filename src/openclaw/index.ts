@@ -1,7 +1,7 @@
 /** `sessiondir/openclaw`: the function names of OpenClaw's session store, over a directory store or a `sessions.json`. */
 export { configureSessionStores } from "./settings.js";
 export type { MaintenanceWarning, SessionStoreSettings } from "./settings.js";
-export { closeSessionStores } from "./open-stores.js";
+export { closeSessionStores } from "./access/open-stores.js";
 export {
   loadSessionStore,
   loadSessionStoreSummary,
@@ -16,15 +16,19 @@ export {
   updateLastRoute,
   updateSessionStoreEntry,
 } from "./update-session-entry.js";
-export { buildGroupDisplayName, deriveSessionMetaPatch, resolveGroupSessionKey } from "./inbound-metadata.js";
-export type { GroupKeyResolution, MessageContext } from "./inbound-metadata.js";
-export { mergeSessionEntry, mergeSessionEntryPreserveActivity } from "./entry-merge.js";
+export {
+  buildGroupDisplayName,
+  deriveSessionMetaPatch,
+  resolveGroupSessionKey,
+} from "./entry/inbound-metadata.js";
+export type { GroupKeyResolution, MessageContext } from "./entry/inbound-metadata.js";
+export { mergeSessionEntry, mergeSessionEntryPreserveActivity } from "./entry/merge.js";
 export {
   deliveryContextFromSession,
   mergeDeliveryContext,
   normalizeDeliveryContext,
   normalizeSessionDeliveryFields,
-} from "./delivery-context.js";
+} from "./entry/delivery-context.js";
 export { normalizeStoreSessionKey } from "./session-key.js";
 export type {
   DeliveryContext,
@@ -34,7 +38,7 @@ export type {
   SessionOrigin,
   SessionSkillSnapshot,
   SessionStoreRecord,
-} from "./session-entry.js";
+} from "./entry/session-entry.js";
 export {
   isDirectorySessionStoreActive,
   readDirectorySessionStoreVersion,

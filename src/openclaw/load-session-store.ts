@@ -1,10 +1,10 @@
 /** Reading: a whole store, one session, a summary. All at once, without a promise, for that is how gateways call them. */
-import { timeOf } from "./entry-merge.js";
-import { normalizeEntry } from "./entry-normalization.js";
-import type { SessionEntry, SessionStoreRecord } from "./session-entry.js";
+import { timeOf } from "./entry/merge.js";
+import { normalizeEntry } from "./entry/normalization.js";
+import type { SessionEntry, SessionStoreRecord } from "./entry/session-entry.js";
 import { normalizeStoreSessionKey } from "./session-key.js";
-import { readStore } from "./store-access.js";
-import { StoreView, viewOf } from "./store-view.js";
+import { readStore } from "./access/store-access.js";
+import { StoreView, viewOf } from "./form/view.js";
 
 export interface LoadSessionStoreOptions {
   /**

@@ -9,15 +9,19 @@ import {
   deliveryFieldsOf,
   mergeDeliveryContext,
   normalizeDeliveryContext,
-} from "./delivery-context.js";
-import { copyEntry } from "./entry-copy.js";
-import { mergeSessionEntry, mergeSessionEntryPreserveActivity } from "./entry-merge.js";
-import { normalizeEntry } from "./entry-normalization.js";
-import { deriveSessionMetaPatch, type GroupKeyResolution, type MessageContext } from "./inbound-metadata.js";
-import type { DeliveryContext, SessionEntry } from "./session-entry.js";
+} from "./entry/delivery-context.js";
+import { copyEntry } from "./entry/copy.js";
+import { mergeSessionEntry, mergeSessionEntryPreserveActivity } from "./entry/merge.js";
+import { normalizeEntry } from "./entry/normalization.js";
+import {
+  deriveSessionMetaPatch,
+  type GroupKeyResolution,
+  type MessageContext,
+} from "./entry/inbound-metadata.js";
+import type { DeliveryContext, SessionEntry } from "./entry/session-entry.js";
 import { normalizeStoreSessionKey } from "./session-key.js";
-import { updateStore } from "./store-access.js";
-import type { Compute } from "./store-form.js";
+import { updateStore } from "./access/store-access.js";
+import type { Compute } from "./form/store-form.js";
 
 /** What all functions here are told. */
 interface OneSession {

@@ -1,8 +1,8 @@
 /** Changing a whole store, as gateways do it: a function that gets all sessions, or an object that has all of them. */
 import { normalizeStoreSessionKey } from "./session-key.js";
-import type { SessionStoreRecord } from "./session-entry.js";
-import { updateStore, type AfterWriting } from "./store-access.js";
-import { viewOf, type SessionChange, type StoreView } from "./store-view.js";
+import type { SessionStoreRecord } from "./entry/session-entry.js";
+import { updateStore, type AfterWriting } from "./access/store-access.js";
+import { viewOf, type SessionChange, type StoreView } from "./form/view.js";
 import type { ResolvedSessionMaintenanceConfig } from "./maintenance/config.js";
 import { configuredMaintenance } from "./maintenance/config.js";
 

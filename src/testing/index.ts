@@ -2,7 +2,7 @@
  * `sessiondir/testing`: the conformance suite for engines, and a file system, a clock and a random source that
  * tests control. Not for production code.
  */
-export { sessionStoreConformance } from "./conformance.js";
+export { sessionStoreConformance } from "./conformance/suite.js";
 export type {
   ConformanceCapabilities,
   ConformanceEntry,
@@ -11,7 +11,7 @@ export type {
   ConformanceOpenOptions,
   ConformanceOptions,
   ConformanceStore,
-} from "./conformance.js";
+} from "./conformance/suite.js";
 export { openDirectoryStoreOn } from "../store/open.js";
 export { createDirectorySessionStore, createSessionStore } from "../store/session-store.js";
 export type { SessionStoreOptions } from "../store/session-store.js";
@@ -34,13 +34,13 @@ export type { Runtime, Timer } from "../runtime.js";
 export { ManualRuntime } from "./manual-runtime.js";
 export type { ManualRuntimeOptions } from "./manual-runtime.js";
 export { seededRandom } from "./seeded-random.js";
-export { SimulatedDisk } from "./simulated-disk.js";
-export type { PowerCutMode, SimulatedDiskOptions } from "./simulated-disk.js";
-export { failNth, ProcessKilled, SimulatedFileSystem } from "./simulated-file-system.js";
+export { SimulatedDisk } from "./simulated/disk.js";
+export type { PowerCutMode, SimulatedDiskOptions } from "./simulated/disk.js";
+export { failNth, ProcessKilled, SimulatedFileSystem } from "./simulated/file-system.js";
 export type {
   CallInstruction,
   DeferredCall,
   MountOptions,
   SimulatedCall,
   SystemCallName,
-} from "./simulated-file-system.js";
+} from "./simulated/file-system.js";

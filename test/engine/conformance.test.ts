@@ -21,8 +21,8 @@ import {
   type ConformanceEntry,
   type ConformanceFixture,
   type ConformanceOpenOptions,
-} from "../../src/testing/conformance.js";
-import { SimulatedDisk } from "../../src/testing/simulated-disk.js";
+} from "../../src/testing/conformance/suite.js";
+import { SimulatedDisk } from "../../src/testing/simulated/disk.js";
 
 interface Row {
   readonly engine: string;

@@ -8,8 +8,8 @@ import { BlobTrash, type ReferenceScan } from "../../src/entries/blob-trash.js";
 import { BlobStore } from "../../src/entries/blobs.js";
 import { Layout } from "../../src/format/layout.js";
 import { ManualRuntime } from "../../src/testing/manual-runtime.js";
-import { SimulatedDisk } from "../../src/testing/simulated-disk.js";
-import type { SimulatedFileSystem } from "../../src/testing/simulated-file-system.js";
+import { SimulatedDisk } from "../../src/testing/simulated/disk.js";
+import type { SimulatedFileSystem } from "../../src/testing/simulated/file-system.js";
 
 export const layout = new Layout("/s");
 export const PAST_STAGE = "5-facade";

@@ -4,8 +4,8 @@
  */
 import { describe, expect, it } from "vitest";
 import { seededRandom } from "../../src/testing/seeded-random.js";
-import type { SimulatedDisk } from "../../src/testing/simulated-disk.js";
-import type { SimulatedFileSystem } from "../../src/testing/simulated-file-system.js";
+import type { SimulatedDisk } from "../../src/testing/simulated/disk.js";
+import type { SimulatedFileSystem } from "../../src/testing/simulated/file-system.js";
 import {
   CONTENT,
   discarded,

@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { EntryWriter, readEntryFile } from "../../src/entries/entry-file.js";
 import { ManualRuntime } from "../../src/testing/manual-runtime.js";
-import type { SimulatedFileSystem } from "../../src/testing/simulated-file-system.js";
+import type { SimulatedFileSystem } from "../../src/testing/simulated/file-system.js";
 import {
   CONTENT,
   discarded,

@@ -7,8 +7,8 @@ import { EntryWriter, readEntryFile } from "../../src/entries/entry-file.js";
 import { fence } from "../../src/entries/staging.js";
 import { Layout } from "../../src/format/layout.js";
 import { ManualRuntime } from "../../src/testing/manual-runtime.js";
-import { SimulatedDisk } from "../../src/testing/simulated-disk.js";
-import { systemError } from "../../src/testing/system-error.js";
+import { SimulatedDisk } from "../../src/testing/simulated/disk.js";
+import { systemError } from "../../src/testing/simulated/system-error.js";
 
 const layout = new Layout("/s");
 const STAGE = "1-c0ffee";

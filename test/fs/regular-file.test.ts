@@ -21,8 +21,8 @@ import {
   syncDirectory,
   syncDirectoryNow,
 } from "../../src/fs/regular-file.js";
-import { SimulatedDisk } from "../../src/testing/simulated-disk.js";
-import { systemError } from "../../src/testing/system-error.js";
+import { SimulatedDisk } from "../../src/testing/simulated/disk.js";
+import { systemError } from "../../src/testing/simulated/system-error.js";
 
 const POSIX = process.platform !== "win32";
 const LIMITS = { bytesMax: 1000 };

@@ -27,8 +27,8 @@ import {
   assertTrustedParents,
   openTrustedRoot,
 } from "../../src/fs/trusted-path.js";
-import { SimulatedDisk } from "../../src/testing/simulated-disk.js";
-import { systemError } from "../../src/testing/system-error.js";
+import { SimulatedDisk } from "../../src/testing/simulated/disk.js";
+import { systemError } from "../../src/testing/simulated/system-error.js";
 
 const ME = 1000;
 const OTHER = 2000;

@@ -1,13 +1,13 @@
 /** The reader of `sessions.json`, compared with JSON.parse; whatever pieces the bytes come in. */
 import assert from "node:assert/strict";
 import { SessionStoreError } from "../../src/errors.js";
-import { JsonScanner } from "../../src/legacy/json-scanner.js";
+import { JsonScanner } from "../../src/legacy/reading/json-scanner.js";
 import type { LegacyHost } from "../../src/legacy/host.js";
-import { readLegacyFile } from "../../src/legacy/read-file.js";
-import { JSON5_BYTES_MAX, readJson5File } from "../../src/legacy/read-json5.js";
+import { readLegacyFile } from "../../src/legacy/reading/read-file.js";
+import { JSON5_BYTES_MAX, readJson5File } from "../../src/legacy/reading/read-json5.js";
 import { ManualRuntime } from "../../src/testing/manual-runtime.js";
 import { seededRandom } from "../../src/testing/seeded-random.js";
-import { SimulatedDisk } from "../../src/testing/simulated-disk.js";
+import { SimulatedDisk } from "../../src/testing/simulated/disk.js";
 import type { Target } from "./targets.js";
 
 const PATH = "/home/sessions.json";

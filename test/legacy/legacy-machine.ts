@@ -2,8 +2,8 @@
 import { expect } from "vitest";
 import { openDirectoryStoreOn } from "../../src/store/open.js";
 import { ManualRuntime } from "../../src/testing/manual-runtime.js";
-import { SimulatedDisk, type PowerCutMode } from "../../src/testing/simulated-disk.js";
-import type { SimulatedCall, SimulatedFileSystem } from "../../src/testing/simulated-file-system.js";
+import { SimulatedDisk, type PowerCutMode } from "../../src/testing/simulated/disk.js";
+import type { SimulatedCall, SimulatedFileSystem } from "../../src/testing/simulated/file-system.js";
 import { seededRandom } from "../../src/testing/seeded-random.js";
 import type { LegacyHost } from "../../src/legacy/host.js";
 

@@ -8,7 +8,7 @@ import { LINE_BYTES_MAX } from "../../src/format/limits.js";
 import { encodeLogLine } from "../../src/format/log-line.js";
 import { LogWriter } from "../../src/log/append.js";
 import { LogTail, type LogObserver } from "../../src/log/tail.js";
-import { SimulatedDisk } from "../../src/testing/simulated-disk.js";
+import { SimulatedDisk } from "../../src/testing/simulated/disk.js";
 
 const layout = new Layout("/s");
 const HEADER = encodeLogLine('{"segment":1,"firstRevision":1,"store":"id","stage":"1-c0ffee"}');

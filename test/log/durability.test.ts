@@ -4,7 +4,7 @@
  * synced since; a power cut of the worst kind.
  */
 import { expect, it } from "vitest";
-import { SimulatedDisk } from "../../src/testing/simulated-disk.js";
+import { SimulatedDisk } from "../../src/testing/simulated/disk.js";
 import { HeldAnswers, start, STORE, turn } from "../support/processes.js";
 
 it("a commit that comes while a sync is under way waits for the next one", async () => {

@@ -10,8 +10,8 @@ import { encodeLogLine } from "../../src/format/log-line.js";
 import { Layout, liveRun } from "../../src/format/layout.js";
 import { LogTail, type LogObserver } from "../../src/log/tail.js";
 import type { FileSystem } from "../../src/fs/file-system.js";
-import { SimulatedDisk } from "../../src/testing/simulated-disk.js";
-import { systemError } from "../../src/testing/system-error.js";
+import { SimulatedDisk } from "../../src/testing/simulated/disk.js";
+import { systemError } from "../../src/testing/simulated/system-error.js";
 
 const layout = new Layout("/s");
 

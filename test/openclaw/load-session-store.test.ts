@@ -13,8 +13,8 @@ import {
   saveSessionStore,
   updateSessionStoreEntry,
 } from "../../src/openclaw/index.js";
-import { copiedEntryCount } from "../../src/openclaw/entry-copy.js";
-import type { SessionStoreRecord } from "../../src/openclaw/session-entry.js";
+import { copiedEntryCount } from "../../src/openclaw/entry/copy.js";
+import type { SessionStoreRecord } from "../../src/openclaw/entry/session-entry.js";
 import { FORMS, gatewayFolder, loaded, plain, session, writeElsewhere } from "./support/gateway-folder.js";
 
 describe.each(FORMS)("loadSessionStore on a %s", (form) => {

@@ -13,7 +13,7 @@ import {
   updateSessionStore,
   updateSessionStoreEntry,
 } from "../../src/openclaw/index.js";
-import type { SessionStoreRecord } from "../../src/openclaw/session-entry.js";
+import type { SessionStoreRecord } from "../../src/openclaw/entry/session-entry.js";
 import { gatewayFolder, hasFile, loaded, session } from "./support/gateway-folder.js";
 
 describe("configureSessionStores", () => {

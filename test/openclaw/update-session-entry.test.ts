@@ -9,8 +9,8 @@ import {
   updateSessionStore,
   updateSessionStoreEntry,
 } from "../../src/openclaw/index.js";
-import { copiedEntryCount } from "../../src/openclaw/entry-copy.js";
-import type { SessionAcpMeta, SessionEntry } from "../../src/openclaw/session-entry.js";
+import { copiedEntryCount } from "../../src/openclaw/entry/copy.js";
+import type { SessionAcpMeta, SessionEntry } from "../../src/openclaw/entry/session-entry.js";
 import { FORMS, gatewayFolder, loaded, session, writeElsewhere } from "./support/gateway-folder.js";
 
 const FUTURE = 9_000_000_000_000;

@@ -11,9 +11,9 @@ import {
   saveSessionStore,
   updateSessionStore,
 } from "../../src/openclaw/index.js";
-import { StoreSnapshot } from "../../src/openclaw/store-snapshot.js";
-import { copiedEntryCount } from "../../src/openclaw/entry-copy.js";
-import type { SessionAcpMeta, SessionEntry } from "../../src/openclaw/session-entry.js";
+import { StoreSnapshot } from "../../src/openclaw/form/snapshot.js";
+import { copiedEntryCount } from "../../src/openclaw/entry/copy.js";
+import type { SessionAcpMeta, SessionEntry } from "../../src/openclaw/entry/session-entry.js";
 import { FORMS, gatewayFolder, loaded, plain, session, writeElsewhere } from "./support/gateway-folder.js";
 
 const ACP: SessionAcpMeta = {

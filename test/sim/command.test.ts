@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, it, vi } from "vitest";
 import { runCommand } from "../../sim/command.js";
-import { SimulatedFile } from "../../src/testing/simulated-inode.js";
+import { SimulatedFile } from "../../src/testing/simulated/inode.js";
 
 const folder = mkdtempSync(join(tmpdir(), "sessiondir-sim-"));
 

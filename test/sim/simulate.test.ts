@@ -11,7 +11,7 @@ import { generate, type Schedule } from "../../sim/schedule.js";
 import { kindOf, shrink } from "../../sim/shrink.js";
 import { LogWriter } from "../../src/log/append.js";
 import { LogSyncer } from "../../src/log/durability.js";
-import { SimulatedFile } from "../../src/testing/simulated-inode.js";
+import { SimulatedFile } from "../../src/testing/simulated/inode.js";
 
 const SEED = 1_000_000;
 const BATCHES = 16;

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openDirectoryStore, openDirectoryStoreSync, openSessionStore } from "../../src/index.js";
 import { systemRuntime } from "../../src/runtime.js";
 import { openDirectoryStoreOn } from "../../src/store/open.js";
-import { SimulatedDisk } from "../../src/testing/simulated-disk.js";
+import { SimulatedDisk } from "../../src/testing/simulated/disk.js";
 
 let folder: string;
 

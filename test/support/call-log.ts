@@ -7,7 +7,7 @@
 import { expect } from "vitest";
 import type { FileSystem } from "../../src/fs/file-system.js";
 import { catalogNumber, segmentNumber } from "../../src/format/layout.js";
-import type { SimulatedCall, SimulatedFileSystem } from "../../src/testing/simulated-file-system.js";
+import type { SimulatedCall, SimulatedFileSystem } from "../../src/testing/simulated/file-system.js";
 import { STORE } from "./processes.js";
 
 export class CallLog {

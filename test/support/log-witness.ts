@@ -10,8 +10,8 @@ import { applyPatch } from "../../src/format/stored-patch.js";
 import type { StoredObject } from "../../src/format/stored-value.js";
 import { LogTail, type LogObserver } from "../../src/log/tail.js";
 import type { Segment } from "../../src/log/segment.js";
-import type { SimulatedDisk } from "../../src/testing/simulated-disk.js";
-import type { SimulatedFileSystem } from "../../src/testing/simulated-file-system.js";
+import type { SimulatedDisk } from "../../src/testing/simulated/disk.js";
+import type { SimulatedFileSystem } from "../../src/testing/simulated/file-system.js";
 import { STORE } from "./processes.js";
 
 export interface Known {

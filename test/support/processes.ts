@@ -9,8 +9,8 @@ import type { OpenOptions } from "../../src/store/options.js";
 import type { DirectorySessionStore } from "../../src/store/types.js";
 import type { StoreWarning } from "../../src/errors.js";
 import { ManualRuntime } from "../../src/testing/manual-runtime.js";
-import type { SimulatedDisk } from "../../src/testing/simulated-disk.js";
-import type { SimulatedCall, SimulatedFileSystem } from "../../src/testing/simulated-file-system.js";
+import type { SimulatedDisk } from "../../src/testing/simulated/disk.js";
+import type { SimulatedCall, SimulatedFileSystem } from "../../src/testing/simulated/file-system.js";
 import type { FileSystem } from "../../src/fs/file-system.js";
 
 export const STORE = "/sessions.d";

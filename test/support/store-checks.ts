@@ -8,7 +8,7 @@ import { parseEntryDocument } from "../../src/format/entry-document.js";
 import { folderNameForKey } from "../../src/format/session-key.js";
 import { referencesIn } from "../../src/format/stored-references.js";
 import type { StoredObject } from "../../src/format/stored-value.js";
-import type { SimulatedDisk } from "../../src/testing/simulated-disk.js";
+import type { SimulatedDisk } from "../../src/testing/simulated/disk.js";
 import type { SessionRecord } from "../../src/store/types.js";
 import type { State } from "./log-witness.js";
 import { settled, STORE, bigText, type Entry, type Machine, type Process } from "./processes.js";

@@ -1,6 +1,6 @@
 /**
  * `sessiondir migrate`: brings one `sessions.json`, or all of a state directory, into stores. What it does, and why it
- * cannot half-happen, is in src/legacy/migrate.ts; stopped anywhere, the next run finishes.
+ * cannot half-happen, is in src/legacy/migration/migrate.ts; stopped anywhere, the next run finishes.
  */
 import type { Command } from "commander";
 import type { MigrationReceipt } from "../../legacy/types.js";
@@ -41,7 +41,7 @@ export function addMigrate(program: Command, invocation: Invocation): void {
 
 async function migrateOne(invocation: Invocation, options: LegacyCommandOptions): Promise<void> {
   const target = await legacyTarget(options);
-  const { migrateLegacyStore } = await import("../../legacy/migrate.js");
+  const { migrateLegacyStore } = await import("../../legacy/migration/migrate.js");
   const library = libraryOptions(invocation, options);
   const done = await asUsage(() => migrateLegacyStore(target, library.options)).finally(library.end);
   const receipt = withKeyOption(done, options);

@@ -4,7 +4,7 @@
  */
 import type { Command } from "commander";
 import type { LegacyInspection, LegacyWarning } from "../../legacy/types.js";
-import type { Mirror, MirrorState } from "../../legacy/mirror.js";
+import type { Mirror, MirrorState } from "../../legacy/back/mirror.js";
 import { asUsage, EXIT } from "../failure.js";
 import { formatCount } from "../figures.js";
 import { addExamples, addStoreOptions, wholeNumber, type Invocation } from "../invocation.js";
@@ -56,7 +56,7 @@ async function mirror(invocation: Invocation, options: Options): Promise<void> {
   if (options.dryRun === true) return plan(invocation, store, options);
 
   const { terminal, signal } = invocation;
-  const { startMirror } = await import("../../legacy/mirror.js");
+  const { startMirror } = await import("../../legacy/back/mirror.js");
   const running = await asUsage(() =>
     startMirror(store, {
       debounceMs: options.debounce,

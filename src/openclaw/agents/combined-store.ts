@@ -6,7 +6,7 @@
  */
 import { systemHost, type LegacyHost } from "../../legacy/host.js";
 import { loadSessionStore } from "../load-session-store.js";
-import type { SessionEntry, SessionStoreRecord } from "../session-entry.js";
+import type { SessionEntry, SessionStoreRecord } from "../entry/session-entry.js";
 import { normalizeStoreSessionKey } from "../session-key.js";
 import {
   normalizeAgentId,

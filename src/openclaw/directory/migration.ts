@@ -2,14 +2,14 @@
  * Between `sessions.json` and the directory store, by OpenClaw's function names: thin, over `sessiondir/legacy`.
  *
  * What these add is this layer's way to read keys (trimmed, lower-cased, case variants merged by the newest `updatedAt`) and
- * the results that a gateway's code expects. Everything about crashes and concurrent runs is in `src/legacy/migrate.ts`: a
+ * the results that a gateway's code expects. Everything about crashes and concurrent runs is in `src/legacy/migration/migrate.ts`: a
  * run that is killed leaves the one or the other side valid, and the next run finishes.
  */
 import { SessionStoreError } from "../../errors.js";
 import { systemHost, type LegacyHost } from "../../legacy/host.js";
 import { inspectOn } from "../../legacy/inspect.js";
-import { migrateOn } from "../../legacy/migrate.js";
-import { rollbackOn } from "../../legacy/rollback.js";
+import { migrateOn } from "../../legacy/migration/migrate.js";
+import { rollbackOn } from "../../legacy/back/rollback.js";
 import type {
   ChangingOptions,
   LegacyInspection,

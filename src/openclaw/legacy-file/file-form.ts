@@ -16,7 +16,7 @@ import { statusOf, type LegacyHost } from "../../legacy/host.js";
 import type { MigrationReceipt } from "../../legacy/types.js";
 import { migrateTogether } from "../directory/migration.js";
 import { KeyQueue } from "../../store/key-queue.js";
-import type { SessionEntry } from "../session-entry.js";
+import type { SessionEntry } from "../entry/session-entry.js";
 import { normalizeStoreSessionKey } from "../session-key.js";
 import {
   MigrationWanted,
@@ -24,10 +24,10 @@ import {
   type Compute,
   type StoreForm,
   type UpdateRules,
-} from "../store-form.js";
-import type { StoreSnapshot } from "../store-snapshot.js";
+} from "../form/store-form.js";
+import type { StoreSnapshot } from "../form/snapshot.js";
 import { storeIdentity } from "../store-target.js";
-import { StoreView, type SessionChange } from "../store-view.js";
+import { StoreView, type SessionChange } from "../form/view.js";
 import { LegacyLock, lockPathOf } from "./lock.js";
 import { SessionFile } from "./session-file.js";
 

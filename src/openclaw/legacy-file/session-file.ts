@@ -12,9 +12,9 @@ import { SessionStoreError, errnoOf } from "../../errors.js";
 import { createFile, readRegularFile, syncDirectory } from "../../fs/regular-file.js";
 import { namesIn, type LegacyHost } from "../../legacy/host.js";
 import { LegacyPaths } from "../../legacy/paths.js";
-import type { SessionEntry } from "../session-entry.js";
-import type { SessionChange } from "../store-view.js";
-import { StoreSnapshot, type StoredSession } from "../store-snapshot.js";
+import type { SessionEntry } from "../entry/session-entry.js";
+import type { SessionChange } from "../form/view.js";
+import { StoreSnapshot, type StoredSession } from "../form/snapshot.js";
 
 /** Coarser than the clock of any file system that we write to. */
 const CLOCK_TICK_MS = 50;

@@ -9,7 +9,7 @@
 import { SessionStoreError } from "../../errors.js";
 import { systemHost, type LegacyHost } from "../../legacy/host.js";
 import type { SessionStore } from "../../store/types.js";
-import type { SessionEntry, SessionStoreRecord } from "../session-entry.js";
+import type { SessionEntry, SessionStoreRecord } from "../entry/session-entry.js";
 import { normalizeStoreSessionKey } from "../session-key.js";
 import { resolveStoreTarget } from "../store-target.js";
 import { sweepArchives, type DiskBudgetReport } from "./archives.js";

@@ -1,5 +1,5 @@
 /** Which sessions no limit removes. Pure. */
-import type { SessionEntry } from "../session-entry.js";
+import type { SessionEntry } from "../entry/session-entry.js";
 import { normalizeStoreSessionKey } from "../session-key.js";
 
 /**

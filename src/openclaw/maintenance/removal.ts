@@ -7,7 +7,7 @@
  */
 import { SessionStoreError } from "../../errors.js";
 import type { ListQuery, SessionRecord, SessionStore } from "../../store/types.js";
-import type { SessionEntry, SessionStoreRecord } from "../session-entry.js";
+import type { SessionEntry, SessionStoreRecord } from "../entry/session-entry.js";
 import type { Protection } from "./protection.js";
 import { TranscriptReferences, type TranscriptOwner } from "./transcripts.js";
 import { capEntryCount, isStale, pruneStaleEntries } from "./whole-store.js";

@@ -5,7 +5,7 @@
  * removal they work while one call of it is held.
  */
 import { describe, expect, it } from "vitest";
-import { SimulatedDisk } from "../../../src/testing/simulated-disk.js";
+import { SimulatedDisk } from "../../../src/testing/simulated/disk.js";
 import {
   bigText,
   openOn,

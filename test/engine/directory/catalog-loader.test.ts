@@ -5,8 +5,8 @@
  * are copied by hand or cannot be read for the moment.
  */
 import { describe, expect, it } from "vitest";
-import { SimulatedDisk } from "../../../src/testing/simulated-disk.js";
-import { systemError } from "../../../src/testing/system-error.js";
+import { SimulatedDisk } from "../../../src/testing/simulated/disk.js";
+import { systemError } from "../../../src/testing/simulated/system-error.js";
 import { start, STORE, type Process } from "../../support/processes.js";
 
 const NEWEST = { orderBy: "updatedAt", descending: true, limit: 10 } as const;

@@ -8,7 +8,7 @@ import type { StoreWarning } from "../../../src/errors.js";
 import { openDirectoryStoreOn } from "../../../src/store/open.js";
 import type { DirectorySessionStore, SessionChange, WatchOptions } from "../../../src/store/types.js";
 import { ManualRuntime } from "../../../src/testing/manual-runtime.js";
-import { SimulatedDisk } from "../../../src/testing/simulated-disk.js";
+import { SimulatedDisk } from "../../../src/testing/simulated/disk.js";
 import { settled } from "../../support/processes.js";
 import { codeOf, failureOf } from "./sandbox.js";
 

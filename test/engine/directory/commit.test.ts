@@ -4,8 +4,8 @@
  * inside the entry that is being encoded.
  */
 import { describe, expect, it } from "vitest";
-import { SimulatedDisk } from "../../../src/testing/simulated-disk.js";
-import { systemError } from "../../../src/testing/system-error.js";
+import { SimulatedDisk } from "../../../src/testing/simulated/disk.js";
+import { systemError } from "../../../src/testing/simulated/system-error.js";
 import { bigText, settled, start, STORE, turn, type Entry, type Process } from "../../support/processes.js";
 import { quiesce } from "../../support/store-checks.js";
 import { arrive } from "./meanwhile.js";

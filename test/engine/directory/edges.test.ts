@@ -4,8 +4,8 @@
  * Method: each schedule as it was found, on a simulated disk.
  */
 import { describe, expect, test, vi } from "vitest";
-import { SimulatedDisk } from "../../../src/testing/simulated-disk.js";
-import type { SimulatedCall } from "../../../src/testing/simulated-file-system.js";
+import { SimulatedDisk } from "../../../src/testing/simulated/disk.js";
+import type { SimulatedCall } from "../../../src/testing/simulated/file-system.js";
 import { seededRandom } from "../../../src/testing/seeded-random.js";
 import type { SessionState } from "../../../src/engine/directory/session-table.js";
 import { SessionIndex } from "../../../src/engine/directory/session-index.js";

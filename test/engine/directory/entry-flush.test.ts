@@ -3,7 +3,7 @@
  * Method: the log and the staging folder are taken away under a process, once while it waits for a sync.
  */
 import { expect, it } from "vitest";
-import { SimulatedDisk } from "../../../src/testing/simulated-disk.js";
+import { SimulatedDisk } from "../../../src/testing/simulated/disk.js";
 import { settled, start, STORE, turn } from "../../support/processes.js";
 import { logLine } from "./sandbox.js";
 

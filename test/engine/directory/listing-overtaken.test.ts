@@ -5,7 +5,7 @@
  * it. Money is moved between sessions: every listing must see the same sum.
  */
 import { describe, expect, it } from "vitest";
-import { SimulatedDisk } from "../../../src/testing/simulated-disk.js";
+import { SimulatedDisk } from "../../../src/testing/simulated/disk.js";
 import { openOn, start, STORE, type Process } from "../../support/processes.js";
 import { atStep, bootStepping } from "./meanwhile.js";
 

@@ -9,7 +9,7 @@ import type { StoreWarning } from "../../../src/errors.js";
 import { openDirectoryStoreOn } from "../../../src/store/open.js";
 import type { DirectorySessionStore } from "../../../src/store/types.js";
 import { ManualRuntime } from "../../../src/testing/manual-runtime.js";
-import { SimulatedDisk } from "../../../src/testing/simulated-disk.js";
+import { SimulatedDisk } from "../../../src/testing/simulated/disk.js";
 
 interface Account {
   readonly money: number;

@@ -9,8 +9,8 @@ import { openDirectoryStoreOn } from "../../../src/store/open.js";
 import type { DirectorySessionStore } from "../../../src/store/types.js";
 import { ManualRuntime } from "../../../src/testing/manual-runtime.js";
 import { seededRandom } from "../../../src/testing/seeded-random.js";
-import { SimulatedDisk } from "../../../src/testing/simulated-disk.js";
-import type { SimulatedFileSystem } from "../../../src/testing/simulated-file-system.js";
+import { SimulatedDisk } from "../../../src/testing/simulated/disk.js";
+import type { SimulatedFileSystem } from "../../../src/testing/simulated/file-system.js";
 import { logLine } from "./sandbox.js";
 
 const PATH = "/sessions.d";

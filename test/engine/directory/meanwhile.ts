@@ -3,7 +3,7 @@
  * event loop its turn; or between two blocking calls, where they can only be put on the disk as done.
  */
 import { ManualRuntime } from "../../../src/testing/manual-runtime.js";
-import type { SimulatedDisk } from "../../../src/testing/simulated-disk.js";
+import type { SimulatedDisk } from "../../../src/testing/simulated/disk.js";
 import { STORE, type Machine } from "../../support/processes.js";
 
 let seeds = 1_000_000;

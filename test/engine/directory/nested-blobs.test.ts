@@ -6,7 +6,7 @@
  */
 import { expect, test } from "vitest";
 import { ManualRuntime } from "../../../src/testing/manual-runtime.js";
-import { SimulatedDisk } from "../../../src/testing/simulated-disk.js";
+import { SimulatedDisk } from "../../../src/testing/simulated/disk.js";
 import { openDirectoryStoreOn } from "../../../src/store/open.js";
 
 interface Entry {

@@ -11,8 +11,8 @@ import { openDirectoryStoreOn } from "../../../src/store/open.js";
 import type { DirectorySessionStore, ListQuery } from "../../../src/store/types.js";
 import { ManualRuntime } from "../../../src/testing/manual-runtime.js";
 import { seededRandom } from "../../../src/testing/seeded-random.js";
-import { SimulatedDisk } from "../../../src/testing/simulated-disk.js";
-import type { SimulatedFileSystem } from "../../../src/testing/simulated-file-system.js";
+import { SimulatedDisk } from "../../../src/testing/simulated/disk.js";
+import type { SimulatedFileSystem } from "../../../src/testing/simulated/file-system.js";
 
 interface Entry {
   readonly updatedAt: number;

@@ -3,7 +3,7 @@
  * Method: what another process does there was done on a copy of the disk, and is put in place at the critical call.
  */
 import { expect, it } from "vitest";
-import { SimulatedDisk } from "../../../src/testing/simulated-disk.js";
+import { SimulatedDisk } from "../../../src/testing/simulated/disk.js";
 import { start, STORE, type Process } from "../../support/processes.js";
 import { arrive } from "./meanwhile.js";
 

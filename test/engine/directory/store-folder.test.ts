@@ -13,8 +13,8 @@ import {
 import { openDirectoryStoreOn } from "../../../src/store/open.js";
 import { ManualRuntime } from "../../../src/testing/manual-runtime.js";
 import { seededRandom } from "../../../src/testing/seeded-random.js";
-import { SimulatedDisk, type PowerCutMode } from "../../../src/testing/simulated-disk.js";
-import { failNth, type SimulatedFileSystem } from "../../../src/testing/simulated-file-system.js";
+import { SimulatedDisk, type PowerCutMode } from "../../../src/testing/simulated/disk.js";
+import { failNth, type SimulatedFileSystem } from "../../../src/testing/simulated/file-system.js";
 import { codeOf } from "./sandbox.js";
 
 const PATH = "/home/gateway/sessions.d";

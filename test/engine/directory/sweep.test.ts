@@ -3,7 +3,7 @@
  * Method: folders with names that no session has, empty ones and a hidden one, and a checkpoint.
  */
 import { expect, it } from "vitest";
-import { SimulatedDisk } from "../../../src/testing/simulated-disk.js";
+import { SimulatedDisk } from "../../../src/testing/simulated/disk.js";
 import { start, STORE } from "../../support/processes.js";
 
 it("an empty folder whose name no session can have is somebody's own, and stays", async () => {

@@ -6,7 +6,7 @@ import { expect, it } from "vitest";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { closeSessionStores } from "../../../src/openclaw/open-stores.js";
+import { closeSessionStores } from "../../../src/openclaw/access/open-stores.js";
 import { migrateSessionStoreToDirectory } from "../../../src/openclaw/directory/migration.js";
 import {
   combineStoresOn,
@@ -14,7 +14,7 @@ import {
   type CombinedSessionStore,
 } from "../../../src/openclaw/agents/combined-store.js";
 import type { AgentStoreConfig } from "../../../src/openclaw/agents/agent-stores.js";
-import type { SessionStoreRecord } from "../../../src/openclaw/session-entry.js";
+import type { SessionStoreRecord } from "../../../src/openclaw/entry/session-entry.js";
 import { LegacyMachine } from "../../legacy/legacy-machine.js";
 
 const ROOT = "/home/state";

@@ -17,13 +17,13 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { FileSystem } from "../../../src/fs/file-system.js";
 import { nodeFileSystem } from "../../../src/fs/node-file-system.js";
-import { migrateLegacyStore } from "../../../src/legacy/migrate.js";
+import { migrateLegacyStore } from "../../../src/legacy/migration/migrate.js";
 import { systemRuntime } from "../../../src/runtime.js";
 import { openDirectoryStore } from "../../../src/store/open.js";
 import { FileForm } from "../../../src/openclaw/legacy-file/file-form.js";
 import { loadSessionStore, updateSessionStoreEntry } from "../../../src/openclaw/index.js";
-import type { SessionEntry, SessionStoreRecord } from "../../../src/openclaw/session-entry.js";
-import { StoreMoved } from "../../../src/openclaw/store-form.js";
+import type { SessionEntry, SessionStoreRecord } from "../../../src/openclaw/entry/session-entry.js";
+import { StoreMoved } from "../../../src/openclaw/form/store-form.js";
 import { configureSessionStores } from "../../../src/openclaw/settings.js";
 import {
   gatewayFolder,

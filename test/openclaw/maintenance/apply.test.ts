@@ -18,12 +18,12 @@ import {
   type SessionMaintenanceConfig,
 } from "../../../src/openclaw/maintenance/config.js";
 import type { SessionMaintenanceWarning } from "../../../src/openclaw/maintenance/whole-store.js";
-import type { SessionEntry, SessionStoreRecord } from "../../../src/openclaw/session-entry.js";
+import type { SessionEntry, SessionStoreRecord } from "../../../src/openclaw/entry/session-entry.js";
 import type { DirectorySessionStore } from "../../../src/store/types.js";
 import { openDirectoryStoreOn } from "../../../src/store/open.js";
 import type { ManualRuntime } from "../../../src/testing/manual-runtime.js";
-import type { SimulatedFileSystem } from "../../../src/testing/simulated-file-system.js";
-import { systemError } from "../../../src/testing/system-error.js";
+import type { SimulatedFileSystem } from "../../../src/testing/simulated/file-system.js";
+import { systemError } from "../../../src/testing/simulated/system-error.js";
 import type { LegacyHost } from "../../../src/legacy/host.js";
 import { DIRECTORY, FILE, killAtEveryCall, LegacyMachine } from "../../legacy/legacy-machine.js";
 

@@ -3,7 +3,7 @@
  * Method: objects with every kind of age, case variants, running sessions and hostile keys.
  */
 import { describe, expect, it, test } from "vitest";
-import type { SessionEntry, SessionStoreRecord } from "../../../src/openclaw/session-entry.js";
+import type { SessionEntry, SessionStoreRecord } from "../../../src/openclaw/entry/session-entry.js";
 import {
   capEntryCount,
   getActiveSessionMaintenanceWarning,

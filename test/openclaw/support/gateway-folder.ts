@@ -14,7 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { migrateLegacyStore } from "../../../src/legacy/migrate.js";
+import { migrateLegacyStore } from "../../../src/legacy/migration/migrate.js";
 import { openDirectoryStore } from "../../../src/store/open.js";
 import {
   closeSessionStores,
@@ -22,7 +22,7 @@ import {
   loadSessionStore,
   normalizeStoreSessionKey,
 } from "../../../src/openclaw/index.js";
-import type { SessionEntry, SessionStoreRecord } from "../../../src/openclaw/session-entry.js";
+import type { SessionEntry, SessionStoreRecord } from "../../../src/openclaw/entry/session-entry.js";
 
 /** Both forms that a store can have: every behaviour is tested on both. */
 export const FORMS = ["directory", "legacy file"] as const;

@@ -18,8 +18,8 @@ import { basename } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openDirectoryStoreOn, openSessionStore } from "../../../../src/store/open.js";
 import { ManualRuntime } from "../../../../src/testing/manual-runtime.js";
-import { SimulatedDisk } from "../../../../src/testing/simulated-disk.js";
-import type { SimulatedCall } from "../../../../src/testing/simulated-file-system.js";
+import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
+import type { SimulatedCall } from "../../../../src/testing/simulated/file-system.js";
 import {
   BIG,
   codeOf,

@@ -26,7 +26,7 @@ import { Layout } from "../../../../src/format/layout.js";
 import { nodeFileSystem } from "../../../../src/fs/node-file-system.js";
 import { openDirectoryStoreOn, openSessionStore } from "../../../../src/store/open.js";
 import { ManualRuntime } from "../../../../src/testing/manual-runtime.js";
-import { SimulatedDisk } from "../../../../src/testing/simulated-disk.js";
+import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
 import {
   BIG,
   codeOf,

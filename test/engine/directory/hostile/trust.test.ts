@@ -9,7 +9,7 @@ import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openDirectoryStoreOn, openSessionStore } from "../../../../src/store/open.js";
 import { ManualRuntime } from "../../../../src/testing/manual-runtime.js";
-import { SimulatedDisk } from "../../../../src/testing/simulated-disk.js";
+import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
 import { BIG, failureOf, ROOT, snapshot, useSandbox } from "../sandbox.js";
 
 const POSIX = process.platform !== "win32";

@@ -5,9 +5,9 @@
  */
 import { expect, it } from "vitest";
 import type { FileSystem } from "../../../../src/fs/file-system.js";
-import { SimulatedDisk } from "../../../../src/testing/simulated-disk.js";
-import type { SimulatedCall } from "../../../../src/testing/simulated-file-system.js";
-import { systemError } from "../../../../src/testing/system-error.js";
+import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
+import type { SimulatedCall } from "../../../../src/testing/simulated/file-system.js";
+import { systemError } from "../../../../src/testing/simulated/system-error.js";
 import { start, STORE, type Entry, type ProcessOptions } from "../../../support/processes.js";
 
 const SEGMENT_1 = `${STORE}/.store/log/00000001.jsonl`;

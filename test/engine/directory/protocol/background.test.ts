@@ -4,9 +4,9 @@
  * Method: clocks that the test moves, calls that fail for a while, processes that are killed before their work.
  */
 import { describe, expect, it } from "vitest";
-import { SimulatedDisk } from "../../../../src/testing/simulated-disk.js";
-import type { SimulatedCall } from "../../../../src/testing/simulated-file-system.js";
-import { systemError } from "../../../../src/testing/system-error.js";
+import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
+import type { SimulatedCall } from "../../../../src/testing/simulated/file-system.js";
+import { systemError } from "../../../../src/testing/simulated/system-error.js";
 import {
   bigText,
   settled,

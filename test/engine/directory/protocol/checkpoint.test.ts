@@ -3,7 +3,7 @@
  * Method: what happens at one critical call is done to the disk directly.
  */
 import { expect, it } from "vitest";
-import { SimulatedDisk } from "../../../../src/testing/simulated-disk.js";
+import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
 import { settled, start, STORE, turn, type Entry } from "../../../support/processes.js";
 
 const STAGE = `${STORE}/.store/stage`;

@@ -6,13 +6,13 @@
  */
 import { describe, expect, it } from "vitest";
 import { SessionStoreError } from "../../../../src/errors.js";
-import { SimulatedDisk } from "../../../../src/testing/simulated-disk.js";
+import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
 import type {
   CallInstruction,
   SimulatedCall,
   SystemCallName,
-} from "../../../../src/testing/simulated-file-system.js";
-import { systemError } from "../../../../src/testing/system-error.js";
+} from "../../../../src/testing/simulated/file-system.js";
+import { systemError } from "../../../../src/testing/simulated/system-error.js";
 import { LogWitness } from "../../../support/log-witness.js";
 import {
   bigText,

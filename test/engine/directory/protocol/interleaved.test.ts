@@ -4,7 +4,7 @@
  * call after the other.
  */
 import { describe, expect, it } from "vitest";
-import { SimulatedDisk } from "../../../../src/testing/simulated-disk.js";
+import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
 import { LogWitness } from "../../../support/log-witness.js";
 import { openOn, boot, settled, start, type Entry, type Process } from "../../../support/processes.js";
 import { expectAnswers } from "../../../support/store-checks.js";

@@ -7,8 +7,8 @@
  */
 import { describe, expect, it } from "vitest";
 import { seededRandom } from "../../../../src/testing/seeded-random.js";
-import { SimulatedDisk } from "../../../../src/testing/simulated-disk.js";
-import type { SimulatedFileSystem } from "../../../../src/testing/simulated-file-system.js";
+import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
+import type { SimulatedFileSystem } from "../../../../src/testing/simulated/file-system.js";
 import { LogWitness } from "../../../support/log-witness.js";
 import {
   bigText,

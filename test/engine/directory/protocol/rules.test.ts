@@ -5,9 +5,9 @@
  * there, where durability is; another process at the critical call where a race is.
  */
 import { describe, expect, it } from "vitest";
-import { SimulatedDisk } from "../../../../src/testing/simulated-disk.js";
-import type { SimulatedCall } from "../../../../src/testing/simulated-file-system.js";
-import { systemError } from "../../../../src/testing/system-error.js";
+import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
+import type { SimulatedCall } from "../../../../src/testing/simulated/file-system.js";
+import { systemError } from "../../../../src/testing/simulated/system-error.js";
 import { CallLog } from "../../../support/call-log.js";
 import { LogWitness } from "../../../support/log-witness.js";
 import {

@@ -8,7 +8,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { SessionStoreError } from "../../../../src/errors.js";
-import { SimulatedDisk } from "../../../../src/testing/simulated-disk.js";
+import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
 import { LogWitness } from "../../../support/log-witness.js";
 import {
   bigText,

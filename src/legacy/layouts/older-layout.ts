@@ -1,0 +1,158 @@
+/**
+ * Recognises the layouts of many files that came before this store, because forks run them.
+ *
+ * Three of them are in `NAME.d` itself and are moved to `NAME.d.bak.<time>` as a whole, their engine rooms and all;
+ * sidecars lie beside `NAME.json` and are renamed one by one. A crash in between leaves some of them: the next run joins
+ * what is newer in them with the store, which is nothing, and goes on.
+ */
+import { SessionStoreError } from "../../errors.js";
+import { syncDirectory } from "../../fs/regular-file.js";
+import { STORE_FOLDER } from "../../format/layout.js";
+import { namesIn, statusOf } from "../host.js";
+import { keysIn } from "./layout-keys.js";
+import { hasLegacyFile, joined, LayoutSource, readJson, type LayoutFile } from "./layout-source.js";
+import { backupPath } from "../paths.js";
+import { readLegacyFile } from "../reading/read-file.js";
+import type { LegacySource } from "../reading/source.js";
+import type { LegacyWork } from "../work.js";
+
+export interface OlderLayout {
+  readonly source: LegacySource;
+  /** The layout is what `NAME.d` is: it has to make room for the store. */
+  readonly inDirectory: boolean;
+  /** Files beside `NAME.json` that become backups. */
+  readonly sidecars: readonly LayoutFile[];
+}
+
+const SIDECAR = ".meta.json";
+
+/** @param store Whether there is a store already: then `NAME.d` is that. */
+export async function findLayout(work: LegacyWork, store: boolean): Promise<OlderLayout | undefined> {
+  const inDirectory = store ? [] : await filesInDirectory(work);
+  const sidecars = await findSidecars(work);
+  const files = [...inDirectory, ...sidecars];
+  if (files.length === 0) return undefined;
+  const path = inDirectory.length > 0 ? work.paths.directory : work.paths.file;
+  const source = new LayoutSource(work, path, files, await hasLegacyFile(work));
+  return { source, inDirectory: inDirectory.length > 0, sidecars };
+}
+
+/** @throws `not_a_store`, `file_unsafe` when something stands where the store is to be and is no layout that we know. */
+export async function assertPlaceIsFree(work: LegacyWork, older: OlderLayout | undefined): Promise<void> {
+  const { directory } = work.paths;
+  const status = await statusOf(work.host.fs, directory);
+  if (status === undefined || older?.inDirectory === true) return;
+  const names = await namesIn(work.host.fs, directory);
+  if (status.kind === "directory" && names.length === 0) return;
+  if (names.includes(STORE_FOLDER)) return; // another process has put the store there: the rename will tell
+  const what =
+    status.kind === "directory"
+      ? `holds other things, for example ${JSON.stringify(names[0])}`
+      : `is a ${status.kind}`;
+  throw new SessionStoreError(
+    "not_a_store",
+    `${directory} ${what}, so the store cannot be put there. Nothing was changed: move it away, then try again.`,
+    { data: { path: directory, found: names[0] ?? status.kind } },
+  );
+}
+
+/** What is newer in sidecars goes into their sessions. */
+export async function absorbSidecars(work: LegacyWork, { sidecars }: OlderLayout): Promise<void> {
+  const store = await work.openStore(work.paths.directory);
+  try {
+    const { sessions } = await store.list();
+    const bySessionId = new Map(
+      sessions.map(({ key, entry }) => [(entry as { sessionId?: unknown }).sessionId, key]),
+    );
+    for (const file of sidecars) {
+      const read = readJson(work, file);
+      work.count("read");
+      if ("refusal" in read) {
+        work.refuse(read.refusal);
+        continue;
+      }
+      const sidecar = read.value as object;
+      const key = bySessionId.get(file.name) ?? keysIn(sidecar)[0];
+      if (key === undefined) {
+        const message = `${file.path}: nothing says which session it belongs to`;
+        work.refuse({ key: file.path, reason: "key_unknown", message });
+        continue;
+      }
+      const newer = (entry: object | undefined): boolean =>
+        entry === undefined || work.rules.updatedAt(sidecar) > work.rules.updatedAt(entry);
+      const before = await store.get(key);
+      await store.update(key, (entry) => (newer(entry) ? joined(work, entry ?? {}, sidecar) : undefined));
+      work.count(newer(before) ? "kept" : "unchanged");
+    }
+  } finally {
+    await store.close();
+  }
+}
+
+/** Sidecars become backups, one rename each. */
+export async function backUpLayout(work: LegacyWork, { sidecars }: OlderLayout): Promise<void> {
+  const { fs, runtime } = work.host;
+  for (const { path } of sidecars) {
+    const backup = await backupPath(fs, runtime, path);
+    await fs.later.rename(path, backup);
+    work.backups.push(backup);
+  }
+  if (sidecars.length > 0) await syncDirectory(fs, work.paths.folder);
+}
+
+async function filesInDirectory(work: LegacyWork): Promise<LayoutFile[]> {
+  const { fs } = work.host;
+  const { directory } = work.paths;
+  if ((await statusOf(fs, directory))?.kind !== "directory") return [];
+  const files: LayoutFile[] = [];
+  for (const name of await namesIn(fs, directory)) {
+    const path = `${directory}/${name}`;
+    if (name === "entries") {
+      for (const entry of await namesIn(fs, path)) {
+        if (!/^session-.+\.json$/.test(entry)) continue;
+        files.push({
+          path: `${path}/${entry}`,
+          layout: "hashed_entries",
+          name: entry.slice(0, -".json".length),
+        });
+      }
+    } else if (name.endsWith(".json") && name !== "state.json") {
+      files.push({ path, layout: "encoded_files", name: name.slice(0, -".json".length) });
+    } else if ((await statusOf(fs, `${path}/meta.json`)) !== undefined) {
+      files.push({ path: `${path}/meta.json`, layout: "dashed_folders", name });
+    }
+  }
+  return files;
+}
+
+/** `<sessionId>.meta.json`, if its session's id is what names it: other tools have files of such names too. */
+async function findSidecars(work: LegacyWork): Promise<LayoutFile[]> {
+  const { host, paths } = work;
+  const names = (await namesIn(host.fs, paths.folder)).filter(
+    (name) => name.endsWith(SIDECAR) && name !== paths.fileName,
+  );
+  const files: LayoutFile[] = [];
+  let ids: Set<unknown> | undefined;
+  for (const fileName of names) {
+    const name = fileName.slice(0, -SIDECAR.length);
+    const file: LayoutFile = { path: `${paths.folder}/${fileName}`, layout: "meta_sidecars", name };
+    const read = readJson(work, file);
+    const named = "value" in read && (read.value as { sessionId?: unknown } | null)?.sessionId === name;
+    if (!named) ids ??= await sessionIds(work);
+    if (named || ids?.has(name) === true) files.push(file);
+  }
+  return files;
+}
+
+async function sessionIds(work: LegacyWork): Promise<Set<unknown>> {
+  const ids = new Set<unknown>();
+  const onEntry = ({ value }: { value: unknown }): void =>
+    void ids.add((value as { sessionId?: unknown } | null)?.sessionId);
+  const levelsMax = work.rules.limits.depthMax;
+  // A file that cannot be read is reported where it is read for its sessions.
+  await readLegacyFile(work.host, work.paths.file, { levelsMax, onEntry, signal: work.signal }).catch(
+    () => {},
+  );
+  work.throwIfAborted();
+  return ids;
+}

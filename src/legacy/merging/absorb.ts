@@ -1,0 +1,229 @@
+/**
+ * Takes legacy files that lie beside a store into it: the source of a migration that has just succeeded, or what an
+ * old gateway wrote afterwards. The store counts; a file is merged, session by session, and becomes a backup.
+ *
+ *   1. rename it to `NAME.json.merging-…`: from now on nobody writes to it by its name. Before that it gets another such
+ *      name, durably: of a rename that was not synced, a power cut may keep the half that removes
+ *   2. known byte by byte: go to 4. Otherwise read and check all of it; one that cannot be read gets its name back
+ *   3. merge it (merge.ts) with durable commits, and record it as known
+ *   4. rename it to `NAME.json.bak.<time>`
+ *
+ * Killed anywhere, the next run finds the file under one of the first two names and begins again: merging twice changes
+ * nothing.
+ */
+import { errnoOf, SessionStoreError } from "../../errors.js";
+import { ignoreMissing } from "../../entries/entry-file.js";
+import { syncDirectory } from "../../fs/regular-file.js";
+import type { DirectorySessionStore } from "../../store/types.js";
+import { whileChanging } from "../migration/build.js";
+import { isStore, namesIn, stampNow, statusOf } from "../host.js";
+import { KnownFiles, recordKnownFile } from "./known-files.js";
+import { Merge } from "./merge.js";
+import { backupPath } from "../paths.js";
+import { hashFile } from "../reading/read-file.js";
+import { FileSource } from "../reading/source.js";
+import type { LegacyWork } from "../work.js";
+
+export interface Absorbed {
+  /** Files that were there. */
+  readonly files: number;
+  /** Files of those that were not known. */
+  readonly foreign: number;
+  readonly bytes: number;
+}
+
+/** How often a file may appear again while we merge the last one. */
+const ROUNDS_MAX = 5;
+
+/**
+ * @param directory The store's path.
+ * @throws `legacy_invalid` for a file that cannot be read: it is left where it is. And what reading and committing throw.
+ */
+export async function absorbLegacyFiles(work: LegacyWork, directory: string): Promise<Absorbed> {
+  const absorbed = { files: 0, foreign: 0, bytes: 0 };
+  let store: DirectorySessionStore<object> | undefined;
+  const open = async (): Promise<DirectorySessionStore<object>> =>
+    (store ??= await work.openStore(directory));
+  try {
+    for (let round = 0; ; round++) {
+      const path = await nextFile(work);
+      if (path === undefined) return absorbed;
+      if (round >= ROUNDS_MAX) return stillWritten(work, absorbed);
+      work.throwIfAborted();
+      const { bytes, foreign } = await absorbOne(work, open, directory, path);
+      absorbed.files++;
+      absorbed.bytes += bytes;
+      if (foreign) absorbed.foreign++;
+    }
+  } finally {
+    await store?.close();
+  }
+}
+
+/** Leftovers of a killed run come first: they are older than what was written since. */
+export async function nextFile({ paths, host }: LegacyWork): Promise<string | undefined> {
+  const left = (await namesIn(host.fs, paths.folder)).find((name) => paths.isMerging(name));
+  if (left !== undefined) return `${paths.folder}/${left}`;
+  return (await statusOf(host.fs, paths.file)) === undefined ? undefined : paths.file;
+}
+
+function stillWritten(work: LegacyWork, absorbed: Absorbed): Absorbed {
+  const { file } = work.paths;
+  work.warn(
+    "source_still_written",
+    `${file} appears again and again: an old gateway is still running. What it wrote so far is in the store. Stop it, ` +
+      `then run: ${work.command("migrate")}`,
+    { path: file },
+  );
+  return absorbed;
+}
+
+async function absorbOne(
+  work: LegacyWork,
+  open: () => Promise<DirectorySessionStore<object>>,
+  directory: string,
+  found: string,
+): Promise<{ bytes: number; foreign: boolean }> {
+  const { host, paths } = work;
+  const status = await statusOf(host.fs, found);
+  if (status !== undefined && status.kind !== "file") throw notAFile(found, status.kind);
+  let path = found;
+  if (found === paths.file) {
+    // A rollback may have taken the store away a moment ago: then this file is what counts.
+    if (!(await isStore(host, directory))) throw goneMeanwhile(directory);
+    path = await takeAside(work);
+  }
+  const known = await KnownFiles.load(host, directory);
+  const { bytes, sha256 } = await hashFile(host, path, work.signal);
+  const foreign = !known.knows(bytes, sha256);
+  if (foreign) {
+    try {
+      await mergeForeign(work, await open(), directory, known, path);
+    } catch (error) {
+      const damaged = error instanceof SessionStoreError && error.code === "legacy_invalid";
+      if (damaged || !(await isStore(host, directory))) await putBack(work, path);
+      throw error;
+    }
+  }
+  if (!(await isStore(host, directory))) {
+    await putBack(work, path);
+    throw goneMeanwhile(directory);
+  }
+  work.progress("backing_up", bytes, bytes, 0);
+  await backUp(work, path);
+  return { bytes, foreign };
+}
+
+/** @returns The name under which the legacy file is merged. */
+async function takeAside({ host, paths }: LegacyWork): Promise<string> {
+  const { fs, runtime } = host;
+  for (let round = 1; ; round++) {
+    const second = paths.merging(runtime);
+    await fs.later.link(paths.file, second);
+    try {
+      await syncDirectory(fs, paths.folder);
+      // An old gateway may have written meanwhile: looked at and renamed with nothing in between in this process.
+      if (round === ROUNDS_MAX || stampNow(host, paths.file) === stampNow(host, second)) {
+        const path = paths.merging(runtime);
+        fs.rename(paths.file, path);
+        await syncDirectory(fs, paths.folder);
+        return path;
+      }
+    } finally {
+      await ignoreMissing(fs.later.unlink(second));
+    }
+  }
+}
+
+/** Gives a merged file its last name, durably before it loses the one it has. */
+async function backUp(work: LegacyWork, path: string): Promise<void> {
+  const { host, paths } = work;
+  const { fs } = host;
+  while (!(await isBackedUp(work, path))) {
+    const backup = await backupPath(fs, host.runtime, paths.file);
+    try {
+      await fs.later.link(path, backup);
+      work.backups.push(backup);
+      break;
+    } catch (error) {
+      if (errnoOf(error) !== "EEXIST") throw error; // another process has just taken the name for a backup of its own
+    }
+  }
+  await syncDirectory(fs, paths.folder);
+  await ignoreMissing(fs.later.unlink(path));
+  await syncDirectory(fs, paths.folder);
+}
+
+/** A run that was killed while it took a file aside left it under two names: one backup is enough. */
+async function isBackedUp({ host, paths }: LegacyWork, path: string): Promise<boolean> {
+  const inode = (await statusOf(host.fs, path))?.inode;
+  for (const name of await namesIn(host.fs, paths.folder)) {
+    if (!name.startsWith(`${paths.fileName}.bak.`)) continue;
+    const backup = await statusOf(host.fs, `${paths.folder}/${name}`);
+    if (backup !== undefined && backup.inode === inode) return true;
+  }
+  return false;
+}
+
+/** Merges a file that is not known, wherever it lies, and records it. */
+export async function mergeForeign(
+  work: LegacyWork,
+  store: DirectorySessionStore<object>,
+  directory: string,
+  known: KnownFiles,
+  path: string,
+): Promise<void> {
+  const source = new FileSource(work.host, path, work.json5BytesMax);
+  const merge = new Merge(work, store, known.base());
+  // Read to the end before anything is committed: a damaged file is not merged by half.
+  const reading = await whileChanging(work, source, async () => {
+    const checked = await merge.read(source, { commit: false });
+    const again = await hashFile(work.host, path, work.signal);
+    return again.sha256 === checked.sha256 ? checked : undefined;
+  });
+  work.startOver();
+  await merge.read(source, { commit: true });
+  merge.report(path);
+  const { bytes, sha256 } = reading;
+  const revision = await store.revision();
+  const entries = merge.digests;
+  const gone = known.goneWithout(new Set(entries.map(([key]) => key)));
+  const recordedAt = work.host.runtime.now();
+  const record = { revision, bytes, sha256, complete: false, recordedAt, entries, gone };
+  await recordKnownFile(work.host, directory, record);
+}
+
+/** People look for a damaged file under its own name; if there is a newer one by now, that stays. */
+async function putBack(work: LegacyWork, path: string): Promise<void> {
+  const { host, paths } = work;
+  try {
+    await host.fs.later.link(path, paths.file);
+  } catch (error) {
+    if (errnoOf(error) !== "EEXIST") throw error;
+    await backUp(work, path);
+    return;
+  }
+  await syncDirectory(host.fs, paths.folder);
+  await host.fs.later.unlink(path);
+  await syncDirectory(host.fs, paths.folder);
+}
+
+/** A killed run was merging a legacy file, and the store is gone: it is the legacy file again. */
+export async function giveBack(work: LegacyWork): Promise<void> {
+  const path = await nextFile(work);
+  if (path !== undefined && path !== work.paths.file) await putBack(work, path);
+}
+
+function goneMeanwhile(directory: string): SessionStoreError {
+  const message = `${directory} was rolled back by another process while a legacy file was being merged into it.`;
+  return new SessionStoreError("store_not_found", message, { data: { path: directory } });
+}
+
+export function notAFile(path: string, kind: string): SessionStoreError {
+  return new SessionStoreError(
+    "file_unsafe",
+    `${path} is a ${kind === "other" ? "FIFO, socket or device" : kind}, not a regular file. Nothing was read or ` +
+      "changed: give the path of the real file, or move it away.",
+    { data: { path, kind } },
+  );
+}

@@ -1,0 +1,332 @@
+/**
+ * Builds a store aside from a legacy source, reads it back, and compares it with a second reading of the source.
+ *
+ * The folder is made BEFORE the source is read for the first time. Whoever makes another side count (another migration,
+ * a rollback) takes all building folders away afterwards, so a builder that was suspended meanwhile finds its own
+ * gone, and can never bring back what it read before.
+ *
+ * The second reading must have the fingerprint of the first one, or everything is thrown away and built again: a source
+ * that is written in place is read until it holds still. Then each of its entries is parsed anew and compared, field by
+ * field and in order, with what the new store gives when it is opened and read like any other.
+ *
+ * A crash leaves the building folder, which is not a store to anybody, and is removed by the next migration.
+ */
+import { asStoreError, errnoOf, SessionStoreError } from "../../errors.js";
+import type { DirectorySessionStore } from "../../store/types.js";
+import { checkEntry, refusalOf } from "../reading/check-entry.js";
+import { removeTree, syncTree, withoutSync } from "./tree.js";
+import { statusOf } from "../host.js";
+import { EntryComparison } from "../reading/equality.js";
+import { recordKnownFile } from "../merging/known-files.js";
+import type { LegacyEntry } from "../reading/read-file.js";
+import { ReadAgain, stampOf, type LegacySource, type SourceReading } from "../reading/source.js";
+import { SharedValues } from "../reading/shared-values.js";
+import type { LegacyWork } from "../work.js";
+
+export interface Winner {
+  /** Which entry of the source the session is. */
+  readonly ordinal: number;
+  readonly updatedAt: number;
+}
+
+/** A source that was read and checked. */
+export interface CheckedSource {
+  readonly reading: SourceReading;
+  readonly winners: ReadonlyMap<string, Winner>;
+}
+
+export interface BuiltStore extends CheckedSource {
+  readonly path: string;
+}
+
+const ATTEMPTS_MAX = 5;
+const PAUSE_MS = 200;
+/** Of text that is new to the store and committed together; bounds memory, the record in the log, and the event loop's waiting. */
+const BATCH_BYTES = 1024 * 1024;
+const BATCH_ENTRIES = 32;
+
+/** Reads until the source holds still, giving each reading to `work`. */
+export async function whileChanging<T>(
+  work: LegacyWork,
+  source: LegacySource,
+  attempt: () => Promise<T | undefined>,
+): Promise<T> {
+  const { host } = work;
+  for (let count = 1; count <= ATTEMPTS_MAX; count++) {
+    work.throwIfAborted();
+    work.startOver();
+    const before = await stampOf(host, source.path);
+    try {
+      const result = await attempt();
+      if (result !== undefined) return result;
+    } catch (error) {
+      // Half of a file that is just being written looks like a damaged one.
+      const damaged = error instanceof SessionStoreError && error.code === "legacy_invalid";
+      if (!(error instanceof ReadAgain) && !(damaged && before !== (await stampOf(host, source.path))))
+        throw error;
+    }
+    await host.runtime.sleep(PAUSE_MS * count);
+  }
+  throw new SessionStoreError(
+    "legacy_changing",
+    `${source.path} was written again and again while it was being read. Nothing was changed: stop the gateway that ` +
+      "writes it, then try again.",
+    { data: { path: source.path, attempts: ATTEMPTS_MAX } },
+  );
+}
+
+/** Reads and checks the whole source, and gives every entry that will be kept, unless a newer one comes later. */
+export async function readSource(
+  work: LegacyWork,
+  source: LegacySource,
+  options: {
+    readonly phase: "reading" | "merging";
+    /** Filled as the reading goes on. */
+    readonly winners: Map<string, Winner>;
+    readonly onKept?: (key: string, entry: object, from: LegacyEntry, prior: Winner | undefined) => void;
+    readonly afterPiece?: () => Promise<void> | void;
+  },
+): Promise<CheckedSource> {
+  const { winners } = options;
+  const reading = await source.read({
+    levelsMax: work.rules.limits.depthMax,
+    signal: work.signal,
+    onEntry: (from) => {
+      work.count("read");
+      const checked = checkEntry(from, work.rules);
+      if (!checked.ok) return work.refuse(checked.refusal);
+      const { key, entry, updatedAt } = checked;
+      const prior = winners.get(key);
+      if (prior !== undefined) work.count("merged");
+      if (prior !== undefined && prior.updatedAt > updatedAt) return;
+      winners.set(key, { ordinal: from.ordinal, updatedAt });
+      options.onKept?.(key, entry, from, prior);
+    },
+    afterPiece: async (done, total) => {
+      work.progress(options.phase, done, total, winners.size);
+      await options.afterPiece?.();
+    },
+  });
+  for (const refusal of reading.refusals) {
+    work.count("read");
+    work.refuse(refusal);
+  }
+  return { reading, winners };
+}
+
+/** @throws `legacy_invalid`, `legacy_changing`, `legacy_mismatch`, and what a store throws; nothing is left behind then. */
+export function buildAside(work: LegacyWork, source: LegacySource): Promise<BuiltStore> {
+  return whileChanging(work, source, async () => {
+    const path = work.paths.building(work.host.runtime);
+    await work.host.fs.later.mkdir(path);
+    try {
+      const filled = await fill(work, source, path);
+      if (filled.winners.size > 0) {
+        const digests = await verify(work, source, path, filled);
+        if (digests === undefined) return await removeBuilding(work, path);
+        await record(work, path, filled, digests);
+        await syncTree(
+          work.host,
+          path,
+          (done, total) => work.progress("syncing", done, total, done),
+          work.signal,
+        );
+      }
+      return { path, ...filled };
+    } catch (error) {
+      const taken = (await statusOf(work.host.fs, path)) === undefined;
+      // On a full disk its room is needed most. If this fails too, the next migration removes it.
+      await removeBuilding(work, path).catch(() => {});
+      throw taken ? takenAway(path, error) : withoutDoubt(error);
+    }
+  });
+}
+
+/** Whether a commit counts is no question for a store that nobody sees: only the cause is of interest. */
+function withoutDoubt(error: unknown): unknown {
+  const doubtful = error instanceof SessionStoreError && DOUBTS.has(error.code) && error.cause !== undefined;
+  return doubtful ? asStoreError(error.cause, "build the store aside") : error;
+}
+
+/** Whatever was found wrong with it: somebody was removing it. */
+function takenAway(path: string, cause: unknown): SessionStoreError {
+  const message = `${path} was taken away by another process that has changed which side counts. Look again.`;
+  return new SessionStoreError("store_not_found", message, { data: { path }, cause });
+}
+
+const DOUBTS: ReadonlySet<string> = new Set(["commit_unknown", "durability_unknown"]);
+
+export async function removeBuilding(work: LegacyWork, path: string): Promise<undefined> {
+  const { fs, runtime } = work.host;
+  if ((await statusOf(fs, path)) === undefined) return;
+  const removing = work.paths.removing(runtime);
+  try {
+    // By another name first: a builder that wakes up while half of it is gone must not put the rest into its place.
+    await fs.later.rename(path, removing);
+    await removeTree(work.host, removing);
+  } catch (error) {
+    const errno = errnoOf(error);
+    // Others remove it as well; or its builder is at it still, and fails at its own rename: the next run removes the rest.
+    if (errno !== "ENOENT" && errno !== "ENOTEMPTY") throw error;
+  }
+}
+
+interface Pending {
+  readonly key: string;
+  readonly entry: object;
+  readonly from: LegacyEntry;
+  readonly prior: Winner | undefined;
+}
+
+async function fill(work: LegacyWork, source: LegacySource, path: string): Promise<CheckedSource> {
+  const store = await work.openStore(
+    path,
+    { create: true, durability: "os", flushDelayMs: 3_600_000 },
+    withoutSync(work.host),
+  );
+  try {
+    const winners = new Map<string, Winner>();
+    let pending: Pending[] = [];
+    let bytes = 0;
+    const commit = async (): Promise<void> => {
+      const batch = pending;
+      pending = [];
+      bytes = 0;
+      await commitBatch(work, store, batch, winners);
+    };
+    const checked = await readSource(work, source, {
+      phase: "reading",
+      winners,
+      onKept: (key, entry, from, prior) => {
+        pending.push({ key, entry, from, prior });
+        bytes += from.newBytes;
+      },
+      afterPiece: () => (bytes >= BATCH_BYTES || pending.length >= BATCH_ENTRIES ? commit() : undefined),
+    });
+    await commit();
+    work.throwIfAborted();
+    if (winners.size > 0) await store.checkpoint();
+    work.count("kept", winners.size);
+    return checked;
+  } finally {
+    await store.close();
+  }
+}
+
+/** Commits entries together; one that the store does not take is refused, and the others are committed without it. */
+async function commitBatch(
+  work: LegacyWork,
+  store: DirectorySessionStore<object>,
+  batch: Pending[],
+  winners: Map<string, Winner>,
+): Promise<void> {
+  while (batch.length > 0) {
+    try {
+      await store.transact(async (tx) => {
+        for (const { key, entry } of batch) await tx.put(key, entry);
+      });
+      break;
+    } catch (error) {
+      const refusal = refusalOf(error);
+      const index = batch.findLastIndex(({ key }) => key === refusal?.key);
+      const [refused] = index < 0 ? [] : batch.splice(index, 1);
+      if (refusal === undefined || refused === undefined) throw error;
+      work.refuse({ ...refusal, key: refused.from.key });
+      if (refused.prior === undefined) winners.delete(refused.key);
+      else {
+        winners.set(refused.key, refused.prior); // the older version is in the store, or in this batch
+        work.count("merged", -1);
+      }
+    }
+  }
+  adopt(store, batch);
+}
+
+/** What the store made of a shared value is what it recognises at once in the next session. */
+function adopt(store: DirectorySessionStore<object>, batch: readonly Pending[]): void {
+  // Of two versions in one batch the store has the later one.
+  const latest = new Map(batch.map((pending) => [pending.key, pending.from]));
+  for (const [key, { firsts }] of latest) {
+    if (firsts.length === 0) continue;
+    const entry = store.getSync(key);
+    for (const { shared, path } of firsts) {
+      let value: unknown = entry;
+      for (const name of path) value = (value as Record<string, unknown>)[name];
+      if (typeof value === "object") shared.value = value;
+    }
+  }
+}
+
+type Digests = (readonly [key: string, digest: string])[];
+
+/** @returns Undefined when the source has changed meanwhile. */
+async function verify(
+  work: LegacyWork,
+  source: LegacySource,
+  path: string,
+  { reading, winners }: CheckedSource,
+): Promise<Digests | undefined> {
+  const store = await work.openStore(path, { readOnly: true });
+  const comparison = new EntryComparison();
+  const digests: Digests = [];
+  let mismatch: SessionStoreError | undefined;
+  try {
+    const again = await source.read({
+      levelsMax: work.rules.limits.depthMax,
+      shared: new SharedValues(),
+      signal: work.signal,
+      onEntry: (from) => {
+        if (mismatch !== undefined) return;
+        const checked = checkEntry(from, work.rules);
+        if (!checked.ok || winners.get(checked.key)?.ordinal !== from.ordinal) return;
+        const { key, entry } = checked;
+        const difference = comparison.difference(entry, store.getSync(key));
+        if (difference !== undefined) mismatch = mismatchError(source.path, key, difference);
+        else digests.push([key, comparison.digest(entry)]);
+      },
+      afterPiece: (done, total) => work.progress("verifying", done, total, digests.length),
+    });
+    if (again.sha256 !== reading.sha256 || again.bytes !== reading.bytes) return undefined;
+    if (mismatch !== undefined) throw mismatch;
+    const sessions = await store.count();
+    if (digests.length === winners.size && sessions === winners.size) return digests;
+    throw mismatchError(
+      source.path,
+      undefined,
+      `${winners.size} sessions were read and ${sessions} are in the store`,
+    );
+  } finally {
+    await store.close();
+  }
+}
+
+async function record(
+  work: LegacyWork,
+  path: string,
+  { reading }: CheckedSource,
+  entries: Digests,
+): Promise<void> {
+  const { host } = work;
+  const revision = await work.peek(path, (store) => store.revision());
+  const { bytes, sha256 } = reading.file ?? reading;
+  const recordedAt = host.runtime.now();
+  await recordKnownFile(host, path, {
+    revision,
+    bytes,
+    sha256,
+    complete: true,
+    recordedAt,
+    entries,
+    gone: [],
+  });
+}
+
+function mismatchError(path: string, key: string | undefined, what: string): SessionStoreError {
+  const where = key === undefined ? what : `session ${JSON.stringify(key)} differs at ${what}`;
+  return new SessionStoreError(
+    "legacy_mismatch",
+    `the store that was built from ${path} is not what was read: ${where}. It was thrown away and nothing was changed. ` +
+      "Check the disk; if it is sound, please report this.",
+    { data: key === undefined ? { path } : { path, key, field: what } },
+  );
+}

@@ -1,0 +1,186 @@
+/**
+ * Goal: the layouts that forks run are recognised, shown, and migrated with a backup, and killing the migration anywhere
+ * loses nothing.
+ * Method: one disk each, as those layouts write it.
+ */
+import { createHash } from "node:crypto";
+import { describe, expect, it } from "vitest";
+import { inspectOn } from "../../../src/legacy/inspect.js";
+import { migrateOn } from "../../../src/legacy/migration/migrate.js";
+import {
+  DIRECTORY,
+  expectSameSessions,
+  FILE,
+  killAtEveryCall,
+  LegacyMachine,
+  pretty,
+  type Sessions,
+} from "../legacy-machine.js";
+
+const base64 = (key: string): string => Buffer.from(key).toString("base64url");
+const sha256 = (key: string): string => createHash("sha256").update(key).digest("hex");
+
+function dashed(): LegacyMachine {
+  const machine = new LegacyMachine();
+  const put = (name: string, entry: object): void =>
+    machine.disk.writeRaw(`${DIRECTORY}/${name}/meta.json`, JSON.stringify(entry));
+  put("agent--main--main", { updatedAt: 2, v: "from the folder" });
+  put("agent--main--odd--name", { updatedAt: 1, sessionKey: "agent:main:odd--name" });
+  put("agent--main--backed--up", { updatedAt: 1 });
+  put("agent--main--guess", { updatedAt: 1 });
+  machine.disk.writeRaw(`${FILE}.bak.1700000000000`, pretty({ "agent:main:backed--up": {} }));
+  machine.disk.writeRaw(
+    FILE,
+    pretty({ "agent:main:main": { updatedAt: 1 }, "agent:main:only": { updatedAt: 1 } }),
+  );
+  return machine;
+}
+const DASHED: Sessions = {
+  "agent:main:main": { updatedAt: 2, v: "from the folder" },
+  "agent:main:odd--name": { updatedAt: 1, sessionKey: "agent:main:odd--name" },
+  "agent:main:backed--up": { updatedAt: 1 },
+  "agent:main:guess": { updatedAt: 1 },
+  "agent:main:only": { updatedAt: 1 },
+};
+
+it("dashed folders: keys settled by the entry, by a backup, or read with a colon and a warning", async () => {
+  const machine = dashed();
+  const before = machine.disk.tree();
+  const inspection = await inspectOn(machine.process(), FILE);
+  expect(inspection).toMatchObject({
+    authority: "file",
+    outcome: "migrated",
+    layouts: ["sessions_json", "dashed_folders"],
+  });
+  expect(machine.disk.tree()).toEqual(before);
+  const receipt = await migrateOn(machine.process(), FILE);
+  expect(receipt).toMatchObject({
+    outcome: "migrated",
+    entries: { read: 6, kept: 5, merged: 1, refused: 0 },
+  });
+  const ambiguous = receipt.warnings.find(({ code }) => code === "key_ambiguous");
+  expect(ambiguous?.data).toMatchObject({ sessions: 1, examples: "agent:main:guess" });
+  expectSameSessions(await machine.sessions(), DASHED);
+  const [backup = ""] = receipt.backups;
+  expect(machine.disk.readRaw(`${backup}/agent--main--main/meta.json`)?.toString()).toBe(
+    before[`${DIRECTORY}/agent--main--main/meta.json`],
+  );
+});
+
+it("percent-encoded files", async () => {
+  const machine = new LegacyMachine();
+  machine.disk.writeRaw(`${DIRECTORY}/${encodeURIComponent("agent:main:a/b")}.json`, '{"a":1}');
+  machine.disk.writeRaw(`${DIRECTORY}/bad%zz.json`, "{}");
+  machine.disk.writeRaw(`${DIRECTORY}/broken.json`, "{");
+  const receipt = await migrateOn(machine.process(), FILE);
+  expect(receipt).toMatchObject({
+    outcome: "migrated",
+    layouts: ["encoded_files"],
+    entries: { read: 3, kept: 1, refused: 2 },
+  });
+  expect(receipt.refusals.map(({ key, reason }) => [key, reason])).toEqual([
+    [`${DIRECTORY}/bad%zz.json`, "key_unknown"],
+    [`${DIRECTORY}/broken.json`, "file_invalid"],
+  ]);
+  expect(await machine.sessions()).toEqual({ "agent:main:a/b": { a: 1 } });
+});
+
+it("hashed entries with state.json", async () => {
+  const machine = new LegacyMachine();
+  const long = `agent:main:${"x".repeat(300)}`;
+  const put = (name: string, value: object): void =>
+    machine.disk.writeRaw(`${DIRECTORY}/entries/${name}.json`, JSON.stringify(value));
+  put(`session-${base64("agent:main:main")}`, { a: 1 });
+  put(`session-hash-${sha256(long)}`, { b: 2 });
+  put(`session-hash-${sha256("own")}`, { key: "own", entry: { c: 3 } });
+  put(`session-hash-${sha256("nobody knows")}`, { d: 4 });
+  machine.disk.writeRaw(
+    `${DIRECTORY}/state.json`,
+    JSON.stringify({ version: 1, keys: { [long]: sha256(long) } }),
+  );
+  const receipt = await migrateOn(machine.process(), FILE);
+  expect(receipt).toMatchObject({
+    outcome: "migrated",
+    layouts: ["hashed_entries"],
+    entries: { read: 4, kept: 3, refused: 1 },
+  });
+  expect(receipt.refusals[0]?.reason).toBe("key_unknown");
+  expect(await machine.sessions()).toEqual({ "agent:main:main": { a: 1 }, [long]: { b: 2 }, own: { c: 3 } });
+});
+
+function withSidecars(): LegacyMachine {
+  const machine = new LegacyMachine();
+  machine.disk.writeRaw(
+    FILE,
+    pretty({
+      a: { sessionId: "s1", updatedAt: 5, model: "old" },
+      b: { sessionId: "s2", updatedAt: 9, model: "new" },
+      c: { sessionId: "s4" },
+    }),
+  );
+  machine.disk.writeRaw(
+    "/home/sessions/s1.meta.json",
+    JSON.stringify({ sessionId: "s1", updatedAt: 7, model: "newer", big: [1] }),
+  );
+  machine.disk.writeRaw(
+    "/home/sessions/s2.meta.json",
+    JSON.stringify({ updatedAt: 3, model: "older", big: [2] }),
+  );
+  machine.disk.writeRaw(
+    "/home/sessions/s3.meta.json",
+    JSON.stringify({ sessionId: "s3", sessionKey: "by itself" }),
+  );
+  machine.disk.writeRaw("/home/sessions/other-tool.meta.json", "{}");
+  return machine;
+}
+const JOINED: Sessions = {
+  a: { sessionId: "s1", updatedAt: 7, model: "newer", big: [1] },
+  b: { sessionId: "s2", updatedAt: 9, model: "new", big: [2] },
+  c: { sessionId: "s4" },
+  "by itself": { sessionId: "s3", sessionKey: "by itself" },
+};
+
+it("sidecars: joined with their session, the newer side's fields", async () => {
+  const machine = withSidecars();
+  const receipt = await migrateOn(machine.process(), FILE);
+  expect(receipt).toMatchObject({
+    outcome: "migrated",
+    layouts: ["sessions_json", "meta_sidecars"],
+    warnings: [],
+  });
+  expectSameSessions(await machine.sessions(), JOINED);
+  expect(receipt.backups).toHaveLength(4);
+  expect(machine.names().filter((name) => name.endsWith(".meta.json"))).toEqual(["other-tool.meta.json"]);
+  expect((await migrateOn(machine.process(), FILE)).outcome).toBe("already_directory");
+});
+
+describe("killed at every call", () => {
+  it.each([
+    ["dashed folders", dashed, DASHED],
+    ["sidecars", withSidecars, JOINED],
+  ])(
+    "%s: the next run finishes",
+    async (_name, prepare, expected) => {
+      await killAtEveryCall(
+        prepare,
+        (host) => migrateOn(host, FILE),
+        async (machine, at) => {
+          const receipt = await migrateOn(machine.process(), FILE);
+          expect(receipt.outcome, `${at} ${JSON.stringify(receipt)}`).toMatch(
+            /^(migrated|merged|already_directory)$/,
+          );
+          expectSameSessions(await machine.sessions(), expected);
+          expect(
+            machine.names().filter((name) => /building|removing|merging|writing/.test(name)),
+            at,
+          ).toEqual([]);
+          expect(
+            machine.names().some((name) => name.startsWith("sessions.json.bak.2")),
+            at,
+          ).toBe(true);
+        },
+      );
+    },
+    120_000,
+  );
+});

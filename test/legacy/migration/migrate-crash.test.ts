@@ -1,0 +1,132 @@
+/**
+ * Goal: a migration cannot half-happen. Killed before any of its calls, with or without a power cut, exactly one side has
+ * all sessions; the next run finishes and leaves nothing behind. A full disk at any call changes nothing.
+ * Method: the real code on the simulated disk, killed or failed at call N for every N.
+ */
+import { describe, expect, it } from "vitest";
+import { migrateOn } from "../../../src/legacy/migration/migrate.js";
+import { failNth } from "../../../src/testing/simulated/file-system.js";
+import {
+  DIRECTORY,
+  expectSameSessions,
+  FILE,
+  killAtEveryCall,
+  LegacyMachine,
+  pretty,
+  someSessions,
+} from "../legacy-machine.js";
+
+const SESSIONS = someSessions();
+
+function withLegacyFile(): LegacyMachine {
+  const machine = new LegacyMachine();
+  machine.disk.writeRaw(FILE, pretty(SESSIONS));
+  return machine;
+}
+
+/** Exactly one side counts and has everything; then another run finishes. */
+async function expectOneSideAndFinish(machine: LegacyMachine, at: string): Promise<void> {
+  const stored = await machine.sessions();
+  // The file may be under the name that it has while it is being merged: the next run gives it its name back.
+  const [text] = [...machine.files(FILE).slice(0, 1), ...machine.files(`${FILE}.merging-`)];
+  if (stored === undefined)
+    expect(text === pretty(SESSIONS), `${at}: the file is not what it was`).toBe(true);
+  else expectSameSessions(stored, SESSIONS);
+  const receipt = await migrateOn(machine.process(), FILE);
+  expect(receipt.outcome, `${at}: ${JSON.stringify(receipt)}`).toMatch(
+    /^(migrated|merged|already_directory)$/,
+  );
+  expect(receipt.entries.refused).toBe(0);
+  expectSameSessions(await machine.sessions(), SESSIONS);
+  // A power cut may leave a renamed file under both names; then there are two backups of the same.
+  const backups = machine.files(`${FILE}.bak.`).map((text) => text === pretty(SESSIONS));
+  expect([...new Set(backups)], at).toEqual([true]);
+  expect(
+    machine.names().filter((name) => name !== "sessions.d" && !name.includes(".bak.")),
+    at,
+  ).toEqual([]);
+}
+
+describe("a migration that is killed", () => {
+  it("at every call: one side counts, and the next run finishes", async () => {
+    const calls = await killAtEveryCall(
+      withLegacyFile,
+      (host) => migrateOn(host, FILE),
+      expectOneSideAndFinish,
+    );
+    expect(calls).toBeGreaterThan(200);
+  }, 120_000);
+
+  it.each(["durable-only", "keep-all", "random"] as const)(
+    "by a power cut of mode %s",
+    async (powerCut) => {
+      await killAtEveryCall(withLegacyFile, (host) => migrateOn(host, FILE), expectOneSideAndFinish, {
+        powerCut,
+      });
+    },
+    180_000,
+  );
+});
+
+describe("a disk that fails at one call", () => {
+  it.each(["ENOSPC", "EIO"])(
+    "with %s: the receipt says so, nothing is lost, and the next run finishes",
+    async (code) => {
+      for (let index = 1, failed = true; failed; index++) {
+        const machine = withLegacyFile();
+        const host = machine.process();
+        let hit = false;
+        let closing = false; // then the descriptor cannot but leak
+        const fail = failNth(index, code);
+        host.fs.onCall = (call) => {
+          hit ||= call.index === index;
+          closing ||= call.index === index && call.name === "close";
+          return fail(call);
+        };
+        const receipt = await migrateOn(host, FILE);
+        failed = hit;
+        if (receipt.outcome === "failed") {
+          expect(["disk_full", "io_error"], `call ${index}`).toContain(receipt.error?.code);
+          expect(receipt.next).toBe(`sessiondir migrate --store ${FILE}`);
+        } else expect(receipt.outcome, `call ${index}: ${JSON.stringify(receipt.error)}`).toBe("migrated");
+        if (!closing) expect(host.fs.openPaths, `call ${index}`).toEqual([]);
+        host.fs.onCall = undefined;
+        await expectOneSideAndFinish(machine, `call ${index}`);
+      }
+    },
+    180_000,
+  );
+
+  it("by being full: no byte of the building folder stays", async () => {
+    const machine = withLegacyFile();
+    const before = machine.disk.tree();
+    machine.disk.freeBytes = 3000;
+    const receipt = await migrateOn(machine.process(), FILE);
+    expect(receipt.outcome).toBe("failed");
+    expect(receipt.error?.code).toBe("disk_full");
+    expect(machine.disk.tree()).toEqual(before);
+  });
+});
+
+it("a builder that was suspended and wakes up after others have migrated and rolled on changes nothing", async () => {
+  const machine = withLegacyFile();
+  const slow = machine.process();
+  let wake: (() => void) | undefined;
+  let parked: (() => void) | undefined;
+  const isParked = new Promise<void>((resolve) => (parked = resolve));
+  slow.fs.gate = (call) => {
+    if (call.name !== "rename" || call.args[1] !== DIRECTORY) return undefined;
+    parked?.();
+    return new Promise((resolve) => (wake = resolve));
+  };
+  const late = migrateOn(slow, FILE);
+  await isParked;
+  expect((await migrateOn(machine.process(), FILE)).outcome).toBe("migrated");
+  machine.disk.removeRaw(DIRECTORY); // as after a rollback
+  const newer = { now: { updatedAt: 2e12 } };
+  machine.disk.writeRaw(FILE, pretty(newer));
+  slow.fs.gate = undefined;
+  wake?.();
+  expect((await late).outcome).toBe("migrated"); // anew, from what counts now
+  expectSameSessions(await machine.sessions(), newer);
+});
