@@ -23,7 +23,7 @@ if (compiled.status !== 0) process.exit(compiled.status ?? 1);
 for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
   if (!entry.isFile()) continue;
   const built = join(entry.parentPath, entry.name);
-  const source = join(root, "src", relative(dist, built)).replace(/(\.d\.ts|\.js)(\.map)?$/, ".ts");
+  const source = join(root, "src", relative(dist, built)).replace(/(?:\.d)?\.(c?)[jt]s(?:\.map)?$/, ".$1ts");
   if (!existsSync(source)) rmSync(built);
 }
 

@@ -38,7 +38,7 @@ const LAYERS = [
   ["maintenance", /^maintenance\//],
   ["doctor", /^doctor\//],
   ["openclaw", /^openclaw\//],
-  ["index", /^index\.ts$/],
+  ["index", /^index\.c?ts$/],
   ["cli", /^cli\//],
   ["testing", /^testing\//],
 ];

@@ -1,0 +1,148 @@
+/**
+ * Goal: the package works wherever it can be installed: its entry points can be imported and required, with types under every
+ * way in which TypeScript finds modules, and it has all it needs although no dist/ is in the repository.
+ * Method: what a clone has is copied and packed as npm packs a repository, with `prepare`; the tarball is installed into an empty
+ * project, without a network, and used there by real processes and the real compiler.
+ */
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+  version: string;
+  exports: Record<string, unknown>;
+  dependencies: Record<string, string>;
+};
+const ENTRIES = Object.keys(manifest.exports)
+  .filter((path) => !path.endsWith(".json"))
+  .map((path) => `sessiondir${path.slice(1)}`);
+
+const folder = mkdtempSync(join(tmpdir(), "sessiondir-package-"));
+const project = join(folder, "project");
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function run(program: string, args: readonly string[], cwd = project): string {
+  const { status, stdout, stderr, error } = spawnSync(program, args, { cwd, encoding: "utf8" });
+  if (error !== undefined) throw error;
+  expect({ status, stderr }, `${program} ${args.join(" ")}\n${stdout}`).toEqual({ status: 0, stderr: "" });
+  return stdout;
+}
+
+/** Runs a program of the project and gives what it printed, parsed. */
+function evaluate(name: string, text: string): unknown {
+  writeFileSync(join(project, name), text);
+  return JSON.parse(run(process.execPath, [name]));
+}
+
+beforeAll(() => {
+  const clone = join(folder, "clone");
+  mkdirSync(clone);
+  const files = [
+    "package.json",
+    "tsconfig.json",
+    "tsconfig.build.json",
+    "README.md",
+    "LICENSE",
+    "scripts",
+    "src",
+  ];
+  for (const name of files) cpSync(join(root, name), join(clone, name), { recursive: true });
+  symlinkSync(join(root, "node_modules"), join(clone, "node_modules"));
+  run("npm", ["pack", "--loglevel=error", "--pack-destination", folder], clone);
+
+  mkdirSync(project);
+  writeFileSync(join(project, "package.json"), '{ "private": true }');
+  // The dependencies come from here, so that no registry is asked.
+  const dependencies = Object.keys(manifest.dependencies).map((name) => join(root, "node_modules", name));
+  const packages = [join(folder, `sessiondir-${manifest.version}.tgz`), ...dependencies];
+  run("npm", ["install", "--offline", "--no-audit", "--no-fund", "--loglevel=error", ...packages]);
+}, 120_000);
+
+it("the list of entry points is the one that is documented", () => {
+  expect(ENTRIES).toEqual(["sessiondir", "sessiondir/legacy", "sessiondir/openclaw", "sessiondir/testing"]);
+});
+
+describe.each(ENTRIES)("%s", (entry) => {
+  const NAMES = "console.log(JSON.stringify(Object.keys(entry).sort()));\n";
+
+  it("can be required, alone in its process, and has the names that it has when imported", () => {
+    const required = evaluate("names.cjs", `const entry = require("${entry}");\n${NAMES}`);
+    const imported = evaluate("names.mjs", `import * as entry from "${entry}";\n${NAMES}`);
+    expect(required).toEqual(imported);
+    expect(required).not.toEqual([]);
+  });
+
+  it("is there once in a process, however it is loaded", () => {
+    const program = `
+      const required = require("${entry}");
+      import("${entry}").then((imported) =>
+        console.log(JSON.stringify(Object.keys(imported).filter((name) => imported[name] !== required[name]))),
+      );`;
+    expect(evaluate("once.cjs", program)).toEqual([]);
+  });
+});
+
+it("a CommonJS program keeps a session", () => {
+  const program = `
+    const { openSessionStore } = require("sessiondir");
+    const { inspectLegacyStore } = require("sessiondir/legacy");
+    async function main() {
+      const store = await openSessionStore("sessions.d");
+      await store.put("a", { n: 1 });
+      await store.close();
+      const { outcome } = await inspectLegacyStore("sessions.json");
+      console.log(JSON.stringify([outcome, (await (await openSessionStore("sessions.d")).get("a")).n]));
+    }
+    main();`;
+  expect(evaluate("keeps.cjs", program)).toEqual(["already_directory", 1]);
+});
+
+it("the program is installed, executable, and of this version", () => {
+  expect(run(join(project, "node_modules/.bin/sessiondir"), ["--version"])).toBe(`${manifest.version}\n`);
+});
+
+describe("types", () => {
+  const PROGRAM = `
+    import { openSessionStore, SessionStoreError, type SessionStore } from "sessiondir";
+    import { migrateLegacyStore, type MigrationReceipt } from "sessiondir/legacy";
+    import { loadSessionStore, type SessionEntry } from "sessiondir/openclaw";
+    import { SimulatedDisk, type FileSystem } from "sessiondir/testing";
+    export async function turn(): Promise<number | undefined> {
+      const store: SessionStore<{ turns: number }> = await openSessionStore<{ turns: number }>("sessions.d");
+      const receipt: MigrationReceipt = await migrateLegacyStore("sessions.json");
+      const entry: SessionEntry | undefined = loadSessionStore("sessions.json")["agent:main:main"];
+      const fs: FileSystem = new SimulatedDisk().mount("p");
+      // @ts-expect-error: a field of the wrong type, to see that these are types and not any
+      await store.put("a", { turns: "1" });
+      const failed = receipt.error instanceof SessionStoreError || entry === undefined || fs === undefined;
+      return failed ? undefined : (await store.get("a"))?.turns;
+    }`;
+
+  beforeAll(() => {
+    mkdirSync(join(project, "node_modules/@types"), { recursive: true });
+    symlinkSync(join(root, "node_modules/@types/node"), join(project, "node_modules/@types/node"));
+    for (const name of ["esm.mts", "cjs.cts"]) writeFileSync(join(project, name), PROGRAM);
+  });
+
+  it.each([
+    ["nodenext", "nodenext", ["esm.mts", "cjs.cts"]],
+    ["esnext", "bundler", ["esm.mts"]],
+    ["commonjs", "node10", ["cjs.cts"]],
+  ])(
+    "module %s, moduleResolution %s: %s compile, strict, every declaration checked",
+    (module, resolution, files) => {
+      const options = ["--strict", "--noEmit", "--target", "es2022", "--lib", "es2022", "--types", "node"];
+      const modules = ["--module", module, "--moduleResolution", resolution];
+      run(process.execPath, [
+        join(root, "node_modules/typescript/bin/tsc"),
+        ...files,
+        ...modules,
+        ...options,
+      ]);
+    },
+  );
+});
