@@ -11,7 +11,8 @@ import { median, spread } from "./statistics.mjs";
 import { APPEND_ON_POOL, BARE_LOG, CALLS, CLOCK, OPENING, OVERWRITE_ON_POOL } from "./peers/index.mjs";
 
 const OURS = "sessiondir";
-const PEER = "better-sqlite3";
+/** Whom the goals are about where they name no other. */
+export const PEER = "better-sqlite3";
 
 /**
  * @typedef {object} Goal

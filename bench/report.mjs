@@ -1,7 +1,7 @@
 // @ts-check
 /** What a run has to say to somebody at a terminal. */
 import { bold, dim, green, red, say, table } from "../examples/demo/report.mjs";
-import { isMet, obstaclesOf } from "./goals.mjs";
+import { isMet, obstaclesOf, PEER } from "./goals.mjs";
 import { factor, spreadInWords } from "./words.mjs";
 
 const FIGURES_ABREAST = 4;
@@ -44,6 +44,22 @@ export function rowsOf(figures, peers) {
 /** @param {readonly { peer: string, part: string, reason: string }[]} failures */
 export function printFailures(failures) {
   for (const { peer, part, reason } of failures) say(red(`  no figure for ${peer} in «${part}»: ${reason}`));
+}
+
+/**
+ * What a run that lacks something must not end without saying.
+ * @param {object} run
+ * @param {readonly { name: string, reason: string }[]} run.skipped
+ * @param {readonly string[]} run.measured Peers that have figures.
+ * @param {boolean} run.needsPeer Whether the workloads of this run have it.
+ * @returns {{ lines: string[], hollow: boolean }} Hollow: nothing to compare with, so the run has failed.
+ */
+export function missingOf({ skipped, measured, needsPeer }) {
+  const lines = skipped.map(({ name, reason }) => `skipped: ${name}: ${reason}`);
+  const hollow = needsPeer && !measured.includes(PEER);
+  if (hollow)
+    lines.push(`${PEER} was not measured, and it is what the goals are about: npm ci --prefix bench`);
+  return { lines, hollow };
 }
 
 /** @param {readonly import("./goals.mjs").Outcome[]} outcomes */

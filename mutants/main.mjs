@@ -27,7 +27,13 @@ if (options === undefined) {
   process.exitCode = 2;
 } else {
   const chosen = MUTANTS.filter(({ name, rule, file }) => `${name}\n${rule}\n${file}`.includes(options.only));
-  if (options.list) for (const { name, rule, file } of chosen) console.log(`${file}  ${rule}  ${name}`);
+  if (chosen.length === 0) {
+    console.error(
+      `no mutant has ${JSON.stringify(options.only)} in its name, rule or file; --list names them all`,
+    );
+    process.exitCode = 2;
+  } else if (options.list)
+    for (const { name, rule, file } of chosen) console.log(`${file}  ${rule}  ${name}`);
   else process.exitCode = await runAll(chosen, options);
 }
 

@@ -2,12 +2,15 @@
 /**
  * The tests that are run for minutes or hours, by hand: `npm run kills`, `power-cuts`, `injections`, `fuzz`. Each is a
  * test file that `npm test` runs for a few seconds; this runs it alone, with the budget and the seed of the
- * command line. Needs a build.
+ * command line. Needs a build. Fails if everything was skipped.
  */
 import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { summaryLine } from "./test-summary-reporter.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -40,8 +43,11 @@ const { values } = parseArgs({
     keep: { type: "boolean", default: false },
   },
 });
+const folder = mkdtempSync(join(tmpdir(), "sessiondir-counts-"));
+const counts = join(folder, "counts.json");
 const env = {
   ...process.env,
+  SESSIONDIR_TEST_COUNTS: counts,
   [`SESSIONDIR_${test.variable}`]: String(values[test.budget]),
   SESSIONDIR_FUZZ_KEEP: values["keep"] ? "yes" : "no",
   SESSIONDIR_SEED: String(values["seed"] ?? Math.trunc(Math.random() * 2 ** 31)),
@@ -55,4 +61,16 @@ const { status } = spawnSync(
     env,
   },
 );
-process.exitCode = status ?? 1;
+process.exitCode = (status ?? 1) || (someRan() ? 0 : 1);
+rmSync(folder, { recursive: true });
+
+/** A run of which everything was skipped has shown nothing: its tests' names say what is missing. */
+function someRan() {
+  const { passed, failed, skipped } = JSON.parse(readFileSync(counts, "utf8"));
+  console.log(summaryLine({ passed, failed, skipped }));
+  if (passed + failed > 0) return true;
+  console.error(
+    `nothing was run: npx vitest run --reporter=verbose ${test?.file} names what is missing here`,
+  );
+  return false;
+}

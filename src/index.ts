@@ -10,6 +10,7 @@ export type {
   SessionStore,
   StoreStats,
   Transaction,
+  UntypedEntry,
   UpdateFunction,
   WaitOptions,
   WatchOptions,

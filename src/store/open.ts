@@ -12,20 +12,22 @@ import { STORE_FOLDER } from "../format/layout.js";
 import { resolveOptions, type OpenOptions, type ResolvedOptions } from "./options.js";
 import { createDirectorySessionStore, createSessionStore } from "./session-store.js";
 import { parseTarget, type StoreTarget } from "./target.js";
-import type { DirectorySessionStore, SessionStore } from "./types.js";
+import type { DirectorySessionStore, SessionStore, UntypedEntry } from "./types.js";
 
 /**
  * Opens a session store, and creates it where there is none.
  * @param target A store directory; a legacy file `…/NAME.json`, which stands for `…/NAME.d`; or `memory:`, a new
  *   store that only this process sees and that is gone when closed.
+ * @typeParam T What an entry is. Default {@link UntypedEntry}: any fields, each of which has to be looked at before it is used.
+ *   It is a promise of the caller's: nothing checks it against what is stored.
  * @throws `TypeError` for a wrong target or option, `postgres://` included: this version has no engine for it.
  *   `not_migrated` where the legacy file was given and still has the sessions. `store_not_found`, `not_a_store`, `format_unsupported`, `format_damaged`, `path_untrusted`,
  *   `file_system_unsupported`, `log_damaged`, `log_foreign`, `io_error`, `disk_full`.
  * @example
- * await using store = await openSessionStore<Entry>("/var/lib/gateway/sessions.d");
- * await store.update("agent:main:main", (entry) => ({ ...entry, updatedAt: Date.now() }));
+ * const store = await openSessionStore<Session>("/var/lib/gateway/sessions.d");
+ * await store.update("agent:main:main", (entry) => entry && { ...entry, updatedAt: Date.now() });
  */
-export async function openSessionStore<T extends object>(
+export async function openSessionStore<T extends object = UntypedEntry>(
   target: string,
   options?: OpenOptions<T>,
 ): Promise<SessionStore<T>> {
@@ -39,10 +41,10 @@ export async function openSessionStore<T extends object>(
  * Like {@link openSessionStore} for a directory; the store also answers synchronously.
  * @throws `TypeError` also for `memory:`.
  * @example
- * const store = await openDirectoryStore<Entry>("sessions.d");
+ * const store = await openDirectoryStore<Session>("sessions.d");
  * const entry = store.getSync("agent:main:main");
  */
-export async function openDirectoryStore<T extends object>(
+export async function openDirectoryStore<T extends object = UntypedEntry>(
   target: string,
   options?: OpenOptions<T>,
 ): Promise<DirectorySessionStore<T>> {
@@ -55,9 +57,9 @@ export async function openDirectoryStore<T extends object>(
  * @throws `store_not_found` where {@link openDirectoryStore} would make a store, or give a store a new log; otherwise
  *   what that throws.
  * @example
- * const store = openDirectoryStoreSync<Entry>("sessions.d");
+ * const store = openDirectoryStoreSync<Session>("sessions.d");
  */
-export function openDirectoryStoreSync<T extends object>(
+export function openDirectoryStoreSync<T extends object = UntypedEntry>(
   target: string,
   options?: OpenOptions<T>,
 ): DirectorySessionStore<T> {
@@ -65,7 +67,7 @@ export function openDirectoryStoreSync<T extends object>(
 }
 
 /** For tests: {@link openDirectoryStoreSync} on a file system and a clock of the caller's. */
-export function openDirectoryStoreSyncOn<T extends object>(
+export function openDirectoryStoreSyncOn<T extends object = UntypedEntry>(
   fileSystem: FileSystem,
   runtime: Runtime,
   target: string,
@@ -95,7 +97,7 @@ export function openDirectoryStoreSyncOn<T extends object>(
  * For tests, published through `sessiondir/testing`: a directory store on a file system and a clock of the
  * caller's. On a simulated file system the path must be absolute.
  */
-export async function openDirectoryStoreOn<T extends object>(
+export async function openDirectoryStoreOn<T extends object = UntypedEntry>(
   fileSystem: FileSystem,
   runtime: Runtime,
   target: string,

@@ -30,7 +30,7 @@ export interface OpenOptions<T extends object> {
    * Applied to every key before it is looked up or stored. Must be pure and idempotent, and the same in every process.
    * Default: keys are opaque and taken as they are.
    * @example
-   * { normalizeKey: (key) => key.toLowerCase() }
+   * await openSessionStore<Session>("sessions.d", { normalizeKey: (key) => key.toLowerCase() });
    */
   readonly normalizeKey?: ((key: string) => string) | undefined;
   /**
@@ -62,7 +62,7 @@ export interface OpenOptions<T extends object> {
   /**
    * Hears of what the owner should know, but what stopped nothing. Default: `process.emitWarning`.
    * @example
-   * { onWarning: (warning) => logger.warn(warning.data, warning.message) }
+   * await openSessionStore<Session>("sessions.d", { onWarning: ({ code, message }) => console.warn(code, message) });
    */
   readonly onWarning?: ((warning: StoreWarning) => void) | undefined;
 }

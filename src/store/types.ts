@@ -7,6 +7,9 @@
  */
 import type { EngineStats } from "../engine/contract.js";
 
+/** An entry of a store that was opened without a type. */
+export type UntypedEntry = Record<string, unknown>;
+
 /** A session with what the store knows about it. The record is yours, its `entry` is frozen and shared. */
 export interface SessionRecord<T extends object> {
   /** The key after `normalizeKey`. */
@@ -80,7 +83,10 @@ export interface SessionChange<T extends object> {
 /** Counts and sizes; `directory` is present for directory stores. */
 export type StoreStats = EngineStats;
 
-/** Computes the next entry from the current one; undefined means "leave it as it is". */
+/**
+ * Computes the next entry from the current one, which is undefined where there is no session; giving undefined back means "leave it
+ * as it is".
+ */
 export type UpdateFunction<T extends object> = (
   entry: Readonly<T> | undefined,
 ) => T | Readonly<T> | undefined | Promise<T | Readonly<T> | undefined>;
@@ -126,7 +132,8 @@ export interface SessionStore<T extends object> extends AsyncDisposable {
    * Replaces or creates a session; always makes a new revision, even of an equal entry.
    * @throws `conflict` when `ifRevision` does not hold, with `data.key`, `data.expected` and `data.actual`.
    * @example
-   * await store.put("agent:main:main", { sessionId }, { ifRevision: 0 }); // only if it is new
+   * const entry = { sessionId: "s-1", turns: 0, updatedAt: Date.now() };
+   * await store.put("agent:main:main", entry, { ifRevision: 0 }); // only if it is new
    */
   put(key: string, entry: T | Readonly<T>, options?: WriteOptions): Promise<SessionRecord<T>>;
   /**
@@ -134,7 +141,7 @@ export interface SessionStore<T extends object> extends AsyncDisposable {
    * Fields that already have these values cause no write.
    * @throws `not_found` when there is no such session; `conflict` when `ifRevision` does not hold.
    * @example
-   * await store.patch(key, { model: "large", error: undefined });
+   * await store.patch("agent:main:main", { turns: 0, model: undefined });
    */
   patch(
     key: string,
@@ -148,7 +155,7 @@ export interface SessionStore<T extends object> extends AsyncDisposable {
    * @returns The record after the update; undefined if there is no session.
    * @throws `conflict` after 100 attempts; whatever `fn` throws, with nothing written.
    * @example
-   * await store.update(key, (entry) => ({ ...entry, turns: (entry?.turns ?? 0) + 1 }));
+   * await store.update("agent:main:main", (entry) => entry && { ...entry, turns: entry.turns + 1 }); // if there is one
    */
   update(key: string, fn: UpdateFunction<T>, options?: WaitOptions): Promise<SessionRecord<T> | undefined>;
   /**
@@ -171,8 +178,8 @@ export interface SessionStore<T extends object> extends AsyncDisposable {
    *   const from = await tx.get("a");
    *   const to = await tx.get("b");
    *   if (!from || !to) throw new Error("both must exist");
-   *   await tx.patch("a", { tokens: from.tokens - 5 });
-   *   await tx.patch("b", { tokens: to.tokens + 5 });
+   *   await tx.patch("a", { turns: from.turns - 5 });
+   *   await tx.patch("b", { turns: to.turns + 5 });
    * });
    */
   transact<R>(fn: (tx: Transaction<T>) => R | Promise<R>, options?: WaitOptions): Promise<R>;
@@ -191,7 +198,7 @@ export interface SessionStore<T extends object> extends AsyncDisposable {
    * @throws `revision_too_old` from the iteration, when the store no longer has the changes since `since`: list, then
    * watch from `data.revision`.
    * @example
-   * for await (const change of store.watch({ prefix: "agent:main:", signal })) console.log(change.key);
+   * for await (const { key, kind } of store.watch({ prefix: "agent:main:" })) console.log(kind, key);
    */
   watch(options?: WatchOptions): AsyncIterable<SessionChange<T>>;
   /** Revision of the latest commit; 0 for a store that never had one. */

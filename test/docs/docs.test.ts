@@ -3,7 +3,9 @@
  * against src/, and the complete ones run against the build; lists of codes, methods and modules are compared with the
  * sources.
  *
- * A block ```ts or ```js is a program. A block ```ts fragment compiles behind a prelude that declares `store`.
+ * A block ```ts or ```js is a program. A block ```ts fragment compiles behind a prelude that declares `store`. So does the
+ * @example of a doc comment, with every public name imported. All of it compiles as it would in a user's file, so that what is
+ * pasted from a page is right under `strict`.
  */
 import { spawnSync } from "node:child_process";
 import {
@@ -21,6 +23,9 @@ import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
 import { describe, expect, test } from "vitest";
+import * as sessiondir from "../../src/index.js";
+import * as legacy from "../../src/legacy/index.js";
+import * as openclaw from "../../src/openclaw/index.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const pages = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"].concat(
@@ -88,53 +93,99 @@ const examples = pages.flatMap((page): Example[] =>
   ),
 );
 
+/** The `@example`s of the doc comments that an editor shows. */
+const commented = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" })
+  .filter((path) => path.endsWith(".ts"))
+  .flatMap((path): Example[] =>
+    Array.from(
+      textOf(`src/${path}`).matchAll(/^ *\* @example\n((?: *\* (?!@).*\n| *\*\n)+)/gm),
+      ([, comment = ""], index) => ({
+        name: `${path.replaceAll(/\W/g, "-")}-example-${index + 1}`,
+        language: "ts",
+        fragment: true,
+        code: comment.replaceAll(/^ *\* ?/gm, ""),
+      }),
+    ),
+  );
+
 const PRELUDE = `
 import type { DirectorySessionStore } from "sessiondir";
 interface Session { sessionId: string; turns: number; updatedAt: number; model?: string }
 declare const store: DirectorySessionStore<Session>;
 `;
+const ENTRIES = { sessiondir, "sessiondir/legacy": legacy, "sessiondir/openclaw": openclaw };
+const COMMENT_PRELUDE = `${PRELUDE}
+${Object.entries(ENTRIES)
+  .map(([entry, names]) => `import { ${Object.keys(names).join(", ")} } from "${entry}";`)
+  .join("\n")}
+declare const storePath: string, sessionKey: string, config: import("sessiondir/openclaw").AgentStoreConfig;
+`;
+
+/** As it stands in a user's file. A block of its own: an example may declare what the prelude does. */
+function programOf({ code, fragment }: Example, prelude: string): string {
+  return !fragment || /^import /m.test(code) ? code : `${prelude}{\n${code}\n}\n`;
+}
+
+/** What the compiler has to say about the files, each with its line. */
+function complaints(files: ReadonlyMap<string, string>, options: ts.CompilerOptions): string[] {
+  const paths = Object.fromEntries(
+    ["", "/legacy", "/openclaw", "/testing"].map((entry) => [
+      `sessiondir${entry}`,
+      [`./src${entry}/index.ts`],
+    ]),
+  );
+  const compilerOptions = { ...options, noEmit: true, paths, noUnusedLocals: false };
+  const host = ts.createCompilerHost(compilerOptions);
+  const { fileExists, readFile, getSourceFile } = host;
+  host.fileExists = (path) => files.has(path) || fileExists(path);
+  host.readFile = (path) => files.get(path) ?? readFile(path);
+  host.getSourceFile = (path, version) => {
+    const code = files.get(path);
+    return code === undefined ? getSourceFile(path, version) : ts.createSourceFile(path, code, version);
+  };
+  const program = ts.createProgram([...files.keys()], compilerOptions, host);
+  return [...files.keys()].flatMap((path) => {
+    const source = program.getSourceFile(path);
+    return [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)].map(
+      ({ messageText, start = 0 }) => {
+        const line = files.get(path)?.slice(0, start).split("\n").length ?? 0;
+        return `${relative(root, path)}:${line} ${ts.flattenDiagnosticMessageText(messageText, "\n")}`;
+      },
+    );
+  });
+}
 
 describe("examples", () => {
   test("there are some", () => {
     expect(examples.length).toBeGreaterThan(5);
+    expect(commented.length).toBeGreaterThan(15);
   });
 
-  test("TypeScript compiles, with the library's own strictness", () => {
-    const files = new Map(
-      examples
-        .filter(({ language }) => language === "ts")
-        .map(({ name, fragment, code }) => [
-          join(root, `${name}.example.ts`),
-          (fragment ? PRELUDE : "") + code,
-        ]),
-    );
-    const { config } = ts.readConfigFile(join(root, "tsconfig.json"), (path) => ts.sys.readFile(path));
-    const { options } = ts.parseJsonConfigFileContent({ ...config, include: [] }, ts.sys, root);
-    const paths = {
-      sessiondir: ["./src/index.ts"],
-      "sessiondir/testing": ["./src/testing/index.ts"],
-      "sessiondir/legacy": ["./src/legacy/index.ts"],
-    };
-    const compilerOptions = { ...options, noEmit: true, paths, noUnusedLocals: false };
-    const host = ts.createCompilerHost(compilerOptions);
-    const { fileExists, readFile, getSourceFile } = host;
-    host.fileExists = (path) => files.has(path) || fileExists(path);
-    host.readFile = (path) => files.get(path) ?? readFile(path);
-    host.getSourceFile = (path, version) => {
-      const code = files.get(path);
-      return code === undefined ? getSourceFile(path, version) : ts.createSourceFile(path, code, version);
-    };
-    const program = ts.createProgram([...files.keys()], compilerOptions, host);
-    const problems = [...files.keys()].flatMap((path) => {
-      const source = program.getSourceFile(path);
-      return [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)].map(
-        ({ messageText, start = 0 }) => {
-          const line = files.get(path)?.slice(0, start).split("\n").length ?? 0;
-          return `${relative(root, path)}:${line} ${ts.flattenDiagnosticMessageText(messageText, "\n")}`;
-        },
-      );
-    });
-    expect(problems).toEqual([]);
+  const files = new Map(
+    [
+      ...examples.map((example) => [example.name, programOf(example, PRELUDE)] as const),
+      ...commented.map((example) => [example.name, programOf(example, COMMENT_PRELUDE)] as const),
+    ].map(([name, code]) => [join(root, `${name}.example.ts`), code]),
+  );
+  const { config } = ts.readConfigFile(join(root, "tsconfig.json"), (path) => ts.sys.readFile(path));
+  const { options: own } = ts.parseJsonConfigFileContent({ ...config, include: [] }, ts.sys, root);
+  /** What `tsc --init` has meant by strict for years; and nothing that Node could not strip. */
+  const usual: ts.CompilerOptions = {
+    strict: true,
+    module: ts.ModuleKind.NodeNext,
+    target: ts.ScriptTarget.ES2022,
+    lib: ["lib.es2022.d.ts", "lib.esnext.disposable.d.ts"],
+    types: ["node"],
+    skipLibCheck: true,
+    erasableSyntaxOnly: true,
+  };
+
+  test("all compile as TypeScript, JavaScript too, with the library's own strictness", () => {
+    expect(complaints(files, own)).toEqual([]);
+  }, 60_000);
+
+  test("all compile as TypeScript, JavaScript too, with strict and nothing else", () => {
+    expect(complaints(files, usual)).toEqual([]);
   }, 60_000);
 
   const programs = examples.filter(({ fragment }) => !fragment);
@@ -158,6 +209,32 @@ describe("examples", () => {
     } finally {
       rmSync(folder, { recursive: true });
     }
+  });
+});
+
+describe("installing", () => {
+  const version = (JSON.parse(textOf("package.json")) as { version: string }).version;
+
+  test("nothing sends anybody to a registry for a name that is not ours", () => {
+    const places = ["docs", "src", "examples", "bench", "scripts", "mutants", "sim"].flatMap((folder) =>
+      readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+        .filter((path) => /\.([cm]?[jt]s|md)$/.test(path) && !/node_modules|\.openclaw/.test(path))
+        .map((path) => `${folder}/${path}`),
+    );
+    const asking =
+      /\b(?:npx|bunx|npm (?:i|install|add|exec|x|create|view)|(?:pnpm|yarn|bun|deno) (?:add|dlx|install))\b[^\n`;&|]*?(?<![\w./-])sessiondir(?![\w./-])|\bnpm:sessiondir\b/g;
+    const found = [...pages, ...places].flatMap((path) =>
+      Array.from(textOf(path).matchAll(asking), ([command]) => `${path}: ${command}`),
+    );
+    expect(found).toEqual([]);
+    for (const command of ["npx sessiondir ls", "npm install -g sessiondir", "npm i sessiondir@latest"])
+      expect(command.match(asking), command).not.toBeNull();
+    expect("npm install ../sessiondir/sessiondir-0.1.0.tgz".match(asking)).toBeNull();
+  });
+
+  test("tarballs have this version's name", () => {
+    const named = pages.flatMap((page) => textOf(page).match(/sessiondir-\d[\w.-]*\.tgz/g) ?? []);
+    expect(new Set(named)).toEqual(new Set([`sessiondir-${version}.tgz`]));
   });
 });
 

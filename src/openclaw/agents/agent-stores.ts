@@ -53,7 +53,7 @@ const ID = /^[a-z0-9][a-z0-9_-]{0,63}$/;
  * @param config The gateway's configuration, or the parts of {@link AgentStoreConfig}.
  * @throws `TypeError` for a wrong argument; the system's own error where a folder cannot be read.
  * @example
- * for (const { agentId, storePath } of await resolveAllAgentSessionStoreTargets(config)) …
+ * for (const { agentId, storePath } of await resolveAllAgentSessionStoreTargets(config)) console.log(agentId, storePath);
  */
 export function resolveAllAgentSessionStoreTargets(
   config: AgentStoreConfig = {},

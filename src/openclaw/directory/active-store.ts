@@ -40,7 +40,7 @@ export function isDirectorySessionStoreActive(storePath: string): boolean {
  * session did. For caches of a gateway's own; `loadSessionStore` needs none.
  * @returns Undefined where no directory store is active, or where it cannot be read.
  * @example
- * if (readDirectorySessionStoreVersion(path) !== seen) rebuild();
+ * const seen = readDirectorySessionStoreVersion(storePath); // another string: something was committed
  */
 export function readDirectorySessionStoreVersion(storePath: string): string | undefined {
   return readVersionOn(nodeFileSystem, storePath);

@@ -37,7 +37,8 @@ export interface StartupSessionStoreMigrationParams {
  * @returns One result for each store, in the order of their paths.
  * @throws `TypeError` for a wrong argument; the reason of an aborted signal. What happened to a store is in its result.
  * @example
- * await runStartupSessionStoreMigration({ stateDir, configuredStorePath: config.session?.store, log });
+ * const log = { info: console.log, warn: console.warn };
+ * await runStartupSessionStoreMigration({ stateDir: "/home/gateway/.openclaw", configuredStorePath: config.session?.store, log });
  */
 export function runStartupSessionStoreMigration(
   params: StartupSessionStoreMigrationParams,

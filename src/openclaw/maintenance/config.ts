@@ -68,7 +68,7 @@ let processWide: ResolvedSessionMaintenanceConfig | undefined;
  * @param config `session.maintenance`; undefined switches it off again.
  * @throws `TypeError` that names the option.
  * @example
- * configureSessionMaintenance(config.session?.maintenance ?? {}); // 30 days, 500 sessions, enforced
+ * configureSessionMaintenance({}); // 30 days, 500 sessions, enforced
  */
 export function configureSessionMaintenance(config: SessionMaintenanceConfig | undefined): void {
   processWide = config === undefined ? undefined : resolveMaintenanceConfig(config);

@@ -6,6 +6,7 @@
  *
  * @example
  * import { test, describe } from "node:test";
+ * import { openSessionStore } from "sessiondir";
  * import { sessionStoreConformance } from "sessiondir/testing";
  *
  * sessionStoreConformance({
