@@ -139,7 +139,9 @@ function judge(names) {
 /** @param {string} text @returns {Map<number, string[]>} Complaints by line, from 0. */
 function compile(text) {
   const host = ts.createCompilerHost(OPTIONS);
-  const { fileExists, readFile, getSourceFile } = host;
+  const fileExists = host.fileExists.bind(host);
+  const readFile = host.readFile.bind(host);
+  const getSourceFile = host.getSourceFile.bind(host);
   host.fileExists = (path) => path === PROBE || fileExists(path);
   host.readFile = (path) => (path === PROBE ? text : readFile(path));
   host.getSourceFile = (path, version) =>
