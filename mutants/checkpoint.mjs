@@ -158,8 +158,8 @@ const CHECKPOINT = inFile("src/engine/directory/checkpoint.ts", ENGINE, [
   {
     name: "a wrong file that we believed to be written is not written again",
     rule: "O10",
-    find: `if (state !== undefined) state.flushed = false;`,
-    replace: `void state;`,
+    find: `state.flushed = false;\n      state.replacesSeen`,
+    replace: `state.replacesSeen`,
   },
   {
     name: "a file whose sync failed is looked at again and believed",

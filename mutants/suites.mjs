@@ -31,6 +31,7 @@ export const FLUSH = `${DIRECTORY}/entry-flush.test.ts`;
 export const SWEEP = `${DIRECTORY}/sweep.test.ts`;
 export const BAD_LOG = `${DIRECTORY}/bad-bytes/log.test.ts`;
 export const BAD_ENTRY = `${DIRECTORY}/bad-bytes/entry-file.test.ts`;
+export const WAYS_OUT = `${DIRECTORY}/bad-bytes/ways-out.test.ts`;
 export const BAD_BLOBS = `${DIRECTORY}/bad-bytes/blobs.test.ts`;
 export const COPIES = `${DIRECTORY}/bad-bytes/copies.test.ts`;
 export const BAD_FORMAT = `${DIRECTORY}/bad-bytes/format.test.ts`;

@@ -353,6 +353,10 @@ function watch({ scene, process, store, variant }: Running): Promise<void> {
         );
       }
       const last = place + 1 === next.commit.changed.length;
+      if (change.last !== last)
+        throw new Violation(
+          `${process.name} is told that ${change.key}@${change.revision} is last: ${change.last}`,
+        );
       after = last ? change.revision : after;
       place = last ? 0 : place + 1;
     }

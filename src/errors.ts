@@ -22,6 +22,8 @@ export type SessionStoreErrorCode =
   | "not_migrated"
   /** The folder holds something, but not a session store. */
   | "not_a_store"
+  /** There are folders of sessions, but the store's own `.store` folder is gone. */
+  | "store_incomplete"
   /** The store was made by a newer, incompatible version. */
   | "format_unsupported"
   /** `.store/format.json` is missing or unreadable beside an existing log. */
@@ -32,7 +34,7 @@ export type SessionStoreErrorCode =
   | "file_system_unsupported"
   /** A symlink, hard link, FIFO, device or foreign file stands where a regular file of ours should. */
   | "file_unsafe"
-  /** A session's `meta.json` is damaged and the log no longer has the session. */
+  /** A session's `meta.json` is damaged or missing, and the log no longer has the session. */
   | "entry_corrupt"
   /** The commit log has no usable segment, or a segment without a header. */
   | "log_damaged"
@@ -49,6 +51,8 @@ export type SessionStoreErrorCode =
   | "value_too_deep"
   /** `watch({ since })` asked for revisions that the log no longer has: list, then start at `data.revision`. */
   | "revision_too_old"
+  /** `watch({ since })` named a revision that the store never had: it was restored, or is another one. */
+  | "revision_unknown"
   /** The disk or the quota is full; the old state is intact. */
   | "disk_full"
   /** The operating system refused a call; `data.errno`, `data.syscall` and `data.path` say which. */
@@ -127,6 +131,7 @@ export function asStoreError(error: unknown, doing: string): unknown {
 export interface StoreWarning {
   readonly code:
     | "entry_corrupt"
+    | "entry_quarantined"
     | "blob_missing"
     | "log_hole"
     | "log_line_void"

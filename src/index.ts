@@ -1,7 +1,10 @@
 /** The public surface of `sessiondir`, and nothing else. */
 export { openDirectoryStore, openDirectoryStoreSync, openSessionStore } from "./store/open.js";
+export { rebuildDirectoryStore } from "./store/rebuild.js";
+export type { RebuildReport, RebuildStoreOptions } from "./store/rebuild.js";
 export type { OpenOptions } from "./store/options.js";
 export type {
+  DamagedSession,
   DirectorySessionStore,
   ListQuery,
   SessionChange,

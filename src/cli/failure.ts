@@ -47,6 +47,7 @@ export async function asUsage<R>(work: () => R | Promise<R>): Promise<R> {
 const NEEDS_PERSON: ReadonlySet<SessionStoreErrorCode> = new Set<SessionStoreErrorCode>([
   "format_unsupported",
   "format_damaged",
+  "store_incomplete",
   "path_untrusted",
   "file_unsafe",
   "entry_corrupt",

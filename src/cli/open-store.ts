@@ -55,9 +55,9 @@ async function open(
   { write = false, create = false }: OpenMode,
   onWarning: (warning: StoreWarning) => void,
 ): Promise<Store> {
-  if (write) assertMayOpen(path, create);
+  if (write && create) assertMayOpen(path, create);
   try {
-    return await asUsage(() => openDirectoryStore<Entry>(path, { readOnly: !write, onWarning }));
+    return await asUsage(() => openDirectoryStore<Entry>(path, { readOnly: !write, create, onWarning }));
   } catch (error) {
     if (!(error instanceof SessionStoreError)) throw error;
     if (error.code === "store_not_found") throw missingStore(path);

@@ -12,6 +12,7 @@ import { addMigrate } from "./commands/migrate.js";
 import { addMirror } from "./commands/mirror.js";
 import { addPatch } from "./commands/patch.js";
 import { addPut } from "./commands/put.js";
+import { addRebuild } from "./commands/rebuild.js";
 import { addRm } from "./commands/rm.js";
 import { addRollback } from "./commands/rollback.js";
 import { addStats } from "./commands/stats.js";
@@ -30,6 +31,7 @@ const COMMANDS = [
   addWatch,
   addStats,
   addFlush,
+  addRebuild,
   addInspect,
   addMigrate,
   addRollback,

@@ -24,6 +24,9 @@ export interface EngineRecord {
 /**
  * One change, or one check, of a commit. `base` is the revision that the session must still have, 0 for "must
  * not exist"; left out, the op is unconditional. A key occurs at most once in a commit.
+ *
+ * An unconditional op must work whatever became of the session's stored state: it is the way out for a session that `read`
+ * refuses as `entry_corrupt`. Its revision is above every other of the store, as always.
  */
 export type EngineOp =
   /** The whole entry. */
@@ -63,8 +66,25 @@ export interface EngineQuery {
   readonly after: { readonly key: string; readonly updatedAt: number } | undefined;
 }
 
+/** A session that is there and cannot be read: its file is damaged, missing, or an older copy that was put back. */
+export interface DamagedSession {
+  /** Undefined where only the damaged file could tell the key. */
+  readonly key: string | undefined;
+  /** The file. */
+  readonly path: string;
+  /** What is wrong with it, as a clause. */
+  readonly reason: string;
+  /** There is no file. */
+  readonly missing: boolean;
+}
+
 export interface EngineScan {
   readonly records: readonly EngineRecord[];
+  /**
+   * Sessions of this part of the listing that cannot be read. One whose `updatedAt` is not known either counts for every
+   * listing from the start whose prefix fits.
+   */
+  readonly damaged?: readonly DamagedSession[];
   /** Where to go on, when `limit` cut the listing short. */
   readonly next: { readonly key: string; readonly updatedAt: number } | undefined;
 }
@@ -73,6 +93,8 @@ export interface EngineChange {
   readonly key: string;
   readonly revision: number;
   readonly kind: "put" | "delete";
+  /** The last change of its commit that this iteration gives: from here on `since` may be this revision. */
+  readonly last: boolean;
   /** State right after this commit; absent for a delete. */
   readonly record?: EngineRecord;
 }
@@ -101,7 +123,10 @@ export interface EngineStats {
 }
 
 export interface Engine {
-  /** Latest committed state, every process's commits included. */
+  /**
+   * Latest committed state, every process's commits included.
+   * @throws `entry_corrupt` for a session that is there and cannot be read.
+   */
   read(key: string): MaybePromise<EngineRecord | undefined>;
   /** All matching sessions as of one instant. */
   scan(query: EngineQuery): MaybePromise<EngineScan>;
@@ -116,7 +141,9 @@ export interface Engine {
   revision(): MaybePromise<number>;
   /**
    * Every change with a revision above `since` (default: from now on), in commit order, without gaps, until the
-   * signal aborts or the engine closes. Throws `revision_too_old` when the engine no longer has them.
+   * signal aborts or the engine closes. Throws `revision_too_old` when the engine no longer has them, and `revision_unknown`
+   * for a revision that the store never had, without waiting for anything. What waits for its consumer is bounded in count
+   * and in bytes: who is further behind is given what is still there, or `revision_too_old`.
    * The position "now" is taken when this method is called, not when the first change is awaited.
    */
   changes(options: {

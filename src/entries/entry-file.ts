@@ -12,6 +12,8 @@
  *   O9   what goes through a staging folder is the state as of a log position in its segment or later
  *   O13  temp names are random and never made twice
  *
+ * A file that goes and was never seen whole by this process may be damaged: see damaged-file.ts for what is kept of it.
+ *
  * A crash leaves a temp file in a staging folder (the fence removes it) or an empty session folder (the sweep does).
  */
 import { errnoOf, SessionStoreError } from "../errors.js";
@@ -22,6 +24,7 @@ import { ENTRY_FILE, type Layout } from "../format/layout.js";
 import { LINE_BYTES_MAX } from "../format/limits.js";
 import type { StoredObject } from "../format/stored-value.js";
 import type { Runtime } from "../runtime.js";
+import { isTooLarge, keepDamagedFile, type DamagePolicy } from "./damaged-file.js";
 import { readStagedFile } from "./staged-file.js";
 
 /** State of one session as the log has it; `stored` is undefined for a deleted one. */
@@ -43,7 +46,16 @@ export type EntryFile =
       /** Size of the file. */
       readonly bytes: number;
     }
-  | { readonly status: "corrupt"; readonly path: string; readonly reason: string; readonly offset: number };
+  | {
+      readonly status: "corrupt";
+      readonly path: string;
+      readonly reason: string;
+      readonly offset: number;
+      /** What is in the file, unless it is no regular file of ours. */
+      readonly bytes?: Buffer;
+      /** It is larger than any entry file. */
+      readonly tooLarge?: boolean;
+    };
 
 /** A whole record fits a line, so no entry file is larger than that, give or take its header line. */
 const ENTRY_FILE_BYTES_MAX = LINE_BYTES_MAX + 64 * 1024;
@@ -60,9 +72,8 @@ export function readEntryFile(fs: FileSystem, layout: Layout, key: string): Entr
     bytes = readStagedFile(fs, layout, path, { bytesMax: ENTRY_FILE_BYTES_MAX });
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return { status: "absent" };
-    if (error instanceof SessionStoreError)
-      return { status: "corrupt", path, reason: error.message, offset: 0 };
-    throw error;
+    if (!(error instanceof SessionStoreError)) throw error;
+    return { status: "corrupt", path, reason: error.message, offset: 0, tooLarge: isTooLarge(error) };
   }
   return interpret(bytes, key, path);
 }
@@ -70,14 +81,10 @@ export function readEntryFile(fs: FileSystem, layout: Layout, key: string): Entr
 /** What the bytes of a session's entry file say. */
 export function interpret(bytes: Buffer, key: string, path: string): EntryFile {
   const parsed = parseEntryDocument(bytes);
-  if (!parsed.ok) return { status: "corrupt", path, reason: parsed.reason, offset: parsed.offset };
+  if (!parsed.ok) return { status: "corrupt", path, reason: parsed.reason, offset: parsed.offset, bytes };
   if (parsed.key !== key) {
-    return {
-      status: "corrupt",
-      path,
-      reason: `it is the file of session ${JSON.stringify(parsed.key)}`,
-      offset: 0,
-    };
+    const reason = `it is the file of session ${JSON.stringify(parsed.key)}`;
+    return { status: "corrupt", path, reason, offset: 0, bytes };
   }
   const { revision, modifiedAt, crc, stored } = parsed;
   return { status: "present", revision, modifiedAt, crc, stored, bytes: bytes.length };
@@ -102,6 +109,7 @@ export class EntryWriter {
     private readonly fs: FileSystem,
     private readonly layout: Layout,
     private readonly runtime: Runtime,
+    private readonly policy: DamagePolicy,
   ) {}
 
   /**
@@ -109,13 +117,15 @@ export class EntryWriter {
    * @param state A state as of a position in the segment of `stage` or later (O9).
    * @param options.sync Whether the content must be durable before the rename: true for a revision older than the
    *   segment of `stage`, because then no log that outlives a power cut may have it (O8).
+   * @param options.look Whether the file that goes was not seen whole yet: then it is looked at, and kept if it is damaged.
    * @returns `"fenced"` when the staging folder is gone: stop, others have moved on.
    */
   async write(
     state: EntryState,
     stage: string,
-    options: { readonly sync: boolean },
+    options: { readonly sync: boolean; readonly look: boolean },
   ): Promise<"done" | "fenced"> {
+    if (options.look && (await this.#keepIfDamaged(state.key, stage)) === "fenced") return "fenced";
     const temporary = `${this.layout.stageFolder(stage)}/${this.runtime.randomName(8)}`;
     if (state.stored === undefined) return this.#remove(state.key, stage, temporary);
     const { bytes } = composeEntryDocument({ ...state, stored: state.stored });
@@ -131,6 +141,22 @@ export class EntryWriter {
       await this.fs.later.unlink(temporary).catch(() => {}); // the fence would take it anyway
       throw error;
     }
+  }
+
+  async #keepIfDamaged(key: string, stage: string): Promise<"done" | "fenced"> {
+    const { fs, layout, policy } = this;
+    let file: EntryFile;
+    try {
+      file = readEntryFile(fs, layout, key);
+    } catch (error) {
+      // Of what the disk cannot read there is nothing to keep, and a new file is the way out.
+      if (errnoOf(error) !== "EIO") throw error;
+      return "done";
+    }
+    if (file.status !== "corrupt") return "done";
+    if (file.tooLarge === true) throw inTheWay(file.path, "is larger than any file of the store");
+    const temporary = `${layout.stageFolder(stage)}/${this.runtime.randomName(8)}`;
+    return keepDamagedFile(fs, layout, policy, key, file, temporary);
   }
 
   async #moveIn(key: string, temporary: string): Promise<"done" | "fenced"> {

@@ -13,7 +13,8 @@
 import { SessionStoreError } from "../errors.js";
 import type { BlobCache, CachedBlob } from "./blob-cache.js";
 import { enterPlain, isPlain } from "./plain-parts.js";
-import { referencesIn } from "./stored-references.js";
+import { Expansion, EXPANDED_BYTES_MAX } from "./expansion.js";
+import { everyReferenceIn, referencesIn } from "./stored-references.js";
 import {
   isStoredArray,
   isWithinDepth,
@@ -35,6 +36,15 @@ export interface TranslatedPart {
   readonly decoded: object;
   /** Found out when first needed. */
   references: readonly BlobReference[] | undefined;
+  /** The whole that it was first seen in. */
+  readonly whole: Whole;
+}
+
+/** An entry, or the content of a shared value. */
+interface Whole {
+  readonly key: string | undefined;
+  /** Until it was made sure that it does not come to too much: see expansion.ts. */
+  unmeasured: StoredValue | undefined;
 }
 
 /**
@@ -49,20 +59,28 @@ export class EntryDecoder {
   /** Translated parts by their stored form. */
   readonly #translated = new WeakMap<object, TranslatedPart>();
   readonly #getters = new Map<string, PropertyDescriptor>();
+  readonly #expansion: Expansion;
+  /** What is being decoded. */
+  #whole: Whole = { key: undefined, unmeasured: undefined };
 
   constructor(
     private readonly cache: BlobCache,
     private readonly loadBlob: LoadBlob,
-  ) {}
+    expandedBytesMax = EXPANDED_BYTES_MAX,
+  ) {
+    this.#expansion = new Expansion(expandedBytesMax, (reference) => this.#contentOf(reference));
+  }
 
   /**
    * The entry of a stored form that nests no deeper than stored forms may. A plain one is not entered among the plain
    * parts: there is a new one with each update, hardly any ever comes back as a whole, and entering it is a tenth of
    * the update.
+   * @param key Named in errors.
    */
-  decode(stored: StoredObject): object {
+  decode(stored: StoredObject, key?: string): object {
     const known = this.#translated.get(stored);
     if (known !== undefined) return known.decoded;
+    this.#whole = { key, unmeasured: stored };
     const plain = this.#settleFields(stored);
     Object.freeze(stored);
     return plain ? stored : this.#translate(stored);
@@ -82,10 +100,16 @@ export class EntryDecoder {
     return part === undefined ? referencesIn(stored) : (part.references ??= referencesIn(stored));
   }
 
-  /** What callers see of a blob's content, and of any stored value but a reference. */
+  /** What callers see of a blob's content. */
   decodeContent(content: StoredValue): unknown {
-    if (typeof content !== "object" || content === null || isPlain(content)) return content;
-    return this.#decodeContainer(content);
+    this.#whole = { key: undefined, unmeasured: content };
+    return this.#decodeValue(content);
+  }
+
+  /** What callers see of any stored value but a reference. */
+  #decodeValue(value: StoredValue): unknown {
+    if (typeof value !== "object" || value === null || isPlain(value)) return value;
+    return this.#decodeContainer(value);
   }
 
   /** The big value behind a reference. */
@@ -93,15 +117,28 @@ export class EntryDecoder {
     const cached = this.cache.get(reference.hash);
     if (cached !== undefined) return cached;
     const content = parseBlob(this.loadBlob(reference), reference);
+    // Who measures an entry trusts the mark.
+    if (!reference.nested && everyReferenceIn(content).length > 0)
+      throw blobCorrupt(reference.hash, "refers to others, and the reference to it does not say so");
     const blob: CachedBlob = {
       reference,
       stored: storedReference(reference),
       content,
       value: this.decodeContent(content),
-      totalBytes: reference.bytes,
+      totalBytes: Math.min(this.#expansion.bytesOf(reference, content), Number.MAX_SAFE_INTEGER),
     };
     this.cache.add(blob);
     return blob;
+  }
+
+  /** Undefined for a blob that cannot be loaded. */
+  #contentOf(reference: BlobReference): StoredValue | undefined {
+    try {
+      return this.load(reference).content;
+    } catch (error) {
+      if (error instanceof SessionStoreError) return undefined;
+      throw error;
+    }
   }
 
   #decodeContainer(stored: StoredObject | readonly StoredValue[]): object {
@@ -118,7 +155,7 @@ export class EntryDecoder {
 
   #translate(stored: StoredObject | readonly StoredValue[]): object {
     const decoded = isStoredArray(stored) ? this.#translateArray(stored) : this.#translateObject(stored);
-    this.#translated.set(stored, { stored, decoded, references: undefined });
+    this.#translated.set(stored, { stored, decoded, references: undefined, whole: this.#whole });
     return decoded;
   }
 
@@ -153,7 +190,7 @@ export class EntryDecoder {
     const decoded: unknown[] = [];
     for (let index = 0; index < stored.length; index++) {
       const item = stored[index] as StoredValue;
-      if (referenceOf(item) === undefined) decoded.push(this.decodeContent(item));
+      if (referenceOf(item) === undefined) decoded.push(this.#decodeValue(item));
       else Object.defineProperty(decoded, index, this.#getter(String(index)));
     }
     return sealTwin(decoded, stored);
@@ -165,7 +202,7 @@ export class EntryDecoder {
       const field = stored[name] as StoredValue;
       if (typeof field !== "object") setField(decoded, unescapeName(name), field);
       else if (referenceOf(field) === undefined) {
-        setField(decoded, unescapeName(name), this.decodeContent(field));
+        setField(decoded, unescapeName(name), this.#decodeValue(field));
       } else Object.defineProperty(decoded, unescapeName(name), this.#getter(name));
     }
     return sealTwin(decoded, stored);
@@ -193,8 +230,18 @@ export class EntryDecoder {
   #loadField(holder: Twin, name: string): unknown {
     const stored = holder[STORED];
     const reference = stored === undefined ? undefined : referenceOf(stored[name] as StoredValue);
-    if (reference === undefined) throw new TypeError(`the getter of "${name}" belongs to a session's entry`);
+    if (stored === undefined || reference === undefined)
+      throw new TypeError(`the getter of "${name}" belongs to a session's entry`);
+    this.#measure(stored);
     return this.load(reference).value;
+  }
+
+  /** Before the first shared value of a whole is loaded. */
+  #measure(stored: StoredObject): void {
+    const whole = this.#translated.get(stored)?.whole;
+    if (whole?.unmeasured === undefined) return;
+    this.#expansion.assertFits(whole.unmeasured, whole.key);
+    whole.unmeasured = undefined;
   }
 }
 

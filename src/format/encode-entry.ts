@@ -1,8 +1,8 @@
 /**
  * From an entry as a caller gives it to the stored form: one {@link Encoding} for one entry or one set of fields.
  *
- * Values mean what JSON.stringify takes them to mean: `toJSON` is called, what it would leave out is left out. Three
- * things come on top. Parts that this store handed out are recognised by identity and neither looked into nor
+ * Values mean what JSON.stringify takes them to mean, and what it would make something else of is refused (see
+ * json-semantics.ts). Three things come on top. Parts that this store handed out are recognised by identity and neither looked into nor
  * loaded. Values that serialize to `thresholdBytes` or more become blobs, children first. Limits are enforced on the
  * way down, so that no input costs more than they allow, or runs out of stack.
  *
@@ -14,7 +14,16 @@ import type { BlobCache, CachedBlob } from "./blob-cache.js";
 import type { EntryDecoder } from "./decode-entry.js";
 import type { Encoded, EncodedFields } from "./encoded.js";
 import { assertFitsLimits, fitsLimits, limitError } from "./entry-limits.js";
-import { describeType, isBoxed, pathText, throughToJson, unboxed } from "./json-semantics.js";
+import {
+  describeType,
+  flawOf,
+  inexpressible,
+  isInvalidDate,
+  isPlainContainer,
+  NO_ITEM,
+  pathText,
+  throughToJson,
+} from "./json-semantics.js";
 import type { Limits } from "./limits.js";
 import {
   enterPlain,
@@ -119,9 +128,10 @@ export class Encoding {
   /** @param unset Takes the stored names of fields that JSON leaves out. */
   #copyEntry(entry: object, unset: string[] | undefined): StoredObject {
     const source = throughToJson(entry, "");
-    if (typeof source !== "object" || source === null || Array.isArray(source) || isBoxed(source)) {
+    if (typeof source !== "object" || source === null || Array.isArray(source)) {
       throw new TypeError(`an entry must be an object, and its toJSON returned ${describeType(source)}`);
     }
+    if (!isPlainContainer(source)) throw inexpressible("entry", flawOf(source) ?? "", this.key);
     this.#ancestors.push(entry, source);
     const copy = this.#copyFields(source as Record<string, unknown>, 1, this.base, unset);
     return Object.freeze(copy);
@@ -144,7 +154,7 @@ export class Encoding {
         return this.#string(value, name, base);
       case "number":
         this.#measured(NUMBER_BYTES_MAX, 1);
-        if (!Number.isFinite(value)) return null;
+        if (!Number.isFinite(value)) throw this.#inexpressible(name, flawOf(value) ?? "");
         return value === 0 ? 0 : value; // no negative zero
       case "boolean":
         this.#measured(LITERAL_BYTES_MAX, 4);
@@ -157,10 +167,11 @@ export class Encoding {
       case "function": {
         const replaced = throughToJson(value, name);
         if (replaced !== value) return this.#afterToJson(replaced, name, level, base);
-        if (typeof value === "bigint")
-          throw this.#inexpressible(name, "is a BigInt, which JSON cannot express");
-        return undefined;
+        if (name === "toJSON" && typeof value === "function") return undefined; // what it returned is its own business
+        throw this.#inexpressible(name, flawOf(value) ?? "");
       }
+      case "symbol":
+        throw this.#inexpressible(name, flawOf(value) ?? "");
       default:
         return undefined;
     }
@@ -201,8 +212,9 @@ export class Encoding {
     const known = this.#recognise(value, name, level, base);
     if (known !== undefined) return known;
     const replaced = throughToJson(value, name);
-    if (replaced !== value) return this.#afterToJson(replaced, name, level, base);
-    return this.#copy(value, name, level, base);
+    if (replaced === value) return this.#copy(value, name, level, base);
+    if (isInvalidDate(value)) throw this.#inexpressible(name, "is an invalid Date, which has no text");
+    return this.#afterToJson(replaced, name, level, base);
   }
 
   /** What `toJSON` returned is taken as it is: its own `toJSON` is not called. */
@@ -215,8 +227,8 @@ export class Encoding {
     if (typeof value === "object" && value !== null) {
       return this.#recognise(value, name, level, base) ?? this.#copy(value, name, level, base);
     }
-    if (typeof value === "function") return undefined;
-    if (typeof value === "bigint") throw this.#inexpressible(name, "is a BigInt, which JSON cannot express");
+    if (typeof value === "function" || typeof value === "bigint")
+      throw this.#inexpressible(name, flawOf(value) ?? "");
     return this.#value(value, name, level, base);
   }
 
@@ -265,7 +277,7 @@ export class Encoding {
     level: number,
     base: StoredValue | undefined,
   ): StoredValue | undefined {
-    if (isBoxed(source)) return this.#value(unboxed(source), name, level, base);
+    if (!isPlainContainer(source)) throw this.#inexpressible(name, flawOf(source) ?? "");
     if (this.#ancestors.includes(source)) throw this.#inexpressible(name, "refers back to what contains it");
     if (level > this.rules.limits.depthMax) throw this.#tooDeep(name, level);
     this.#path.push(name);
@@ -299,8 +311,8 @@ export class Encoding {
     this.#spend(1);
     for (let index = 0; index < source.length; index++) {
       const item = this.#value(source[index], index, level + 1, bases?.[index]);
-      if (item === undefined) this.#measured(LITERAL_BYTES_MAX, 4);
-      items.push(item ?? null);
+      if (item === undefined) throw this.#inexpressible(index, NO_ITEM);
+      items.push(item);
       this.#spend(1);
       bound += this.#bound + 1;
       if (this.#height > height) height = this.#height;
@@ -395,7 +407,7 @@ export class Encoding {
   }
 
   #inexpressible(name: string | number, flaw: string): TypeError {
-    return new TypeError(`${this.#where(name)} ${flaw}`);
+    return inexpressible(this.#where(name), flaw, this.key);
   }
 
   #where(name: string | number): string {

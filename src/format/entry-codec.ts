@@ -7,6 +7,7 @@
  */
 import { BlobCache } from "./blob-cache.js";
 import { EntryDecoder, type LoadBlob } from "./decode-entry.js";
+import { EXPANDED_BYTES_MAX } from "./expansion.js";
 import { Encoding, type EncodingRules } from "./encode-entry.js";
 import type { Encoded, EncodedFields } from "./encoded.js";
 import { STORED_DEPTH_MAX, type Limits } from "./limits.js";
@@ -32,7 +33,9 @@ export class EntryCodec {
   constructor(options: EntryCodecOptions) {
     const { limits } = options;
     this.#cache = new BlobCache(options.cacheBytes);
-    this.#decoder = new EntryDecoder(this.#cache, options.loadBlob);
+    // What others stored with higher limits than ours is to be read, up to a size that no entry is meant to have.
+    const expandedBytesMax = Math.max(EXPANDED_BYTES_MAX, limits.entryBytesMax);
+    this.#decoder = new EntryDecoder(this.#cache, options.loadBlob, expandedBytesMax);
     this.#rules = {
       thresholdBytes: options.thresholdBytes,
       limits: { ...limits, depthMax: Math.min(limits.depthMax, STORED_DEPTH_MAX) },
@@ -60,9 +63,13 @@ export class EntryCodec {
     return new Encoding(this.#rules, base, key).encodeFields(fields);
   }
 
-  /** The entry, deeply frozen: the same object each time for the same stored object. Big values load when touched. */
-  decode(stored: StoredObject): object {
-    return this.#decoder.decode(stored);
+  /**
+   * The entry, deeply frozen: the same object each time for the same stored object. Big values load when touched; the first
+   * touch throws `entry_too_large` if all of them come to more than any entry may (see expansion.ts).
+   * @param key Named in that error.
+   */
+  decode(stored: StoredObject, key?: string): object {
+    return this.#decoder.decode(stored, key);
   }
 
   /** Every blob that a stored entry refers to, each once; remembered for the stored object. */

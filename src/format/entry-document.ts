@@ -105,6 +105,24 @@ export function parseEntryDocument(bytes: Buffer): ParsedEntryDocument {
   return { ok: true, crc, ...state };
 }
 
+/** `{"$session":{"key":"…","revision":18231,` with any key: backslashes escape the quotes in it. */
+const HEADER = /^\{"\$session":\{"key":"(?:[^"\\]|\\.)*","revision":(\d{1,16}),/;
+/** A key has at most so many bytes as JSON: 1024, six for each. */
+const HEADER_BYTES_MAX = 8 * 1024;
+
+/** The revision that the beginning of a damaged file tells, if it tells one. Says nothing about the rest. */
+export function revisionInHeader(bytes: Buffer): number | undefined {
+  const [, digits] = HEADER.exec(bytes.toString("utf8", 0, HEADER_BYTES_MAX)) ?? [];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+/** Whether the bytes are the beginning of a file that was cut short before there was anything of the entry in it. */
+export function endsWithinHeader(bytes: Buffer): boolean {
+  const beginning = Buffer.from(`{"${SESSION_FIELD}":{"key":"`);
+  const length = Math.min(bytes.length, beginning.length);
+  return !bytes.includes(NEWLINE) && bytes.compare(beginning, 0, length, 0, length) === 0;
+}
+
 /** The digits end the first line: `…"crc":"1a2b3c4d"}`, with a comma when fields follow. */
 function crcPosition(bytes: Buffer): number | undefined {
   const lineEnd = bytes.indexOf(NEWLINE);

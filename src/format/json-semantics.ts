@@ -1,4 +1,10 @@
-/** How JSON.stringify looks at a value, piece by piece, and how errors name where it stands. */
+/**
+ * What a value means in JSON, piece by piece, and how errors name where it stands.
+ *
+ * Values mean what JSON.stringify takes them to mean, with one difference: what it would silently make something else of is
+ * refused. So what comes back equals what was put, except for what a `toJSON` says (a Date is its text), for fields that are
+ * undefined (they are left out), and for -0 (it is 0).
+ */
 import { types } from "node:util";
 
 const IDENTIFIER = /^[A-Za-z_$][\w$]*$/;
@@ -9,17 +15,48 @@ export function throughToJson(value: unknown, name: string | number): unknown {
   return typeof toJSON === "function" ? (toJSON.call(value, String(name)) as unknown) : value;
 }
 
-/** Whether it is one of `new Number(1)`, `new String("")`, `new Boolean(true)` and `Object(1n)`. */
-export function isBoxed(value: object): boolean {
-  return types.isBoxedPrimitive(value) && !types.isSymbolObject(value);
+/** Why a value, whose `toJSON` was called, would come back as something else: a clause; undefined if it would not. */
+export function flawOf(value: unknown): string | undefined {
+  switch (typeof value) {
+    case "number":
+      return Number.isFinite(value) ? undefined : `is ${value}, which JSON would turn into null`;
+    case "bigint":
+      return "is a BigInt, which JSON cannot express";
+    case "function":
+    case "symbol":
+      return `is a ${typeof value}, which JSON would leave out`;
+    case "object":
+      return value === null || isPlainContainer(value) ? undefined : foreignFlaw(value);
+    default:
+      return undefined;
+  }
 }
 
-/** The primitive in the box. */
-export function unboxed(box: object): unknown {
-  if (types.isNumberObject(box)) return Number(box);
-  if (types.isStringObject(box)) return String(box);
-  if (types.isBooleanObject(box)) return Boolean.prototype.valueOf.call(box);
-  return BigInt.prototype.valueOf.call(box);
+/** An array, or an object that is nothing but its fields. One of another realm has a root of its own as prototype. */
+export function isPlainContainer(value: object): boolean {
+  if (Array.isArray(value)) return true;
+  const prototype = Object.getPrototypeOf(value) as object | null;
+  if (prototype === Object.prototype || prototype === null) return true;
+  return Object.getPrototypeOf(prototype) === null && !types.isModuleNamespaceObject(value);
+}
+
+function foreignFlaw(value: object): string {
+  const { constructor } = value as { readonly constructor?: { readonly name?: unknown } };
+  const name = typeof constructor === "function" ? String(constructor.name) : "an object with a prototype";
+  return `is an instance of ${name}, which would come back as a plain object; give it a toJSON, or copy its fields`;
+}
+
+/** What stands at the place of an item that JSON would turn into null. */
+export const NO_ITEM = "is undefined or a hole, which JSON would turn into null";
+
+/** `toJSON` of an invalid date gives null, and nobody would know. */
+export function isInvalidDate(value: unknown): boolean {
+  return types.isDate(value) && Number.isNaN(Date.prototype.valueOf.call(value));
+}
+
+/** @param where As {@link pathText} gives it. */
+export function inexpressible(where: string, flaw: string, key: string | undefined): TypeError {
+  return new TypeError(`${where}${key === undefined ? "" : ` of session ${JSON.stringify(key)}`} ${flaw}`);
 }
 
 /** As in `entry.origin.labels[3]`. */

@@ -14,6 +14,13 @@ export function referencesIn(stored: StoredValue): readonly BlobReference[] {
   return found.length === 0 ? NO_REFERENCES : uniqueReferences(found);
 }
 
+/** The same with repetitions: each time that the stored form refers to a blob. */
+export function everyReferenceIn(stored: StoredValue): readonly BlobReference[] {
+  const found: BlobReference[] = [];
+  collect(stored, found, false);
+  return found;
+}
+
 /** Each blob once. */
 export function uniqueReferences(references: readonly BlobReference[]): readonly BlobReference[] {
   if (references.length === 0) return NO_REFERENCES;

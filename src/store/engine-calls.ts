@@ -112,6 +112,11 @@ export async function untilDurable(durable: Promise<void>, key: string): Promise
   }
 }
 
+/** Whether a session is there and cannot be read, so that only what needs no base can be done to it. */
+export function isDamaged(error: unknown): boolean {
+  return error instanceof SessionStoreError && error.code === "entry_corrupt";
+}
+
 function reading(key: string): string {
   return `read session ${JSON.stringify(key)}`;
 }

@@ -12,7 +12,12 @@ export function toRecord<T extends object>(record: EngineRecord | undefined): Se
   return { key, entry: entry as Readonly<T>, revision, modifiedAt };
 }
 
-export function toList<T extends object>({ records, next }: EngineScan, query: EngineQuery): SessionList<T> {
+export function toList<T extends object>(scan: EngineScan, query: EngineQuery): SessionList<T> {
+  const { records, next, damaged } = scan;
   const sessions = records.map((record) => toRecord<T>(record)!);
-  return next === undefined ? { sessions } : { sessions, cursor: encodeCursor(next, query) };
+  return {
+    sessions,
+    ...(next !== undefined && { cursor: encodeCursor(next, query) }),
+    ...(damaged !== undefined && { damaged }),
+  };
 }

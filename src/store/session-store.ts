@@ -23,7 +23,7 @@ import { DEFAULT_LIMITS, type Limits } from "../format/limits.js";
 import { assertSessionKey } from "../format/session-key.js";
 import { systemRuntime, type Runtime } from "../runtime.js";
 import { requireFunction, requireObject } from "./arguments.js";
-import { EngineCalls, guarded, isPromiseLike, untilDurable } from "./engine-calls.js";
+import { EngineCalls, guarded, isDamaged, isPromiseLike, untilDurable } from "./engine-calls.js";
 import { KeyQueue } from "./key-queue.js";
 import { normalizeQuery } from "./query.js";
 import { toList, toRecord } from "./records.js";
@@ -46,6 +46,7 @@ import type {
 import { Watches } from "./watch.js";
 import {
   DELETE,
+  DELETE_DAMAGED,
   PATCH,
   PUT,
   readWriteOptions,
@@ -173,14 +174,16 @@ class EngineSessionStore<T extends object> implements SessionStore<T> {
     );
   }
 
-  delete(key: string, options?: WriteOptions): Promise<boolean> {
-    return this.#change(
-      DELETE,
-      key,
-      options,
-      (base, key) => base && { kind: "delete", key, base: base.revision },
-      (_record, wrote) => wrote,
-    );
+  async delete(key: string, options?: WriteOptions): Promise<boolean> {
+    const wrote = (_record: unknown, wrote: boolean): boolean => wrote;
+    const op = (base: EngineRecord | undefined, key: string): EngineOp | undefined =>
+      base && { kind: "delete", key, base: base.revision };
+    try {
+      return await this.#change(DELETE, key, options, op, wrote);
+    } catch (error) {
+      if (!isDamaged(error) || options?.ifRevision !== undefined) throw error;
+      return this.#change(DELETE_DAMAGED, key, options, (_base, key) => ({ kind: "delete", key }), wrote);
+    }
   }
 
   async transact<R>(fn: (tx: Transaction<T>) => R | Promise<R>, options?: WaitOptions): Promise<R> {

@@ -18,7 +18,7 @@ import { SessionStoreError } from "../errors.js";
 import type { EngineOp, EngineRecord } from "../engine/contract.js";
 import type { Runtime } from "../runtime.js";
 import { requireObject } from "./arguments.js";
-import { isPromiseLike, type EngineCalls } from "./engine-calls.js";
+import { isDamaged, isPromiseLike, type EngineCalls } from "./engine-calls.js";
 import type { KeyQueue } from "./key-queue.js";
 import { beforeRetry, lacksValue, throwIfAborted } from "./retry.js";
 import type { SessionRecord, Transaction } from "./types.js";
@@ -260,10 +260,21 @@ class TransactionView<T extends object> {
     const key = this.#accept(given, true);
     const touched = this.#touch(key);
     // Also after an own put: the commit must know whether there is anything to delete.
-    await this.#load(key, touched);
-    const existed = currentEntry(touched) !== undefined;
+    const damaged = await this.#loadUnlessDamaged(key, touched);
+    const existed = damaged || currentEntry(touched) !== undefined;
     touched.change = { kind: "delete" };
     return existed;
+  }
+
+  /** @returns Whether the session is there and cannot be read: then it is deleted whatever its revision. */
+  async #loadUnlessDamaged(key: string, touched: Touched): Promise<boolean> {
+    try {
+      await this.#load(key, touched);
+      return false;
+    } catch (error) {
+      if (!isDamaged(error)) throw error;
+      return true;
+    }
   }
 }
 
@@ -293,6 +304,7 @@ function opOf(key: string, { read, base, change }: Touched): EngineOp | undefine
     case "patch":
       return { kind: "patch", key, base: revision, fields: change.fields };
     case "delete":
+      if (!read) return { kind: "delete", key };
       return base === undefined ? { kind: "check", key, base: 0 } : { kind: "delete", key, base: revision };
   }
 }

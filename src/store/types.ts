@@ -5,7 +5,9 @@
  * reader: copy before you change (`{ ...entry, model }`). And nothing is cached by time: a read sees every commit
  * that finished before the read began, in any process.
  */
-import type { EngineStats } from "../engine/contract.js";
+import type { DamagedSession, EngineStats } from "../engine/contract.js";
+
+export type { DamagedSession };
 
 /** An entry of a store that was opened without a type. */
 export type UntypedEntry = Record<string, unknown>;
@@ -60,10 +62,18 @@ export interface SessionList<T extends object> {
   readonly sessions: SessionRecord<T>[];
   /** Present when `limit` cut the listing short: pass it to the next `list` with the same query. */
   readonly cursor?: string;
+  /**
+   * Present when sessions of this listing are there and cannot be read: their files are damaged or missing. Each of them
+   * fails with `entry_corrupt` when it is read; `put` without `ifRevision` replaces it, `delete` removes it.
+   */
+  readonly damaged?: readonly DamagedSession[];
 }
 
 export interface WatchOptions {
-  /** Changes with a revision above this one, from 0. Default: from now on. */
+  /**
+   * Changes with a revision above this one, from 0: that of a change which was the `last` of its commit. Default: from now
+   * on.
+   */
   readonly since?: number | undefined;
   /** Only keys that start with this. Default "". */
   readonly prefix?: string | undefined;
@@ -76,6 +86,11 @@ export interface SessionChange<T extends object> {
   readonly key: string;
   readonly revision: number;
   readonly kind: "put" | "delete";
+  /**
+   * The last change of its commit that this watch gives. Save `revision` as the next `since` only then: after any other
+   * the rest of the transaction would be left out.
+   */
+  readonly last: boolean;
   /** The state right after this commit; absent for a delete. */
   readonly record?: SessionRecord<T>;
 }
@@ -103,7 +118,7 @@ export interface Transaction<T extends object> {
   put(key: string, entry: T | Readonly<T>): Promise<void>;
   /** Sets top-level fields; undefined removes one. Rejects with `not_found` when there is no such session. */
   patch(key: string, fields: Partial<{ [Field in keyof T]: T[Field] | undefined }>): Promise<void>;
-  /** True if the session existed. */
+  /** True if the session existed, damaged (`entry_corrupt`) or not. */
   delete(key: string): Promise<boolean>;
 }
 
@@ -129,7 +144,8 @@ export interface SessionStore<T extends object> extends AsyncDisposable {
   /** The entry with its key, revision and time of change, or undefined. */
   read(key: string): Promise<SessionRecord<T> | undefined>;
   /**
-   * Replaces or creates a session; always makes a new revision, even of an equal entry.
+   * Replaces or creates a session; always makes a new revision, even of an equal entry. Without `ifRevision` it also
+   * replaces one that is damaged or missing (`entry_corrupt`).
    * @throws `conflict` when `ifRevision` does not hold, with `data.key`, `data.expected` and `data.actual`.
    * @example
    * const entry = { sessionId: "s-1", turns: 0, updatedAt: Date.now() };
@@ -159,6 +175,7 @@ export interface SessionStore<T extends object> extends AsyncDisposable {
    */
   update(key: string, fn: UpdateFunction<T>, options?: WaitOptions): Promise<SessionRecord<T> | undefined>;
   /**
+   * Without `ifRevision` it also deletes a session that is damaged or missing (`entry_corrupt`).
    * @returns True if this call deleted the session, false if there was none.
    * @throws `conflict` when `ifRevision` does not hold, also when there is no session.
    */
@@ -190,13 +207,17 @@ export interface SessionStore<T extends object> extends AsyncDisposable {
    * const { sessions, cursor } = await store.list({ orderBy: "updatedAt", descending: true, limit: 20 });
    */
   list(query?: ListQuery): Promise<SessionList<T>>;
-  /** How many sessions match; order, limit and cursor are ignored. */
+  /**
+   * How many sessions match; order, limit and cursor are ignored. Files are not read for it, so a damaged or missing session
+   * counts, as far as the store remembers it.
+   */
   count(query?: ListQuery): Promise<number>;
   /**
    * Every change in commit order, without gaps, one iteration a call. "From now on" means from this call, not from the first
    * `next()`. Ends without an error when the signal aborts, the loop is left or the store is closed.
-   * @throws `revision_too_old` from the iteration, when the store no longer has the changes since `since`: list, then
-   * watch from `data.revision`.
+   * @throws `revision_too_old` from the iteration, when the store no longer has the changes since `since`, or a consumer is
+   * so slow that they are gone meanwhile: list, then watch from `data.revision`. `revision_unknown`, from the first `next()`,
+   * when the store never had that revision.
    * @example
    * for await (const { key, kind } of store.watch({ prefix: "agent:main:" })) console.log(kind, key);
    */

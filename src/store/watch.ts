@@ -97,8 +97,9 @@ function iterable<T extends object>(generator: Changes<T>, end: () => void): Asy
 }
 
 function toSessionChange<T extends object>(
-  { key, revision, kind, record }: EngineChange,
+  { key, revision, kind, last, record }: EngineChange,
   toRecord: (record: NonNullable<EngineChange["record"]>) => SessionRecord<T>,
 ): SessionChange<T> {
-  return record === undefined ? { key, revision, kind } : { key, revision, kind, record: toRecord(record) };
+  const change = { key, revision, kind, last };
+  return record === undefined ? change : { ...change, record: toRecord(record) };
 }

@@ -41,6 +41,8 @@ export const PATCH: Method = {
 };
 export const UPDATE: Method = { ...PATCH, name: "update", optionNames: WAIT_OPTIONS, mustExist: false };
 export const DELETE: Method = { ...PATCH, name: "delete", mustExist: false, commit: undefined };
+/** Of a session that cannot be read: there is no base to go by, and none is needed. */
+export const DELETE_DAMAGED: Method = { ...DELETE, readsBase: false };
 export const TRANSACT: Method = { ...UPDATE, name: "transact" };
 
 /** The options of a write, checked. @throws `TypeError` that names the option. */

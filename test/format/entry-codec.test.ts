@@ -3,6 +3,7 @@
  * recognised; nobody's objects are touched. Method: properties against JSON.stringify, and one test for each
  * promise of the interface. The threshold is small, so that ordinary values become blobs.
  */
+import { runInNewContext } from "node:vm";
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { beforeEach, describe, expect, it, vi } from "vitest";
@@ -125,40 +126,21 @@ describe("round trip", () => {
 });
 
 describe("meaning", () => {
-  class Point {
-    constructor(
-      readonly x: number,
-      readonly y: number,
-    ) {}
-    get sum(): number {
-      return this.x + this.y;
-    }
-  }
-
   it.each([
-    ["dates", { at: new Date(0), never: new Date(Number.NaN) }],
-    ["what JSON drops", { a: undefined, b: () => 1, c: Symbol("x"), d: [undefined, () => 1, Symbol("x")] }],
-    [
-      "numbers JSON lacks",
-      { a: Number.NaN, b: Infinity, c: -Infinity, d: -0, e: [-0, Number.NaN], f: 1e21, g: 5e-324 },
-    ],
-    [
-      "boxes",
-      { a: Object(1), b: Object("x"), c: Object(true), d: Object(Symbol("x")), e: [Object(Number.NaN)] },
-    ],
-    ["classes", { p: new Point(1, 2), m: new Map([[1, 2]]), s: new Set([1]), r: /x/, e: new Error("x") }],
-    ["buffers", { b: Buffer.from("x"), u: new Uint8Array([1, 2]) }],
+    ["dates", { at: new Date(0) }],
+    ["fields that are undefined", { a: undefined, b: { c: undefined } }],
+    ["numbers at the edges", { d: -0, e: [-0], f: 1e21, g: 5e-324 }],
+    ["buffers", { b: Buffer.from("x") }],
+    ["objects of another realm", runInNewContext("({ a: { b: [1, {}] } })") as object],
     ["symbols and hidden names", Object.defineProperty({ a: 1, [Symbol("s")]: 2 }, "hidden", { value: 3 })],
-    ["inherited fields", Object.create({ inherited: 1 }, { own: { value: 2, enumerable: true } })],
     ["no prototype", Object.assign(Object.create(null), { a: 1 })],
-    ["sparse arrays", { a: [1, , 3] }], // oxlint-disable-line no-sparse-arrays
     ["arrays with fields", { a: Object.assign([1], { extra: 2 }) }],
     ["getters", { get a() { return [1]; } }], // prettier-ignore
     [
       "toJSON",
       { a: { toJSON: (name: string) => `json of ${name}` }, b: [{ toJSON: (name: string) => [name] }] },
     ],
-    ["toJSON to nothing", { a: { toJSON: () => undefined }, b: [{ toJSON: () => undefined }] }],
+    ["toJSON to nothing", { a: { toJSON: () => undefined } }],
     ["toJSON to something with toJSON", { a: { toJSON: () => ({ toJSON: () => 1, x: 2 }) } }],
     ["toJSON of a function", { a: Object.assign(() => 1, { toJSON: () => "function" }) }],
     ["toJSON to itself", { a: { x: 1, toJSON() { return this; } } }], // prettier-ignore
@@ -199,7 +181,7 @@ describe("meaning", () => {
 
   it.each([
     [{ a: 1n }, "entry.a is a BigInt"],
-    [{ a: { "b-c": [0, { d: Object(1n) }] } }, 'entry.a["b-c"][1].d is a BigInt'],
+    [{ a: { "b-c": [0, { d: Object(1n) }] } }, 'entry.a["b-c"][1].d is an instance of BigInt'],
     [{ a: { toJSON: () => 1n } }, "entry.a is a BigInt"],
   ])("refuses %#", (entry, message) => {
     expect(() => codec.encode(entry)).toThrow(TypeError);
@@ -511,8 +493,8 @@ describe("recognition", () => {
     }) as object;
     expect(codec.encode(Object.freeze(copy), form).stored["$$a"]).toBe(2);
     const proxy = new Proxy({ ...entry, $a: 3 }, { getPrototypeOf: () => entry });
-    expect(codec.encode(proxy, form).stored["$$a"]).toBe(3);
-    expect(codec.encode(Object.create(entry) as object).stored).toEqual({});
+    expect(() => codec.encode(proxy, form)).toThrow(TypeError);
+    expect(() => codec.encode(Object.create(entry) as object)).toThrow(TypeError);
   });
 
   it("does not take another store's references for its own", () => {
@@ -688,7 +670,7 @@ describe("limits", () => {
   it("stop the work on endless input early", () => {
     const wide: unknown[] = [];
     wide.length = 4_000_000_000;
-    expect(code(() => codec.encode({ wide }))).toBe("entry_too_large");
+    expect(() => codec.encode({ wide })).toThrow(/entry\.wide\[0\] is undefined or a hole/);
     let doubling: unknown[] = ["x"];
     for (let level = 0; level < 60; level++) doubling = [doubling, doubling];
     expect(code(() => codec.encode({ doubling }))).toBe("entry_too_large");

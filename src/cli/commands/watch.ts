@@ -56,7 +56,7 @@ async function watch(invocation: Invocation, options: Options): Promise<void> {
       terminal.say(`watching ${path}; Ctrl-C ends it`);
       for await (const change of changes) {
         await (terminal.json ? printJson(invocation, change, options) : printLine(invocation, change));
-        last = change.revision;
+        if (change.last) last = change.revision; // from the middle of a transaction one cannot go on
         if (++printed >= limit) return;
       }
       // The usual end of a watch, and no failure.
@@ -76,11 +76,12 @@ function printJson(
   change: SessionChange<Entry>,
   { entries }: Options,
 ): Promise<void> {
-  const { key, revision, kind, record } = change;
+  const { key, revision, kind, last, record } = change;
   return terminal.result({
     revision,
     kind,
     key,
+    last,
     ...(record !== undefined && { modifiedAt: record.modifiedAt }),
     ...(record !== undefined && entries === true && { entry: record.entry }),
   });

@@ -14,6 +14,7 @@
  * refers to. A "+" marks a value whose content refers to further values.
  */
 import type { BlobReference } from "../../format/stored-value.js";
+import type { DamagedSession } from "../contract.js";
 import { sortInSlices } from "./time-slices.js";
 import { CRC_DIGITS, crc32Hex } from "../../format/crc32.js";
 import { encodeLogLine } from "../../format/log-line.js";
@@ -33,6 +34,8 @@ export interface Catalog {
   readonly rows: readonly CatalogRow[];
   /** Some session could not be read when the rows were made: its shared values are unknown, so none may go. */
   readonly incomplete: boolean;
+  /** Those sessions, where this process has made the rows from files; a catalog's file does not name them. */
+  readonly damaged?: readonly DamagedSession[];
 }
 
 const ROWS_PER_LINE = 256;

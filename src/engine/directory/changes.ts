@@ -4,7 +4,11 @@
  * A watcher is in one of two phases. It *replays* with a tail of its own until that stands at the very position of
  * the shared one; in the same instant it goes *live* and is fed by whatever the shared tail reads. When it falls
  * behind (a slow consumer, a process that slept through segments) it replays again from what it delivered last.
- * If the log no longer has that, it ends with `revision_too_old`: there is never a silent gap.
+ * If the log no longer has that, it ends with `revision_too_old`: there is never a silent gap. If the log never had it (the
+ * store was restored to an older state), it ends with `revision_unknown`, at once.
+ *
+ * Changes are kept and delivered by commit, so that a watch is never behind by half a transaction; the last change of a
+ * commit says so, for whoever saves its revision must not do so before.
  *
  * Changes of other processes are noticed through the system's own notifications of `log/`; where there are none,
  * by polling, and a warning says so.
@@ -15,15 +19,21 @@ import type { LogRecord } from "../../format/log-line.js";
 import type { Segment } from "../../log/segment.js";
 import type { Timer } from "../../runtime.js";
 import type { EngineChange } from "../contract.js";
-import { storedAfter, type SessionLog } from "./session-log.js";
+import { isChange, storedAfter, type SessionLog } from "./session-log.js";
 import { SessionState } from "./session-table.js";
 
-/** A consumer that is further behind goes back to replaying, so its memory is bounded. */
+/** A consumer that is further behind goes back to replaying, so its memory is bounded: by commits, and by what they hold. */
 const QUEUE_MAX = 10_000;
+const QUEUE_BYTES_MAX = 16 * 1024 * 1024;
 const POLL_MS = 100;
 
+/** What one commit made of the sessions that a watch is about. */
+type Commit = readonly SessionState[];
+
 interface Subscription {
-  queue: EngineChange[];
+  readonly prefix: string;
+  queue: Commit[];
+  queuedBytes: number;
   /** False while replaying: then the shared tail's news are not queued. */
   live: boolean;
   wake: (() => void) | undefined;
@@ -37,14 +47,17 @@ export interface ChangesOptions {
 
 export class ChangeFeed {
   readonly #subscriptions = new Set<Subscription>();
+  /** The changes of the commit that is being read. */
+  #commit: SessionState[] = [];
   #stopWatching: (() => void) | undefined;
   #poll: Timer | undefined;
   #closed = false;
 
   constructor(private readonly log: SessionLog) {
     log.listeners.add({
-      changed: (state) => this.#deliver(state),
+      changed: (state, last) => this.#collect(state, last),
       startedOver: () => {
+        this.#commit = [];
         for (const subscription of this.#subscriptions) {
           subscription.live = false;
           subscription.wake?.();
@@ -58,8 +71,16 @@ export class ChangeFeed {
     this.log.tail.catchUp();
     const now = this.log.tail.revision;
     const since = options.since ?? now;
-    const subscription: Subscription = { queue: [], live: since >= now, wake: undefined };
+    const { prefix } = options;
+    const subscription: Subscription = {
+      prefix,
+      queue: [],
+      queuedBytes: 0,
+      live: since === now,
+      wake: undefined,
+    };
     if (options.signal?.aborted === true) return this.#follow(subscription, { ...options, since });
+    if (since > now) return failing(unknownRevision(since, now));
     this.#add(subscription);
     // Listened to from here on: nobody may ever ask for the first change.
     const onAbort = (): void => {
@@ -86,22 +107,17 @@ export class ChangeFeed {
     const stopped = (): boolean => this.#closed || signal?.aborted === true;
     try {
       while (!stopped()) {
-        if (!subscription.live) {
-          for await (const change of this.#replay(subscription, delivered)) {
+        const commits = subscription.live ? takeQueue(subscription) : this.#replay(subscription, delivered);
+        for await (const commit of commits) {
+          for (const change of changesOf(commit, prefix)) {
             if (stopped()) return;
-            delivered = change.revision;
-            if (change.key.startsWith(prefix)) yield change;
+            yield change;
           }
+          delivered = revisionOf(commit);
         }
-        const batch = subscription.queue;
-        subscription.queue = [];
-        for (const change of batch) {
-          if (stopped()) return;
-          if (change.revision <= since) continue;
-          delivered = change.revision;
-          if (change.key.startsWith(prefix)) yield change;
-        }
-        if (batch.length === 0 && subscription.live && !stopped()) await this.#news(subscription);
+        // Nothing may come between this look and the wait: it would be noticed only with the next commit.
+        if (subscription.live && subscription.queue.length === 0 && !stopped())
+          await this.#news(subscription);
       }
     } finally {
       signal?.removeEventListener("abort", onAbort);
@@ -121,7 +137,7 @@ export class ChangeFeed {
   }
 
   /** Changes above `since` up to the shared tail's position; then the subscription is live. */
-  async *#replay(subscription: Subscription, since: number): AsyncGenerator<EngineChange> {
+  async *#replay(subscription: Subscription, since: number): AsyncGenerator<Commit> {
     const { log } = this;
     let replay = new Replay(log, since);
     let delivered = since;
@@ -133,9 +149,9 @@ export class ChangeFeed {
           replay = new Replay(log, delivered); // the log may still have what comes next
           continue;
         }
-        for (const change of replay.take()) {
-          delivered = change.revision;
-          yield change;
+        for (const commit of replay.take()) {
+          delivered = revisionOf(commit);
+          yield commit;
         }
         if (more) {
           await log.options.runtime.yieldToEventLoop();
@@ -144,7 +160,7 @@ export class ChangeFeed {
         if (this.#closed) return;
         log.tail.catchUp();
         if (replay.standsAt(log.tail)) {
-          subscription.queue = [];
+          takeQueue(subscription);
           subscription.live = true; // in the same instant: what comes from now on is queued
           return;
         }
@@ -154,18 +170,13 @@ export class ChangeFeed {
     }
   }
 
-  #deliver(state: SessionState): void {
+  #collect(state: SessionState, last: boolean): void {
     if (this.#subscriptions.size === 0) return;
-    const change = changeOf(state);
-    for (const subscription of this.#subscriptions) {
-      if (!subscription.live) continue;
-      subscription.queue.push(change);
-      if (subscription.queue.length > QUEUE_MAX) {
-        subscription.live = false;
-        subscription.queue = [];
-      }
-      subscription.wake?.();
-    }
+    this.#commit.push(state);
+    if (!last) return;
+    const commit = this.#commit;
+    this.#commit = [];
+    for (const subscription of this.#subscriptions) if (subscription.live) deliver(subscription, commit);
   }
 
   #add(subscription: Subscription): void {
@@ -233,7 +244,7 @@ export class ChangeFeed {
 /** Reads the live log from its beginning and keeps the changes above a revision. */
 class Replay implements LogObserver {
   readonly tail: LogTail;
-  #changes: EngineChange[] = [];
+  #commits: Commit[] = [];
   #states = new Map<string, SessionState>();
   #epochs = 0;
   #first: number | undefined;
@@ -251,11 +262,11 @@ class Replay implements LogObserver {
     return this.#epochs > 1;
   }
 
-  take(): EngineChange[] {
+  take(): Commit[] {
     this.#assertReaches();
-    const changes = this.#changes;
-    this.#changes = [];
-    return changes;
+    const commits = this.#commits;
+    this.#commits = [];
+    return commits;
   }
 
   standsAt(other: LogTail): boolean {
@@ -265,13 +276,15 @@ class Replay implements LogObserver {
   }
 
   committed(_segment: Segment, record: LogRecord, revision: number): void {
+    const commit: SessionState[] = [];
     for (const op of record.ops) {
-      if (op.s === undefined && op.p === undefined && op.d === undefined) continue;
+      if (!isChange(op)) continue;
       const stored = storedAfter(op, this.#states.get(op.k));
       const state = new SessionState(op.k, revision, record.t, stored, this.log.options.decode);
       this.#states.set(op.k, state);
-      if (revision > this.since) this.#changes.push(changeOf(state));
+      commit.push(state);
     }
+    if (revision > this.since && commit.length > 0) this.#commits.push(commit);
   }
 
   entered(): void {
@@ -306,8 +319,51 @@ class Replay implements LogObserver {
   }
 }
 
-function changeOf(state: SessionState): EngineChange {
-  const { key, revision } = state;
-  if (state.stored === undefined) return { key, revision, kind: "delete" };
-  return { key, revision, kind: "put", record: state };
+/** Queues a commit, or lets the watch fall back to replaying if that would be too much. */
+function deliver(subscription: Subscription, commit: Commit): void {
+  const matching = commit.filter(({ key }) => key.startsWith(subscription.prefix));
+  if (matching.length === 0) return;
+  subscription.queue.push(matching);
+  for (const state of matching) subscription.queuedBytes += state.bytes;
+  if (subscription.queue.length > QUEUE_MAX || subscription.queuedBytes > QUEUE_BYTES_MAX) {
+    subscription.live = false;
+    takeQueue(subscription);
+  }
+  subscription.wake?.();
+}
+
+function takeQueue(subscription: Subscription): Commit[] {
+  const { queue } = subscription;
+  subscription.queue = [];
+  subscription.queuedBytes = 0;
+  return queue;
+}
+
+function revisionOf(commit: Commit): number {
+  return commit[0]?.revision ?? 0;
+}
+
+/** What a watch of this prefix is told of a commit. */
+function changesOf(commit: Commit, prefix: string): EngineChange[] {
+  const matching = commit.filter(({ key }) => key.startsWith(prefix));
+  return matching.map((state, index): EngineChange => {
+    const { key, revision } = state;
+    const last = index === matching.length - 1;
+    if (state.stored === undefined) return { key, revision, kind: "delete", last };
+    return { key, revision, kind: "put", last, record: state };
+  });
+}
+
+/** An iteration that has nothing to give but an error. */
+function failing(error: SessionStoreError): AsyncIterable<EngineChange> {
+  return { [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(error) }) };
+}
+
+function unknownRevision(since: number, revision: number): SessionStoreError {
+  return new SessionStoreError(
+    "revision_unknown",
+    `the store has never had revision ${since}; it is at ${revision}. It was restored to an older state, or this is ` +
+      `another store: list the sessions, then watch since ${revision}, the revision from before the listing.`,
+    { data: { since, revision } },
+  );
 }

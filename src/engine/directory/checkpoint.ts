@@ -26,7 +26,7 @@ import { LINE_BYTES_MAX } from "../../format/limits.js";
 import { referencesIn } from "../../format/stored-references.js";
 import type { Segment } from "../../log/segment.js";
 import { blobName, composeCatalog, mergeRows, type Catalog, type CatalogRow } from "./catalog.js";
-import { catalogFromFiles, catalogsFrom, loadCatalog, type CatalogSource } from "./catalog-loader.js";
+import { catalogsFrom, completedCatalog, loadCatalog, type CatalogSource } from "./catalog-loader.js";
 import { inParallel, writeEntries } from "./entry-flush.js";
 import type { SessionLog } from "./session-log.js";
 import type { SessionState } from "./session-table.js";
@@ -136,7 +136,9 @@ export class Checkpointer {
   #distrust(keys: readonly string[]): void {
     for (const key of keys) {
       const state = this.log.table.hot.get(key);
-      if (state !== undefined) state.flushed = false;
+      if (state === undefined) continue;
+      state.flushed = false;
+      state.replacesSeen = false;
     }
   }
 
@@ -227,7 +229,7 @@ export class Checkpointer {
     const loaded = known ?? (await runInSlices(loadCatalog(this.source, number - 1, number - 1), runtime));
     // What could not be read then may have been mended since.
     const again = loaded?.incomplete === true;
-    const previous = again ? await runInSlices(catalogFromFiles(this.source, number - 1), runtime) : loaded;
+    const previous = again ? await runInSlices(completedCatalog(this.source, loaded), runtime) : loaded;
     // A later catalog is there already: the segment was checkpointed by somebody and only waits to be unlinked.
     if (previous !== undefined) {
       const rows = await runInSlices(mergeRows(previous.rows, changed), runtime);

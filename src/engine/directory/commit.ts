@@ -19,7 +19,7 @@ import type { LogOp, LogRecord } from "../../format/log-line.js";
 import type { BlobReference, StoredObject } from "../../format/stored-value.js";
 import type { Segment } from "../../log/segment.js";
 import type { CommitOutcome, EngineOp, MaybePromise } from "../contract.js";
-import type { SessionLog } from "./session-log.js";
+import { isChange, type SessionLog } from "./session-log.js";
 import { SessionState } from "./session-table.js";
 
 export interface CommitOptions {
@@ -342,11 +342,11 @@ export class Committer {
     const records = ops.map((op, index) => {
       const state = table.get(op.k);
       if (state?.revision === revision) return recordOf(state);
-      if (isCheck(op)) return recordOf(state);
+      if (!isChange(op)) return recordOf(state);
       const stored = after[index];
       return recordOf(new SessionState(op.k, revision, record.t, stored, decode)); // others came behind us
     });
-    for (const op of ops) if (!isCheck(op)) this.options.onCommitted(segment, op.k, revision);
+    for (const op of ops) if (isChange(op)) this.options.onCommitted(segment, op.k, revision);
     return { status: "committed", revision, records, durable };
   }
 }
@@ -358,10 +358,6 @@ function refused(failure: SessionStoreError): SessionStoreError {
       "close this store and open it again.",
     { data: { ...failure.data, written: false }, cause: failure },
   );
-}
-
-function isCheck(op: LogOp): boolean {
-  return op.s === undefined && op.p === undefined && op.d === undefined;
 }
 
 function recordOf(state: SessionState | undefined): SessionState | undefined {

@@ -27,7 +27,7 @@ import type {
 import { catalogsFrom, removeCatalogsAhead, type CatalogSource } from "./catalog-loader.js";
 import { ChangeFeed, type ChangesOptions } from "./changes.js";
 import { Committer, type CommitOptions } from "./commit.js";
-import { errorForPeople, warningForPeople } from "./for-people.js";
+import { damagedForPeople, errorForPeople, warningForPeople } from "./for-people.js";
 import { Listing } from "./listing.js";
 import { hasLog, replaceLostLog } from "./lost-log.js";
 import { Maintenance } from "./maintenance.js";
@@ -114,7 +114,7 @@ class DirectoryEngine implements SynchronousEngine {
         return this.#naming(() => this.#blobs.load(reference));
       },
     });
-    const decode = (stored: StoredObject): object => codec.decode(stored);
+    const decode = (stored: StoredObject, key?: string): object => codec.decode(stored, key);
     const updatedAtOf = (stored: StoredObject): number => {
       const updatedAt = options.updatedAt(decode(stored));
       return updatedAt !== undefined && Number.isFinite(updatedAt) ? updatedAt : 0;
@@ -134,7 +134,9 @@ class DirectoryEngine implements SynchronousEngine {
     });
     this.#listing = new Listing(this.#log, this.#source, onWarning);
     this.#log.knownRevision = (key) => this.#listing.knownRevision(key);
-    const writer = new EntryWriter(fs, layout, runtime);
+    this.#log.revisionElsewhere = (key) => this.#listing.revisionElsewhere(key);
+    const isInLog = (revision: number): boolean => this.#log.isInLog(revision);
+    const writer = new EntryWriter(fs, layout, runtime, { isInLog, onWarning });
     const trash = new BlobTrash(this.#blobs, fs, layout, runtime);
     this.#maintenance = new Maintenance(this.#log, writer, trash, this.#source, options);
     this.#feed = new ChangeFeed(this.#log);
@@ -187,11 +189,16 @@ class DirectoryEngine implements SynchronousEngine {
   }
 
   scan(query: EngineQuery): Promise<EngineScan> {
-    return this.#inSlices(() => this.#listing.scan(query));
+    return this.#inSlices(() => this.#listing.scan(query)).then((scan) => this.#scanForPeople(scan));
   }
 
   scanNow(query: EngineQuery): EngineScan {
-    return this.#naming(() => runNow(this.#listing.scan(query)));
+    return this.#scanForPeople(this.#naming(() => runNow(this.#listing.scan(query))));
+  }
+
+  #scanForPeople(scan: EngineScan): EngineScan {
+    if (scan.damaged === undefined) return scan;
+    return { ...scan, damaged: scan.damaged.map((damage) => damagedForPeople(damage, this.folder.root)) };
   }
 
   count(query: EngineQuery): Promise<number> {
@@ -240,6 +247,7 @@ class DirectoryEngine implements SynchronousEngine {
     if (this.#closed) return;
     this.#feed.close();
     try {
+      await this.#listing.close();
       await this.#maintenance.close();
       await this.#log.syncer.settled(); // of a record that counts for nothing nobody else waits for it
     } finally {

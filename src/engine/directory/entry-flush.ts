@@ -47,8 +47,10 @@ export async function writeEntries(
 
 async function writeOne(writer: EntryWriter, state: SessionState, segment: Segment): Promise<boolean> {
   const sync = state.revision < segment.firstRevision;
-  if ((await writer.write(state, segment.ledger.stage, { sync })) === "fenced") return false;
+  const look = !state.replacesSeen;
+  if ((await writer.write(state, segment.ledger.stage, { sync, look })) === "fenced") return false;
   state.flushed = true;
+  state.replacesSeen = true;
   return true;
 }
 

@@ -1,6 +1,7 @@
 /** Paths through a pinned descriptor mean nothing to people: errors and warnings name the real ones. */
 import { asStoreError, SessionStoreError, type ErrorData, type StoreWarning } from "../../errors.js";
 import type { TrustedRoot } from "../../fs/trusted-path.js";
+import type { DamagedSession } from "../contract.js";
 
 /** The error as people should see it; a failed system call becomes one of the store's. */
 export function errorForPeople(error: unknown, root: TrustedRoot): unknown {
@@ -15,6 +16,11 @@ export function errorForPeople(error: unknown, root: TrustedRoot): unknown {
 
 export function warningForPeople({ code, message, data }: StoreWarning, root: TrustedRoot): StoreWarning {
   return { code, message: textForPeople(message, root), data: dataForPeople(data, root) };
+}
+
+export function damagedForPeople(damaged: DamagedSession, root: TrustedRoot): DamagedSession {
+  const { path, reason } = damaged;
+  return { ...damaged, path: textForPeople(path, root), reason: textForPeople(reason, root) };
 }
 
 function textForPeople(text: string, root: TrustedRoot): string {

@@ -10,16 +10,24 @@
  * As long as no commit comes, the same question has the same answer: the latest one is kept until then, or until the
  * table lets go of a session.
  *
- * One damaged file costs its own session: it is left out and reported.
+ * One damaged or missing file costs its own session: the listing goes on without it, names it in its answer, and reports it
+ * once as a warning.
  */
 import type { StoreWarning } from "../../errors.js";
-import type { EngineQuery, EngineScan } from "../contract.js";
+import type { DamagedSession, EngineQuery, EngineScan } from "../contract.js";
 import { compareRows } from "./catalog.js";
-import { loadCatalog, loadCatalogHead, type CatalogSource } from "./catalog-loader.js";
+import {
+  completedCatalog,
+  loadCatalog,
+  loadCatalogHead,
+  lookUpInCatalog,
+  readRow,
+  type CatalogSource,
+} from "./catalog-loader.js";
 import { SessionIndex, type IndexRow } from "./session-index.js";
-import type { SessionLog } from "./session-log.js";
-import type { SessionState } from "./session-table.js";
-import { runNow } from "./time-slices.js";
+import { MISSING, type SessionLog } from "./session-log.js";
+import { SessionState } from "./session-table.js";
+import { runInSlices, runNow } from "./time-slices.js";
 
 /** Somebody would have to start this process over, again and again, to get here. */
 const ROUNDS_MAX = 1000;
@@ -31,6 +39,12 @@ const GLANCE_ROWS_MAX = 128;
 const GLANCE_HOT_MAX = 2048;
 /** An index pays from the second listing on, if that is for the same process to make; a glance may have to be repeated. */
 const GLANCES_MAX = 4;
+
+/** So much of catalogs is searched for single sessions (some 20 ms of work), and then an index is made. */
+const SEARCHED_BYTES_MAX = 32 * 1024 * 1024;
+
+/** What the file of a row said. */
+type Loaded = SessionState | DamagedSession;
 
 /** An answer, and what it is the answer to. */
 interface Answered {
@@ -44,7 +58,12 @@ export class Listing {
   /** States that the log made while an index is being built. */
   readonly #buildings = new Set<Map<string, SessionState>>();
   readonly #reported = new Set<string>();
+  /** Damaged files of sessions that the index has no rows of, for it was made from files. */
+  #damagedFiles: readonly DamagedSession[] = [];
   #glances = 0;
+  #searchedBytes = 0;
+  #preparing: Promise<void> | undefined;
+  #stopped = false;
 
   constructor(
     private readonly log: SessionLog,
@@ -70,6 +89,40 @@ export class Listing {
     return this.#index?.get(key)?.revision;
   }
 
+  /**
+   * Revision of a session that neither the log nor a file says anything of: from the index, or from a short search in the
+   * catalog. Sessions that are to be made are looked for as well, so whoever makes many gets an index in the background.
+   */
+  revisionElsewhere(key: string): number | undefined {
+    if (this.#index !== undefined) return this.knownRevision(key);
+    const { segments, active } = this.log.tail;
+    const lowest = segments[0]?.number ?? active.number;
+    if (lowest === 1) return undefined; // the log has everything that ever was
+    const row = lookUpInCatalog(this.source, lowest - 1, active.number - 1, key, (bytes) => {
+      this.#searchedBytes += bytes;
+    });
+    if (this.#searchedBytes > SEARCHED_BYTES_MAX) this.#preparing ??= this.#prepare();
+    return row?.revision;
+  }
+
+  /** Makes an index in the background. Should that fail, the next listing says so, or does without. */
+  async #prepare(): Promise<void> {
+    const { runtime } = this.log.options;
+    await runInSlices(this.#untilStopped(this.#indexed()), runtime).catch(() => {});
+    this.#searchedBytes = 0;
+    this.#preparing = undefined;
+  }
+
+  *#untilStopped(work: Generator<void, unknown>): Generator<void, void> {
+    while (!this.#stopped && work.next().done !== true) yield;
+  }
+
+  /** Ends what is under way in the background. */
+  async close(): Promise<void> {
+    this.#stopped = true;
+    await this.#preparing;
+  }
+
   *count(query: EngineQuery): Generator<void, number> {
     this.log.tail.catchUp();
     yield* this.#indexed();
@@ -79,7 +132,7 @@ export class Listing {
 
   *scan(query: EngineQuery): Generator<void, EngineScan> {
     /** What files said; a row is only ever looked up while it is alive, so nothing in here can be stale. */
-    const loaded = new Map<IndexRow, SessionState | "damaged">();
+    const loaded = new Map<IndexRow, Loaded>();
     const { tail } = this.log;
     const newest = this.#glance(query);
     if (newest !== undefined) return newest;
@@ -98,13 +151,13 @@ export class Listing {
       if (missing.length === 0) {
         if (tail.epoch !== epoch || tail.revision !== revision) continue; // the log moved on between two slices
         // Of what could not be read the next listing says so again, or finds it mended.
-        if (loaded.size === 0) this.#answered = { query, scan };
+        if (loaded.size === 0 && scan.damaged === undefined) this.#answered = { query, scan };
         return scan;
       }
       for (const row of missing) {
         yield;
         if (tail.epoch !== epoch) break;
-        if (!row.dead) this.#load(row, index, loaded);
+        if (!row.dead) this.#load(row, loaded);
       }
     }
     throw new Error("a listing was started over too often");
@@ -138,7 +191,7 @@ export class Listing {
     const { tail, table } = this.log;
     const lowest = tail.segments[0]?.number ?? tail.active.number;
     const head = loadCatalogHead(this.source, lowest - 1, tail.active.number - 1);
-    if (head === undefined) return undefined;
+    if (head === undefined || head.catalog.incomplete) return undefined;
     const { rows: newest } = head.catalog;
     const index = runNow(SessionIndex.build(newest, table.hot, (state) => this.updatedAtOf(state)));
     const { rows, more } = runNow(index.select(query));
@@ -181,9 +234,12 @@ export class Listing {
           if (tail.active === active) ahead = "ignore"; // it came with a copy of a store in use
           continue;
         }
-        const index = yield* SessionIndex.build(catalog.rows, later, (state) => this.updatedAtOf(state));
+        const unnamed = catalog.incomplete && catalog.damaged === undefined;
+        const { rows, damaged = [] } = unnamed ? yield* completedCatalog(this.source, catalog) : catalog;
+        const index = yield* SessionIndex.build(rows, later, (state) => this.updatedAtOf(state));
         if (tail.epoch !== epoch) continue;
         this.#index ??= index;
+        this.#damagedFiles = damaged.filter(({ key }) => key === undefined || !later.has(key));
       } finally {
         this.#buildings.delete(later);
       }
@@ -201,52 +257,71 @@ export class Listing {
     return state !== undefined && state.revision >= row.revision ? state : undefined;
   }
 
-  #load(row: IndexRow, index: SessionIndex, loaded: Map<IndexRow, SessionState | "damaged">): void {
-    const file = this.log.readFile(row.key);
+  #load(row: IndexRow, loaded: Map<IndexRow, Loaded>): void {
+    const { key } = row;
+    const { tail, table } = this.log;
+    const { epoch } = tail;
+    const path = this.log.options.layout.entryFile(key);
+    const file = this.log.readFile(key);
     if (file.status === "absent") {
       // Either a delete that the next reading of the log tells of, or somebody removed the file by hand.
-      this.log.tail.catchUp();
-      if (row.dead || this.#known(row) !== undefined) return;
-      index.lose(row);
-      this.#answered = undefined; // no commit tells of it
+      tail.catchUp();
+      if (tail.epoch !== epoch || row.dead || this.#known(row) !== undefined) return;
+      loaded.set(row, { key, path, reason: MISSING, missing: true });
+      this.#report(key, path, MISSING, true);
       return;
     }
     if (file.status === "corrupt") {
-      loaded.set(row, "damaged");
-      this.#report(row.key, file.path, `at byte ${file.offset}: ${file.reason}`);
+      const reason = `at byte ${file.offset}: ${file.reason}`;
+      loaded.set(row, { key, path: file.path, reason, missing: false });
+      this.#report(key, file.path, reason);
       return;
     }
     if (file.revision < row.revision) {
-      loaded.set(row, "damaged");
-      this.log.table.forget(row.key); // a get may have believed it
+      table.forget(key); // a get may have believed it
       const reason = `it has revision ${file.revision}, but ${row.revision} was written: an old copy was put back`;
-      this.#report(row.key, this.log.options.layout.entryFile(row.key), reason);
+      loaded.set(row, { key, path, reason, missing: false });
+      this.#report(key, path, reason);
       return;
     }
-    const state = this.log.stateOf(row.key, file);
+    const state = this.log.stateOf(key, file);
     loaded.set(row, state);
-    const { tail, table } = this.log;
-    const { epoch } = tail;
     if (this.log.isAhead(file)) tail.catchUp(); // O5: believed only if the log still does not know better
     if (tail.epoch === epoch && !row.dead) table.learn(state);
   }
 
-  #report(key: string, path: string, reason: string): void {
+  #report(key: string, path: string, reason: string, missing = false): void {
     if (this.#reported.has(key)) return;
     this.#reported.add(key);
     this.onWarning({
       code: "entry_corrupt",
-      message: `${path} is damaged (${reason}). The session is left out of listings; others are not affected.`,
-      data: { key, path, reason },
+      message:
+        `${path} is damaged (${reason}). Session ${JSON.stringify(key)} is left out of listings; others are not affected. ` +
+        "Restore the file from a backup, put the session as a whole, or delete it.",
+      data: { key, path, reason, missing },
     });
+  }
+
+  /** Damaged files that no row stands for, looked at again: they may have been mended, or written over, since. */
+  #damagedWithoutRow(index: SessionIndex, { prefix, after }: EngineQuery): DamagedSession[] {
+    if (this.#damagedFiles.length === 0) return [];
+    this.#damagedFiles = this.#damagedFiles.filter(({ key, path }) => {
+      if (key !== undefined && index.get(key) !== undefined) return false;
+      const read = readRow(this.source, path);
+      if (typeof read === "object") index.find(read);
+      return typeof read === "string";
+    });
+    if (after !== undefined) return [];
+    return this.#damagedFiles.filter(({ key }) => key?.startsWith(prefix) ?? true);
   }
 
   /** Which sessions match, with their states; and those whose files have to be read first. */
   *#pick(
     index: SessionIndex,
     query: EngineQuery,
-    loaded: ReadonlyMap<IndexRow, SessionState | "damaged">,
+    loaded: ReadonlyMap<IndexRow, Loaded>,
   ): Generator<void, { missing: IndexRow[]; scan: EngineScan }> {
+    const damaged = this.#damagedWithoutRow(index, query);
     const { rows, more } = yield* index.select(query);
     const missing: IndexRow[] = [];
     const records: SessionState[] = [];
@@ -255,13 +330,14 @@ export class Listing {
       if (++steps % ROWS_PER_STEP === 0) yield;
       const state = this.#known(row) ?? loaded.get(row);
       if (state === undefined) missing.push(row);
-      if (state === undefined || state === "damaged" || state.stored === undefined) continue;
+      if (state !== undefined && !(state instanceof SessionState)) damaged.push(state);
+      if (!(state instanceof SessionState) || state.stored === undefined) continue;
       void state.entry; // decoded here, in slices, and not all at once by whoever asks for it
       records.push(state);
     }
     const last = rows.at(-1);
     const next = more && last !== undefined ? { key: last.key, updatedAt: last.updatedAt } : undefined;
-    return { missing, scan: { records, next } };
+    return { missing, scan: { records, next, ...(damaged.length > 0 && { damaged }) } };
   }
 }
 

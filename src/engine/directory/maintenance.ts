@@ -339,6 +339,7 @@ function* recogniseWritten(log: SessionLog, keys: Iterable<string>): Generator<v
     const state = log.table.hot.get(key);
     if (state === undefined || state.flushed) continue;
     const file = log.readFile(key);
+    state.replacesSeen = file.status !== "corrupt";
     if (file.status === "present")
       state.flushed = file.revision === state.revision && file.crc === crcOf(state);
     else if (file.status === "absent") state.flushed = state.stored === undefined;

@@ -124,17 +124,19 @@ export class SessionIndex {
       return;
     }
     const updatedAt = this.updatedAtOf(state);
-    const row = { key: state.key, revision: state.revision, updatedAt, dead: false };
-    this.#rows.set(state.key, row);
-    this.#byKey.add(row);
-    this.#byUpdatedAt.add(row);
+    this.#enter({ key: state.key, revision: state.revision, updatedAt, dead: false });
   }
 
-  /** Takes out a session whose file is gone although no record says so: somebody removed it by hand. */
-  lose(row: IndexRow): void {
-    if (row.dead) return;
-    this.#kill(row);
-    this.#rows.delete(row.key);
+  /** Enters a session that no row stood for, because its file could not be read until now. */
+  find({ key, revision, updatedAt }: Pick<CatalogRow, "key" | "revision" | "updatedAt">): void {
+    if (this.#rows.has(key)) return;
+    this.#enter({ key, revision, updatedAt, dead: false });
+  }
+
+  #enter(row: IndexRow): void {
+    this.#rows.set(row.key, row);
+    this.#byKey.add(row);
+    this.#byUpdatedAt.add(row);
   }
 
   #kill(row: IndexRow): void {

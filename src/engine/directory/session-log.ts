@@ -22,7 +22,8 @@ import { SessionState, SessionTable, type Decode } from "./session-table.js";
 
 /** Told about what the log says, while it is read: keep it short, and never throw. */
 export interface SessionLogListener {
-  changed?(state: SessionState): void;
+  /** @param last Whether it is the last change of its commit. */
+  changed?(state: SessionState, last: boolean): void;
   startedOver?(): void;
   /** The first record-bearing look at a segment that another one follows. */
   entered?(segment: Segment): void;
@@ -54,6 +55,11 @@ export class SessionLog implements LogObserver {
   readonly listeners = new Set<SessionLogListener>();
   /** What a loaded index says that a session's file must at least have. */
   knownRevision: ((key: string) => number | undefined) | undefined;
+  /**
+   * The revision that a session must have of which neither the log nor a file says anything; undefined if there is no
+   * such session, or nobody can tell at an affordable cost. The log must have been read just before.
+   */
+  revisionElsewhere: ((key: string) => number | undefined) | undefined;
   #making: Promise<void> | undefined;
 
   constructor(readonly options: SessionLogOptions) {
@@ -72,10 +78,18 @@ export class SessionLog implements LogObserver {
 
   /**
    * State of a session that memory does not have, from its file. The log must have been read just before.
-   * @throws `entry_corrupt` when the file is damaged and the log does not have the session.
+   * @throws `entry_corrupt` when the file is damaged, or missing although a catalog has the session, and the log does not
+   *   have the session.
    */
   readCold(key: string): SessionState {
     let file = this.readFile(key);
+    if (file.status === "absent" && this.revisionElsewhere?.(key) !== undefined) {
+      this.tail.catchUp(); // a delete that took the file is in the log by now, or in a catalog
+      const known = this.table.get(key);
+      if (known !== undefined) return known;
+      const revision = this.revisionElsewhere(key);
+      if (revision !== undefined) throw missingEntry(key, this.options.layout.entryFile(key), revision);
+    }
     if (file.status === "corrupt" || this.isAhead(file)) {
       this.tail.catchUp(); // O5: once more, before a file is believed that the log does not explain
       const known = this.table.get(key);
@@ -98,7 +112,11 @@ export class SessionLog implements LogObserver {
 
   stateOf(key: string, file: Exclude<EntryFile, { status: "corrupt" }>): SessionState {
     const { decode } = this.options;
-    if (file.status === "absent") return new SessionState(key, 0, 0, undefined, decode);
+    if (file.status === "absent") {
+      const nothing = new SessionState(key, 0, 0, undefined, decode);
+      nothing.replacesSeen = true;
+      return nothing;
+    }
     const state = new SessionState(key, file.revision, file.modifiedAt, file.stored, decode);
     state.crc = file.crc;
     state.flushed = true;
@@ -107,6 +125,12 @@ export class SessionLog implements LogObserver {
 
   isAhead(file: EntryFile): boolean {
     return file.status === "present" && file.revision >= this.tail.active.firstRevision;
+  }
+
+  /** Whether the commit of this revision is in a live segment. */
+  isInLog(revision: number): boolean {
+    const first = this.tail.segments[0]?.ledger.firstRevision ?? Number.POSITIVE_INFINITY;
+    return first <= revision && revision <= this.tail.revision;
   }
 
   /** Reads the log to its end, and makes the next segment if the last one is sealed. For writers only (O4). */
@@ -149,14 +173,17 @@ export class SessionLog implements LogObserver {
     const { decode } = this.options;
     let finals = this.finals.get(segment.number);
     if (finals === undefined) this.finals.set(segment.number, (finals = new Map<string, SessionState>()));
-    for (let index = 0; index < record.ops.length; index++) {
+    const lastChange = record.ops.findLastIndex(isChange);
+    for (let index = 0; index <= lastChange; index++) {
       const op = record.ops[index];
-      if (op === undefined || (op.s === undefined && op.p === undefined && op.d === undefined)) continue;
+      if (op === undefined || !isChange(op)) continue;
       const stored = after === undefined ? storedAfter(op, finals.get(op.k)) : after[index];
       const state = new SessionState(op.k, revision, record.t, stored, decode);
+      const before = this.table.get(op.k);
+      state.replacesSeen = before !== undefined && (before.flushed || before.replacesSeen);
       finals.set(op.k, state);
       this.table.commit(state);
-      for (const listener of this.listeners) listener.changed?.(state);
+      for (const listener of this.listeners) listener.changed?.(state, index === lastChange);
     }
   }
 
@@ -196,6 +223,11 @@ export class SessionLog implements LogObserver {
   }
 }
 
+/** A check is none. */
+export function isChange(op: LogOp): boolean {
+  return op.s !== undefined || op.p !== undefined || op.d !== undefined;
+}
+
 /** What an op of a committed record makes of a session. By rule 4, a patch finds its base in the same segment. */
 export function storedAfter(op: LogOp, before: SessionState | undefined): StoredObject | undefined {
   if (op.p === undefined) return op.s;
@@ -207,7 +239,21 @@ export function corruptEntry(key: string, file: EntryFile & { status: "corrupt" 
   return new SessionStoreError(
     "entry_corrupt",
     `${file.path} is damaged at byte ${file.offset} (${file.reason}), and the log no longer has the session. ` +
-      "Other sessions are not affected. Restore the file from a backup, or put the session again.",
-    { data: { key, path: file.path, offset: file.offset, reason: file.reason } },
+      `Other sessions are not affected. ${WAYS_OUT}`,
+    { data: { key, path: file.path, offset: file.offset, reason: file.reason, missing: false } },
   );
 }
+
+function missingEntry(key: string, path: string, revision: number): SessionStoreError {
+  return new SessionStoreError(
+    "entry_corrupt",
+    `${path} is missing, although revision ${revision} of the session was written to it and never deleted. Other ` +
+      `sessions are not affected. ${WAYS_OUT}`,
+    { data: { key, path, offset: 0, reason: MISSING, missing: true, revision } },
+  );
+}
+
+/** Why an entry file that is not there is damage, as a clause. */
+export const MISSING = "the file is missing";
+
+const WAYS_OUT = "Restore the file from a backup, put the session again as a whole, or delete it for good.";

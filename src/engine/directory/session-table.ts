@@ -12,7 +12,7 @@ import type { EntryState } from "../../entries/entry-file.js";
 import type { StoredObject, StoredValue } from "../../format/stored-value.js";
 
 /** What turns a stored form into the caller's entry; cached for each stored form. */
-export type Decode = (stored: StoredObject) => object;
+export type Decode = (stored: StoredObject, key: string) => object;
 
 /** A session as of one revision; immutable. */
 export class SessionState implements EntryState, EngineRecord {
@@ -22,6 +22,8 @@ export class SessionState implements EntryState, EngineRecord {
   crc: string | undefined;
   /** The session's file was seen to have this state, or was given it by this process. */
   flushed = false;
+  /** This process has seen, whole, or written itself the file that this state's file replaces: no damage goes with it. */
+  replacesSeen = false;
   #bytes = 0;
   #entry: object | undefined;
 
@@ -42,7 +44,7 @@ export class SessionState implements EntryState, EngineRecord {
 
   get entry(): object {
     if (this.stored === undefined) throw new Error(`session ${this.key} is deleted`);
-    return (this.#entry ??= this.decode(this.stored));
+    return (this.#entry ??= this.decode(this.stored, this.key));
   }
 
   /** Revision that a writer must name as its base: 0 for a session that does not exist. */

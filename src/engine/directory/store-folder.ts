@@ -9,7 +9,13 @@ import { dirname } from "node:path";
 import { errnoOf, SessionStoreError, type StoreWarning } from "../../errors.js";
 import { assertFolderIfAny, engineRoom } from "../../entries/engine-room.js";
 import type { FileSystem } from "../../fs/file-system.js";
-import { createFile, readRegularFile, syncDirectory, syncDirectoryOnTheWay } from "../../fs/regular-file.js";
+import {
+  createFile,
+  openRegularFile,
+  readRegularFile,
+  syncDirectory,
+  syncDirectoryOnTheWay,
+} from "../../fs/regular-file.js";
 import {
   assertLocalFileSystem,
   assertTrustedFolder,
@@ -17,7 +23,8 @@ import {
   openTrustedRoot,
   type TrustedRoot,
 } from "../../fs/trusted-path.js";
-import { Layout, STORE_FOLDER } from "../../format/layout.js";
+import { ENTRY_FILE, Layout, STORE_FOLDER } from "../../format/layout.js";
+import { LINE_BYTES_MAX } from "../../format/limits.js";
 import { encodeLogLine, type LogHeader } from "../../format/log-line.js";
 import { newStageName } from "../../log/next-segment.js";
 import type { Runtime } from "../../runtime.js";
@@ -41,7 +48,8 @@ export interface StoreFolderOptions {
 /** Major version of the on-disk format that this code reads and writes. */
 const FORMAT = 1;
 const KIND = "sessiondir";
-const BUILDING = `${STORE_FOLDER}.building-`;
+/** Folders with this prefix are half-made, and removed by whoever finds them in a store. */
+export const BUILDING = `${STORE_FOLDER}.building-`;
 const FORMAT_BYTES_MAX = 64 * 1024;
 
 /**
@@ -183,6 +191,7 @@ function readFormat(
     }
     const foreign = names.find((name) => !name.startsWith("."));
     if (foreign === undefined) return undefined;
+    if (names.some((name) => isSessionFolder(options.fs, layout.root, name))) throw storeIncomplete(path);
     throw new SessionStoreError(
       "not_a_store",
       `${path} has no ${STORE_FOLDER} folder but holds other things, for example ${JSON.stringify(foreign)}. ` +
@@ -218,30 +227,58 @@ function interpretFormat({ onWarning }: StoreFolderOptions, text: string, path: 
   return storeId;
 }
 
-async function makeStore(options: StoreFolderOptions, layout: Layout): Promise<void> {
+/** What a new store begins with. */
+export interface Beginning {
+  /** Number of the first segment. */
+  readonly segment: number;
+  readonly firstRevision: number;
+  /** Bytes of the catalog as of the segment before it, if there is one. */
+  readonly catalog?: (storeId: string) => Promise<Buffer>;
+}
+
+const FROM_NOTHING: Beginning = { segment: 1, firstRevision: 1 };
+
+/**
+ * Makes `.store` in one step.
+ * @returns False if another one was faster.
+ */
+export async function makeStore(
+  options: Pick<StoreFolderOptions, "fs" | "runtime">,
+  layout: Layout,
+  beginning = FROM_NOTHING,
+): Promise<boolean> {
   const { fs, runtime } = options;
   const building = new Layout(layout.root, `${BUILDING}${runtime.randomName(8)}`);
+  let made = true;
   try {
-    await build(options, building);
+    await build(options, building, beginning);
     await fs.later.rename(building.store, layout.store);
   } catch (error) {
     // Another one was faster, and may have removed our unfinished work already.
     const lost = ["ENOTEMPTY", "EEXIST", "ENOENT", "EPERM"].includes(errnoOf(error) ?? "");
     if (!lost || !fs.readdir(layout.root).includes(STORE_FOLDER)) throw error;
+    made = false;
   }
   await removeBuildingFolders(fs, layout);
+  return made;
 }
 
-async function build({ fs, runtime }: StoreFolderOptions, building: Layout): Promise<void> {
+async function build(
+  { fs, runtime }: Pick<StoreFolderOptions, "fs" | "runtime">,
+  building: Layout,
+  { segment, firstRevision, catalog }: Beginning,
+): Promise<void> {
   const storeId = runtime.randomName(16);
-  const header: LogHeader = { segment: 1, firstRevision: 1, store: storeId, stage: newStageName(runtime, 1) };
+  const header: LogHeader = { segment, firstRevision, store: storeId, stage: newStageName(runtime, segment) };
   const format = { kind: KIND, format: FORMAT, storeId, createdAt: Math.trunc(runtime.now()) };
   const folders = [building.log, building.stage, building.blobs, building.trash, building.quarantine];
   await fs.later.mkdir(building.store);
   for (const folder of folders) await fs.later.mkdir(folder);
   await fs.later.mkdir(building.stageFolder(header.stage));
   await createFile(fs, building.format, Buffer.from(`${JSON.stringify(format)}\n`), { sync: true });
-  await createFile(fs, building.segment(1), encodeLogLine(JSON.stringify(header)), { sync: true });
+  await createFile(fs, building.segment(segment), encodeLogLine(JSON.stringify(header)), { sync: true });
+  if (catalog !== undefined)
+    await createFile(fs, building.catalog(segment - 1), await catalog(storeId), { sync: true });
   for (const folder of [...folders, building.store]) await syncDirectory(fs, folder);
 }
 
@@ -268,6 +305,37 @@ function storeNotFound(path: string): SessionStoreError {
   return new SessionStoreError(
     "store_not_found",
     `there is no session store at ${path}. Check the path; where readOnly or create: false is given, no store is made.`,
+    { data: { path } },
+  );
+}
+
+/** How the file of a session begins. */
+const SESSION_FILE = '{"$session":';
+
+/** Whether a folder has the file of a session: what is left of a store whose `.store` is gone. */
+function isSessionFolder(fs: FileSystem, root: string, name: string): boolean {
+  if (name.startsWith(".")) return false;
+  try {
+    const bytesMax = 2 * LINE_BYTES_MAX;
+    const { fd } = openRegularFile(fs, `${root}/${name}/${ENTRY_FILE}`, "read", { bytesMax });
+    try {
+      const bytes = Buffer.alloc(SESSION_FILE.length);
+      fs.read(fd, bytes, 0, bytes.length, 0);
+      return bytes.toString("latin1") === SESSION_FILE;
+    } finally {
+      fs.close(fd);
+    }
+  } catch {
+    return false; // no session's, whatever it is
+  }
+}
+
+function storeIncomplete(path: string): SessionStoreError {
+  return new SessionStoreError(
+    "store_incomplete",
+    `${path} has folders of sessions, but no ${STORE_FOLDER} folder: it was left out of a copy, or removed. Nothing was changed. ` +
+      `Restore ${STORE_FOLDER} from the same copy, or make a store from the sessions' files alone: sessiondir rebuild --store, or ` +
+      "rebuildDirectoryStore(path).",
     { data: { path } },
   );
 }

@@ -1,69 +1,95 @@
 /**
- * Entries as the memory engine keeps them: what `JSON.parse(JSON.stringify(entry))` would be, deeply frozen.
+ * Entries as the memory engine keeps them: what `JSON.parse(JSON.stringify(entry))` would be, deeply frozen; what that would
+ * make something else of is refused (see format/json-semantics.ts).
  *
  * Written out instead of calling JSON, for two reasons: parts that this module froze earlier are kept as they are, so that an
  * unchanged big value stays the same object from revision to revision; and depth is checked on the way down, so
  * that a cycle is a typed error and not a stack overflow.
  */
-import { types } from "node:util";
 import { SessionStoreError } from "../../errors.js";
+import {
+  flawOf,
+  inexpressible,
+  isInvalidDate,
+  NO_ITEM,
+  pathText,
+  throughToJson,
+} from "../../format/json-semantics.js";
 import { setField } from "../../format/stored-value.js";
 
 /** Levels of nesting in everything made here: the proof that a value is ours, and how deep it goes. */
 const frozenDepths = new WeakMap<object, number>();
 
-/** A frozen copy of an entry. @throws `value_too_deep`, or a `TypeError` for what JSON cannot express as an object. */
-export function freezeEntry(entry: object, depthMax: number): object {
-  const frozen = freezeValue("", entry, depthMax, depthMax);
-  if (typeof frozen !== "object" || frozen === null || Array.isArray(frozen)) {
-    throw new TypeError("entry must be an object, and stay one when its toJSON is called");
-  }
-  return frozen;
+/**
+ * A frozen copy of an entry.
+ * @param key Named in errors.
+ * @throws `value_too_deep`, or a `TypeError` for what would come back as something else.
+ */
+export function freezeEntry(entry: object, depthMax: number, key?: string): object {
+  return new Freezing(depthMax, key).entry(entry);
 }
 
-function freezeValue(name: string, given: unknown, levelsLeft: number, depthMax: number): unknown {
-  const value = unbox(plainOf(name, given));
-  switch (typeof value) {
-    case "string":
-    case "boolean":
-      return value;
-    case "number":
-      // JSON has neither NaN nor -0.
-      return Number.isFinite(value) ? value + 0 : null;
-    case "bigint":
-      throw new TypeError(`field ${JSON.stringify(name)} is a BigInt, which JSON cannot express`);
-    case "object":
-      return value === null ? null : freezeObject(value, levelsLeft, depthMax);
-    default:
-      return undefined;
-  }
-}
+class Freezing {
+  readonly #path: (string | number)[] = [];
 
-function freezeObject(value: object, levelsLeft: number, depthMax: number): object {
-  const known = frozenDepths.get(value);
-  if (levelsLeft < (known ?? 1)) {
-    const actual = depthMax - levelsLeft + (known ?? 1);
-    throw new SessionStoreError(
-      "value_too_deep",
-      `the entry has more than ${depthMax} levels of objects and arrays inside each other`,
-      { data: { limit: depthMax, actual } },
-    );
-  }
-  if (known !== undefined) return value;
-  const copy: object = Array.isArray(value)
-    ? Array.from(value, (item, index) => freezeValue(String(index), item, levelsLeft - 1, depthMax) ?? null)
-    : freezeFields(value, levelsLeft, depthMax);
-  frozenDepths.set(copy, 1 + deepest(copy));
-  return Object.freeze(copy);
-}
+  constructor(
+    private readonly depthMax: number,
+    private readonly key: string | undefined,
+  ) {}
 
-function freezeFields(value: object, levelsLeft: number, depthMax: number): object {
-  const copy: Record<string, unknown> = {};
-  for (const [name, item] of Object.entries(value)) {
-    const frozen = freezeValue(name, item, levelsLeft - 1, depthMax);
-    if (frozen !== undefined) setField(copy, name, frozen);
+  entry(entry: object): object {
+    const frozen = this.#value("", entry);
+    if (typeof frozen !== "object" || frozen === null || Array.isArray(frozen)) {
+      throw new TypeError("entry must be an object, and stay one when its toJSON is called");
+    }
+    return frozen;
   }
-  return copy;
+
+  #value(name: string | number, given: unknown): unknown {
+    const value = plainOf(name, given);
+    const flaw = isInvalidDate(given) ? "is an invalid Date, which has no text" : flawOf(value);
+    if (flaw !== undefined) throw inexpressible(pathText(this.#path), flaw, this.key);
+    if (typeof value === "object" && value !== null) return this.#container(value);
+    return typeof value === "number" ? value + 0 : value; // JSON has no -0
+  }
+
+  #container(value: object): object {
+    const known = frozenDepths.get(value);
+    const levelsLeft = this.depthMax - this.#path.length;
+    if (levelsLeft < (known ?? 1)) {
+      throw new SessionStoreError(
+        "value_too_deep",
+        `the entry has more than ${this.depthMax} levels of objects and arrays inside each other`,
+        { data: { limit: this.depthMax, actual: this.depthMax - levelsLeft + (known ?? 1) } },
+      );
+    }
+    if (known !== undefined) return value;
+    const copy = Array.isArray(value) ? this.#items(value as readonly unknown[]) : this.#fields(value);
+    frozenDepths.set(copy, 1 + deepest(copy));
+    return Object.freeze(copy);
+  }
+
+  #items(items: readonly unknown[]): unknown[] {
+    return Array.from(items, (item, index) => {
+      this.#path.push(index);
+      const frozen = this.#value(index, item);
+      if (frozen === undefined) throw inexpressible(pathText(this.#path), NO_ITEM, this.key);
+      this.#path.pop();
+      return frozen;
+    });
+  }
+
+  #fields(value: object): object {
+    const copy: Record<string, unknown> = {};
+    for (const [name, item] of Object.entries(value)) {
+      if (name === "toJSON" && typeof item === "function") continue; // what it returned is its own business
+      this.#path.push(name);
+      const frozen = this.#value(name, item);
+      this.#path.pop();
+      if (frozen !== undefined) setField(copy, name, frozen);
+    }
+    return copy;
+  }
 }
 
 function deepest(copy: object): number {
@@ -74,14 +100,11 @@ function deepest(copy: object): number {
   return depth;
 }
 
-function plainOf(name: string, value: unknown): unknown {
-  if ((typeof value !== "object" || value === null) && typeof value !== "bigint") return value;
-  const { toJSON } = value as { toJSON?: unknown };
-  return typeof toJSON === "function" ? (toJSON.call(value, name) as unknown) : value;
-}
-
-function unbox(value: unknown): unknown {
-  return types.isBoxedPrimitive(value) ? value.valueOf() : value;
+function plainOf(name: string | number, value: unknown): unknown {
+  const type = typeof value;
+  return (type === "object" && value !== null) || type === "bigint" || type === "function"
+    ? throughToJson(value, name)
+    : value;
 }
 
 /** Deep equality of frozen values; the order of fields does not count, the order of items does. */

@@ -3,7 +3,8 @@
  * reading next to `contract.ts`. Nothing survives the process, nothing is shared with another.
  *
  * Invariants: a commit checks every base before it changes anything; revisions go up by one; the history holds the
- * latest `historyMax` commits whole, so that a transaction is never half in it.
+ * latest commits whole, so that a transaction is never half in it: `historyMax` of them, or those of the latest
+ * `historyBytesMax` of JSON.
  */
 import { SessionStoreError } from "../../errors.js";
 import { DEFAULT_LIMITS, type Limits } from "../../format/limits.js";
@@ -29,9 +30,12 @@ export interface MemoryEngineOptions {
   readonly runtime?: Runtime | undefined;
   /** Commits that `changes({ since })` can go back. Default 10,000. */
   readonly historyMax?: number | undefined;
+  /** Bytes of JSON of the entries that these commits wrote. Default 64 MiB. */
+  readonly historyBytesMax?: number | undefined;
 }
 
 const HISTORY_MAX = 10_000;
+const HISTORY_BYTES_MAX = 64 * 1024 * 1024;
 
 /** An empty store in memory. */
 export function createMemoryEngine(options: MemoryEngineOptions = {}): MemoryEngine {
@@ -43,6 +47,9 @@ type Position = NonNullable<EngineQuery["after"]>;
 /** What an op leaves: the new state of its key, or undefined for no session. */
 type Planned = { readonly op: EngineOp; readonly entry: object | undefined };
 
+/** The changes of one commit, and bytes of JSON that they hold. */
+type PastCommit = { readonly changes: readonly Omit<EngineChange, "last">[]; readonly bytes: number };
+
 /** Answers every call at once, and says so in its types. */
 export class MemoryEngine implements Engine {
   readonly #records = new Map<string, EngineRecord>();
@@ -50,8 +57,12 @@ export class MemoryEngine implements Engine {
   readonly #limits: Limits;
   readonly #runtime: Runtime;
   readonly #historyMax: number;
-  /** Changes of the commits above #forgotten, one array a commit: `#history[i]` has revision #forgotten + 1 + i. */
-  readonly #history: (readonly EngineChange[])[] = [];
+  readonly #historyBytesMax: number;
+  /** The commits above #forgotten: `#history[i]` has revision #forgotten + 1 + i. */
+  readonly #history: PastCommit[] = [];
+  #historyBytes = 0;
+  /** Bytes of JSON of entries. */
+  readonly #sizes = new WeakMap<object, number>();
   #forgotten = 0;
   #revision = 0;
   #closed = false;
@@ -63,6 +74,7 @@ export class MemoryEngine implements Engine {
     this.#limits = options.limits ?? DEFAULT_LIMITS;
     this.#runtime = options.runtime ?? systemRuntime;
     this.#historyMax = options.historyMax ?? HISTORY_MAX;
+    this.#historyBytesMax = options.historyBytesMax ?? HISTORY_BYTES_MAX;
   }
 
   read(key: string): EngineRecord | undefined {
@@ -108,7 +120,8 @@ export class MemoryEngine implements Engine {
     readonly prefix: string;
     readonly signal: AbortSignal | undefined;
   }): AsyncIterable<EngineChange> {
-    return this.#follow(options.since ?? this.#revision, options.prefix, options.signal);
+    const { since = this.#revision, prefix, signal } = options;
+    return this.#follow(since, prefix, signal, since > this.#revision);
   }
 
   async stats(): Promise<EngineStats> {
@@ -143,9 +156,9 @@ export class MemoryEngine implements Engine {
     const current = this.#records.get(op.key)?.entry;
     switch (op.kind) {
       case "set":
-        return this.#accept(op.entry);
+        return this.#accept(op.entry, op.key);
       case "patch":
-        return this.#accept(patched(current ?? {}, op.fields));
+        return this.#accept(patched(current ?? {}, op.fields), op.key);
       case "delete":
         return undefined;
       case "check":
@@ -153,9 +166,10 @@ export class MemoryEngine implements Engine {
     }
   }
 
-  #accept(given: object): object {
-    const entry = freezeEntry(given, this.#limits.depthMax);
+  #accept(given: object, key: string): object {
+    const entry = freezeEntry(given, this.#limits.depthMax, key);
     const actual = Buffer.byteLength(JSON.stringify(entry));
+    this.#sizes.set(entry, actual);
     const limit = this.#limits.entryBytesMax;
     if (actual > limit) {
       throw new SessionStoreError(
@@ -175,7 +189,7 @@ export class MemoryEngine implements Engine {
     this.#revision += 1;
     const revision = this.#revision;
     const modifiedAt = this.#runtime.now();
-    const changes: EngineChange[] = [];
+    const changes: Omit<EngineChange, "last">[] = [];
     for (const { op, entry } of planned) {
       const { key } = op;
       if (op.kind === "check") continue;
@@ -187,21 +201,31 @@ export class MemoryEngine implements Engine {
         changes.push({ key, revision, kind: "delete" });
       }
     }
-    this.#history.push(changes);
-    if (this.#history.length > this.#historyMax) {
-      this.#history.shift();
-      this.#forgotten += 1;
-    }
+    this.#remember(changes);
     this.#wakeAll();
     const records = planned.map(({ op }) => this.#records.get(op.key));
     return { status: "committed", revision, records, durable: undefined };
+  }
+
+  /** Enters a commit into the history, and lets go of the oldest for it. */
+  #remember(changes: PastCommit["changes"]): void {
+    let bytes = 0;
+    for (const { record } of changes) if (record) bytes += this.#sizes.get(record.entry) ?? 0;
+    this.#history.push({ changes, bytes });
+    this.#historyBytes += bytes;
+    while (this.#history.length > this.#historyMax || this.#historyBytes > this.#historyBytesMax) {
+      this.#historyBytes -= this.#history.shift()?.bytes ?? 0;
+      this.#forgotten += 1;
+    }
   }
 
   async *#follow(
     since: number,
     prefix: string,
     signal: AbortSignal | undefined,
+    ahead: boolean,
   ): AsyncGenerator<EngineChange, void, undefined> {
+    if (ahead && !this.#closed && signal?.aborted !== true) throw unknown(since, this.#revision);
     let position = since;
     while (!this.#closed && signal?.aborted !== true) {
       if (position < this.#forgotten) throw tooOld(position, this.#forgotten, this.#revision);
@@ -209,11 +233,11 @@ export class MemoryEngine implements Engine {
         await this.#nextCommit(signal);
         continue;
       }
-      const changes = this.#history[position - this.#forgotten]!;
+      const { changes } = this.#history[position - this.#forgotten]!;
       position += 1;
-      for (const change of changes) {
-        if (change.key.startsWith(prefix)) yield change;
-      }
+      const matching = changes.filter(({ key }) => key.startsWith(prefix));
+      for (const [index, change] of matching.entries())
+        yield { ...change, last: index === matching.length - 1 };
     }
   }
 
@@ -253,6 +277,15 @@ function patched(entry: object, fields: object): object {
 function compare(one: Position, other: Position, orderBy: "key" | "updatedAt"): number {
   if (orderBy === "updatedAt" && one.updatedAt !== other.updatedAt) return one.updatedAt - other.updatedAt;
   return one.key < other.key ? -1 : one.key > other.key ? 1 : 0;
+}
+
+function unknown(since: number, revision: number): SessionStoreError {
+  return new SessionStoreError(
+    "revision_unknown",
+    `the store has never had revision ${since}; it is at ${revision}. List the sessions, then watch from revision ` +
+      `${revision}.`,
+    { data: { since, revision } },
+  );
 }
 
 function tooOld(since: number, forgotten: number, revision: number): SessionStoreError {

@@ -18,8 +18,8 @@ export function watchCases(kit: Kit): void {
     const record = await store.put("a", { turns: 1 });
     await store.delete("a");
     const [put, deleted] = await take(changes, 2);
-    assert.deepEqual(put, { key: "a", revision: record.revision, kind: "put", record });
-    assert.deepEqual(deleted, { key: "a", revision: await store.revision(), kind: "delete" });
+    assert.deepEqual(put, { key: "a", revision: record.revision, kind: "put", last: true, record });
+    assert.deepEqual(deleted, { key: "a", revision: await store.revision(), kind: "delete", last: true });
   });
 
   kit.case("since gives what came after that revision, then goes on", async (store) => {
@@ -93,6 +93,47 @@ export function watchCases(kit: Kit): void {
     assert.equal(changes[0]?.revision, changes[1]?.revision);
     assert.equal(changes[2]?.key, "after");
   });
+
+  kit.case("a cursor that is saved at the last change of each commit misses nothing", async (store) => {
+    const write = (n: number): Promise<void> =>
+      store.transact(async (tx) => {
+        for (const key of ["a:1", "b:1", "a:2", "b:2"]) await tx.put(key, { n });
+        await tx.get("only read");
+      });
+    await store.put("a:0", {});
+    for (const n of [1, 2]) await write(n);
+    for (const prefix of ["", "a:", "b:"]) {
+      const all = await take(store.watch({ since: 0, prefix }), { "": 9, "a:": 5, "b:": 4 }[prefix] ?? 0);
+      const revisions = all.map(({ revision }) => revision);
+      assert.deepEqual(
+        all.map(({ last }) => last),
+        revisions.map((revision, index) => revision !== revisions[index + 1]),
+      );
+      // Whoever stops anywhere and goes on from what was saved sees the rest of that commit.
+      for (let stop = 0; stop < all.length; stop++) {
+        const seen = all.slice(0, stop + 1);
+        const since = seen.findLast(({ last }) => last)?.revision ?? 0;
+        const rest = all.filter(({ revision }) => revision > since);
+        if (rest.length === 0) continue;
+        assert.deepEqual(await take(store.watch({ since, prefix }), rest.length), rest);
+      }
+    }
+  });
+
+  kit.case(
+    "a revision that never was is revision_unknown at once, which says where to go on",
+    async (store) => {
+      await store.put("a", {});
+      const head = await store.revision();
+      for (const since of [head + 1, head + 1000]) {
+        const error = await failure(collect(store.watch({ since })), "revision_unknown");
+        assert.deepEqual(error.data, { since, revision: head });
+      }
+      const watching = take(store.watch({ since: head }), 1);
+      await store.put("b", {});
+      assert.equal((await watching)[0]?.key, "b");
+    },
+  );
 
   kit.case("what writes nothing is no change", async (store) => {
     await store.put("a", { n: 1 });

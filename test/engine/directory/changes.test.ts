@@ -77,12 +77,23 @@ describe("from any revision", () => {
     await store.close();
   });
 
-  it("of the future: waits for what comes after it", async () => {
-    const { store } = await openOn(new SimulatedDisk(), "one");
-    const waiting = take(store, 1, { since: 2 });
-    for (let version = 1; version <= 3; version++) await store.put("a", { version });
-    expect((await waiting).map(brief)).toEqual(["3 put a"]);
+  it("of the future: revision_unknown, also in a store that was restored to an older state", async () => {
+    const disk = new SimulatedDisk();
+    const { store } = await openOn(disk, "one");
+    await store.put("a", { version: 1 });
+    const backup = disk.clone();
+    const { revision } = await store.put("a", { version: 2 });
     await store.close();
+    const { store: restored } = await openOn(backup, "two");
+    const error = await failureOf(() => take(restored, 1, { since: revision }));
+    expect(error).toMatchObject({ code: "revision_unknown", data: { since: 2, revision: 1 } });
+    // What another process has committed by then is not of the future.
+    const { store: other } = await openOn(backup, "three");
+    const next = await other.put("b", {});
+    const waiting = take(restored, 1, { since: next.revision });
+    await other.put("c", {});
+    expect((await waiting).map(brief)).toEqual(["3 put c"]);
+    for (const opened of [restored, other]) await opened.close();
   });
 });
 
@@ -173,6 +184,31 @@ describe("a consumer that is slow", () => {
     await store.put("last", {});
     expect(brief((await watching.next()).value as SessionChange<Entry>)).toBe(`${total + 1} put last`);
     await watching.return?.();
+    await store.close();
+  });
+
+  /** Much of it, and none of it in shared values. */
+  const large = (n: number): Entry =>
+    Object.fromEntries(Array.from({ length: 200 }, (_, field) => [`field ${field}`, `${n} `.repeat(1000)]));
+
+  it("of large entries goes back to reading the log long before there are many of them", async () => {
+    const { store } = await openOn(new SimulatedDisk(), "one");
+    const watching = store.watch()[Symbol.asyncIterator]();
+    const few = store.watch({ prefix: "small" })[Symbol.asyncIterator]();
+    for (let n = 10; n < 60; n++) await store.put(`k${n % 5}`, large(n)); // 30 MB
+    await store.put("small", {});
+    for (let n = 10; n < 60; n++) {
+      const { value } = await watching.next();
+      expect((value as SessionChange<Entry>).record?.entry["field 7"]).toBe(large(n)["field 7"]);
+    }
+    await watching.return?.();
+    const unread = store.watch()[Symbol.asyncIterator]();
+    for (let n = 10; n < 60; n++) await store.put(`k${n % 5}`, large(n));
+    await store.checkpoint(); // and now the log does not have them either
+    expect(await codeOf(() => unread.next())).toBe("revision_too_old");
+    // Who waits for others only has nothing of it in its queue.
+    expect(brief((await few.next()).value as SessionChange<Entry>)).toBe("51 put small");
+    await few.return?.();
     await store.close();
   });
 

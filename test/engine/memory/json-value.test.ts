@@ -1,9 +1,12 @@
 /**
- * Goal: frozen copies are what JSON.parse(JSON.stringify(value)) gives, equality is equality of JSON without the order
- * of fields. Method: random values against JSON itself.
+ * Goal: frozen copies are what JSON.parse(JSON.stringify(value)) gives, or that would not be equal to the value and is
+ * refused; equality is equality of JSON without the order of fields. Method: random values against JSON itself.
  */
+import { isDeepStrictEqual } from "node:util";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { EntryCodec } from "../../../src/format/entry-codec.js";
+import { DEFAULT_LIMITS } from "../../../src/format/limits.js";
 import { freezeEntry, sameValue } from "../../../src/engine/memory/json-value.js";
 
 const anything = fc.anything({
@@ -16,22 +19,45 @@ const anything = fc.anything({
   key: fc.oneof(fc.string(), fc.constantFrom("__proto__", "constructor", "toString", "$blob")),
 });
 
+const CODEC = {
+  thresholdBytes: 1_000_000,
+  loadBlob: () => {
+    throw new Error("there are no blobs");
+  },
+};
+
+function backFromJson(entry: object): unknown {
+  try {
+    return JSON.parse(JSON.stringify(entry));
+  } catch {
+    return undefined;
+  }
+}
+
 describe("freezeEntry", () => {
-  test("agrees with JSON on everything that JSON can express", () => {
+  test("agrees with JSON and with the codec of files, and refuses exactly what would come back different", () => {
+    const { limits, thresholdBytes, loadBlob } = { ...CODEC, limits: { ...DEFAULT_LIMITS, depthMax: 100 } };
+    const codec = new EntryCodec({ limits, thresholdBytes, loadBlob });
+    let refused = 0;
     fc.assert(
       fc.property(anything, (value) => {
         const entry = { value };
-        let expected: string;
+        let frozen: object;
         try {
-          expected = JSON.stringify(entry);
-        } catch {
-          expect(() => freezeEntry(entry, 1000)).toThrow();
+          frozen = freezeEntry(entry, 100, "k");
+        } catch (error) {
+          expect(error).toBeInstanceOf(TypeError);
+          expect(() => codec.encode(entry, undefined, "k")).toThrow((error as Error).message);
+          expect(isDeepStrictEqual(backFromJson(entry), entry)).toBe(false);
+          refused++;
           return;
         }
-        expect(JSON.stringify(freezeEntry(entry, 1000))).toBe(expected);
+        expect(JSON.stringify(frozen)).toBe(JSON.stringify(entry));
+        expect(JSON.stringify(codec.decode(codec.encode(entry).stored))).toBe(JSON.stringify(entry));
       }),
-      { numRuns: 2000 },
+      { numRuns: 3000 },
     );
+    expect(refused).toBeGreaterThan(100);
   });
 
   test("keeps what it froze before, and counts its depth", () => {

@@ -104,6 +104,19 @@ describe("memory engine", () => {
     });
   });
 
+  test("the history is bounded in bytes, too", async () => {
+    const engine = createMemoryEngine({ historyBytesMax: 1000 });
+    const text = "x".repeat(300);
+    for (const key of ["a", "b", "c", "d", "e"]) engine.commit([{ kind: "set", key, entry: { text } }]);
+    const since = (revision: number) => engine.changes({ since: revision, prefix: "", signal: undefined });
+    expect((await take(since(2), 3)).map(({ key }) => key)).toEqual(["c", "d", "e"]);
+    await expect(take(since(1), 1)).rejects.toMatchObject({ code: "revision_too_old" });
+    engine.commit([{ kind: "set", key: "large", entry: { text: text.repeat(10) } }]);
+    await expect(take(since(5), 1)).rejects.toMatchObject({ code: "revision_too_old" });
+    engine.commit([{ kind: "delete", key: "large" }]);
+    expect(await take(since(6), 1)).toMatchObject([{ key: "large", kind: "delete", last: true }]);
+  });
+
   test("a watcher that is too slow is told so", async () => {
     const engine = createMemoryEngine({ historyMax: 2 });
     const changes = engine.changes({ since: undefined, prefix: "", signal: undefined });

@@ -6,7 +6,6 @@
 import {
   cpSync,
   existsSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -349,18 +348,5 @@ describe("a valid file in the wrong place", () => {
     await store.get(KEY); // nothing but the catalog knows better, and it was not read yet
     expect((await store.list()).sessions.map(({ key }) => key)).toEqual(["a", "z"]);
     expect((await failureOf(() => store.get(KEY))).code).toBe("entry_corrupt");
-  });
-
-  it("a file that was taken away by hand is a session less, and nothing worse", async () => {
-    const box = await checkpointed();
-    rmSync(box.folderOf(KEY), { recursive: true });
-    const store = await box.open();
-    expect(await store.get(KEY)).toBeUndefined();
-    expect((await store.list()).sessions.map(({ key }) => key)).toEqual(["a", "z"]);
-    expect(await store.count()).toBe(2);
-    mkdirSync(box.folderOf(KEY), { mode: 0o700 });
-    expect(await store.get(KEY)).toBeUndefined();
-    await store.put(KEY, ENTRY, { ifRevision: 0 });
-    expect(await store.count()).toBe(3);
   });
 });
