@@ -442,9 +442,9 @@ const STAGED = inFile(
   ],
 );
 
-const MAINTENANCE = inFile(
-  "src/engine/directory/maintenance.ts",
-  [suite.BACKGROUND, RULES, EDGES],
+const SEALING = inFile(
+  "src/engine/directory/sealing.ts",
+  [suite.BACKGROUND, suite.FULL_DISK, RULES, EDGES],
   [
     {
       name: "an error while a segment is sealed is the error of a commit that counts",
@@ -463,14 +463,14 @@ const MAINTENANCE = inFile(
     {
       name: "a full segment that could not be looked at is not looked at again",
       rule: "pacing",
-      find: `        this.#lookAgainIn(RETRY_MS);\n`,
+      find: `        this.lookAgainIn(RETRY_MS);\n`,
       replace: ``,
     },
     {
       name: "a segment is never sealed while checkpoints do not keep up",
       rule: "pacing",
-      find: `const tooFull = segment.position >= FULL_TIMES_MAX * this.options.segmentBytes;`,
-      replace: `const tooFull = segment.position >= FULL_TIMES_MAX * this.options.segmentBytes && (false as boolean);`,
+      find: `segment.position >= FULL_TIMES_MAX * space.logBytesMax ||`,
+      replace: ``,
     },
     {
       name: "a full segment is sealed while the one before it is still there",
@@ -481,9 +481,134 @@ const MAINTENANCE = inFile(
     {
       name: "nobody looks at a full segment again without a further commit",
       rule: "pacing",
-      find: `if (active.position >= this.options.segmentBytes && !active.ledger.sealed) this.#sealIfTime(active);`,
+      find: `if (!active.ledger.sealed) this.look(active);`,
       replace: `void active;`,
     },
+    {
+      name: "a segment is sealed only when its log is full, whatever died in it",
+      rule: "space",
+      suites: [suite.FULL_DISK],
+      find: `if (segment.position < space.logBytesMax && dead.inSegment < space.deadBytesMax) return;`,
+      replace: `if (segment.position < space.logBytesMax) return;`,
+    },
+  ],
+);
+
+const SPACE = inFile(
+  "src/engine/directory/space.ts",
+  [suite.FULL_DISK, EDGES],
+  [
+    {
+      name: "work that meets a full disk does not get the reserve",
+      rule: "reserve",
+      find: `if (!isDiskFull(error) || !(await this.giveUpReserve())) throw error;`,
+      replace: `if (this.short || error !== undefined) throw error;\n      void isDiskFull;`,
+    },
+    {
+      name: "commits take the room that the reserve left",
+      rule: "reserve",
+      find: `this.short = bytes < least * SHORT_SHARE;`,
+      replace: `this.short = bytes < 0;`,
+    },
+    {
+      name: "the reserve is not made again",
+      rule: "reserve",
+      find: `if (await this.#reserve.make(`,
+      replace: `if (bytes < 0 && await this.#reserve.make(`,
+    },
+    {
+      name: "the reserve does not grow with the catalog",
+      rule: "reserve",
+      find: `const wanted = reserveBytesOn(totalBytes, reserveBytes + 2 * this.catalogBytes);`,
+      replace: `const wanted = reserveBytesOn(totalBytes, reserveBytes);`,
+    },
+    {
+      name: "segments are as long on a small disk as on a large one",
+      rule: "space",
+      find: `this.logBytesMax = Math.min(segmentBytes, part(LOG_SHARE));`,
+      replace: `this.logBytesMax = segmentBytes;`,
+    },
+  ],
+);
+
+const RESERVE = inFile(
+  "src/entries/reserve.ts",
+  [suite.FULL_DISK, suite.RESERVE, suite.STORE_FOLDER],
+  [
+    {
+      name: "the reserve is made in its place",
+      rule: "reserve",
+      find: "const temporary = `${this.layout.stageFolder(stage)}/${this.runtime.randomName(8)}`;",
+      replace: "const temporary = this.layout.reserve;\n    void stage;",
+    },
+    {
+      name: "the reserve has no blocks of its own yet when it counts",
+      rule: "reserve",
+      find: `return createFile(fs, path, randomBytes(bytes), { sync: true });`,
+      replace: `return createFile(fs, path, randomBytes(bytes), { sync: false });`,
+    },
+    {
+      name: "the reserve is a hole",
+      rule: "reserve",
+      find: `return createFile(fs, path, randomBytes(bytes), { sync: true });`,
+      replace: `void randomBytes;\n  return createFile(fs, path, Buffer.alloc(bytes), { sync: true });`,
+    },
+    {
+      name: "a reserve for which there is no room is an error",
+      rule: "reserve",
+      find: `if (isDiskFull(error) || errnoOf(error) === "ENOENT") return false;`,
+      replace: `if (isDiskFull(error) && bytes < 0) return false;`,
+    },
+  ],
+);
+
+const DEAD = inFile(
+  "src/engine/directory/dead-values.ts",
+  [suite.DEAD_VALUES, suite.FULL_DISK],
+  [
+    {
+      name: "values of fields that a patch replaces are not counted",
+      rule: "space",
+      find: `if (old !== undefined) this.#giveUpFields(old, op.p, op.u);`,
+      replace: ``,
+    },
+    {
+      name: "values of a session that is set anew are not counted",
+      rule: "space",
+      find: `if (old !== undefined) for (const name of Object.keys(old)) this.#giveUp(old[name]);`,
+      replace: ``,
+    },
+    {
+      name: "a value that is referred to anew stays counted",
+      rule: "space",
+      find: `      this.#count(-bytes);\n`,
+      replace: ``,
+    },
+    {
+      name: "one value is counted for every session that gives it up",
+      rule: "space",
+      find: `    if (this.#given.has(hash)) return;\n    this.#given.set`,
+      replace: `    this.#given.set`,
+    },
+    {
+      name: "values within values are not counted",
+      rule: "space",
+      find: `for (const part of within(value.hash) ?? []) this.#add(part);`,
+      replace: `void within;`,
+    },
+    {
+      name: "what others have removed stays counted",
+      rule: "space",
+      find: `      this.bytes -= bytes;\n`,
+      replace: ``,
+    },
+  ],
+);
+
+const MAINTENANCE = inFile(
+  "src/engine/directory/maintenance.ts",
+  [suite.BACKGROUND, RULES, EDGES],
+  [
     {
       name: "staging folders of segments that are gone stay",
       rule: "O11",
@@ -511,8 +636,8 @@ const MAINTENANCE = inFile(
     {
       name: "nobody checkpoints what a dead process has sealed",
       rule: "step in",
-      find: `if (!readOnly) this.#checkpointSoon(this.#stepInMs() * (1 + runtime.random()));`,
-      replace: `void readOnly;`,
+      find: `this.#checkpointSoon(this.#stepInMs() * (1 + runtime.random()));`,
+      replace: `void runtime;`,
     },
     {
       name: "who opens a store does not go on with its checkpoints",
@@ -529,8 +654,43 @@ const MAINTENANCE = inFile(
     {
       name: "a removal of shared values is not repeated within a minute, not even when asked for",
       rule: "O14",
-      find: `if (!thorough && now - this.#blobsRemovedAt < BLOB_REMOVAL_MS) return;`,
-      replace: `if (now - this.#blobsRemovedAt < BLOB_REMOVAL_MS) return;`,
+      find: `if (removal || this.#removalIsDue(progress)) await this.#removeBlobs();`,
+      replace: `if (this.#removalIsDue(progress)) await this.#removeBlobs();`,
+    },
+    {
+      name: "however much is dead, it is removed once a minute",
+      rule: "space",
+      suites: [suite.FULL_DISK],
+      find: `      if (this.#dead.bytes >= space.deadBytesMax) return true;\n`,
+      replace: ``,
+    },
+    {
+      name: "the trash waits for a commit",
+      rule: "space",
+      suites: [suite.FULL_DISK],
+      find: `if (outcome.waiting) this.#trashTimer`,
+      replace: `if (outcome.waiting && this.#closing) this.#trashTimer`,
+    },
+    {
+      name: "room is made by moving what is dead to the trash",
+      rule: "space",
+      suites: [suite.FULL_DISK],
+      find: `for (let phase = 1; phase <= REMOVAL_PHASES; phase++) await this.#sealAndCheckpoint();`,
+      replace: `void REMOVAL_PHASES;\n          await this.#sealAndCheckpoint();`,
+    },
+    {
+      name: "nobody looks how much room there is",
+      rule: "space",
+      suites: [suite.FULL_DISK],
+      find: `    await this.space.tend();\n`,
+      replace: ``,
+    },
+    {
+      name: "who opens a store does not notice that the reserve is gone",
+      rule: "reserve",
+      suites: [suite.FULL_DISK],
+      find: `this.space.short = !hasReserve;`,
+      replace: `void hasReserve;`,
     },
     {
       name: "work in the background goes through links in place of the store's folders",
@@ -592,6 +752,10 @@ export const CHECKPOINTS = [
   ...ENTRY,
   ...STAGING,
   ...STAGED,
+  ...SEALING,
+  ...SPACE,
+  ...RESERVE,
+  ...DEAD,
   ...MAINTENANCE,
   ...DIRTY,
   ...SWEEP,

@@ -631,14 +631,14 @@ const DISCARDED = inFile(
     {
       name: "a discarded value has no durable name in the trash before it leaves its place",
       rule: "O14, phase 1",
-      find: `      await this.fs.later.link(path, \`\${this.layout.trash}/\${name}\`);\n`,
-      replace: `      await this.fs.later.rename(path, \`\${this.layout.trash}/\${name}\`);\n`,
+      find: `await this.fs.later.link(path, \`\${this.layout.trash}/\${name}\`);`,
+      replace: `await this.fs.later.rename(path, \`\${this.layout.trash}/\${name}\`);`,
     },
     {
       name: "the trash is not synced before a value leaves its place",
       rule: "O14, phase 1",
-      find: `await syncDirectory(this.fs, this.layout.trash);\n    const leaving`,
-      replace: `const leaving`,
+      find: `await syncDirectory(this.fs, this.layout.trash);`,
+      replace: ``,
     },
     {
       name: "a value leaves its place by an unlink",
@@ -649,8 +649,8 @@ const DISCARDED = inFile(
     {
       name: "a value leaves its place although others have discarded it and made it anew",
       rule: "O14, phase 1",
-      find: `if (errnoOf(error) === "ENOENT") return undefined;`,
-      replace: `if (errnoOf(error) !== "ENOENT") throw error;`,
+      find: `if (errnoOf(error) === "ENOENT") return false;`,
+      replace: `if (errnoOf(error) === "ENOENT") return true;`,
     },
     {
       name: "a discarded value keeps its name in the staging folder",
@@ -661,8 +661,8 @@ const DISCARDED = inFile(
     {
       name: "a damaged value is held in the trash",
       rule: "blob hash",
-      find: `if (!this.blobs.isIntact(hash)) {`,
-      replace: `if (!this.blobs.isIntact(hash) && hash === "") {`,
+      find: `if (!this.blobs.isIntact(hash)) await this.#discardDamaged(hash);`,
+      replace: `if (hash === "") await this.#discardDamaged(hash);`,
     },
     {
       name: "two moves to the trash have one name",
@@ -673,14 +673,14 @@ const DISCARDED = inFile(
     {
       name: "a name that is held leaves the trash",
       rule: "O14, F15",
-      find: `if (holder !== undefined && holders.has(holder) && !released.has(name)) continue;`,
-      replace: `void holders;\n      void holder;\n      void released;`,
+      find: `if (holder !== undefined && holders.has(holder) && !released.has(name)) {`,
+      replace: `if (holder !== undefined && holders.has(holder) && released.has(name) && hash === "") {`,
     },
     {
       name: "a name whose discarder has done its work is held until the next checkpoint",
       rule: "O14",
-      find: `holders.has(holder) && !released.has(name)) continue;`,
-      replace: `holders.has(holder)) continue;\n      void released;`,
+      find: `holders.has(holder) && !released.has(name)) {`,
+      replace: `holders.has(holder) && !released.has("")) {`,
     },
     {
       name: "it is asked who holds a name after the log was read",
@@ -697,7 +697,7 @@ const DISCARDED = inFile(
     {
       name: "a value leaves the trash at the first look",
       rule: "O14, phase 2",
-      find: `await this.#mark(name, activeSegment);`,
+      find: `unmarked.push(name);`,
       replace: `await ignoreMissing(this.fs.later.unlink(\`\${this.layout.trash}/\${name}\`));`,
     },
     {
@@ -709,8 +709,8 @@ const DISCARDED = inFile(
     {
       name: "the trash is not synced before an unmarked name goes",
       rule: "O14, phase 2",
-      find: `await syncDirectory(this.fs, this.layout.trash);\n    await ignoreMissing(this.fs.later.unlink(path));`,
-      replace: `await ignoreMissing(this.fs.later.unlink(path));`,
+      find: `await syncDirectory(this.fs, trash);`,
+      replace: ``,
     },
   ],
 );
@@ -722,8 +722,8 @@ const REMOVAL = inFile(
     {
       name: "shared values go though a session cannot be read",
       rule: "O14",
-      find: `if (catalog === undefined || catalog.incomplete) return;`,
-      replace: `if (catalog === undefined) return;`,
+      find: `if (catalog === undefined || catalog.incomplete) return undefined;`,
+      replace: `if (catalog === undefined) return undefined;`,
     },
     {
       name: "the log's references are not looked at before values are discarded",
@@ -746,7 +746,7 @@ const REMOVAL = inFile(
     {
       name: "values are discarded though catalog and log no longer have every session",
       rule: "O12, O14",
-      find: `if (!stillCovered()) return;`,
+      find: `if (!stillCovered()) return undefined;`,
       replace: ``,
     },
     {
@@ -967,7 +967,7 @@ const TABLE = inFile(
     {
       name: "what a file said is kept though the log says otherwise",
       rule: "cache",
-      find: `if (this.#cold.size > 0) this.forget(state.key);`,
+      find: `if (this.#cold.size > 0) this.forget(key);`,
       replace: ``,
     },
     {

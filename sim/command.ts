@@ -253,6 +253,7 @@ function describe(figures: Figures, minutes: number, workers: number): string {
     ["power cuts", figures.powerCuts],
     ["suspensions", figures.suspensions],
     ["full disks", figures.fullDisks],
+    ["reserves given up", figures.reserves],
     ["failed calls", figures.errors],
     ["clock jumps", figures.clockJumps],
     ["damaged files", figures.damages],

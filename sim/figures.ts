@@ -9,6 +9,8 @@ export interface Figures {
   powerCuts: number;
   suspensions: number;
   fullDisks: number;
+  /** Reserves that were given up. */
+  reserves: number;
   errors: number;
   clockJumps: number;
   damages: number;
@@ -29,6 +31,7 @@ export function noFigures(): Figures {
     powerCuts: 0,
     suspensions: 0,
     fullDisks: 0,
+    reserves: 0,
     errors: 0,
     clockJumps: 0,
     damages: 0,

@@ -124,6 +124,7 @@ function expectTidy({ disk, oracle }: World, state: State): void {
     ".store/blobs/",
     ".store/trash/",
     ".store/quarantine/",
+    ".store/reserve",
     `.store/catalog-${segment - 1}`,
   ]);
   for (const [key, { fields }] of state) {

@@ -20,6 +20,8 @@ export type Store = DirectorySessionStore<Fields>;
 /** Values of at least so many bytes are shared. */
 export const BLOB_BYTES = 256;
 const FLUSH_DELAY_MS = 100;
+/** About as much as a full disk of a schedule has left. */
+const RESERVE_BYTES = 1200;
 
 class NamingRuntime extends ManualRuntime {
   /** The first name that a store draws is the one under which it writes records. */
@@ -96,7 +98,8 @@ export class SimulatedProcess {
     });
     const { runtime, fs: fileSystem } = this;
     try {
-      const engine = await openDirectoryEngine({ ...resolved, segmentBytes, path, fileSystem, runtime });
+      const own = { segmentBytes, reserveBytes: RESERVE_BYTES };
+      const engine = await openDirectoryEngine({ ...resolved, ...own, path, fileSystem, runtime });
       return createDirectorySessionStore<Fields>(engine, { ...resolved, runtime });
     } catch (error) {
       throw asStoreError(error, `open ${path}`);

@@ -107,6 +107,13 @@ export function errnoOf(error: unknown): string | undefined {
 
 const DISK_FULL = new Set(["ENOSPC", "EDQUOT"]);
 
+/** Whether something failed because the disk, or this user's quota, is full. */
+export function isDiskFull(error: unknown): boolean {
+  return error instanceof SessionStoreError
+    ? error.code === "disk_full"
+    : DISK_FULL.has(errnoOf(error) ?? "");
+}
+
 /**
  * Turns a failed system call into a {@link SessionStoreError}; anything else passes through unchanged.
  * @param doing What was being attempted, as in "could not <doing>".

@@ -48,31 +48,27 @@ export class BlobTrash {
    * First phase of removal. The name in the trash is durable before the blob leaves its place, for somebody may have been
    * promised, a moment ago, that it survives a power cut. It leaves by a rename into the staging folder, never by an
    * unlink: only that fails once the folder is gone.
+   * @param hashes A few at a time: all of their names become durable with one sync.
    * @param stage Staging folder of the active segment.
-   * @returns The name in the trash; undefined if others have discarded the blob. Once this has returned, that name is
-   *   held no longer, which only its discarder can know.
+   * @returns The names in the trash, of those that others have not discarded. Once this has returned, they are held no
+   *   longer, which only their discarder can know.
    */
-  async discard(hash: string, stage: string): Promise<string | undefined> {
-    const path = this.layout.blob(hash);
-    const name = `${hash}.${this.runtime.randomName(8)}.${stage}`;
-    if (!this.blobs.isIntact(hash)) {
-      // A name that is held would outlive the good one that somebody may put in its place just now.
-      await ignoreMissing(
-        this.fs.later.rename(path, `${this.layout.trash}/${hash}.${this.runtime.randomName(8)}`),
-      );
-      return undefined;
+  async discard(hashes: readonly string[], stage: string): Promise<string[]> {
+    const linked: { readonly path: string; readonly name: string }[] = [];
+    for (const hash of hashes) {
+      const path = this.layout.blob(hash);
+      const name = `${hash}.${this.runtime.randomName(8)}.${stage}`;
+      if (!this.blobs.isIntact(hash)) await this.#discardDamaged(hash);
+      else if (await this.#linked(path, name)) linked.push({ path, name });
     }
-    try {
-      await this.fs.later.link(path, `${this.layout.trash}/${name}`);
-    } catch (error) {
-      if (errnoOf(error) === "ENOENT") return undefined;
-      throw error;
-    }
+    if (linked.length === 0) return [];
     await syncDirectory(this.fs, this.layout.trash);
-    const leaving = `${this.layout.stageFolder(stage)}/${this.runtime.randomName(8)}`;
-    await ignoreMissing(this.fs.later.rename(path, leaving));
-    await ignoreMissing(this.fs.later.unlink(leaving));
-    return name;
+    for (const { path } of linked) {
+      const leaving = `${this.layout.stageFolder(stage)}/${this.runtime.randomName(8)}`;
+      await ignoreMissing(this.fs.later.rename(path, leaving));
+      await ignoreMissing(this.fs.later.unlink(leaving));
+    }
+    return linked.map(({ name }) => name);
   }
 
   /**
@@ -81,39 +77,66 @@ export class BlobTrash {
    * @param scan Reads the log to its end and then tells the active segment and who is referenced. Called after the trash
    *   and the staging folders were listed, so that a number it gives is never older than a move. Undefined: not now.
    * @param released Names that {@link discard} returned to this process.
+   * @returns Whether there are values left that go behind a later seal.
    */
-  async empty(scan: () => ReferenceScan | undefined, released: ReadonlySet<string>): Promise<void> {
+  async empty(scan: () => ReferenceScan | undefined, released: ReadonlySet<string>): Promise<boolean> {
     const names = await this.fs.later.readdir(this.layout.trash);
-    if (names.length === 0) return;
+    if (names.length === 0) return false;
     const holders = new Set(await this.fs.later.readdir(this.layout.stage));
     const scanned = scan();
-    if (scanned === undefined) return;
+    if (scanned === undefined) return true;
     const { activeSegment, stage, isReferenced } = scanned;
+    const unmarked: string[] = [];
+    let waiting = false;
     for (const name of names) {
       const { hash, holder, segment } = partsOfTrashName(name);
       if (hash === undefined) continue;
-      if (holder !== undefined && holders.has(holder) && !released.has(name)) continue;
-      if (isReferenced(hash)) {
+      if (holder !== undefined && holders.has(holder) && !released.has(name)) {
+        waiting = true;
+      } else if (isReferenced(hash)) {
         await ignoreMissing(this.#moveBack(`${this.layout.trash}/${name}`, hash, stage));
       } else if (segment === undefined) {
-        await this.#mark(name, activeSegment);
+        unmarked.push(name);
       } else if (segment < activeSegment) {
         await ignoreMissing(this.fs.later.unlink(`${this.layout.trash}/${name}`));
+      } else {
+        waiting = true;
       }
+    }
+    if (unmarked.length > 0) await this.#mark(unmarked, activeSegment);
+    return waiting || unmarked.length > 0;
+  }
+
+  async #discardDamaged(hash: string): Promise<void> {
+    // A name that is held would outlive the good one that somebody may put in its place just now.
+    const name = `${hash}.${this.runtime.randomName(8)}`;
+    await ignoreMissing(this.fs.later.rename(this.layout.blob(hash), `${this.layout.trash}/${name}`));
+  }
+
+  /** @returns False if others have discarded the blob. */
+  async #linked(path: string, name: string): Promise<boolean> {
+    try {
+      await this.fs.later.link(path, `${this.layout.trash}/${name}`);
+      return true;
+    } catch (error) {
+      if (errnoOf(error) === "ENOENT") return false;
+      throw error;
     }
   }
 
-  /** Durably under its marked name before the other one goes; see {@link discard}. */
-  async #mark(name: string, segment: number): Promise<void> {
-    const path = `${this.layout.trash}/${name}`;
-    const marked = `${this.layout.trash}/${name.split(".", 2).join(".")}.${segment}`;
-    await ignoreMissing(
-      this.fs.later.link(path, marked).catch((error: unknown) => {
-        if (errnoOf(error) !== "EEXIST") throw error;
-      }),
-    );
-    await syncDirectory(this.fs, this.layout.trash);
-    await ignoreMissing(this.fs.later.unlink(path));
+  /** Durably under their marked names before the other ones go; see {@link discard}. */
+  async #mark(names: readonly string[], segment: number): Promise<void> {
+    const { trash } = this.layout;
+    for (const name of names) {
+      const marked = `${trash}/${name.split(".", 2).join(".")}.${segment}`;
+      await ignoreMissing(
+        this.fs.later.link(`${trash}/${name}`, marked).catch((error: unknown) => {
+          if (errnoOf(error) !== "EEXIST") throw error;
+        }),
+      );
+    }
+    await syncDirectory(this.fs, trash);
+    for (const name of names) await ignoreMissing(this.fs.later.unlink(`${trash}/${name}`));
   }
 
   /** Durably in its place before the name in the trash goes, which must not be held. */

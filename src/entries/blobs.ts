@@ -121,11 +121,18 @@ export class BlobStore {
   async sizes(): Promise<{ count: number; bytes: number }> {
     const hashes = await this.names();
     let bytes = 0;
-    for (const hash of hashes) {
-      const status = await this.fs.later.lstat(this.layout.blob(hash)).catch(() => undefined);
-      bytes += status?.size ?? 0; // may have been discarded meanwhile
-    }
+    for (const hash of hashes) bytes += await this.sizeOf(hash);
     return { count: hashes.length, bytes };
+  }
+
+  /** Size of a blob that is in its place; 0 if it was discarded meanwhile. */
+  async sizeOf(hash: string): Promise<number> {
+    const status = await this.fs.later.lstat(this.layout.blob(hash)).catch(() => undefined);
+    return status?.size ?? 0;
+  }
+
+  isInPlace(hash: string): boolean {
+    return this.#exists(this.layout.blob(hash));
   }
 
   /** What the content of a blob refers to. */
@@ -136,6 +143,15 @@ export class BlobStore {
     if (bytes === undefined) throw missing({ hash, bytes: 0, nested: true });
     const content = verified(bytes, { hash, bytes: bytes.length, nested: true }, path);
     return referencesIn(JSON.parse(content.toString("utf8")) as StoredValue);
+  }
+
+  /** The same, for who does not need to know; undefined when the blob cannot be read. */
+  tryReferencesWithin(hash: string): readonly BlobReference[] | undefined {
+    try {
+      return this.referencesWithin(hash);
+    } catch {
+      return undefined;
+    }
   }
 
   /** Whether the bytes in a blob's place are what its name promises; also if there are none. */

@@ -6,6 +6,7 @@ import { folderNameForKey } from "./session-key.js";
 /** Name of the engine room; everything else in a store's folder is a session. */
 export const STORE_FOLDER = ".store";
 export const ENTRY_FILE = "meta.json";
+export const RESERVE_FILE = "reserve";
 
 export class Layout {
   readonly store: string;
@@ -15,6 +16,8 @@ export class Layout {
   readonly blobs: string;
   readonly trash: string;
   readonly quarantine: string;
+  /** Room that is kept for getting out of a full disk. */
+  readonly reserve: string;
 
   /** @param storeFolder Another name than `.store` for a store that is still being built. */
   constructor(
@@ -28,6 +31,7 @@ export class Layout {
     this.blobs = `${this.store}/blobs`;
     this.trash = `${this.store}/trash`;
     this.quarantine = `${this.store}/quarantine`;
+    this.reserve = `${this.store}/${RESERVE_FILE}`;
   }
 
   segment(number: number): string {

@@ -21,6 +21,14 @@ export function everyReferenceIn(stored: StoredValue): readonly BlobReference[] 
   return found;
 }
 
+/** Every reference in one field of an entry, in order of appearance. */
+export function referencesInField(field: StoredValue): readonly BlobReference[] {
+  if (typeof field !== "object" || field === null || isPlain(field)) return NO_REFERENCES;
+  const found: BlobReference[] = [];
+  collect(field, found, true);
+  return found;
+}
+
 /** Each blob once. */
 export function uniqueReferences(references: readonly BlobReference[]): readonly BlobReference[] {
   if (references.length === 0) return NO_REFERENCES;

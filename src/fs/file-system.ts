@@ -67,6 +67,14 @@ export type Deferred<Calls> = {
     : never;
 };
 
+/** How much room a file system has, in bytes; quotas are not in it. */
+export interface Room {
+  /** What this user may still write. */
+  readonly freeBytes: number;
+  /** Free or not. */
+  readonly totalBytes: number;
+}
+
 export interface FileSystem extends FileCalls {
   /** The calls on the thread pool. */
   readonly later: Deferred<FileCalls>;
@@ -83,6 +91,8 @@ export interface FileSystem extends FileCalls {
   readlink(path: string): string;
   /** The file system's magic number (`statfs.f_type`), or undefined where the platform has none. */
   fileSystemType(path: string): bigint | undefined;
+  /** The room on the file system of a path (`statfs`): one system call, for looks that are rare. */
+  room(path: string): Room;
   /** User id of this process, or undefined where there are none (Windows). */
   userId(): number | undefined;
   /**

@@ -128,6 +128,10 @@ export const nodeFileSystem: FileSystem = {
     if (process.platform !== "linux") return undefined;
     return BigInt.asUintN(32, fs.statfsSync(path, { bigint: true }).type);
   },
+  room(path) {
+    const { bsize, bavail, blocks } = fs.statfsSync(path);
+    return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
+  },
   userId: () => process.getuid?.(),
   watch(path, onChange, onEnd) {
     try {

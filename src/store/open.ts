@@ -96,14 +96,17 @@ export function openDirectoryStoreSyncOn<T extends object = UntypedEntry>(
 /**
  * For tests, published through `sessiondir/testing`: a directory store on a file system and a clock of the
  * caller's. On a simulated file system the path must be absolute.
+ * @param reserveBytes Room that the store keeps for getting out of a full disk. Default 256 KiB; a simulated disk that is
+ *   copied and looked at all the time is faster with less.
  */
 export async function openDirectoryStoreOn<T extends object = UntypedEntry>(
   fileSystem: FileSystem,
   runtime: Runtime,
   target: string,
   options?: OpenOptions<T>,
+  reserveBytes?: number,
 ): Promise<DirectorySessionStore<T>> {
-  return openOn<T>(fileSystem, runtime, directoryOf(target), resolveOptions(options));
+  return openOn<T>(fileSystem, runtime, directoryOf(target), resolveOptions(options), reserveBytes);
 }
 
 function directoryOf(target: string): DirectoryTarget {
@@ -117,12 +120,14 @@ async function openOn<T extends object>(
   runtime: Runtime,
   target: DirectoryTarget,
   resolved: ResolvedOptions,
+  reserveBytes?: number,
 ): Promise<DirectorySessionStore<T>> {
   const { path } = target;
   const { normalizeKey, ...engineOptions } = resolved;
   try {
     assertMigrated(fileSystem, target);
-    const engine = await openDirectoryEngine({ ...engineOptions, path, fileSystem, runtime });
+    const own = reserveBytes === undefined ? {} : { reserveBytes };
+    const engine = await openDirectoryEngine({ ...engineOptions, ...own, path, fileSystem, runtime });
     return createDirectorySessionStore<T>(engine, { ...resolved, normalizeKey, runtime });
   } catch (error) {
     throw asStoreError(error, `open the session store ${path}`);

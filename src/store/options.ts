@@ -52,7 +52,8 @@ export interface OpenOptions<T extends object> {
   readonly flushDelayMs?: number | undefined;
   /**
    * Size at which a log segment is sealed and a new one begun, in bytes; under load up to 16 times that, so that
-   * checkpoints keep up. Default 4 MiB, at least 4096.
+   * checkpoints keep up. So much may also be left of shared values that nobody uses any more. Less when the disk is
+   * nearly full. Default 4 MiB, at least 4096.
    */
   readonly segmentBytes?: number | undefined;
   /** Values of at least this size as JSON are stored once and shared, in bytes. Default 4096, at least 256. */

@@ -44,6 +44,12 @@ export async function fixture(): Promise<Fixture> {
   return { disk, ...processOn(disk, 2) };
 }
 
+/** The name in the trash; undefined if others have discarded the value, or it was damaged. */
+export async function discardOne(trash: BlobTrash): Promise<string | undefined> {
+  const [name] = await trash.discard([HASH], STAGE);
+  return name;
+}
+
 export function discarded(disk: SimulatedDisk): string[] {
   return Object.keys(disk.tree(layout.trash)).map((path) => path.slice(layout.trash.length + 1));
 }
@@ -57,7 +63,7 @@ export function empty(
     released,
     scanned,
   }: { referenced?: boolean; released?: string | undefined; scanned?: () => void } = {},
-): Promise<void> {
+): Promise<boolean> {
   const scan = (): ReferenceScan => {
     scanned?.();
     return { activeSegment, stage: activeSegment < 7 ? STAGE : NEXT_STAGE, isReferenced: () => referenced };

@@ -9,6 +9,7 @@ import type { SimulatedFileSystem } from "../../src/testing/simulated/file-syste
 import {
   CONTENT,
   discarded,
+  discardOne,
   empty,
   fixture,
   HASH,
@@ -64,7 +65,7 @@ describe("O14: removal in two phases", () => {
   it("a value that was moved to the trash stays until the segment that was active then is sealed", async () => {
     const process = await fixture();
     const { disk, trash } = process;
-    const released = await trash.discard(HASH, STAGE);
+    const released = await discardOne(trash);
     expect(discarded(disk)).toEqual([released]);
     expect(released).toMatch(new RegExp(`^${HASH}\\.[0-9a-f]{16}\\.${STAGE}$`));
     await empty(process, 6, { released });
@@ -79,7 +80,7 @@ describe("O14: removal in two phases", () => {
   it("a value that is referenced after all goes back to its place, whatever segment is active", async () => {
     const process = await fixture();
     const { disk, trash } = process;
-    const released = await trash.discard(HASH, STAGE);
+    const released = await discardOne(trash);
     await empty(process, 6, { released });
     fence(disk);
     await empty(process, 9, { referenced: true });
@@ -89,16 +90,16 @@ describe("O14: removal in two phases", () => {
 
   it("F15: every move has a name of its own, so an older removal cannot hit a later move", async () => {
     const { disk, blobs, trash } = await fixture();
-    const first = await trash.discard(HASH, STAGE);
+    const first = await discardOne(trash);
     expect(await blobs.ensure(REFERENCE, CONTENT, STAGE)).toBe("done");
-    const second = await trash.discard(HASH, STAGE);
+    const second = await discardOne(trash);
     expect(second).not.toBe(first);
     expect(discarded(disk)).toContain(second);
   });
 
   it("nothing is removed when the log cannot tell who is referenced", async () => {
     const { disk, trash } = await fixture();
-    const released = await trash.discard(HASH, STAGE);
+    const released = await discardOne(trash);
     await trash.empty(() => undefined, new Set([released ?? ""]));
     expect(discarded(disk)).toEqual([released]);
   });
@@ -106,7 +107,7 @@ describe("O14: removal in two phases", () => {
   it("a value that others have discarded meanwhile is left to them", async () => {
     const { disk, fs, trash } = await fixture();
     beforeCall(fs, "link", () => disk.removeRaw(layout.blob(HASH)));
-    expect(await trash.discard(HASH, STAGE)).toBeUndefined();
+    expect(await discardOne(trash)).toBeUndefined();
     expect(discarded(disk)).toEqual([]);
   });
 
@@ -114,7 +115,7 @@ describe("O14: removal in two phases", () => {
     const process = await fixture();
     const { disk, trash } = process;
     disk.writeRaw(layout.blob(HASH), "damage");
-    await trash.discard(HASH, STAGE);
+    await discardOne(trash);
     expect(disk.readRaw(layout.blob(HASH))).toBeUndefined();
     await empty(process, 6);
     await empty(process, 7);
@@ -125,7 +126,7 @@ describe("O14: removal in two phases", () => {
     const { disk, fs, trash } = await fixture();
     disk.writeRaw(layout.blob(HASH), "damage");
     const parking = parkAt(fs, "rename");
-    const discarding = trash.discard(HASH, STAGE);
+    const discarding = discardOne(trash);
     await parking.reached();
     const writer = processOn(disk, 3);
     expect(await writer.blobs.ensure(REFERENCE, CONTENT, STAGE)).toBe("done");
@@ -141,7 +142,7 @@ describe("O14: while its discarder sleeps, before it takes the value from its pl
     async (referenced) => {
       const { disk, fs, trash } = await fixture();
       const parking = parkAt(fs, "rename");
-      const discarding = trash.discard(HASH, STAGE);
+      const discarding = discardOne(trash);
       await parking.reached();
       const held = discarded(disk);
       const other = processOn(disk, 3);
@@ -163,7 +164,7 @@ describe("O14: while its discarder sleeps, before it takes the value from its pl
     for (let seed = 1; seed <= 16; seed++) {
       const { disk, fs, trash } = await fixture();
       const parking = parkAt(fs, "rename");
-      void trash.discard(HASH, STAGE);
+      void discardOne(trash);
       await parking.reached();
       const writer = processOn(disk, 3);
       expect(await writer.blobs.ensure(REFERENCE, undefined, STAGE)).toBe("done");
@@ -179,7 +180,7 @@ describe("O14: while its discarder sleeps, before it takes the value from its pl
   it("a writer that finds the value in the trash leaves the name there", async () => {
     const { disk, fs, trash } = await fixture();
     const parking = parkAt(fs, "unlink");
-    void trash.discard(HASH, STAGE);
+    void discardOne(trash);
     await parking.reached();
     const held = discarded(disk);
     expect(await processOn(disk, 3).blobs.ensure(REFERENCE, undefined, STAGE)).toBe("done");
@@ -216,7 +217,7 @@ describe("O14: while its discarder sleeps, before it takes the value from its pl
 
 describe("a power cut at every call of", () => {
   const WORK: Readonly<Record<string, (process: Fixture) => Promise<unknown>>> = {
-    "a removal's first phase": ({ trash }) => trash.discard(HASH, STAGE),
+    "a removal's first phase": ({ trash }) => discardOne(trash),
     "the mark": async (process) => {
       discard(process.disk);
       await empty(process, 6);

@@ -11,6 +11,7 @@ import type { SimulatedFileSystem } from "../../src/testing/simulated/file-syste
 import {
   CONTENT,
   discarded,
+  discardOne,
   empty,
   fixture,
   HASH,
@@ -103,7 +104,7 @@ describe("links in place of the store's folders", () => {
 describe("finding a value", () => {
   it("a writer without the content takes it back from the trash", async () => {
     const { blobs, trash } = await fixture();
-    await trash.discard(HASH, STAGE);
+    await discardOne(trash);
     expect(await blobs.ensure(REFERENCE, undefined, STAGE)).toBe("done");
     expect(blobs.load(REFERENCE)).toEqual(CONTENT);
   });
@@ -131,7 +132,7 @@ describe("finding a value", () => {
 
   it("a reader finds it in the trash, and leaves it there", async () => {
     const { disk, blobs, trash } = await fixture();
-    await trash.discard(HASH, STAGE);
+    await discardOne(trash);
     expect(blobs.load(REFERENCE)).toEqual(CONTENT);
     expect(discarded(disk)).not.toEqual([]);
   });

@@ -41,6 +41,8 @@ export interface Process extends Machine {
 export interface ProcessOptions extends OpenOptions<Entry> {
   /** Between the store and its mount: to hold answers back, say. */
   readonly through?: (fs: SimulatedFileSystem) => FileSystem;
+  /** Small ones are copied, and looked at, faster. Default 4096. */
+  readonly reserveBytes?: number;
 }
 
 /** No two processes of a test may make the same names, on copies of one disk neither. */
@@ -53,7 +55,7 @@ export function boot(disk: SimulatedDisk, name: string): Machine {
 
 /** Opens the store in a process. Small segments, small shared values; everything durable unless told otherwise. */
 export async function openOn(machine: Machine, options: ProcessOptions = {}): Promise<Process> {
-  const { through, ...rest } = options;
+  const { through, reserveBytes = 4096, ...rest } = options;
   const store = await openDirectoryStoreOn<Entry>(
     through?.(machine.fs) ?? machine.fs,
     machine.runtime,
@@ -64,6 +66,7 @@ export async function openOn(machine: Machine, options: ProcessOptions = {}): Pr
       onWarning: (warning) => machine.warnings.push(warning),
       ...rest,
     },
+    reserveBytes,
   );
   return { ...machine, name: machine.fs.process, store };
 }

@@ -67,7 +67,7 @@ export async function quiesce(process: Process, ...others: readonly Machine[]): 
   }
 }
 
-/** The disk holds the sessions, one log segment, its empty staging folder, one catalog, and nothing else. */
+/** The disk holds the sessions, one log segment, its empty staging folder, one catalog, a reserve, and nothing else. */
 export function expectTidy(disk: SimulatedDisk, state: State): void {
   const tree = disk.tree(STORE);
   const names = Object.keys(tree).map((path) => path.slice(STORE.length + 1));
@@ -76,6 +76,7 @@ export function expectTidy(disk: SimulatedDisk, state: State): void {
     .map((name) => name.slice(".store/".length));
   const segments = inStore.filter((name) => /^log\/./.test(name));
   expect(segments, "segments").toHaveLength(1);
+  expect(inStore, "the reserve").toContain("reserve");
   const header = JSON.parse(tree[`${STORE}/.store/${segments[0]}`]!.split("\n")[0]!.slice(9)) as {
     segment: number;
     stage: string;
@@ -84,7 +85,7 @@ export function expectTidy(disk: SimulatedDisk, state: State): void {
   const blobs = new Set([...state.values()].flatMap(({ stored }) => hashes(stored)));
   const folders = new Set([...blobs].map((hash) => `blobs/${hash.slice(0, 2)}/`));
   const catalogs = inStore.filter((name) => name.startsWith("catalog-"));
-  const known = new Set(["", "blobs/", "format.json", "log/", "quarantine/", "stage/", "trash/"]);
+  const known = new Set(["", "blobs/", "format.json", "log/", "quarantine/", "reserve", "stage/", "trash/"]);
   const rest = inStore.filter(
     (name) => !known.has(name) && !segments.includes(name) && !catalogs.includes(name),
   );

@@ -13,43 +13,68 @@ import { loadCatalog, type CatalogSource } from "./catalog-loader.js";
 import type { SessionLog } from "./session-log.js";
 import { runInSlices } from "./time-slices.js";
 
-/** Removes unreferenced blobs, and empties the trash of those that were discarded long enough ago. */
+export interface Removal {
+  /** About the size of the values that stay. */
+  readonly liveBytes: number;
+  /** Values are in the trash that go behind a later seal. */
+  readonly waiting: boolean;
+}
+
+/** Their names in the trash become durable with one sync. */
+const DISCARDED_AT_ONCE = 64;
+/** Values whose size stands for that of all. */
+const SAMPLED = 64;
+
+/**
+ * Removes unreferenced blobs, and empties the trash of those that were discarded long enough ago.
+ * @returns Undefined if it is not known who is referenced: then nothing was removed.
+ */
 export async function removeUnreferencedBlobs(
   log: SessionLog,
   source: CatalogSource,
   trash: BlobTrash,
   latest: Catalog | undefined,
-): Promise<void> {
+): Promise<Removal | undefined> {
   const present = await trash.blobs.names();
-  if (present.length === 0 && (await trash.isEmpty())) return;
+  if (present.length === 0 && (await trash.isEmpty())) return { liveBytes: 0, waiting: false };
   const catalog = await currentCatalog(log, source, latest);
   // A session that cannot be read may refer to anything: then nothing goes until it is mended.
-  if (catalog === undefined || catalog.incomplete) return;
+  if (catalog === undefined || catalog.incomplete) return undefined;
   const { epoch } = log.tail;
   const referenced = new References(trash.blobs);
   for (const row of catalog.rows) for (const name of row.blobs) referenced.add(name);
   log.tail.catchUp();
   const stillCovered = (): boolean =>
     log.tail.epoch === epoch && (log.tail.segments[0]?.number ?? 0) <= catalog.segment + 1;
-  if (!stillCovered()) return;
+  if (!stillCovered()) return undefined;
   referenced.addHot(log);
   if (referenced.unknown !== undefined) return warn(log, referenced.unknown);
   const released = new Set<string>();
-  for (const hash of present) {
-    if (referenced.has(hash)) continue;
-    const name = await trash.discard(hash, log.tail.active.ledger.stage);
-    if (name !== undefined) released.add(name);
+  const live = present.filter((hash) => referenced.has(hash));
+  const dead = present.filter((hash) => !referenced.has(hash));
+  for (let next = 0; next < dead.length; next += DISCARDED_AT_ONCE) {
+    const some = dead.slice(next, next + DISCARDED_AT_ONCE);
+    for (const name of await trash.discard(some, log.tail.active.ledger.stage)) released.add(name);
   }
-  await trash.empty(() => {
+  const waiting = await trash.empty(() => {
     log.tail.catchUp();
     referenced.addHot(log);
     if (!stillCovered() || referenced.unknown !== undefined) return undefined;
     const { number, ledger } = log.tail.active;
     return { activeSegment: number, stage: ledger.stage, isReferenced: (hash) => referenced.has(hash) };
   }, released);
+  return { liveBytes: await sizeOf(live, trash.blobs), waiting };
 }
 
-function warn(log: SessionLog, { message, data }: SessionStoreError): void {
+async function sizeOf(hashes: readonly string[], blobs: BlobStore): Promise<number> {
+  const step = Math.ceil(hashes.length / SAMPLED) || 1;
+  const sample = hashes.filter((_, index) => index % step === 0);
+  let bytes = 0;
+  for (const hash of sample) bytes += await blobs.sizeOf(hash);
+  return sample.length === 0 ? 0 : (bytes / sample.length) * hashes.length;
+}
+
+function warn(log: SessionLog, { message, data }: SessionStoreError): undefined {
   log.options.onWarning({
     code: "blob_missing",
     message: `${message} Until then no shared values are removed from the store.`,

@@ -133,8 +133,12 @@ export function lookUpInCatalog(
 
 /** Numbers of the catalogs in the folder that are not older than `from`, the newest first. */
 export function catalogsFrom({ fs, layout }: CatalogSource, from: number): number[] {
-  return fs
-    .readdir(layout.store)
+  return catalogsAmong(fs.readdir(layout.store), from);
+}
+
+/** The same, of names that were listed. */
+export function catalogsAmong(names: readonly string[], from: number): number[] {
+  return names
     .map(catalogNumber)
     .filter((number) => number !== undefined)
     .filter((number) => number >= from)

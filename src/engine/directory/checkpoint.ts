@@ -30,6 +30,7 @@ import { catalogsFrom, completedCatalog, loadCatalog, type CatalogSource } from 
 import { inParallel, writeEntries } from "./entry-flush.js";
 import type { SessionLog } from "./session-log.js";
 import type { SessionState } from "./session-table.js";
+import type { Space } from "./space.js";
 import { runInSlices } from "./time-slices.js";
 
 /** Each repair competes only with lazy writers of the same key, which are half a second apart. */
@@ -44,6 +45,7 @@ export class Checkpointer {
     private readonly log: SessionLog,
     private readonly writer: EntryWriter,
     private readonly source: CatalogSource,
+    private readonly space: Pick<Space, "catalogBytes">,
   ) {}
 
   /** Gives up between two sessions what is under way: somebody else, or the next one to open, finishes it. */
@@ -249,6 +251,7 @@ export class Checkpointer {
       }
       await syncDirectory(fs, layout.store);
       this.latest = catalog;
+      this.space.catalogBytes = bytes.length;
     }
     return true;
   }

@@ -11,7 +11,7 @@
  *       segment is enough: who discards the blob later does so in this segment or after it, and what was
  *       discarded stays until that segment is sealed; by then our record is in it, or void.
  */
-import { SessionStoreError } from "../../errors.js";
+import { isDiskFull, SessionStoreError } from "../../errors.js";
 import type { BlobStore } from "../../entries/blobs.js";
 import { applyPatch, diffStored } from "../../format/stored-patch.js";
 import type { EntryCodec } from "../../format/entry-codec.js";
@@ -31,6 +31,23 @@ export interface CommitterOptions {
   readonly readOnly: boolean;
   /** Called with every change of ours that committed, before its promise resolves. */
   readonly onCommitted: (segment: Segment, key: string, revision: number) => void;
+  readonly room: CommitRoom;
+}
+
+/** Room on the disk, for commits. */
+export interface CommitRoom {
+  /** What is left is needed for getting out of a full disk. */
+  readonly isShort: () => boolean;
+  /**
+   * Resolves when there may be room.
+   * @param full Whether a commit has just met a full disk.
+   * @throws `disk_full`
+   */
+  readonly make: (full: boolean) => Promise<void>;
+  /** Gives up the room that is kept for this. Whether there was any. */
+  readonly giveUpReserve: () => Promise<boolean>;
+  /** The error of a commit for which there is no room. */
+  readonly full: (cause: unknown) => SessionStoreError;
 }
 
 /** A record that may be appended at once. */
@@ -65,6 +82,8 @@ const ATTEMPTS_MAX = 200;
 const PROMPT_ATTEMPTS = 8;
 const BACK_OFF_MS_MAX = 20;
 
+/** Attempts of a commit that meet a full disk, and make room for the next one. */
+const FULL_MAX = 2;
 /** After a void record the next so many are synced only when they are known to count. */
 const RESTLESS_COMMITS = 16;
 
@@ -82,14 +101,58 @@ export class Committer {
   /** One attempt as the contract has it: a value at once, unless a segment or a blob has to be made first. */
   commit(ops: readonly EngineOp[], options: CommitOptions = {}): MaybePromise<CommitOutcome> {
     this.#assertWritable();
+    if (this.options.room.isShort() && ops.some(grows)) return this.#commitInRoom(ops, options);
+    try {
+      return this.#commitNow(ops, options) ?? this.#commitAsRoomAllows(ops, options);
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      return this.#commitInRoom(ops, options, error);
+    }
+  }
+
+  /** @returns Undefined if that is not possible at once. */
+  #commitNow(ops: readonly EngineOp[], options: CommitOptions): CommitOutcome | undefined {
     for (let attempt = 0; attempt < PROMPT_ATTEMPTS; attempt++) {
       const composed = this.#compose(ops, options);
       if (composed.next === "return") return composed.outcome;
-      if (composed.next !== "append") break;
+      if (composed.next !== "append") return undefined;
       const outcome = this.#append(composed.plan);
       if (outcome !== undefined) return outcome;
     }
-    return this.#commitLater(ops, options);
+    return undefined;
+  }
+
+  async #commitAsRoomAllows(ops: readonly EngineOp[], options: CommitOptions): Promise<CommitOutcome> {
+    try {
+      return await this.#commitLater(ops, options);
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      return this.#commitInRoom(ops, options, error);
+    }
+  }
+
+  /**
+   * Makes room before each attempt. A delete is the way out of a full disk: the reserve is there for it.
+   * @param failure What a first attempt met; its record does not count.
+   */
+  async #commitInRoom(
+    ops: readonly EngineOp[],
+    options: CommitOptions,
+    failure?: unknown,
+  ): Promise<CommitOutcome> {
+    const { room } = this.options;
+    let last = failure;
+    for (let attempt = 0; attempt < FULL_MAX; attempt++) {
+      const isFull = last !== undefined;
+      if (ops.some(grows) || !(await room.giveUpReserve())) await room.make(isFull);
+      try {
+        return await this.#commitLater(ops, options);
+      } catch (error) {
+        if (!isDiskFull(error)) throw error;
+        last = error;
+      }
+    }
+    throw room.full(last);
   }
 
   #assertWritable(): void {
@@ -358,6 +421,10 @@ function refused(failure: SessionStoreError): SessionStoreError {
       "close this store and open it again.",
     { data: { ...failure.data, written: false }, cause: failure },
   );
+}
+
+function grows(op: EngineOp): boolean {
+  return op.kind === "set" || op.kind === "patch";
 }
 
 function recordOf(state: SessionState | undefined): SessionState | undefined {

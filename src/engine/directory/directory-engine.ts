@@ -7,9 +7,10 @@ import { SessionStoreError, type StoreWarning } from "../../errors.js";
 import { BlobTrash } from "../../entries/blob-trash.js";
 import { BlobStore } from "../../entries/blobs.js";
 import { EntryWriter } from "../../entries/entry-file.js";
+import { RESERVE_BYTES } from "../../entries/reserve.js";
 import type { FileSystem } from "../../fs/file-system.js";
 import { EntryCodec } from "../../format/entry-codec.js";
-import { segmentNumber } from "../../format/layout.js";
+import { RESERVE_FILE, segmentNumber } from "../../format/layout.js";
 import type { Limits } from "../../format/limits.js";
 import type { StoredObject } from "../../format/stored-value.js";
 import type { Runtime } from "../../runtime.js";
@@ -24,7 +25,7 @@ import type {
   MaybePromise,
   SynchronousEngine,
 } from "../contract.js";
-import { catalogsFrom, removeCatalogsAhead, type CatalogSource } from "./catalog-loader.js";
+import { catalogsAmong, removeCatalogsAhead, type CatalogSource } from "./catalog-loader.js";
 import { ChangeFeed, type ChangesOptions } from "./changes.js";
 import { Committer, type CommitOptions } from "./commit.js";
 import { damagedForPeople, errorForPeople, warningForPeople } from "./for-people.js";
@@ -45,6 +46,8 @@ export interface DirectoryEngineOptions {
   readonly updatedAt: (entry: object) => number | undefined;
   readonly flushDelayMs: number;
   readonly segmentBytes: number;
+  /** Room that is kept for getting out of a full disk. Default 256 KiB; less on a small disk. */
+  readonly reserveBytes?: number;
   readonly blobThresholdBytes: number;
   /** How much of sessions that are in their files is kept in memory. */
   readonly cacheBytes: number;
@@ -57,7 +60,7 @@ export interface DirectoryEngineOptions {
 /** Opens the store at a path, makes it if there is none, and reads its live log. */
 export async function openDirectoryEngine(options: DirectoryEngineOptions): Promise<SynchronousEngine> {
   const where = { ...options, fs: options.fileSystem };
-  const folder = findStoreFolder(where) ?? (await makeStoreFolder(where));
+  const folder = findStoreFolder(where) ?? (await makeStoreFolder(where, options.reserveBytes));
   const engine = new DirectoryEngine(folder, options);
   try {
     await engine.begin();
@@ -138,12 +141,22 @@ class DirectoryEngine implements SynchronousEngine {
     const isInLog = (revision: number): boolean => this.#log.isInLog(revision);
     const writer = new EntryWriter(fs, layout, runtime, { isInLog, onWarning });
     const trash = new BlobTrash(this.#blobs, fs, layout, runtime);
-    this.#maintenance = new Maintenance(this.#log, writer, trash, this.#source, options);
+    this.#maintenance = new Maintenance(this.#log, writer, trash, this.#source, {
+      ...options,
+      reserveBytes: options.reserveBytes ?? RESERVE_BYTES,
+    });
+    const { space } = this.#maintenance;
     this.#feed = new ChangeFeed(this.#log);
     this.#committer = new Committer(this.#log, codec, this.#blobs, {
       durability: options.durability,
       readOnly,
       onCommitted: (segment, key, revision) => this.#maintenance.committed(segment, key, revision),
+      room: {
+        isShort: () => space.short,
+        make: (full) => this.#maintenance.makeRoom(full),
+        giveUpReserve: () => space.giveUpReserve(),
+        full: (cause) => space.full(cause),
+      },
     });
   }
 
@@ -168,11 +181,12 @@ class DirectoryEngine implements SynchronousEngine {
 
   *#begin(): Generator<void, void> {
     const { tail } = this.#log;
-    const catalogs = catalogsFrom(this.#source, 0); // before the log is read: see removeCatalogsAhead
+    const names = this.#source.fs.readdir(this.#source.layout.store);
+    const catalogs = catalogsAmong(names, 0); // before the log is read: see removeCatalogsAhead
     while (tail.advance()) yield;
     if (this.options.readOnly) return;
     removeCatalogsAhead(this.#source, catalogs, tail.active.number);
-    this.#maintenance.start();
+    this.#maintenance.start(names.includes(RESERVE_FILE));
   }
 
   read(key: string): EngineRecord | undefined {

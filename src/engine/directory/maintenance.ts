@@ -5,64 +5,67 @@
  * of it is needed for correctness: a process that is killed here leaves nothing that another one would not do.
  *
  * A file costs as much as twenty commits, so under load there must be fewer files than commits: a session that goes
- * on changing waits for its file, and a segment that is full stays open while the one before it is checkpointed, and
- * for a few times as long as that takes. So it has several changes of each session, and the checkpoint writes one file.
+ * on changing waits for its file, and `sealing.ts` paces checkpoints.
+ *
+ * What is dead is bounded by what is alive: commits are counted (`dead-values.ts`), and enough of them seal the segment,
+ * whose checkpoint is followed by a removal. What that leaves in the trash goes behind the next seal, which comes by
+ * itself even when nobody commits any more. All of it gives the reserve up when the disk is full (`space.ts`).
  */
 import { SessionStoreError, type StoreWarning } from "../../errors.js";
 import type { BlobTrash } from "../../entries/blob-trash.js";
 import { assertEngineRoom } from "../../entries/engine-room.js";
 import type { EntryWriter } from "../../entries/entry-file.js";
 import { fence } from "../../entries/staging.js";
-import { liveRun } from "../../format/layout.js";
 import type { Segment } from "../../log/segment.js";
 import type { Timer } from "../../runtime.js";
 import { removeUnreferencedBlobs } from "./blob-removal.js";
 import type { CatalogSource } from "./catalog-loader.js";
 import { Checkpointer, crcOf } from "./checkpoint.js";
 import { writeEntries } from "./entry-flush.js";
+import { DeadValues } from "./dead-values.js";
 import { DirtySessions } from "./dirty-sessions.js";
+import { REST, RETRY_MS, Sealer } from "./sealing.js";
 import type { SessionLog } from "./session-log.js";
 import type { SessionState } from "./session-table.js";
+import { Space } from "./space.js";
 import { sweep } from "./sweep.js";
 import { runInSlices } from "./time-slices.js";
 
 export interface MaintenanceOptions {
   readonly flushDelayMs: number;
   readonly segmentBytes: number;
+  readonly reserveBytes: number;
 }
 
 /** How long others wait before they do a checkpoint that the sealing process should have done, at the least. */
 const STEP_IN_MS = 2000;
-/** Files are written, and segments checkpointed, for about one part of the time in so many. */
-const REST = 4;
-/** A segment that is so many times full is sealed in any case: it must be read by everybody who opens the store. */
-const FULL_TIMES_MAX = 16;
-/** Others may have checkpointed a segment: so often is looked, while one is full. */
-const LOOK_AGAIN_MS = 50;
-/** A failed flush or checkpoint (a full disk, say) is tried again after so long. */
-const RETRY_MS = 5000;
-/** Between two removals of blobs by one process. */
+/** Between two removals of blobs by one process for which there is no other reason. */
 const BLOB_REMOVAL_MS = 60_000;
+/** What is in the trash waits so long, at the least, for a seal that comes of commits. */
+const TRASH_MS = 10_000;
+/** Into the trash, and out of it. */
+const REMOVAL_PHASES = 2;
 /** Rounds in which an explicit flush may be fenced or overtaken. */
 const FLUSH_ROUNDS_MAX = 100;
 
 export class Maintenance {
   readonly checkpointer: Checkpointer;
   readonly dirty = new DirtySessions();
+  readonly space: Space;
+  readonly #dead = new DeadValues();
+  readonly #sealer: Sealer;
   /** Sessions of the live log, from before this process came: their files may or may not be written. */
   readonly #unsure = new Map<string, SessionState>();
   #queue: Promise<void> = Promise.resolve();
   #flushTimer: Timer | undefined;
   #checkpointTimer: Timer | undefined;
-  #sealTimer: Timer | undefined;
-  /** When the active segment was entered, on the monotonic clock. */
-  #enteredAt: number;
-  /** Before this nobody need look whether the active segment should be sealed. */
-  #sealNotBefore = 0;
+  #trashTimer: Timer | undefined;
   #flushNotBefore = 0;
-  /** What the last checkpoint of this process took. */
-  #checkpointMs = 0;
   #blobsRemovedAt = Number.NEGATIVE_INFINITY;
+  /** Room that is being made, for all commits that wait for it. */
+  #making: Promise<void> | undefined;
+  /** Everything that is dead was collected: before this there is none, unless something dies. */
+  #collectNotBefore = Number.NEGATIVE_INFINITY;
   #swept = false;
   #closing = false;
 
@@ -73,21 +76,36 @@ export class Maintenance {
     private readonly source: CatalogSource,
     private readonly options: MaintenanceOptions,
   ) {
-    this.checkpointer = new Checkpointer(log, writer, source);
-    this.#enteredAt = log.options.runtime.monotonic();
-    log.listeners.add({ entered: () => this.#entered() });
+    this.space = new Space(log, options);
+    this.checkpointer = new Checkpointer(log, writer, source, this.space);
+    this.#sealer = new Sealer(log, this.space, this.#dead, {
+      setTimer: (work, ms) => this.#setTimer(work, ms),
+      sealed: () => this.#checkpointSoon(0),
+      full: () => void this.makeRoom(true).catch(() => {}), // commits will find out and say so
+    });
+    if (log.options.readOnly) return;
+    log.listeners.add({
+      changed: (state, _last, before, op) => this.#dead.changed(state, before, op),
+      entered: () => this.#entered(),
+      startedOver: () => this.#dead.removed(), // the log is read again, and counted again
+    });
   }
 
   /** Called for every commit of this process. */
   committed(segment: Segment, key: string, revision: number): void {
     this.dirty.changed(key, revision);
     this.#flushTimer ??= this.#setTimer(() => this.#flushSoon(), this.options.flushDelayMs);
-    if (segment.position >= this.options.segmentBytes) this.#sealIfTime(segment);
+    this.#sealer.look(segment);
   }
 
-  /** After opening: finishes what dead processes began. */
-  start(): void {
+  /**
+   * After opening: finishes what dead processes began.
+   * @param hasReserve Whether the store's folder had one.
+   */
+  start(hasReserve: boolean): void {
     const { tail } = this.log;
+    this.space.short = !hasReserve;
+    if (this.#dead.inSegment >= this.space.deadBytesMax) this.#sealer.lookAgainIn(0);
     for (const [key, state] of this.log.table.hot) this.#unsure.set(key, state);
     if (this.#unsure.size > 0)
       this.#flushTimer ??= this.#setTimer(() => this.#flushSoon(), this.options.flushDelayMs);
@@ -112,12 +130,18 @@ export class Maintenance {
   /** Moves everything into entry files: seals the active segment, and checkpoints until no sealed one is left. */
   async checkpoint(): Promise<void> {
     await this.#enqueue(async () => {
-      const segment = await this.log.becomeActive();
-      // Discarded blobs leave the trash only behind a seal, so they are a reason too.
-      const worth = segment.ledger.changed.size > 0 || !(await this.trash.isEmpty());
-      if (worth && this.log.tail.active === segment) this.log.writer.seal(segment);
-      await this.#checkpointAll(true);
+      await this.#sealAndCheckpoint();
+      await sweep(this.log);
     });
+  }
+
+  /**
+   * For commits that need room when the disk is full, or when the reserve is gone.
+   * @param full Whether a commit has just met a full disk.
+   * @throws `disk_full` when what is dead was collected and there is no room even so.
+   */
+  makeRoom(full: boolean): Promise<void> {
+    return (this.#making ??= this.#makeRoom(full).finally(() => (this.#making = undefined)));
   }
 
   /** Waits for what is under way and takes nothing new on. */
@@ -126,7 +150,8 @@ export class Maintenance {
     this.checkpointer.stop();
     this.#flushTimer?.cancel();
     this.#checkpointTimer?.cancel();
-    this.#sealTimer?.cancel();
+    this.#trashTimer?.cancel();
+    this.#sealer.close();
     if (this.dirty.size > 0) await this.#enqueue(() => this.#flushAll()).catch(() => {}); // the log has it all
     await this.#queue;
   }
@@ -140,7 +165,7 @@ export class Maintenance {
   #enqueue(work: () => Promise<void>): Promise<void> {
     const result = this.#queue.then(() => {
       assertEngineRoom(this.log.options.fs, this.log.options.layout);
-      return work();
+      return this.space.inReserve(work);
     });
     this.#queue = result.catch(() => {});
     return result;
@@ -182,6 +207,7 @@ export class Maintenance {
     const complete = await this.#write([...due, ...unsure], unsure);
     const end = runtime.monotonic();
     this.#flushNotBefore = end + REST * (end - start);
+    await this.#tendSpace();
     if (complete && this.dirty.size === 0) return;
     this.#flushTimer ??= this.#setTimer(() => this.#flushSoon(), this.options.flushDelayMs);
   }
@@ -220,68 +246,14 @@ export class Maintenance {
 
   /** Reading went on in another segment. Normally the process that sealed does the checkpoint of the one before. */
   #entered(): void {
-    const { runtime, readOnly } = this.log.options;
-    this.#enteredAt = runtime.monotonic();
-    if (!readOnly) this.#checkpointSoon(this.#stepInMs() * (1 + runtime.random()));
+    const { runtime } = this.log.options;
+    this.#sealer.entered();
+    this.#dead.sealed();
+    this.#checkpointSoon(this.#stepInMs() * (1 + runtime.random()));
   }
 
   #stepInMs(): number {
-    return Math.max(STEP_IN_MS, REST * this.#checkpointMs);
-  }
-
-  /**
-   * Seals a full segment, unless checkpoints would not keep up; then it is looked at again. Never throws: the commit
-   * that made it full counts.
-   */
-  #sealIfTime(segment: Segment): void {
-    const now = this.log.options.runtime.monotonic();
-    const tooFull = segment.position >= FULL_TIMES_MAX * this.options.segmentBytes;
-    if (now < this.#sealNotBefore && !tooFull) return;
-    let waitMs = LOOK_AGAIN_MS;
-    try {
-      waitMs = tooFull ? 0 : this.#sealInMs(now);
-      if (waitMs === 0) this.#seal(segment);
-    } catch (error) {
-      waitMs = RETRY_MS;
-      this.#couldNotSeal(segment.path, error);
-    }
-    if (waitMs === 0) return;
-    this.#sealNotBefore = now + waitMs;
-    this.#lookAgainIn(waitMs); // there may be no further commit that would look
-  }
-
-  /** Nor does this throw: nobody would catch it. */
-  #lookAgainIn(ms: number): void {
-    this.#sealTimer ??= this.#setTimer(() => {
-      this.#sealTimer = undefined;
-      try {
-        const { active } = this.log.tail; // this process may have to start over, and read the log
-        if (active.position >= this.options.segmentBytes && !active.ledger.sealed) this.#sealIfTime(active);
-      } catch (error) {
-        this.#couldNotSeal(this.log.options.layout.log, error);
-        this.#lookAgainIn(RETRY_MS);
-      }
-    }, ms);
-  }
-
-  #couldNotSeal(path: string, error: unknown): void {
-    const reason = error instanceof Error ? error.message : String(error);
-    const message = `${path} could not be sealed and will be tried again: ${reason}`;
-    this.log.options.onWarning({ code: "checkpoint_failed", message, data: { path } });
-  }
-
-  /** Milliseconds until it makes sense to look again; 0: now is the time. */
-  #sealInMs(now: number): number {
-    const { tail } = this.log;
-    const restMs = this.#enteredAt + REST * this.#checkpointMs - now;
-    if (restMs > 0) return restMs;
-    if (tail.segments.length > 1) tail.dropBelow(liveRun(tail.listLog())[0] ?? 0);
-    return tail.segments.length > 1 ? LOOK_AGAIN_MS : 0;
-  }
-
-  #seal(segment: Segment): void {
-    this.log.writer.seal(segment);
-    this.#checkpointSoon(0);
+    return Math.max(STEP_IN_MS, REST * this.#sealer.checkpointMs);
   }
 
   #checkpointSoon(ms: number): void {
@@ -294,24 +266,33 @@ export class Maintenance {
       this.#inBackground(
         "checkpoint_failed",
         "a checkpoint",
-        () => this.#checkpointAll(false),
+        () => this.#checkpointAll(),
         () => this.#checkpointSoon(RETRY_MS),
       );
     }, ms);
   }
 
-  async #checkpointAll(thorough: boolean): Promise<void> {
+  /** @param removal Whether shared values are removed in any case. */
+  async #checkpointAll(removal = false): Promise<void> {
     const { runtime } = this.log.options;
     await this.#sweepOnce();
     let progress = false;
     for (;;) {
       const start = runtime.monotonic();
       if (this.#closing || !(await this.checkpointer.checkpointLowest())) break;
-      this.#checkpointMs = runtime.monotonic() - start;
+      this.#sealer.checkpointMs = runtime.monotonic() - start;
       progress = true;
     }
-    if (progress || thorough) await this.#removeBlobs(thorough);
-    if (thorough) await sweep(this.log);
+    if (removal || this.#removalIsDue(progress)) await this.#removeBlobs();
+    await this.#tendSpace();
+  }
+
+  async #sealAndCheckpoint(): Promise<void> {
+    const segment = await this.log.becomeActive();
+    // Discarded blobs leave the trash only behind a seal, so they are a reason too.
+    const worth = segment.ledger.changed.size > 0 || !(await this.trash.isEmpty());
+    if (worth && this.log.tail.active === segment) this.log.writer.seal(segment);
+    await this.#checkpointAll(true);
   }
 
   /** Staging folders of segments that are gone, once in the life of a process (O11). */
@@ -325,11 +306,77 @@ export class Maintenance {
     this.#swept = true;
   }
 
-  async #removeBlobs(thorough: boolean): Promise<void> {
-    const now = this.log.options.runtime.monotonic();
-    if (!thorough && now - this.#blobsRemovedAt < BLOB_REMOVAL_MS) return;
-    this.#blobsRemovedAt = now;
-    await removeUnreferencedBlobs(this.log, this.source, this.trash, this.checkpointer.latest);
+  #removalIsDue(progress: boolean): boolean {
+    const { space, trash } = this;
+    if (this.#dead.bytes >= space.deadBytesMax) {
+      // Others may have removed a part of it since.
+      this.#dead.forgetFirst((hash) => !trash.blobs.isInPlace(hash));
+      if (this.#dead.bytes >= space.deadBytesMax) return true;
+    }
+    return progress && this.log.options.runtime.monotonic() - this.#blobsRemovedAt >= BLOB_REMOVAL_MS;
+  }
+
+  async #removeBlobs(): Promise<void> {
+    this.#blobsRemovedAt = this.log.options.runtime.monotonic();
+    this.#dead.removed(); // what dies from here on counts for the next one
+    const outcome = await removeUnreferencedBlobs(
+      this.log,
+      this.source,
+      this.trash,
+      this.checkpointer.latest,
+    );
+    if (outcome === undefined) return;
+    this.space.liveBytes = outcome.liveBytes;
+    if (outcome.waiting) this.#trashTimer ??= this.#setTimer(() => this.#emptyTrash(), this.#trashMs());
+  }
+
+  #trashMs(): number {
+    return TRASH_MS * (1 + this.log.options.runtime.random());
+  }
+
+  /** Nothing leaves the trash before a seal, and of commits there may come none any more. */
+  #emptyTrash(): void {
+    this.#trashTimer = undefined;
+    this.#inBackground(
+      "checkpoint_failed",
+      "emptying the trash",
+      async () => {
+        if (!(await this.trash.isEmpty())) await this.#sealAndCheckpoint();
+      },
+      () => (this.#trashTimer ??= this.#setTimer(() => this.#emptyTrash(), this.#trashMs())),
+    );
+  }
+
+  /** In the background, a few system calls: how much room is there, and is a part of it reserved? */
+  async #tendSpace(): Promise<void> {
+    this.#dead.countNested((hash) => this.trash.blobs.tryReferencesWithin(hash));
+    await this.space.tend();
+  }
+
+  /** Whether anything happened since everything was collected that is a reason to do so again. */
+  async #mayCollect(): Promise<boolean> {
+    const { tail } = this.log;
+    if (this.#dead.bytes > 0 || tail.segments.length > 1 || tail.active.ledger.changed.size > 0) return true;
+    return !(await this.trash.isEmpty());
+  }
+
+  async #makeRoom(full: boolean): Promise<void> {
+    const { space } = this;
+    const { runtime } = this.log.options;
+    let cause: unknown;
+    try {
+      if (!full && (await space.tend())) return;
+      if (runtime.monotonic() >= this.#collectNotBefore || (await this.#mayCollect())) {
+        await this.#enqueue(async () => {
+          for (let phase = 1; phase <= REMOVAL_PHASES; phase++) await this.#sealAndCheckpoint();
+        });
+        this.#collectNotBefore = runtime.monotonic() + RETRY_MS;
+      }
+      if (await space.tend()) return;
+    } catch (error) {
+      cause = error;
+    }
+    throw space.full(cause);
   }
 }
 

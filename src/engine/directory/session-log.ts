@@ -22,8 +22,11 @@ import { SessionState, SessionTable, type Decode } from "./session-table.js";
 
 /** Told about what the log says, while it is read: keep it short, and never throw. */
 export interface SessionLogListener {
-  /** @param last Whether it is the last change of its commit. */
-  changed?(state: SessionState, last: boolean): void;
+  /**
+   * @param last Whether it is the last change of its commit.
+   * @param before What this process knew of the session before.
+   */
+  changed?(state: SessionState, last: boolean, before: SessionState | undefined, op: LogOp): void;
   startedOver?(): void;
   /** The first record-bearing look at a segment that another one follows. */
   entered?(segment: Segment): void;
@@ -183,7 +186,7 @@ export class SessionLog implements LogObserver {
       state.replacesSeen = before !== undefined && (before.flushed || before.replacesSeen);
       finals.set(op.k, state);
       this.table.commit(state);
-      for (const listener of this.listeners) listener.changed?.(state, index === lastChange);
+      for (const listener of this.listeners) listener.changed?.(state, index === lastChange, before, op);
     }
   }
 

@@ -6,7 +6,8 @@
  * folder, which the next one who makes or opens the store for the first time removes.
  */
 import { dirname } from "node:path";
-import { errnoOf, SessionStoreError, type StoreWarning } from "../../errors.js";
+import { errnoOf, isDiskFull, SessionStoreError, type StoreWarning } from "../../errors.js";
+import { RESERVE_BYTES, reserveBytesOn, writeReserve } from "../../entries/reserve.js";
 import { assertFolderIfAny, engineRoom } from "../../entries/engine-room.js";
 import type { FileSystem } from "../../fs/file-system.js";
 import {
@@ -84,13 +85,16 @@ export function findStoreFolder(options: StoreFolderOptions): StoreFolder | unde
 }
 
 /** Makes a store where {@link findStoreFolder} found none. Others may do so at the same time: one store comes of it. */
-export async function makeStoreFolder(options: StoreFolderOptions): Promise<StoreFolder> {
+export async function makeStoreFolder(
+  options: StoreFolderOptions,
+  reserveBytes = RESERVE_BYTES,
+): Promise<StoreFolder> {
   const { fs, path } = options;
   const root = await makeRoot(options);
   try {
     const layout = new Layout(root.path);
     await syncParents(fs, root.realPath);
-    await makeStore(options, layout);
+    await makeStore(options, layout, FROM_NOTHING, reserveBytes);
     for (const folder of [layout.store, layout.root]) await syncDirectory(fs, folder);
   } catch (error) {
     throw errorForPeople(error, root);
@@ -246,12 +250,14 @@ export async function makeStore(
   options: Pick<StoreFolderOptions, "fs" | "runtime">,
   layout: Layout,
   beginning = FROM_NOTHING,
+  reserveBytes = RESERVE_BYTES,
 ): Promise<boolean> {
   const { fs, runtime } = options;
   const building = new Layout(layout.root, `${BUILDING}${runtime.randomName(8)}`);
   let made = true;
   try {
     await build(options, building, beginning);
+    await buildReserve(options, building, reserveBytes);
     await fs.later.rename(building.store, layout.store);
   } catch (error) {
     // Another one was faster, and may have removed our unfinished work already.
@@ -280,6 +286,20 @@ async function build(
   if (catalog !== undefined)
     await createFile(fs, building.catalog(segment - 1), await catalog(storeId), { sync: true });
   for (const folder of [...folders, building.store]) await syncDirectory(fs, folder);
+}
+
+/** A store without one may be used, too: whoever writes to it first makes it, if there is room by then. */
+async function buildReserve(
+  { fs }: Pick<StoreFolderOptions, "fs">,
+  building: Layout,
+  reserveBytes: number,
+): Promise<void> {
+  const bytes = reserveBytesOn(fs.room(building.store).totalBytes, reserveBytes);
+  try {
+    await writeReserve(fs, building.reserve, bytes);
+  } catch (error) {
+    if (!isDiskFull(error)) throw error;
+  }
 }
 
 /** Leftovers of processes that were killed while they built a store that exists now. */

@@ -58,6 +58,7 @@ export function withoutSync({ fs, runtime }: LegacyHost): FileSystem {
     realpath: (path) => fs.realpath(path),
     readlink: (path) => fs.readlink(path),
     fileSystemType: (path) => fs.fileSystemType(path),
+    room: (path) => fs.room(path),
     userId: () => fs.userId(),
     watch: (path, onChange) => fs.watch(path, onChange),
   };

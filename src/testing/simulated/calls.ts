@@ -5,7 +5,7 @@
  * calls other processes may do anything. A descriptor's number is never used again, so that a use after close
  * shows as EBADF.
  */
-import type { FileCalls, FileStatus, OpenMode } from "../../fs/file-system.js";
+import type { FileCalls, FileStatus, OpenMode, Room } from "../../fs/file-system.js";
 import { SimulatedFile, SimulatedFolder, SimulatedSymlink, type SimulatedInode } from "./inode.js";
 import type { Found, SimulatedVolume } from "./volume.js";
 import { systemError } from "./system-error.js";
@@ -15,6 +15,7 @@ export interface SystemCalls extends FileCalls {
   realpath(path: string): string;
   readlink(path: string): string;
   fileSystemType(path: string): bigint | undefined;
+  room(path: string): Room;
 }
 
 interface Descriptor {
@@ -257,6 +258,12 @@ export class SimulatedCalls implements SystemCalls {
   fileSystemType(path: string): bigint | undefined {
     this.#existing("fileSystemType", path, true);
     return this.#type;
+  }
+
+  room(path: string): Room {
+    this.#existing("room", path, true);
+    const { freeBytes, capacityBytes } = this.#volume;
+    return { freeBytes: Math.max(0, freeBytes), totalBytes: capacityBytes };
   }
 
   /** The folder to watch. */

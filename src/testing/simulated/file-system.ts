@@ -10,7 +10,7 @@
  * A dead process is silent: its blocking calls throw {@link ProcessKilled}, its deferred calls never settle, its
  * watchers are gone. What it did so far stays on the disk.
  */
-import type { Deferred, FileCalls, FileStatus, FileSystem, OpenMode } from "../../fs/file-system.js";
+import type { Deferred, FileCalls, FileStatus, FileSystem, OpenMode, Room } from "../../fs/file-system.js";
 import { SimulatedCalls, type SystemCalls } from "./calls.js";
 import type { SimulatedVolume } from "./volume.js";
 import { systemError } from "./system-error.js";
@@ -240,6 +240,10 @@ export class SimulatedFileSystem implements FileSystem {
 
   fileSystemType(path: string): bigint | undefined {
     return this.#plain() ? this.#calls.fileSystemType(path) : this.#hooked("fileSystemType", [path]);
+  }
+
+  room(path: string): Room {
+    return this.#plain() ? this.#calls.room(path) : this.#hooked("room", [path]);
   }
 
   userId(): number | undefined {

@@ -11,7 +11,11 @@ export interface FailedCall {
 }
 
 /** Where the port's name differs from what Node reports as `syscall`. */
-const SYSCALLS: Readonly<Record<string, string>> = { readdir: "scandir", fileSystemType: "statfs" };
+const SYSCALLS: Readonly<Record<string, string>> = {
+  readdir: "scandir",
+  fileSystemType: "statfs",
+  room: "statfs",
+};
 /** Calls that name two paths. */
 const TWO_PATHS: ReadonlySet<string> = new Set(["rename", "link"]);
 

@@ -11,8 +11,8 @@ import { openDirectoryStoreOn } from "../../../src/store/open.js";
 import { rebuildDirectoryStoreOn } from "../../../src/store/rebuild.js";
 import { ManualRuntime } from "../../../src/testing/manual-runtime.js";
 import { seededRandom } from "../../../src/testing/seeded-random.js";
-import { SimulatedDisk } from "../../../src/testing/simulated-disk.js";
-import type { SimulatedFileSystem } from "../../../src/testing/simulated-file-system.js";
+import { SimulatedDisk } from "../../../src/testing/simulated/disk.js";
+import type { SimulatedFileSystem } from "../../../src/testing/simulated/file-system.js";
 import { BIG, codeOf, failureOf, snapshot, useSandbox, type Entry, type Sandbox } from "./sandbox.js";
 
 const holder = useSandbox();

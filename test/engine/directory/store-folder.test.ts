@@ -64,6 +64,7 @@ describe("a new store", () => {
       "/.store/log/",
       "/.store/log/00000001.jsonl",
       "/.store/quarantine/",
+      "/.store/reserve",
       "/.store/stage/",
       "/.store/stage/1-x/",
       "/.store/trash/",

@@ -52,12 +52,13 @@ export class DiskImage {
   constructor(
     folder: string,
     readonly kind: FileSystemKind,
+    bytes = IMAGE_BYTES[kind.type],
   ) {
     this.#file = join(folder, "disk");
     this.path = join(folder, "mounted");
     mkdirSync(this.path, { mode: 0o700 });
     writeFileSync(this.#file, "");
-    truncateSync(this.#file, IMAGE_BYTES[kind.type]);
+    truncateSync(this.#file, bytes);
     run(`mkfs.${kind.type}`, "-q", this.#file);
     this.mount();
   }
@@ -113,9 +114,12 @@ export class DiskImage {
   }
 }
 
-/** A disk for the running test. */
-export function diskImage(folder: string, kind: FileSystemKind): DiskImage {
-  const image = new DiskImage(folder, kind);
+/**
+ * A disk for the running test.
+ * @param bytes Its size. Default is the smallest that the tools make without complaint.
+ */
+export function diskImage(folder: string, kind: FileSystemKind, bytes?: number): DiskImage {
+  const image = new DiskImage(folder, kind, bytes);
   onTestFinished(() => image.remove());
   return image;
 }

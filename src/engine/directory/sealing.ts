@@ -1,0 +1,118 @@
+/**
+ * When the active segment is sealed: once it is full, or once enough became dead in it, and checkpoints keep up.
+ *
+ * A file costs as much as twenty commits, so a full segment stays open while the one before it is checkpointed, and for a
+ * few times as long as that takes: then it has several changes of each session, and the checkpoint writes one file. But it
+ * must be read by everybody who opens the store, so there is an end to that.
+ *
+ * The look at each commit is arithmetic. Nothing here throws: the commit that made a segment full counts.
+ */
+import { isDiskFull } from "../../errors.js";
+import { liveRun } from "../../format/layout.js";
+import type { Segment } from "../../log/segment.js";
+import type { Timer } from "../../runtime.js";
+import type { DeadValues } from "./dead-values.js";
+import type { SessionLog } from "./session-log.js";
+import type { Space } from "./space.js";
+
+/** Files are written, and segments checkpointed, for about one part of the time in so many. */
+export const REST = 4;
+/** A segment that is so many times full is sealed in any case. */
+const FULL_TIMES_MAX = 16;
+/** The same for what is dead. It is what fills disks, so less of it is waited for. */
+const DEAD_TIMES_MAX = 4;
+/** Others may have checkpointed a segment: so often is looked, while one is full. */
+const LOOK_AGAIN_MS = 50;
+/** What failed (a full disk, say) is tried again after so long. */
+export const RETRY_MS = 5000;
+
+export interface SealerHooks {
+  readonly setTimer: (work: () => void, ms: number) => Timer;
+  /** This process has sealed a segment: the one before can be checkpointed. */
+  readonly sealed: () => void;
+  /** There was no room for a seal. */
+  readonly full: () => void;
+}
+
+export class Sealer {
+  /** What the last checkpoint of this process took. */
+  checkpointMs = 0;
+  /** When the active segment was entered, on the monotonic clock. */
+  #enteredAt: number;
+  /** Before this nobody need look whether the active segment should be sealed. */
+  #notBefore = 0;
+  #timer: Timer | undefined;
+
+  constructor(
+    private readonly log: SessionLog,
+    private readonly space: Space,
+    private readonly dead: DeadValues,
+    private readonly hooks: SealerHooks,
+  ) {
+    this.#enteredAt = log.options.runtime.monotonic();
+  }
+
+  entered(): void {
+    this.#enteredAt = this.log.options.runtime.monotonic();
+  }
+
+  close(): void {
+    this.#timer?.cancel();
+  }
+
+  /** Seals a full segment, unless checkpoints would not keep up; then it is looked at again. */
+  look(segment: Segment): void {
+    const { space, dead } = this;
+    if (segment.position < space.logBytesMax && dead.inSegment < space.deadBytesMax) return;
+    const now = this.log.options.runtime.monotonic();
+    const tooFull =
+      segment.position >= FULL_TIMES_MAX * space.logBytesMax ||
+      dead.inSegment >= DEAD_TIMES_MAX * space.deadBytesMax;
+    if (now < this.#notBefore && !tooFull) return;
+    let waitMs = LOOK_AGAIN_MS;
+    try {
+      waitMs = tooFull ? 0 : this.#sealInMs(now);
+      if (waitMs === 0) this.#seal(segment);
+    } catch (error) {
+      waitMs = RETRY_MS;
+      this.#couldNotSeal(segment.path, error);
+    }
+    if (waitMs === 0) return;
+    this.#notBefore = now + waitMs;
+    this.lookAgainIn(waitMs); // there may be no further commit that would look
+  }
+
+  lookAgainIn(ms: number): void {
+    this.#timer ??= this.hooks.setTimer(() => {
+      this.#timer = undefined;
+      try {
+        const { active } = this.log.tail; // this process may have to start over, and read the log
+        if (!active.ledger.sealed) this.look(active);
+      } catch (error) {
+        this.#couldNotSeal(this.log.options.layout.log, error);
+        this.lookAgainIn(RETRY_MS);
+      }
+    }, ms);
+  }
+
+  /** Milliseconds until it makes sense to look again; 0: now is the time. */
+  #sealInMs(now: number): number {
+    const { tail } = this.log;
+    const restMs = this.#enteredAt + REST * this.checkpointMs - now;
+    if (restMs > 0) return restMs;
+    if (tail.segments.length > 1) tail.dropBelow(liveRun(tail.listLog())[0] ?? 0);
+    return tail.segments.length > 1 ? LOOK_AGAIN_MS : 0;
+  }
+
+  #seal(segment: Segment): void {
+    this.log.writer.seal(segment);
+    this.hooks.sealed();
+  }
+
+  #couldNotSeal(path: string, error: unknown): void {
+    const reason = error instanceof Error ? error.message : String(error);
+    const message = `${path} could not be sealed and will be tried again: ${reason}`;
+    this.log.options.onWarning({ code: "checkpoint_failed", message, data: { path } });
+    if (isDiskFull(error)) this.hooks.full();
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * How much room there is, and what that means: how large the active segment may grow, how much may be dead before it is
+ * collected, and whether commits may still take room.
+ *
+ *  - Plenty of room: the limits are those of the options, and of what is alive.
+ *  - Little room: segments are sealed, and dead values collected, the earlier the less room there is.
+ *  - A full disk: work at the store that frees space gives the reserve up and goes on in its room. From then on the store
+ *    is *short*, until there is enough of a reserve again: commits that need room first collect what is dead, and are refused when
+ *    that does not help. Deletes and checkpoints are not, for the room that the reserve left is theirs.
+ *
+ * Looks are rare and in the background. That the reserve is missing is also noticed when a store is opened, for then the
+ * folder is listed anyway.
+ */
+import { errnoOf, isDiskFull, SessionStoreError } from "../../errors.js";
+import { Reserve, reserveBytesOn } from "../../entries/reserve.js";
+import type { SessionLog } from "./session-log.js";
+
+export interface SpaceOptions {
+  readonly segmentBytes: number;
+  readonly reserveBytes: number;
+}
+
+/** Log and dead values may take such a part of the room that is left. A segment under load becomes 16 times as large. */
+const LOG_SHARE = 1 / 64;
+const DEAD_SHARE = 1 / 8;
+/** Below this it is the checkpoints that take the room. */
+const LOG_BYTES_MIN = 64 * 1024;
+/** Dead values may take such a part of the room that those take which are in use; half of it on their way out. */
+const DEAD_SHARE_OF_LIVE = 1 / 8;
+/** A reserve is made of what is left, be it little, before others take that. A part of it may be needed for making it. */
+const TAKEN_SHARE = 15 / 16;
+/** Below this part of what there should be, it is not worth its while. */
+const SMALLEST_SHARE = 1 / 8;
+/** Below this part no commit may take room: each way out of a full disk uses some of the reserve up. */
+const SHORT_SHARE = 1 / 2;
+
+export class Space {
+  /** The reserve is gone: what commits write now would be missing on the way out. */
+  short = false;
+  /** Size at which the active segment is full. */
+  logBytesMax: number;
+  /** Dead values of so many bytes are collected. As much again may wait in the trash. */
+  deadBytesMax: number;
+  /** Size of the values that were in use at the last removal. */
+  liveBytes = 0;
+  /** Size of the latest catalog, of which the next checkpoint writes another one. */
+  catalogBytes = 0;
+  readonly #reserve: Reserve;
+
+  constructor(
+    private readonly log: SessionLog,
+    private readonly options: SpaceOptions,
+  ) {
+    const { fs, layout, runtime } = log.options;
+    this.#reserve = new Reserve(fs, layout, runtime);
+    this.logBytesMax = options.segmentBytes;
+    this.deadBytesMax = options.segmentBytes / 2;
+  }
+
+  /** Does work that may be begun again; if it meets a full disk, once more in the room of the reserve. */
+  async inReserve<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isDiskFull(error) || !(await this.giveUpReserve())) throw error;
+      return work();
+    }
+  }
+
+  /** @returns Whether there was a reserve, so that there is room now. */
+  giveUpReserve(): Promise<boolean> {
+    this.short = true;
+    return this.#reserve.giveUp();
+  }
+
+  /**
+   * Finds out how much room there is, and makes the reserve anew if it is gone or has become too small. Two system calls,
+   * normally. A call that fails changes nothing: who needs the room will find out.
+   * @returns Whether there is enough of a reserve, so that commits may take room.
+   */
+  async tend(): Promise<boolean> {
+    try {
+      const { fs, layout } = this.log.options;
+      const { freeBytes, totalBytes } = fs.room(layout.store);
+      this.#limit(freeBytes);
+      const bytes = this.#reserve.bytes();
+      const { reserveBytes } = this.options;
+      const least = reserveBytesOn(totalBytes, reserveBytes + this.catalogBytes);
+      this.short = bytes < least * SHORT_SHARE;
+      if (bytes >= least) return true;
+      // With room for the catalog to grow, or every new session would mean a new reserve.
+      const wanted = reserveBytesOn(totalBytes, reserveBytes + 2 * this.catalogBytes);
+      const possible = Math.floor(Math.min(wanted, freeBytes * TAKEN_SHARE));
+      if (possible <= Math.max(bytes, least * SMALLEST_SHARE)) return !this.short;
+      if (await this.#reserve.make(this.log.tail.active.ledger.stage, possible))
+        this.short = possible < least * SHORT_SHARE;
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+    }
+    return !this.short;
+  }
+
+  #limit(freeBytes: number): void {
+    const { segmentBytes } = this.options;
+    const part = (share: number): number => Math.max(LOG_BYTES_MIN, freeBytes * share);
+    this.logBytesMax = Math.min(segmentBytes, part(LOG_SHARE));
+    const deadBytesMax = Math.max(segmentBytes / 2, this.liveBytes * DEAD_SHARE_OF_LIVE);
+    this.deadBytesMax = Math.min(deadBytesMax, part(DEAD_SHARE));
+  }
+
+  /** What a commit is told that needs room. */
+  full(cause: unknown): SessionStoreError {
+    const { fs, layout } = this.log.options;
+    const { store } = layout;
+    const { data } = cause instanceof SessionStoreError ? cause : { data: { errno: errnoOf(cause) } };
+    const errno = data["errno"] ?? "ENOSPC";
+    let freeBytes: number | undefined;
+    try {
+      ({ freeBytes } = fs.room(store));
+    } catch {
+      // It is full, however full.
+    }
+    return new SessionStoreError(
+      "disk_full",
+      `the disk of ${store} is full (${errno}), and what is dead in this store was removed already. Nothing was ` +
+        "changed. Free some space on that disk, or delete sessions: deletes still work, and so do all writes once there " +
+        "is room.",
+      { data: { errno, path: store, freeBytes, neededBytes: this.options.reserveBytes }, cause },
+    );
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * The reserve: a file of real blocks that is given up when the disk is full, so that there is a way out of it.
+ *
+ * To free space costs space: a seal, a next segment, new entry files beside the old ones, a catalog. Without room for
+ * these a full store would stay full, whatever is deleted from it. So a store has `.store/reserve` from the beginning.
+ * A process whose work at the store meets a full disk unlinks it and tries again; when there is room, one is made anew.
+ *
+ * Its content says nothing and is never read; it is noise, so that no file system stores it as a hole, or compressed.
+ * Any number of processes may make it or give it up at once: making is a rename over what is there, giving up an
+ * unlink. A crash leaves a temp file in a staging folder, which the fence removes, or no reserve, which is what the next
+ * process that opens the store notices first. A process that only reads never touches it.
+ */
+import { randomBytes } from "node:crypto";
+import { errnoOf, isDiskFull } from "../errors.js";
+import type { FileSystem } from "../fs/file-system.js";
+import { createFile, syncDirectory } from "../fs/regular-file.js";
+import type { Layout } from "../format/layout.js";
+import type { Runtime } from "../runtime.js";
+
+/**
+ * What one step out of a full disk takes besides the catalog: a seal, a segment and its folder, four entry files with
+ * their folders at a time (values of 4 KiB and more are not in them), growing folders, and the records of some hundred
+ * deletes meanwhile. With blocks of 4 KiB that is about 100 KiB; as much again for others who write.
+ */
+export const RESERVE_BYTES = 256 * 1024;
+/** On a small disk it takes no more than this part of it. */
+const SHARE_OF_DISK = 1 / 16;
+
+/** @param least What it should have if the disk is not small. */
+export function reserveBytesOn(totalBytes: number, least: number): number {
+  return Math.max(1, Math.floor(Math.min(least, totalBytes * SHARE_OF_DISK)));
+}
+
+/** Writes a reserve into a new file, durably: only then its blocks are taken for certain. */
+export function writeReserve(fs: FileSystem, path: string, bytes: number): Promise<void> {
+  return createFile(fs, path, randomBytes(bytes), { sync: true });
+}
+
+export class Reserve {
+  constructor(
+    private readonly fs: FileSystem,
+    private readonly layout: Layout,
+    private readonly runtime: Runtime,
+  ) {}
+
+  /** Its size; 0 when there is none. One system call. */
+  bytes(): number {
+    try {
+      const { kind, size } = this.fs.lstat(this.layout.reserve);
+      return kind === "file" ? size : 0;
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT") throw error;
+      return 0;
+    }
+  }
+
+  /**
+   * Makes one, or replaces the one that is there.
+   * @param stage Staging folder of the active segment.
+   * @returns False when there is no room for it, or the folder is gone: try again later.
+   */
+  async make(stage: string, bytes: number): Promise<boolean> {
+    const temporary = `${this.layout.stageFolder(stage)}/${this.runtime.randomName(8)}`;
+    try {
+      await writeReserve(this.fs, temporary, bytes);
+      await this.fs.later.rename(temporary, this.layout.reserve);
+      await syncDirectory(this.fs, this.layout.store);
+      return true;
+    } catch (error) {
+      await this.fs.later.unlink(temporary).catch(() => {}); // the fence would take it anyway
+      if (isDiskFull(error) || errnoOf(error) === "ENOENT") return false;
+      throw error;
+    }
+  }
+
+  /** @returns Whether there was one; others may have been faster. */
+  async giveUp(): Promise<boolean> {
+    try {
+      await this.fs.later.unlink(this.layout.reserve);
+      return true;
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT") throw error;
+      return false;
+    }
+  }
+}
