@@ -3,8 +3,8 @@
 import * as suite from "./suites.mjs";
 import { inFile } from "./suites.mjs";
 
-const { BAD_ENTRY, BAD_LOG, BAD_BLOBS, BLOBS, BUG_BASE, BUSY, EDGES, ENGINE, FAILING } = suite;
-const { ENTRY_FILE, READ_ONLY, RULES, SIZES, SPECIAL, STRAY, SUSPENDED, SYMLINKS } = suite;
+const { BAD_ENTRY, BAD_LOG, BUG_BASE, BUSY, EDGES, ENGINE, FAILING } = suite;
+const { ENTRY_FILE, READ_ONLY, RULES, SIZES, STRAY, SUSPENDED, SYMLINKS } = suite;
 
 const CHECKPOINT = inFile("src/engine/directory/checkpoint.ts", ENGINE, [
   {
@@ -201,13 +201,6 @@ const CHECKPOINT = inFile("src/engine/directory/checkpoint.ts", ENGINE, [
     suites: [suite.CHECKPOINT, SYMLINKS],
     find: `assertFolder(fs, folder); // a link in its place would have a file of somebody else's synced and believed`,
     replace: ``,
-  },
-  {
-    name: "an entry file with a link from elsewhere is believed",
-    rule: "link count",
-    suites: [suite.CHECKPOINT, BAD_ENTRY, SPECIAL, RULES],
-    find: `status.kind === "file" && status.links === 1 && status.size`,
-    replace: `status.kind === "file" && status.size`,
   },
   {
     name: "an entry file of any size is read",
@@ -411,37 +404,6 @@ const STAGING = inFile("src/entries/staging.ts", ENGINE, [
   },
 ]);
 
-const STAGED = inFile(
-  "src/entries/staged-file.ts",
-  [BLOBS, BAD_BLOBS, BAD_ENTRY],
-  [
-    {
-      name: "a file that a power cut left under two names is refused",
-      rule: "link count",
-      find: `if (hasOnlyOwnNames(fs, layout, status)) linksMax = status.links;`,
-      replace: `if (status.links < 0) linksMax = status.links;`,
-    },
-    {
-      name: "a file may have a link from anywhere",
-      rule: "link count",
-      find: `if (hasOnlyOwnNames(fs, layout, status)) linksMax = status.links;`,
-      replace: `if (status.links > 0) linksMax = status.links;`,
-    },
-    {
-      name: "a shared value may have a link from anywhere",
-      rule: "link count",
-      find: `return file.links <= names;`,
-      replace: `return names > 0;`,
-    },
-    {
-      name: "a name that goes while it is looked for is a link from outside",
-      rule: "link count",
-      find: `else if (isSame(status, fs.lstat(path))) throw error;`,
-      replace: `else if (isSame(status, status)) throw error;`,
-    },
-  ],
-);
-
 const SEALING = inFile(
   "src/engine/directory/sealing.ts",
   [suite.BACKGROUND, suite.FULL_DISK, RULES, EDGES],
@@ -610,6 +572,20 @@ const MAINTENANCE = inFile(
   [suite.BACKGROUND, RULES, EDGES],
   [
     {
+      name: "a segment that a copy of hard links shares is appended to for ever",
+      rule: "link count",
+      suites: [suite.SHARED_LOG],
+      find: `if (links <= 1) this.#shared = undefined;`,
+      replace: `if (links >= 0) this.#shared = undefined;`,
+    },
+    {
+      name: "a second name of a moment is worth a segment",
+      rule: "link count",
+      suites: [suite.SHARED_LOG],
+      find: `now - this.#shared.since >= SECOND_NAME_MS &&`,
+      replace: ``,
+    },
+    {
       name: "staging folders of segments that are gone stay",
       rule: "O11",
       find: `if (lowest > 1) await fence(fs, layout, lowest - 1);`,
@@ -751,7 +727,6 @@ export const CHECKPOINTS = [
   ...FLUSH,
   ...ENTRY,
   ...STAGING,
-  ...STAGED,
   ...SEALING,
   ...SPACE,
   ...RESERVE,

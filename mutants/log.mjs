@@ -3,7 +3,7 @@
 import * as suite from "./suites.mjs";
 import { inFile } from "./suites.mjs";
 
-const { BAD_LOG, DURABLE, EDGES, ENGINE, FAILING, LOG_LINE, RULES, SPECIAL, SYMLINKS, TAIL, VERDICT } = suite;
+const { BAD_LOG, DURABLE, EDGES, ENGINE, FAILING, LOG_LINE, RULES, SYMLINKS, TAIL, VERDICT } = suite;
 
 const VERDICTS = inFile(
   "src/log/verdict.ts",
@@ -397,13 +397,6 @@ const TAILS = inFile(
       replace: ``,
     },
     {
-      name: "a segment may have a link from anywhere",
-      rule: "link count",
-      suites: [SPECIAL],
-      find: `assertOwnLinks(fs, layout, { number, fd, status });`,
-      replace: ``,
-    },
-    {
       name: "the log is read from inside its own reading",
       rule: "re-entrancy",
       suites: [EDGES],
@@ -426,33 +419,38 @@ const LIVE_RUN = inFile(
   ],
 );
 
-const NAMES = inFile(
-  "src/log/published-name.ts",
-  [SPECIAL],
+const PLACE = inFile(
+  "src/log/place.ts",
+  [suite.PLACE],
   [
     {
-      name: "any second link of a segment is our own",
-      rule: "link count",
-      find: `if (status.links <= 1 || isStaged(fs, layout, number, status)) return;`,
-      replace: `if (status.links <= 2) return;`,
+      name: "another file in the segment's place is the segment",
+      rule: "O15",
+      find: `return one.inode === other.inode && one.device === other.device;`,
+      replace: `return one.inode >= 0n && other.inode >= 0n;`,
     },
     {
-      name: "a staged file of that number is our own link",
-      rule: "link count",
-      find: `if (staged.inode === inode && staged.device === device) return true;`,
-      replace: `return staged.inode >= 0n && inode >= 0n && device >= 0n;`,
+      name: "a store that is gone is looked for once a second only",
+      rule: "O15",
+      find: `this.#lookedAt = Number.NEGATIVE_INFINITY; // once it is gone, every call looks`,
+      replace: ``,
     },
     {
-      name: "the maker's own second link is not known",
-      rule: "O7",
-      find: `status.links <= 1 || isStaged(fs, layout, number, status)`,
-      replace: `status.links <= 1`,
+      name: "answers rest on any old look",
+      rule: "O15",
+      find: `if (this.options.monotonic() - this.#lookedAt <= LOOK_MS) return;`,
+      replace: `return;`,
     },
     {
-      name: "a second link that has just gone is not looked at again",
-      rule: "O7",
-      suites: [suite.NEXT_SEGMENT],
-      find: `if (links <= 1) return; // its maker took the staged name away meanwhile`,
+      name: "a segment that is missing was checkpointed, whatever is there",
+      rule: "O15",
+      find: `if (highest <= number) throw gone(path, highest > 0);`,
+      replace: ``,
+    },
+    {
+      name: "a segment that others have checkpointed is a store that is gone",
+      rule: "O15, O11",
+      find: `this.reading.catchUp();`,
       replace: ``,
     },
   ],
@@ -614,15 +612,29 @@ const DURABILITY = inFile("src/log/durability.ts", ENGINE, [
   {
     name: "a sync that failed is believed",
     rule: "O6",
-    find: `for (const result of results) if (result.status === "rejected") throw result.reason;`,
-    replace: `void results;`,
+    find: `if (failures.length > 0) throw failures.find(isFailedSync) ?? failures[0];`,
+    replace: `void failures;`,
     suites: [RULES, FAILING],
+  },
+  {
+    name: "what failed in front of a sync is as final as a sync",
+    rule: "O6",
+    find: `if (final) this.failure ??= error;`,
+    replace: `this.failure ??= error;`,
+    suites: [DURABLE],
+  },
+  {
+    name: "nobody looks whether the store is still there before a commit is acknowledged",
+    rule: "O15",
+    find: `.then(() => this.place.look(segment))`,
+    replace: `.then(() => {})`,
+    suites: [suite.PLACE],
   },
   {
     name: "an fdatasync that failed is repeated, and believed",
     rule: "O6",
-    find: `    return this.failure;\n`,
-    replace: `    const { failure } = this;\n    this.failure = undefined;\n    return failure;\n`,
+    find: `    return this.failure ?? error;\n`,
+    replace: `    const { failure } = this;\n    this.failure = undefined;\n    return failure ?? error;\n`,
   },
   {
     name: "a commit takes part in the round that is under way",
@@ -648,7 +660,7 @@ export const LOG = [
   ...APPEND,
   ...TAILS,
   ...LIVE_RUN,
-  ...NAMES,
+  ...PLACE,
   ...NEXT,
   ...DURABILITY,
   ...SEGMENT,

@@ -18,6 +18,8 @@ export const POWER_CUT = `${PROTOCOL}/power-cut.test.ts`;
 /** Schedules of the simulator that failed once, many of them with a step of the protocol taken away. */
 export const BUG_BASE = "test/sim/bug-base.test.ts";
 export const WRITER = "test/log/append.test.ts";
+export const PLACE = "test/log/place.test.ts";
+export const SHARED_LOG = "test/engine/directory/shared-log.test.ts";
 export const DURABLE = "test/log/durability.test.ts";
 export const BLOBS = "test/entries/blobs.test.ts";
 export const RESERVE = "test/entries/reserve.test.ts";

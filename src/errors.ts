@@ -62,6 +62,11 @@ export type SessionStoreErrorCode =
    * it was refused and nothing was written. Durable commits are refused until the store is opened anew.
    */
   | "durability_unknown"
+  /**
+   * The store is no longer where it was opened: removed, moved away, or replaced (`data.replaced`). With `data.written`
+   * the commit is in files that have no name there any more.
+   */
+  | "store_gone"
   /** A write was cut short and could not be completed: the commit may or may not count. Never retried. */
   | "commit_unknown"
   /** A legacy file or layout cannot be read; `data.offset` is the byte at which it shows. */
@@ -144,6 +149,7 @@ export interface StoreWarning {
     | "log_line_void"
     | "segment_garbage"
     | "log_replaced"
+    | "log_shared"
     | "catalog_rebuilt"
     | "checkpoint_failed"
     | "flush_failed"

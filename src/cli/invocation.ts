@@ -1,5 +1,6 @@
 /** What every command has from the program that runs it. */
 import type { Command } from "commander";
+import type { Trust } from "../fs/trusted-path.js";
 import { EXIT, usageError, type ExitCode } from "./failure.js";
 import type { Terminal } from "./terminal.js";
 
@@ -7,6 +8,8 @@ export interface Invocation {
   readonly terminal: Terminal;
   /** Aborts on Ctrl-C, and when nobody reads the output any more. */
   readonly signal: AbortSignal;
+  /** Of `--trust`, once the command line is read. */
+  trust?: Trust;
   /** How the program ends when the command returns. Default 0. */
   exitCode: ExitCode;
 }
@@ -16,9 +19,10 @@ export interface StoreOptions {
   readonly store?: string;
   readonly stateDir?: string;
   readonly agent?: string;
+  readonly trust?: Trust;
 }
 
-/** `--store`, `--state-dir`, `--agent` and `--json`, the same for every command on one store. */
+/** `--store`, `--state-dir`, `--agent`, `--trust` and `--json`, the same for every command on one store. */
 export function addStoreOptions(command: Command): Command {
   return command
     .option("--store <path>", "the store's folder, or the sessions.json that it stands for")
@@ -27,7 +31,18 @@ export function addStoreOptions(command: Command): Command {
       "a gateway's state directory (default: $OPENCLAW_STATE_DIR, then ~/.openclaw)",
     )
     .option("--agent <id>", "whose store in the state directory (default: the key's agent, or the only one)")
+    .option(
+      "--trust <who>",
+      "who may change the folders of the store: owner, or group (all members of their groups, for shared volumes)",
+      trustOf,
+      "owner",
+    )
     .option("--json", "print JSON; errors and warnings become JSON on stderr");
+}
+
+function trustOf(text: string): Trust {
+  if (text === "owner" || text === "group") return text;
+  throw usageError(`--trust must be owner or group, not ${JSON.stringify(text)}`);
 }
 
 /** `--help` ends with these. */

@@ -99,7 +99,7 @@ export function withKeyOption<R extends { readonly next?: string }>(
 /** The library's options; `end` takes the bar away. */
 export function libraryOptions(
   { terminal, signal }: Invocation,
-  { lowercaseKeys = false, dryRun = false }: LegacyCommandOptions,
+  { lowercaseKeys = false, dryRun = false, trust }: LegacyCommandOptions,
 ): { options: ChangingOptions; end: () => void } {
   const progress = new Progress(terminal, QUIET_MS);
   const onProgress = ({ phase, path, done, total, entries }: LegacyProgress): void =>
@@ -110,6 +110,6 @@ export function libraryOptions(
       unit: UNITS[phase] ?? "bytes",
       note: UNITS[phase] === undefined && entries > 0 ? `${entries} entries` : undefined,
     });
-  const options = { signal, onProgress, dryRun, ...(lowercaseKeys && { normalizeKey: lowerCase }) };
+  const options = { signal, onProgress, dryRun, trust, ...(lowercaseKeys && { normalizeKey: lowerCase }) };
   return { options, end: () => progress.end() };
 }

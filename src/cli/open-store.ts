@@ -7,6 +7,7 @@
  */
 import { basename, dirname, join } from "node:path";
 import { asStoreError, SessionStoreError, type StoreWarning } from "../errors.js";
+import type { Trust } from "../fs/trusted-path.js";
 import { STORE_FOLDER } from "../format/layout.js";
 import { shellQuoted } from "../legacy/paths.js";
 import { openDirectoryStore } from "../store/open.js";
@@ -39,7 +40,7 @@ export async function withStore<R>(
   mode: OpenMode,
   use: (store: Store) => Promise<R>,
 ): Promise<R> {
-  const store = await open(path, mode, ({ code, message, data }) => {
+  const store = await open(path, { ...mode, trust: invocation.trust }, ({ code, message, data }) => {
     if (DAMAGE.has(code)) needsPerson(invocation);
     invocation.terminal.warn(code, message, data);
   });
@@ -52,12 +53,14 @@ export async function withStore<R>(
 
 async function open(
   path: string,
-  { write = false, create = false }: OpenMode,
+  { write = false, create = false, trust }: OpenMode & { readonly trust: Trust | undefined },
   onWarning: (warning: StoreWarning) => void,
 ): Promise<Store> {
   if (write && create) assertMayOpen(path, create);
   try {
-    return await asUsage(() => openDirectoryStore<Entry>(path, { readOnly: !write, create, onWarning }));
+    return await asUsage(() =>
+      openDirectoryStore<Entry>(path, { readOnly: !write, create, trust, onWarning }),
+    );
   } catch (error) {
     if (!(error instanceof SessionStoreError)) throw error;
     if (error.code === "store_not_found") throw missingStore(path);

@@ -18,7 +18,7 @@ import { addRollback } from "./commands/rollback.js";
 import { addStats } from "./commands/stats.js";
 import { addWatch } from "./commands/watch.js";
 import { Interrupted, Interruption } from "./interruption.js";
-import type { Invocation } from "./invocation.js";
+import type { Invocation, StoreOptions } from "./invocation.js";
 import { Terminal } from "./terminal.js";
 import { VERSION } from "./version.js";
 
@@ -120,6 +120,10 @@ async function makeProgram(invocation: Invocation): Promise<Command> {
       ].join("\n"),
     );
   for (const add of COMMANDS) add(program, invocation);
+  program.hook("preAction", (_program, command) => {
+    const { trust } = command.opts<StoreOptions>();
+    if (trust !== undefined) invocation.trust = trust;
+  });
   return program;
 }
 

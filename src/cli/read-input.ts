@@ -50,7 +50,7 @@ export function parseJson(text: string, source: string): unknown {
 
 function readText(path: string): string {
   try {
-    const limits = { bytesMax: INPUT_BYTES_MAX, linksMax: Number.POSITIVE_INFINITY };
+    const limits = { bytesMax: INPUT_BYTES_MAX };
     return readRegularFile(nodeFileSystem, path, limits).toString("utf8");
   } catch (error) {
     if (errnoOf(error) !== "ENOENT") throw error;

@@ -12,19 +12,21 @@
 import { createHash } from "node:crypto";
 import { errnoOf, SessionStoreError } from "../errors.js";
 import type { FileSystem } from "../fs/file-system.js";
-import { createFile, syncDirectory } from "../fs/regular-file.js";
+import { createFile, readRegularFile, syncDirectory } from "../fs/regular-file.js";
 import { partsOfTrashName, type Layout } from "../format/layout.js";
 import { referencesIn } from "../format/stored-references.js";
 import type { BlobReference, StoredValue } from "../format/stored-value.js";
 import type { Runtime } from "../runtime.js";
 import { assertEngineRoom, assertFolderIfAny } from "./engine-room.js";
 import { ignoreMissing } from "./entry-file.js";
-import { hasOnlyOwnNames, readStagedFile } from "./staged-file.js";
 
 /** A blob may travel to and fro between its place and the trash while we look; not for ever. */
 const ATTEMPTS_MAX = 50;
 
 export class BlobStore {
+  /** Blobs in their place whose sync has failed: the next one would say "clean", so they are written anew. */
+  readonly #unsynced = new Set<string>();
+
   constructor(
     private readonly fs: FileSystem,
     private readonly layout: Layout,
@@ -77,7 +79,7 @@ export class BlobStore {
         return "done";
       }
       corrupt = existing === "corrupt";
-      const own = content !== undefined && hashOf(content) === hash ? content : undefined;
+      const own = content !== undefined && hashOf(content) === hash ? content : this.#readUnsynced(reference);
       // What lies in the trash may be as damaged as what is in its place.
       const discarded = corrupt && own !== undefined ? undefined : this.#findInTrash(hash);
       // Asked before the blob is looked for in its place again: later, its discarder may have taken it and been fenced.
@@ -90,6 +92,7 @@ export class BlobStore {
           await createFile(this.fs, temporary, own, { sync: true });
           await this.#ensureFolder(hash);
           await this.fs.later.rename(temporary, path);
+          this.#unsynced.delete(hash);
         }
       } catch (error) {
         const isMissing = errnoOf(error) === "ENOENT";
@@ -178,7 +181,7 @@ export class BlobStore {
 
   #tryRead(path: string): Buffer | undefined {
     try {
-      return readStagedFile(this.fs, this.layout, path, { bytesMax: this.options.bytesMax });
+      return readRegularFile(this.fs, path, { bytesMax: this.options.bytesMax });
     } catch (error) {
       if (errnoOf(error) === "ENOENT") return undefined;
       throw error;
@@ -206,6 +209,13 @@ export class BlobStore {
     await this.#ensureFolder(hash);
     await this.fs.later.rename(temporary, this.layout.blob(hash));
     await ignoreMissing(this.fs.later.unlink(temporary)); // between two names of one file, a rename does nothing
+  }
+
+  /** What memory still has of a blob whose sync has failed, for a caller who does not have its content. */
+  #readUnsynced({ hash }: BlobReference): Buffer | undefined {
+    if (!this.#unsynced.has(hash)) return undefined;
+    const bytes = this.#tryRead(this.layout.blob(hash));
+    return bytes !== undefined && hashOf(bytes) === hash ? bytes : undefined;
   }
 
   /** Whether the discarder that made this name may still take the blob from its place. */
@@ -243,9 +253,12 @@ export class BlobStore {
       const status = this.fs.fstat(fd);
       if (status.kind !== "file" || status.size > this.options.bytesMax) return "corrupt";
       if (bytes !== undefined && status.size !== bytes) return "corrupt";
-      if (!hasOnlyOwnNames(this.fs, this.layout, status)) return "corrupt";
-      if (hashOf(await this.#readOpen(fd, status.size)) !== hash) return "corrupt";
-      await this.fs.later.fdatasync(fd);
+      if (hashOf(await this.#readOpen(fd, status.size)) !== hash || this.#unsynced.has(hash))
+        return "corrupt";
+      await this.fs.later.fdatasync(fd).catch((error: unknown) => {
+        this.#unsynced.add(hash);
+        throw error;
+      });
     } finally {
       await this.fs.later.close(fd);
     }

@@ -18,14 +18,13 @@
  */
 import { errnoOf, SessionStoreError } from "../errors.js";
 import type { FileStatus, FileSystem } from "../fs/file-system.js";
-import { createFile } from "../fs/regular-file.js";
+import { createFile, readRegularFile } from "../fs/regular-file.js";
 import { composeEntryDocument, parseEntryDocument } from "../format/entry-document.js";
 import { ENTRY_FILE, type Layout } from "../format/layout.js";
 import { LINE_BYTES_MAX } from "../format/limits.js";
 import type { StoredObject } from "../format/stored-value.js";
 import type { Runtime } from "../runtime.js";
 import { isTooLarge, keepDamagedFile, type DamagePolicy } from "./damaged-file.js";
-import { readStagedFile } from "./staged-file.js";
 
 /** State of one session as the log has it; `stored` is undefined for a deleted one. */
 export interface EntryState {
@@ -69,7 +68,7 @@ export function readEntryFile(fs: FileSystem, layout: Layout, key: string): Entr
   let bytes: Buffer;
   try {
     if (!isFolder(fs, folder)) return { status: "corrupt", path: folder, reason: "not a folder", offset: 0 };
-    bytes = readStagedFile(fs, layout, path, { bytesMax: ENTRY_FILE_BYTES_MAX });
+    bytes = readRegularFile(fs, path, { bytesMax: ENTRY_FILE_BYTES_MAX });
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return { status: "absent" };
     if (!(error instanceof SessionStoreError)) throw error;

@@ -68,6 +68,29 @@ export function segmentName(number: number): string {
   return `${String(number).padStart(8, "0")}.jsonl`;
 }
 
+/**
+ * What systems put beside people's files: the folder of a file system's check, folder settings, thumbnails. Names with a
+ * dot in front are not among them, for those are never sessions.
+ */
+const SYSTEM_NAMES: ReadonlySet<string> = new Set([
+  "lost+found",
+  "desktop.ini",
+  "thumbs.db",
+  "ehthumbs.db",
+  "@eadir",
+  "@tmp",
+  "#recycle",
+  "#snapshot",
+  "$recycle.bin",
+  "system volume information",
+  "icon\r",
+]);
+
+/** Whether a name in a store's folder is of the system's making: a store can be made beside it, and it is never a session. */
+export function isSystemName(name: string): boolean {
+  return SYSTEM_NAMES.has(name.toLowerCase());
+}
+
 /** Number of a segment file, or undefined for a name that is not one. */
 export function segmentNumber(name: string): number | undefined {
   const match = /^(\d{8,15})\.jsonl$/.exec(name);

@@ -93,7 +93,7 @@ export interface FileSystem extends FileCalls {
   fileSystemType(path: string): bigint | undefined;
   /** The room on the file system of a path (`statfs`): one system call, for looks that are rare. */
   room(path: string): Room;
-  /** User id of this process, or undefined where there are none (Windows). */
+  /** User id that this process acts with (the effective one), or undefined where there are none (Windows). */
   userId(): number | undefined;
   /**
    * Calls back soon after something in a folder changed; may call too often. When the system gives up, `onEnd` is

@@ -132,7 +132,7 @@ export const nodeFileSystem: FileSystem = {
     const { bsize, bavail, blocks } = fs.statfsSync(path);
     return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
   },
-  userId: () => process.getuid?.(),
+  userId: () => process.geteuid?.(),
   watch(path, onChange, onEnd) {
     try {
       const watcher = fs.watch(path, { persistent: false }, () => onChange());

@@ -1,8 +1,10 @@
 /**
  * Whole files, read and made with care.
  *
- * A file of the store is a regular file with one link and of bounded size. Anything else (a symlink, a FIFO, a
- * device, a hard link to an outside file) is refused as `file_unsafe` without following it and without blocking.
+ * A file of the store is a regular file of bounded size. Anything else (a symlink, a FIFO, a device) is refused as
+ * `file_unsafe` without following it and without blocking. How many names a file has does not matter: nobody but us can
+ * make a name in a folder of ours, and who has another name for the file made it from one of ours (a snapshot by hard
+ * links, a tool that stages uploads). All but the log is replaced by renames, so such a copy stays as it was.
  *
  * A crash in the middle of {@link createFile} leaves a file that is too short: make it in a folder that is swept.
  */
@@ -12,8 +14,6 @@ import type { FileStatus, FileSystem } from "./file-system.js";
 export interface RegularFileLimits {
   /** Larger files are refused; `data.limit` and `data.actual` of the error tell. */
   readonly bytesMax: number;
-  /** Hard links that the file may have. Default 1. */
-  readonly linksMax?: number;
 }
 
 /**
@@ -60,21 +60,20 @@ export function openRegularFile(
  */
 export function assertFolder(fs: FileSystem, path: string): FileStatus {
   const status = fs.lstat(path);
-  const { kind } = status;
-  if (kind === "directory") return status;
-  throw unsafe(path, `is ${withArticle(kind)}, not a folder`, { kind });
+  assertIsFolder(status, path);
+  return status;
+}
+
+/** The same for a status that is known. */
+export function assertIsFolder({ kind }: FileStatus, path: string): void {
+  if (kind === "directory") return;
+  throw unsafe(path, `is ${withArticle(kind)}, not a folder`, PUT_FOLDER, { kind });
 }
 
 /** Throws `file_unsafe` unless this is the status of a regular file within the limits. */
 export function assertRegularFile(status: FileStatus, path: string, limits: RegularFileLimits): void {
-  const linksMax = limits.linksMax ?? 1;
   if (status.kind !== "file") {
-    throw unsafe(path, `is ${withArticle(status.kind)}, not a regular file`, { kind: status.kind });
-  }
-  if (status.links > linksMax) {
-    throw unsafe(path, `has ${status.links} hard links, so something outside could change it`, {
-      links: status.links,
-    });
+    throw unsafe(path, `is ${withArticle(status.kind)}, not a regular file`, PUT_FILE, { kind: status.kind });
   }
   if (status.size > limits.bytesMax) throw tooLarge(path, status.size, limits.bytesMax);
 }
@@ -114,6 +113,13 @@ export async function syncDirectory(fs: FileSystem, path: string): Promise<void>
   } finally {
     fs.close(fd);
   }
+}
+
+const SYNCS: ReadonlySet<string | undefined> = new Set(["fdatasync", "fsync"]);
+
+/** Whether it is the sync itself that failed, not what came before it: only then may data be lost. */
+export function isFailedSync(error: unknown): boolean {
+  return error instanceof Error && SYNCS.has((error as NodeJS.ErrnoException).syscall);
 }
 
 /** What opening or syncing a folder gives that belongs to somebody else, or to the system. */
@@ -190,22 +196,28 @@ function withArticle(kind: FileStatus["kind"]): string {
 
 function unsafeOpen(error: unknown, path: string): unknown {
   const what = UNSAFE_OPENS.get(errnoOf(error) ?? "");
-  return what === undefined ? error : unsafe(path, `${what}, not a regular file`, {}, error);
+  return what === undefined ? error : unsafe(path, `${what}, not a regular file`, PUT_FILE, {}, error);
 }
 
 function tooLarge(path: string, actual: number, limit: number): SessionStoreError {
-  return unsafe(path, `has ${actual} bytes, more than the ${limit} that are allowed`, { limit, actual });
+  const what = `has ${actual} bytes, more than the ${limit} that are allowed`;
+  return unsafe(path, what, "restore it from a backup", { limit, actual });
 }
+
+/** Of what stands there instead nothing is lost by this: a link keeps its target. */
+const PUT_FILE = "put the file itself in its place, from where it was moved to or from a backup";
+const PUT_FOLDER = "put the folder itself in its place, with all that was in it";
 
 function unsafe(
   path: string,
   what: string,
+  next: string,
   data: Readonly<Record<string, string | number>>,
   cause?: unknown,
 ): SessionStoreError {
   return new SessionStoreError(
     "file_unsafe",
-    `${path} ${what}. Nothing was read or changed: move it out of the store and open again.`,
+    `${path} ${what}. Nothing was read or changed: ${next}, and open again.`,
     { data: { path, ...data }, cause },
   );
 }

@@ -6,7 +6,10 @@
  * owns. A symlink may be on the way if it belongs to root or this user and lies in such a directory; then the
  * folders that it leads through are held to the same rule. Where the rule holds, nobody else can swap anything
  * below, so there is no race to win afterwards. POSIX ACLs need no extra look: an ACL that lets others write
- * shows in the group bits.
+ * shows in the group bits. With `trust: "group"` a folder may be writable by its group: whoever is in it is trusted like
+ * the owner.
+ *
+ * All that offends is told at once, each folder with its cure: a home whose umask is 002 has one at every step.
  *
  * The walk goes name by name and reads symlinks itself, because `realpath` would hide the folders between two
  * of them. It costs one lstat a folder. Nothing is written, so a crash leaves nothing behind.
@@ -14,7 +17,10 @@
 import { dirname, join, parse, resolve, sep } from "node:path";
 import { SessionStoreError, errnoOf } from "../errors.js";
 import type { FileStatus, FileSystem } from "./file-system.js";
-import { assertFolder } from "./regular-file.js";
+import { assertIsFolder } from "./regular-file.js";
+
+/** Who may change the folders that a store lies in: its owner and root, or also the groups of these folders. */
+export type Trust = "owner" | "group";
 
 /** An open, trusted folder. */
 export interface TrustedRoot {
@@ -47,20 +53,31 @@ export interface TrustedWay {
 /**
  * Opens a store's folder after checking everything on the way to it. ENOENT passes through as the system's own
  * error; a path that anybody else could change throws `path_untrusted`.
+ * @param within Folders of the store's own, by their names in it: if the path offends, what offends there is told as well.
  */
-export function openTrustedRoot(fs: FileSystem, path: string): TrustedRoot {
-  const { realPath, status: seen } = walkToEnd(fs, path);
-  assertDirectory(realPath, seen);
-  assertOwner(fs, realPath, seen); // before opening, for that would only say "permission denied"
+export function openTrustedRoot(
+  fs: FileSystem,
+  path: string,
+  trust: Trust = "owner",
+  within: readonly string[] = [],
+): TrustedRoot {
+  const judge = new Judge(fs, trust);
+  const { realPath, status: seen } = judge.all(() => {
+    const walk = walkToEnd(fs, path, judge);
+    assertDirectory(walk.realPath, walk.status);
+    judge.folder(walk.realPath, walk.status); // before opening, for that would only say "permission denied"
+    if (judge.offended) for (const name of within) judge.folderIfAny(join(walk.realPath, name));
+    return walk;
+  });
   const fd = fs.open(realPath, "directory");
   try {
     const status = fs.fstat(fd);
     assertDirectory(realPath, status);
     if (status.inode !== seen.inode || status.device !== seen.device) {
-      throw untrusted(realPath, status, "was replaced while it was being checked", "try again");
+      const what = "was replaced while it was being checked";
+      throw untrusted([{ path: realPath, status, what, mend: "" }], "try again");
     }
-    assertOwner(fs, realPath, status);
-    assertNotWritable(fs, realPath, status);
+    judge.all(() => judge.folder(realPath, status));
     return pinnedRoot(fs, fd, realPath, status);
   } catch (error) {
     fs.close(fd);
@@ -69,9 +86,9 @@ export function openTrustedRoot(fs: FileSystem, path: string): TrustedRoot {
 }
 
 /** The walk, until all of it exists: another first opener may be making folders meanwhile. */
-function walkToEnd(fs: FileSystem, path: string): Walk {
+function walkToEnd(fs: FileSystem, path: string, judge: Judge): Walk {
   for (let attempt = 0; attempt < WALKS_MAX; attempt++) {
-    const walk = walkTrusted(fs, path);
+    const walk = walkTrusted(fs, path, judge);
     if (walk.missing.length === 0) return walk;
     fs.lstat(join(walk.existing, ...walk.missing)); // throws the system's own ENOENT
   }
@@ -82,19 +99,35 @@ function walkToEnd(fs: FileSystem, path: string): Walk {
  * Checks the way to a folder that is about to be made. What exists of it must be such that nobody else could
  * swap the folders that the caller will make inside.
  */
-export function assertTrustedParents(fs: FileSystem, path: string): TrustedWay {
-  const { realPath, existing, missing } = walkTrusted(fs, path);
+export function assertTrustedParents(fs: FileSystem, path: string, trust: Trust = "owner"): TrustedWay {
+  const judge = new Judge(fs, trust);
+  const { realPath, existing, missing } = judge.all(() => walkTrusted(fs, path, judge));
   return { realPath, existing, missing };
 }
 
 /**
- * Checks a folder of the store's own: it is one itself and not a link to one, and nobody else can change what is in
- * it. ENOENT passes through.
+ * Checks folders of the store's own: each is one itself and not a link to one, and nobody else can change what is in it.
+ * @returns Those that are missing.
  */
-export function assertTrustedFolder(fs: FileSystem, path: string): void {
-  const status = assertFolder(fs, path);
-  assertOwner(fs, path, status);
-  assertNotWritable(fs, path, status);
+export function assertTrustedFolders(
+  fs: FileSystem,
+  paths: readonly string[],
+  trust: Trust = "owner",
+): string[] {
+  const judge = new Judge(fs, trust);
+  const missing: string[] = [];
+  judge.all(() => {
+    for (const path of paths) {
+      const status = statusIfAny(fs, path);
+      if (status === undefined) {
+        missing.push(path);
+        continue;
+      }
+      assertIsFolder(status, path);
+      judge.folder(path, status);
+    }
+  });
+  return missing;
 }
 
 /** File systems whose appends are not atomic, by the magic number that Linux reports. */
@@ -118,8 +151,14 @@ const UNKNOWN_FILE_SYSTEMS: ReadonlySet<bigint> = new Set([0x65735546n, 0x6a656a
  * @returns `"local"`, or `"unknown"` where the system cannot tell: behind FUSE or virtiofs, and on platforms
  * without magic numbers.
  */
-export function assertLocalFileSystem(fs: FileSystem, path: string): "local" | "unknown" {
+export function assertLocalFileSystem(
+  fs: FileSystem,
+  path: string,
+  use: "read" | "write" = "read",
+): "local" | "unknown" {
   const type = fs.fileSystemType(path);
+  const unlinked = WITHOUT_LINKS.get(type ?? 0n);
+  if (unlinked !== undefined && use === "write") throw withoutHardLinks(path, undefined, unlinked);
   if (type === undefined || UNKNOWN_FILE_SYSTEMS.has(type)) return "unknown";
   const network = NETWORK_FILE_SYSTEMS.get(type);
   if (network === undefined) return "local";
@@ -128,6 +167,25 @@ export function assertLocalFileSystem(fs: FileSystem, path: string): "local" | "
     `${path} is on ${network}, where two processes that append at once can overwrite each other. ` +
       "Put the store on a local disk of the machine that runs the gateway, and give openSessionStore that path.",
     { data: { path, fileSystem: network, type: `0x${type.toString(16)}` } },
+  );
+}
+
+/** File systems without hard links: a segment cannot be put into the log so that exactly one process succeeds. */
+const WITHOUT_LINKS: ReadonlyMap<bigint, string> = new Map([
+  [0x2011bab0n, "exFAT"],
+  [0x4d44n, "FAT"],
+  [0x786f4256n, "a VirtualBox shared folder"],
+  [0xbacbacbcn, "a VMware shared folder"],
+]);
+
+/** What a store says where link(2) is refused. */
+export function withoutHardLinks(path: string, cause?: unknown, fileSystem = "unknown"): SessionStoreError {
+  const on = fileSystem === "unknown" ? "a file system" : `${fileSystem}, a file system`;
+  return new SessionStoreError(
+    "file_system_unsupported",
+    `${path} is on ${on} without hard links, so a store can only be read there. Nothing was changed: put the store on a ` +
+      "local disk of the machine that runs the gateway (ext4, xfs, btrfs, APFS), and give openSessionStore that path.",
+    { data: { path, fileSystem, missing: "hard links" }, cause },
   );
 }
 
@@ -140,11 +198,11 @@ const LINKS_MAX = 40;
 /** Each further walk finds what another process has made since the last one. */
 const WALKS_MAX = 40;
 
-function walkTrusted(fs: FileSystem, path: string): Walk {
+function walkTrusted(fs: FileSystem, path: string, judge: Judge): Walk {
   const absolute = resolve(path);
   let folder = parse(absolute).root;
   let status = fs.lstat(folder);
-  assertOwner(fs, folder, status);
+  judge.owner(folder, status);
   // The names still to go, the next one last.
   const ahead = namesOf(absolute).reverse();
   let links = 0;
@@ -158,15 +216,16 @@ function walkTrusted(fs: FileSystem, path: string): Walk {
     }
     const child = join(folder, name);
     const childStatus = statusIfAny(fs, child);
-    assertKeepsChild(fs, folder, status, child, childStatus);
+    judge.keepsChild(folder, status, child, childStatus);
     if (childStatus === undefined) {
       const missing = [name, ...ahead.reverse()];
       return { realPath: join(folder, ...missing), existing: folder, missing, status };
     }
     if (childStatus.kind === "symlink") {
-      assertOwner(fs, child, childStatus);
+      judge.owner(child, childStatus);
       if (++links > LINKS_MAX) {
-        throw untrusted(child, childStatus, "is one of too many symlinks in a row", "give the real path");
+        const what = "is one of too many symlinks in a row";
+        throw untrusted([{ path: child, status: childStatus, what, mend: "" }], "give the real path");
       }
       const target = fs.readlink(child);
       if (parse(target).root !== "") {
@@ -178,7 +237,7 @@ function walkTrusted(fs: FileSystem, path: string): Walk {
     }
     if (ahead.length > 0) {
       assertDirectory(child, childStatus);
-      assertOwner(fs, child, childStatus);
+      judge.owner(child, childStatus);
     }
     folder = child;
     status = childStatus;
@@ -201,22 +260,109 @@ function statusIfAny(fs: FileSystem, path: string): FileStatus | undefined {
   }
 }
 
-const WRITABLE_BY_OTHERS = 0o022;
+const WRITABLE_BY_GROUP = 0o020;
+const WRITABLE_BY_ALL = 0o002;
 const STICKY = 0o1000;
 
-/** `folder` must be such that nobody else can rename, remove or replace `child` in it. */
-function assertKeepsChild(
-  fs: FileSystem,
-  folder: string,
-  status: FileStatus,
-  child: string,
-  childStatus: FileStatus | undefined,
-): void {
-  // A child that does not exist yet will be ours.
-  if ((status.mode & STICKY) === 0) assertNotWritable(fs, folder, status);
-  else if ((status.mode & WRITABLE_BY_OTHERS) !== 0 && childStatus !== undefined) {
-    assertOwner(fs, child, childStatus);
+interface Offence {
+  readonly path: string;
+  readonly status: FileStatus;
+  readonly what: string;
+  /** Command that mends it. */
+  readonly mend: string;
+}
+
+/** Looks at one folder after the other, and remembers what offends. */
+class Judge {
+  readonly #offences = new Map<string, Offence>();
+  readonly #writable: number;
+  readonly #user: number | undefined;
+
+  constructor(
+    private readonly fs: FileSystem,
+    private readonly trust: Trust,
+  ) {
+    this.#writable = trust === "group" ? WRITABLE_BY_ALL : WRITABLE_BY_GROUP | WRITABLE_BY_ALL;
+    this.#user = fs.userId();
   }
+
+  get offended(): boolean {
+    return this.#offences.size > 0;
+  }
+
+  /** Runs `look`, and then throws for all that offended, if anything did; even if `look` could not go on to the end. */
+  all<T>(look: () => T): T {
+    let found: T;
+    try {
+      found = look();
+    } catch (error) {
+      throw this.offended ? this.#refusal() : error;
+    }
+    if (this.offended) throw this.#refusal();
+    return found;
+  }
+
+  /** Nobody else may own it, or change what is in it. */
+  folder(path: string, status: FileStatus): void {
+    this.owner(path, status);
+    this.notWritable(path, status);
+  }
+
+  folderIfAny(path: string): void {
+    const status = statusIfAny(this.fs, path);
+    if (status?.kind === "directory") this.folder(path, status);
+  }
+
+  owner(path: string, status: FileStatus): void {
+    const user = this.#user;
+    if (user === undefined || status.owner === user || status.owner === 0) return;
+    const mend = `chown -h ${user} ${quoted(path)}`;
+    this.#note({ path, status, what: "belongs to another user", mend });
+  }
+
+  notWritable(path: string, status: FileStatus): void {
+    if (this.#user === undefined || (status.mode & this.#writable) === 0) return;
+    this.#note({ path, status, what: "can be written by other users", mend: `chmod go-w ${quoted(path)}` });
+  }
+
+  /** `folder` must be such that nobody else can rename, remove or replace `child` in it. */
+  keepsChild(folder: string, status: FileStatus, child: string, childStatus: FileStatus | undefined): void {
+    // A child that does not exist yet will be ours.
+    if ((status.mode & STICKY) === 0) this.notWritable(folder, status);
+    else if ((status.mode & this.#writable) !== 0 && childStatus !== undefined)
+      this.owner(child, childStatus);
+  }
+
+  #note(offence: Offence): void {
+    this.#offences.set(`${offence.what} ${offence.path}`, offence);
+  }
+
+  #refusal(): SessionStoreError {
+    const offences = [...this.#offences.values()];
+    const foreign = offences.some(({ status }) => status.owner !== this.#user && this.#user !== 0);
+    const chowned = offences.some(({ mend }) => mend.startsWith("chown"));
+    const ways = [foreign || chowned ? "(as root)" : ""];
+    if (chowned) ways.push("or run as its owner");
+    const byGroup = offences.every(
+      ({ mend, status }) => mend.startsWith("chmod") && (status.mode & WRITABLE_BY_ALL) === 0,
+    );
+    if (byGroup && this.trust === "owner") {
+      ways.push(
+        'or, if all users of these groups may change the store, open it with trust: "group" (sessiondir --trust group)',
+      );
+    }
+    return untrusted(offences, commandFor(offences), ways.filter((way) => way !== "").join(", "));
+  }
+}
+
+/** One command for all folders of each cure. */
+function commandFor(offences: readonly Offence[]): string {
+  const byCommand = new Map<string, string[]>();
+  for (const { path, mend } of offences) {
+    const command = mend.slice(0, mend.length - quoted(path).length);
+    byCommand.set(command, [...(byCommand.get(command) ?? []), quoted(path)]);
+  }
+  return [...byCommand].map(([command, paths]) => command + paths.join(" ")).join(" && ");
 }
 
 function assertDirectory(path: string, status: FileStatus): void {
@@ -228,26 +374,29 @@ function assertDirectory(path: string, status: FileStatus): void {
   );
 }
 
-function assertOwner(fs: FileSystem, path: string, status: FileStatus): void {
-  const user = fs.userId();
-  if (user === undefined || status.owner === user || status.owner === 0) return;
-  const mend = `chown -h ${user} ${quoted(path)}`;
-  throw untrusted(path, status, "belongs to another user", `${mend} (as root), or run as its owner`);
-}
-
-function assertNotWritable(fs: FileSystem, path: string, status: FileStatus): void {
-  if (fs.userId() === undefined || (status.mode & WRITABLE_BY_OTHERS) === 0) return;
-  throw untrusted(path, status, "can be written by other users", `chmod go-w ${quoted(path)}`);
-}
-
-function untrusted(path: string, status: FileStatus, what: string, mend: string): SessionStoreError {
-  const mode = status.mode.toString(8).padStart(4, "0");
+/** @param mend What mends all of it. */
+function untrusted(offences: readonly Offence[], mend: string, ways = ""): SessionStoreError {
+  const told = offences.map(
+    ({ path, what, status }) => `${path} ${what} (owner ${status.owner}, mode ${octal(status.mode)})`,
+  );
+  const [first] = offences;
   return new SessionStoreError(
     "path_untrusted",
-    `${path} ${what} (owner ${status.owner}, mode ${mode}), so the session store cannot be trusted. ` +
-      `To mend it: ${mend}`,
-    { data: { path, owner: status.owner, mode } },
+    `${told.join("; ")}, so the session store cannot be trusted. To mend it: ${mend}${ways === "" ? "" : ` ${ways}`}`,
+    {
+      data: {
+        path: first?.path,
+        owner: first?.status.owner,
+        mode: first === undefined ? undefined : octal(first.status.mode),
+        folders: new Set(offences.map(({ path }) => path)).size,
+        mend,
+      },
+    },
   );
+}
+
+function octal(mode: number): string {
+  return mode.toString(8).padStart(4, "0");
 }
 
 /** For a POSIX shell; a path may hold anything. */

@@ -7,6 +7,7 @@
  */
 import type { ErrorData, SessionStoreErrorCode } from "../errors.js";
 import type { Limits } from "../format/limits.js";
+import type { Trust } from "../fs/trusted-path.js";
 
 export interface LegacyOptions {
   /** Applied to every key that comes in. Must be what the gateway gives to `openSessionStore`. Default: keys as they are. */
@@ -15,6 +16,8 @@ export interface LegacyOptions {
   readonly updatedAt?: ((entry: object) => number | undefined) | undefined;
   /** Limits that differ from the store's defaults. */
   readonly limits?: Partial<Limits> | undefined;
+  /** Who may change the folders that the store lies in, see `openSessionStore`. Default "owner". */
+  readonly trust?: Trust | undefined;
   /** Largest file that is tried as JSON5 when it is not JSON, in bytes; it is parsed in one piece. Default 32 MiB. */
   readonly json5BytesMax?: number | undefined;
   /** Hears of the work as it goes on, at most a few times for each MiB. */

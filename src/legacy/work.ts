@@ -148,7 +148,7 @@ export class LegacyWork {
   }
 
   #storeOptions(): OpenOptions<object> {
-    const { normalizeKey, updatedAt, limits } = this.options;
-    return { normalizeKey, updatedAt, limits };
+    const { normalizeKey, updatedAt, limits, trust } = this.options;
+    return { normalizeKey, updatedAt, limits, trust };
   }
 }

@@ -9,13 +9,18 @@
  *       process, for the folders that lead to `log/`, up to the one with the store's own name: a migration renames the
  *       whole store into its place.
  *
- * An fdatasync that failed is never repeated: the kernel reports lost pages once and then calls them clean.
- * From then on nothing is acknowledged as durable until the store is opened anew.
+ *   O15 Behind the sync, and before the acknowledgement, the segment is looked for where the store's path leads:
+ *       fdatasync of a file that was removed succeeds as well (place.ts).
+ *
+ * A sync that failed is never repeated: the kernel reports lost pages once and then calls them clean. From then on
+ * nothing is acknowledged as durable until the store is opened anew. Whatever else fails here (a folder that could not
+ * be opened, for this process had too many files open) says nothing about the disk: the next commit tries again.
  */
 import { SessionStoreError } from "../errors.js";
 import type { FileSystem } from "../fs/file-system.js";
-import { syncDirectory, syncDirectoryOnTheWay } from "../fs/regular-file.js";
+import { isFailedSync, syncDirectory, syncDirectoryOnTheWay } from "../fs/regular-file.js";
 import type { Layout } from "../format/layout.js";
+import { isStoreGone, type StorePlace } from "./place.js";
 import type { Segment } from "./segment.js";
 
 interface Rounds {
@@ -35,13 +40,14 @@ export class LogSyncer {
     private readonly layout: Pick<Layout, "log" | "store" | "root">,
     /** Folder that has the store's own name. */
     parent: string,
+    private readonly place: StorePlace,
   ) {
     this.#way = [layout.store, layout.root, parent];
   }
 
   /**
    * Resolves when everything appended to the segment before this call is durable, with the segment itself.
-   * @throws `durability_unknown`
+   * @throws `durability_unknown`, `store_gone`
    */
   sync(segment: Segment): Promise<void> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
@@ -74,17 +80,19 @@ export class LogSyncer {
       : this.#syncWithFolder(segment);
     const rounds: Rounds = {
       next: undefined,
-      running: work.then(
-        () => {
-          release();
-          if (rounds.next === undefined) this.#rounds.delete(segment);
-        },
-        (error: unknown) => {
-          release();
-          this.#rounds.delete(segment);
-          throw this.#fail(segment, error);
-        },
-      ),
+      running: work
+        .then(() => this.place.look(segment))
+        .then(
+          () => {
+            release();
+            if (rounds.next === undefined) this.#rounds.delete(segment);
+          },
+          (error: unknown) => {
+            release();
+            this.#rounds.delete(segment);
+            throw this.#failed(segment, error);
+          },
+        ),
     };
     this.#rounds.set(segment, rounds);
     return rounds.running;
@@ -98,18 +106,35 @@ export class LogSyncer {
       ...this.#way.map((path) => syncDirectoryOnTheWay(this.fs, path)),
     ];
     const results = await Promise.allSettled([data, ...folders]);
-    for (const result of results) if (result.status === "rejected") throw result.reason;
+    const failures = results.flatMap((result) =>
+      result.status === "rejected" ? [result.reason as unknown] : [],
+    );
+    if (failures.length > 0) throw failures.find(isFailedSync) ?? failures[0];
     segment.directorySynced = true;
     this.#way = [];
   }
 
-  #fail(segment: Segment, cause: unknown): SessionStoreError {
-    this.failure ??= new SessionStoreError(
+  #failed(segment: Segment, cause: unknown): SessionStoreError {
+    if (isStoreGone(cause)) return lostWith(cause);
+    const final = isFailedSync(cause);
+    const next = final
+      ? "Check the disk, then close this store and open it again."
+      : "The disk did not fail: the next commit tries again, and makes these durable as well.";
+    const error = new SessionStoreError(
       "durability_unknown",
-      `${segment.path} could not be synced to the disk. Commits are visible, but a power cut may undo them. ` +
-        "Check the disk, then close this store and open it again.",
-      { data: { path: segment.path, written: true }, cause },
+      `${segment.path} could not be synced to the disk. Commits are visible, but a power cut may undo them. ${next}`,
+      { data: { path: segment.path, written: true, final }, cause },
     );
-    return this.failure;
+    if (final) this.failure ??= error;
+    return this.failure ?? error;
   }
+}
+
+/** For commits that were appended before anybody saw that the store is gone. */
+function lostWith(cause: SessionStoreError): SessionStoreError {
+  return new SessionStoreError(
+    "store_gone",
+    `${cause.message} This commit is in the files that stood there before: it is lost, unless they are put back.`,
+    { data: { ...cause.data, written: true }, cause },
+  );
 }

@@ -17,14 +17,20 @@
  */
 import { errnoOf } from "../errors.js";
 import { assertFolder, createFile, syncDirectory } from "../fs/regular-file.js";
+import { withoutHardLinks } from "../fs/trusted-path.js";
 import type { FileSystem } from "../fs/file-system.js";
 import type { Layout } from "../format/layout.js";
 import { encodeLogLine, type LogHeader } from "../format/log-line.js";
 import type { Runtime } from "../runtime.js";
 import type { LogSyncer } from "./durability.js";
-import { STAGED } from "./published-name.js";
 import type { Segment } from "./segment.js";
 import type { LogTail } from "./tail.js";
+
+/** Name of a staged segment inside its staging folder. */
+const STAGED = "segment";
+
+/** What a file system says that has no hard links. */
+const NO_LINKS: ReadonlySet<string> = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"]);
 
 export interface SegmentMaker {
   readonly fs: FileSystem;
@@ -97,7 +103,10 @@ function isSameFile(fs: FileSystem, segment: Segment): boolean {
   }
 }
 
-/** @returns Whether the segment is now in the log under our hand. */
+/**
+ * @returns Whether the segment is now in the log under our hand.
+ * @throws `file_system_unsupported` where files cannot have two names, not even for a moment.
+ */
 export async function publish(fs: FileSystem, staged: string, path: string): Promise<boolean> {
   try {
     await fs.later.link(staged, path);
@@ -105,7 +114,7 @@ export async function publish(fs: FileSystem, staged: string, path: string): Pro
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === "EEXIST" || errno === "ENOENT") return false;
-    throw error;
+    throw NO_LINKS.has(errno ?? "") ? withoutHardLinks(path, error) : error;
   }
 }
 

@@ -16,7 +16,6 @@ import { liveRun, segmentNumber, type Layout } from "../format/layout.js";
 import { LINE_BYTES_MAX } from "../format/limits.js";
 import { parseLogLine, type LogLine, type LogRecord } from "../format/log-line.js";
 import type { StoredObject } from "../format/stored-value.js";
-import { assertOwnLinks } from "./published-name.js";
 import { Segment } from "./segment.js";
 import { decide } from "./verdict.js";
 
@@ -73,6 +72,11 @@ export class LogTail {
   /** The segment that this process has read up to. */
   get active(): Segment {
     return this.#active ?? this.startOver();
+  }
+
+  /** The same, if there is one; it never reads. */
+  get current(): Segment | undefined {
+    return this.#active;
   }
 
   /** Revision of the latest commit that was read. */
@@ -294,15 +298,8 @@ export class LogTail {
     const path = layout.segment(number);
     try {
       for (const folder of [layout.store, layout.log]) assertFolder(fs, folder);
-      // A segment has two names for a moment: the staged one and the published one (ordering rule O7).
-      const limits = { linksMax: 2, bytesMax: Number.MAX_SAFE_INTEGER };
+      const limits = { bytesMax: Number.MAX_SAFE_INTEGER };
       const { fd, status } = openRegularFile(fs, path, this.access, limits);
-      try {
-        assertOwnLinks(fs, layout, { number, fd, status });
-      } catch (error) {
-        fs.close(fd);
-        throw error;
-      }
       return new Segment(number, path, fd, status, fs);
     } catch (error) {
       if (errnoOf(error) === "ENOENT") return undefined;

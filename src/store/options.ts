@@ -3,6 +3,7 @@
  * anything is touched.
  */
 import type { StoreWarning } from "../errors.js";
+import type { Trust } from "../fs/trusted-path.js";
 import {
   BLOB_THRESHOLD_BYTES,
   DEFAULT_LIMITS,
@@ -26,6 +27,12 @@ export interface OpenOptions<T extends object> {
   readonly readOnly?: boolean | undefined;
   /** Whether a store is made where there is none. Default true; false, like `readOnly`, gives `store_not_found`. */
   readonly create?: boolean | undefined;
+  /**
+   * Who may change the folders that the store lies in. "owner": this user and root only, anything else is `path_untrusted`.
+   * "group": also the groups of these folders, for volumes whose mode is not yours to change (`fsGroup` of Kubernetes); every
+   * member of such a group can then replace, read or destroy the store. Default "owner".
+   */
+  readonly trust?: Trust | undefined;
   /**
    * Applied to every key before it is looked up or stored. Must be pure and idempotent, and the same in every process.
    * Default: keys are opaque and taken as they are.
@@ -72,6 +79,7 @@ export interface OpenOptions<T extends object> {
 export interface ResolvedOptions {
   readonly readOnly: boolean;
   readonly create: boolean;
+  readonly trust: Trust;
   readonly normalizeKey: ((key: string) => string) | undefined;
   readonly updatedAt: (entry: object) => number | undefined;
   readonly limits: Limits;
@@ -92,6 +100,7 @@ const BLOB_THRESHOLD_BYTES_MIN = 256;
 const NAMES: ReadonlySet<string> = new Set([
   "readOnly",
   "create",
+  "trust",
   "normalizeKey",
   "updatedAt",
   "limits",
@@ -123,6 +132,7 @@ export function resolveOptions<T extends object>(options: OpenOptions<T> | undef
   return {
     readOnly: optionalBoolean(given.readOnly, "options.readOnly") ?? false,
     create: optionalBoolean(given.create, "options.create") ?? true,
+    trust: optionalOneOf(given.trust, "options.trust", ["owner", "group"]) ?? "owner",
     normalizeKey: optionalFunction(given.normalizeKey, "options.normalizeKey"),
     updatedAt: safeUpdatedAt(optionalFunction(given.updatedAt, "options.updatedAt")),
     limits: resolveLimits(given.limits),

@@ -23,7 +23,7 @@ import type { FileSystem } from "../../src/fs/file-system.js";
 import { nodeFileSystem } from "../../src/fs/node-file-system.js";
 import {
   assertLocalFileSystem,
-  assertTrustedFolder,
+  assertTrustedFolders,
   assertTrustedParents,
   openTrustedRoot,
 } from "../../src/fs/trusted-path.js";
@@ -102,9 +102,58 @@ describe.runIf(process.platform !== "win32")("on a simulated disk", () => {
     const fs = mount();
     const error = refusal(() => openTrustedRoot(fs, "/home/me/store"));
     expect(error.code).toBe("path_untrusted");
-    expect(error.data).toEqual({ path, owner, mode: mode.toString(8).padStart(4, "0") });
+    const told = { path, owner, mode: mode.toString(8).padStart(4, "0"), folders: 1, mend: cure };
+    expect(error.data).toEqual(told);
     expect(error.message).toContain(cure);
     expect(fs.openPaths).toEqual([]);
+  });
+
+  it("names all folders that offend at once, with one command for all", () => {
+    own("/home/me", ME, 0o775);
+    own("/home/me/store", ME, 0o775);
+    disk.makeDirectory("/home/me/store/.store");
+    own("/home/me/store/.store", ME, 0o770);
+    const error = refusal(() => openTrustedRoot(mount(), "/home/me/store", "owner", [".store", "missing"]));
+    const mend = "chmod go-w /home/me /home/me/store /home/me/store/.store";
+    expect(error.data).toEqual({ path: "/home/me", owner: ME, mode: "0775", folders: 3, mend });
+    for (const told of ["/home/me can", "/home/me/store can", "/home/me/store/.store can", mend])
+      expect(error.message).toContain(told);
+    own("/home", OTHER, 0o755);
+    expect(refusal(() => openTrustedRoot(mount(), "/home/me/store")).data).toMatchObject({
+      folders: 3,
+      mend: "chown -h 1000 /home && chmod go-w /home/me /home/me/store",
+    });
+  });
+
+  it("tells what offends although the way behind it is closed", () => {
+    own("/home/me", OTHER, 0o700);
+    const fs = mount();
+    fs.onCall = (call) => {
+      if (call.name === "lstat" && call.args[0] === "/home/me/store") throw systemError("EACCES", call);
+    };
+    expect(refusal(() => openTrustedRoot(fs, "/home/me/store")).data["path"]).toBe("/home/me");
+  });
+
+  it("takes a folder that its group may write with trust: group, and none that all may write", () => {
+    own("/home/me", 0, 0o2775);
+    expect(refusal(() => openTrustedRoot(mount(), "/home/me/store")).message).toMatch(
+      /as root.*--trust group/,
+    );
+    openTrustedRoot(mount(), "/home/me/store", "group").close();
+    expect(assertTrustedParents(mount(), "/home/me/new", "group").missing).toEqual(["new"]);
+    own("/home/me/store", ME, 0o2770);
+    openTrustedRoot(mount(), "/home/me/store", "group").close();
+    expect(assertTrustedFolders(mount(), ["/home/me/store", "/home/me/none"], "group")).toEqual([
+      "/home/me/none",
+    ]);
+    for (const [owner, mode] of [
+      [ME, 0o777],
+      [0, 0o2777],
+      [OTHER, 0o770],
+    ] as const) {
+      own("/home/me/store", owner, mode);
+      expect(refusal(() => openTrustedRoot(mount(), "/home/me/store", "group")).code).toBe("path_untrusted");
+    }
   });
 
   it("quotes the path in the cure for a shell", () => {
@@ -129,15 +178,15 @@ describe.runIf(process.platform !== "win32")("on a simulated disk", () => {
   it("takes a folder of the store's own only if nobody else can change what is in it", () => {
     disk.symlink("/home/me/link", "store");
     own("/home/me/link", ME);
-    assertTrustedFolder(mount(), "/home/me/store");
-    expect(refusal(() => assertTrustedFolder(mount(), "/home/me/link")).code).toBe("file_unsafe");
+    assertTrustedFolders(mount(), ["/home/me/store"]);
+    expect(refusal(() => assertTrustedFolders(mount(), ["/home/me/link"])).code).toBe("file_unsafe");
     for (const [owner, mode] of [
       [OTHER, 0o700],
       [ME, 0o770],
       [ME, 0o1777],
     ] as const) {
       own("/home/me/store", owner, mode);
-      expect(refusal(() => assertTrustedFolder(mount(), "/home/me/store")).code).toBe("path_untrusted");
+      expect(refusal(() => assertTrustedFolders(mount(), ["/home/me/store"])).code).toBe("path_untrusted");
     }
   });
 

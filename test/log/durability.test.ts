@@ -5,6 +5,7 @@
  */
 import { expect, it } from "vitest";
 import { SimulatedDisk } from "../../src/testing/simulated/disk.js";
+import { systemError } from "../../src/testing/simulated/system-error.js";
 import { HeldAnswers, start, STORE, turn } from "../support/processes.js";
 
 it("a commit that comes while a sync is under way waits for the next one", async () => {
@@ -70,4 +71,83 @@ it("closing ends although a round of another segment has failed", async () => {
   await expect(second).rejects.toMatchObject({ code: "durability_unknown" });
   await a.store.close();
   expect(a.fs.openPaths).toEqual([]);
+});
+
+/** What comes and goes with the load of a machine, or with a person's hand. */
+const PASSING = ["EMFILE", "ENFILE", "ENOMEM", "EACCES", "EINTR", "EAGAIN"];
+
+it.each(PASSING)("%s in front of the first sync passes: the next commit makes both durable", async (code) => {
+  const disk = new SimulatedDisk();
+  const { store, fs } = await start(disk, "A");
+  let failures = 0;
+  fs.onCall = (call) => {
+    // The folders that lead to the log are opened to be synced; those of others may be closed to us.
+    if (call.name !== "open" || call.args[1] !== "directory" || !String(call.args[0]).endsWith("/log"))
+      return;
+    failures++;
+    throw systemError(code, call);
+  };
+  const first = store.put("k", { n: 1 });
+  await expect(first).rejects.toMatchObject({
+    code: "durability_unknown",
+    data: { written: true, final: false },
+  });
+  expect(failures).toBe(1);
+  fs.onCall = undefined;
+  await store.put("l", { n: 2 });
+  disk.powerCut("durable-only");
+  const survivor = await start(disk, "survivor");
+  expect(await survivor.store.get("k")).toEqual({ n: 1 });
+  expect(await survivor.store.get("l")).toEqual({ n: 2 });
+});
+
+it("a failing look behind the sync passes as well", async () => {
+  const disk = new SimulatedDisk();
+  const { store, fs } = await start(disk, "A");
+  fs.onCall = (call) => {
+    if (call.name === "lstat" && call.deferred) throw systemError("ENOMEM", call);
+  };
+  await expect(store.put("k", { n: 1 })).rejects.toMatchObject({
+    code: "durability_unknown",
+    data: { final: false },
+  });
+  fs.onCall = undefined;
+  await store.put("k", { n: 2 });
+});
+
+it("a folder that cannot be opened for the next segment refuses that commit, and no later one", async () => {
+  const disk = new SimulatedDisk();
+  const { store, fs } = await start(disk, "A", { segmentBytes: 4096 });
+  await store.put("k", { n: 1, text: "x".repeat(200) });
+  for (let n = 0; n < 40; n++) await store.put("k", { n, text: `${n}`.repeat(100) });
+  let failing = true;
+  fs.onCall = (call) => {
+    if (failing && call.name === "open" && call.args[1] === "directory") throw systemError("EMFILE", call);
+  };
+  const endings = new Set<unknown>();
+  for (let n = 0; n < 40; n++) {
+    await store.put("k", { n, text: `${n}`.repeat(100) }).catch((error: { code: string; data: object }) => {
+      endings.add(`${error.code} ${JSON.stringify((error.data as { final?: boolean }).final)}`);
+    });
+  }
+  for (const ending of endings) expect(ending).toMatch(/^(io_error|durability_unknown false)/);
+  failing = false;
+  await store.put("k", { n: 99 });
+  await store.close();
+});
+
+it("a sync that failed is final, whatever else failed at the same time", async () => {
+  const disk = new SimulatedDisk();
+  const { store, fs } = await start(disk, "A");
+  fs.onCall = (call) => {
+    if (call.name === "fdatasync") return { failSync: true };
+    if (call.name === "open" && call.args[1] === "directory") throw systemError("EMFILE", call);
+    return undefined;
+  };
+  await expect(store.put("k", { n: 1 })).rejects.toMatchObject({ data: { written: true, final: true } });
+  fs.onCall = undefined;
+  await expect(store.put("k", { n: 2 })).rejects.toMatchObject({
+    code: "durability_unknown",
+    data: { written: false, final: true },
+  });
 });

@@ -118,32 +118,37 @@ it("a watcher that was stopped until the log had moved on is told so, and never 
   await own.close();
 });
 
-it.runIf(canTrace)(traced("an idle watcher makes no system call that reads, looks or asks"), async () => {
-  const folder = temporaryFolder();
-  const path = join(folder, "sessions.d");
-  const calls = await trace(
-    folder,
-    "watching",
-    { path, options: OPTIONS },
-    {
-      during: async (watcher) => {
-        await watcher.next("watching");
-        const own = await openDirectoryStore<object>(path, OPTIONS);
-        await own.put("a", { step: 1 });
-        await seen(watcher, 1);
-        await own.close();
-        watcher.say({ event: "idle", ms: 2000 }); // as long as anything that polls would take to show itself
-        await watcher.next("rested");
-        watcher.say({ event: "stop" });
+it.runIf(canTrace)(
+  traced("an idle watcher makes one system call a second: it looks whether the store is still there"),
+  async () => {
+    const folder = temporaryFolder();
+    const path = join(folder, "sessions.d");
+    const calls = await trace(
+      folder,
+      "watching",
+      { path, options: OPTIONS },
+      {
+        during: async (watcher) => {
+          await watcher.next("watching");
+          const own = await openDirectoryStore<object>(path, OPTIONS);
+          await own.put("a", { step: 1 });
+          await seen(watcher, 1);
+          await own.close();
+          watcher.say({ event: "idle", ms: 2000 }); // as long as anything that polls would take to show itself
+          await watcher.next("rested");
+          watcher.say({ event: "stop" });
+        },
       },
-    },
-  );
-  const [idle = []] = calls.regions("idle");
-  console.log("an idle watcher calls", JSON.stringify([...new Set(idle.map(({ name }) => name))]));
-  const waiting = new Set(["epoll_wait", "epoll_pwait", "epoll_ctl", "restart_syscall"]);
-  expect(idle.filter(({ name }) => !waiting.has(name))).toEqual([]);
-  expect(idle.length).toBeGreaterThan(0);
-});
+    );
+    const [idle = []] = calls.regions("idle");
+    console.log("an idle watcher calls", JSON.stringify([...new Set(idle.map(({ name }) => name))]));
+    const waiting = new Set(["epoll_wait", "epoll_pwait", "epoll_ctl", "restart_syscall"]);
+    const looks = idle.filter(({ name }) => !waiting.has(name));
+    expect(new Set(looks.map(({ name }) => name)).size).toBeLessThanOrEqual(1);
+    expect(looks.length).toBeLessThanOrEqual(3);
+    expect(idle.length).toBeGreaterThan(0);
+  },
+);
 
 function watch(path: string, since: number | undefined): Child {
   return start("watching", { path, since, options: OPTIONS });

@@ -60,6 +60,7 @@ async function mirror(invocation: Invocation, options: Options): Promise<void> {
   const running = await asUsage(() =>
     startMirror(store, {
       debounceMs: options.debounce,
+      trust: options.trust,
       ...(options.lowercaseKeys === true && { normalizeKey: lowerCase }),
       onWarning: (warning) => hear(invocation, warning),
     }),

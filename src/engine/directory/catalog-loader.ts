@@ -4,10 +4,9 @@
  */
 import { basename, dirname } from "node:path";
 import { errnoOf, SessionStoreError, type StoreWarning } from "../../errors.js";
-import { readStagedFile } from "../../entries/staged-file.js";
 import type { FileSystem } from "../../fs/file-system.js";
-import { openRegularFile } from "../../fs/regular-file.js";
-import { catalogNumber, ENTRY_FILE, type Layout } from "../../format/layout.js";
+import { openRegularFile, readRegularFile } from "../../fs/regular-file.js";
+import { catalogNumber, ENTRY_FILE, isSystemName, type Layout } from "../../format/layout.js";
 import { parseEntryDocument } from "../../format/entry-document.js";
 import { LINE_BYTES_MAX } from "../../format/limits.js";
 import { referencesIn } from "../../format/stored-references.js";
@@ -122,7 +121,7 @@ export function lookUpInCatalog(
   if (number === undefined) return undefined;
   let bytes: Buffer;
   try {
-    bytes = readStagedFile(fs, layout, layout.catalog(number), { bytesMax: SEARCHED_BYTES_MAX });
+    bytes = readRegularFile(fs, layout.catalog(number), { bytesMax: SEARCHED_BYTES_MAX });
   } catch {
     return undefined; // too large, replaced by a later one, or damaged: listings find out
   }
@@ -184,7 +183,7 @@ function* readCatalog(
 ): Generator<void, Catalog | undefined> {
   let bytes: Buffer;
   try {
-    bytes = readStagedFile(fs, layout, layout.catalog(number), { bytesMax: CATALOG_BYTES_MAX });
+    bytes = readRegularFile(fs, layout.catalog(number), { bytesMax: CATALOG_BYTES_MAX });
   } catch {
     return undefined; // gone, unreadable or unsafe: the files have it all
   }
@@ -238,9 +237,7 @@ export function readRow(source: CatalogSource, path: string): CatalogRow | strin
   const folder = dirname(path);
   try {
     if (source.fs.lstat(folder).kind !== "directory") return undefined; // a stray file
-    const parsed = parseEntryDocument(
-      readStagedFile(source.fs, source.layout, path, { bytesMax: LINE_BYTES_MAX * 2 }),
-    );
+    const parsed = parseEntryDocument(readRegularFile(source.fs, path, { bytesMax: LINE_BYTES_MAX * 2 }));
     if (!parsed.ok) return `damaged at byte ${parsed.offset}: ${parsed.reason}`;
     if (folderNameForKey(parsed.key) !== basename(folder))
       return `it is the file of session ${JSON.stringify(parsed.key)}`;
@@ -254,6 +251,7 @@ export function readRow(source: CatalogSource, path: string): CatalogRow | strin
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === "ENOENT" || errno === "ENOTDIR") return undefined;
+    if (errno === "EACCES" && isSystemName(folder)) return undefined; // lost+found, which is root's
     // A file that is unsafe costs its own session. A call that fails says nothing about the session: to leave it out
     // would take it out of this and all later catalogs.
     if (error instanceof SessionStoreError) return error.message;

@@ -11,11 +11,13 @@
  * commit says so, for whoever saves its revision must not do so before.
  *
  * Changes of other processes are noticed through the system's own notifications of `log/`; where there are none,
- * by polling, and a warning says so.
+ * by polling, and a warning says so. Of a log that is no longer there nothing is ever heard again, so a timer looks for
+ * it; the watchers then end with `store_gone`.
  */
 import { SessionStoreError } from "../../errors.js";
 import { LogTail, type LogObserver } from "../../log/tail.js";
 import type { LogRecord } from "../../format/log-line.js";
+import { isStoreGone, LOOK_MS } from "../../log/place.js";
 import type { Segment } from "../../log/segment.js";
 import type { Timer } from "../../runtime.js";
 import type { EngineChange } from "../contract.js";
@@ -37,6 +39,8 @@ interface Subscription {
   /** False while replaying: then the shared tail's news are not queued. */
   live: boolean;
   wake: (() => void) | undefined;
+  /** Why it ends. */
+  failure?: SessionStoreError;
 }
 
 export interface ChangesOptions {
@@ -51,6 +55,7 @@ export class ChangeFeed {
   #commit: SessionState[] = [];
   #stopWatching: (() => void) | undefined;
   #poll: Timer | undefined;
+  #lookout: Timer | undefined;
   #closed = false;
 
   constructor(private readonly log: SessionLog) {
@@ -115,6 +120,7 @@ export class ChangeFeed {
           }
           delivered = revisionOf(commit);
         }
+        if (subscription.failure !== undefined) throw subscription.failure;
         // Nothing may come between this look and the wait: it would be noticed only with the next commit.
         if (subscription.live && subscription.queue.length === 0 && !stopped())
           await this.#news(subscription);
@@ -196,6 +202,7 @@ export class ChangeFeed {
       () => this.#startPolling(),
     );
     if (this.#stopWatching === undefined) this.#startPolling();
+    this.#lookOut();
     this.#look(); // what was appended before the notifications began
   }
 
@@ -218,17 +225,41 @@ export class ChangeFeed {
     }, POLL_MS);
   }
 
+  #lookOut(): void {
+    this.#lookout = this.log.options.runtime.setTimer(() => {
+      this.#lookOut();
+      this.#try(() => this.log.place.lookIfTime());
+    }, LOOK_MS);
+  }
+
   #stopNotifications(): void {
     this.#stopWatching?.();
     this.#stopWatching = undefined;
     this.#poll?.cancel();
     this.#poll = undefined;
+    this.#lookout?.cancel();
+    this.#lookout = undefined;
+  }
+
+  #end(failure: SessionStoreError): void {
+    for (const subscription of this.#subscriptions) {
+      subscription.failure = failure;
+      subscription.wake?.();
+    }
+    this.#subscriptions.clear();
+    this.#stopNotifications();
   }
 
   #look(): void {
+    this.#try(() => this.log.tail.catchUp());
+  }
+
+  #try(look: () => void): void {
     try {
-      if (!this.#closed) this.log.tail.catchUp();
-    } catch (error) {
+      if (!this.#closed) look();
+    } catch (failure) {
+      const error = this.log.place.explain(failure);
+      if (isStoreGone(error)) return this.#end(error);
       // The next call on the store meets the same trouble and reports it to somebody who waits for an answer.
       const { onWarning, layout } = this.log.options;
       const message = error instanceof Error ? error.message : String(error);

@@ -185,7 +185,7 @@ export class Checkpointer {
     const { fs } = this.log.options;
     const status = fs.fstat(fd);
     if (status.kind === "directory") return { status: "absent" }; // a user's own: it stays, and is no file of ours
-    const usable = status.kind === "file" && status.links === 1 && status.size <= 2 * LINE_BYTES_MAX;
+    const usable = status.kind === "file" && status.size <= 2 * LINE_BYTES_MAX;
     if (!usable) return { status: "corrupt", path, reason: "not a regular file of ours", offset: 0 };
     const bytes = Buffer.allocUnsafe(status.size);
     const count = fs.read(fd, bytes, 0, bytes.length, 0);

@@ -17,6 +17,7 @@ import { applyPatch, diffStored } from "../../format/stored-patch.js";
 import type { EntryCodec } from "../../format/entry-codec.js";
 import type { LogOp, LogRecord } from "../../format/log-line.js";
 import type { BlobReference, StoredObject } from "../../format/stored-value.js";
+import { isStoreGone } from "../../log/place.js";
 import type { Segment } from "../../log/segment.js";
 import type { CommitOutcome, EngineOp, MaybePromise } from "../contract.js";
 import { isChange, type SessionLog } from "./session-log.js";
@@ -205,6 +206,8 @@ export class Committer {
     try {
       await work();
     } catch (error) {
+      // What either of them says to have been written is not this commit.
+      if (isStoreGone(error)) throw isStoreGone(error.cause) ? error.cause : error;
       if (error instanceof SessionStoreError && error.code === "durability_unknown") throw refused(error);
       throw error;
     }
@@ -415,10 +418,13 @@ export class Committer {
 }
 
 function refused(failure: SessionStoreError): SessionStoreError {
+  const next =
+    failure.data["final"] === true
+      ? "Check the disk, then close this store and open it again."
+      : "The disk did not fail: try again.";
   return new SessionStoreError(
     "durability_unknown",
-    "the log could not be synced to the disk, so this commit was refused: nothing was written. Check the disk, then " +
-      "close this store and open it again.",
+    `the log could not be synced to the disk, so this commit was refused: nothing was written. ${next}`,
     { data: { ...failure.data, written: false }, cause: failure },
   );
 }

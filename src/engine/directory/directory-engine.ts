@@ -2,13 +2,14 @@
  * The directory engine: a folder per session, one shared log, no locks. This file only puts the parts together;
  * `ARCHITECTURE.md` says in which order to read them.
  */
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { SessionStoreError, type StoreWarning } from "../../errors.js";
 import { BlobTrash } from "../../entries/blob-trash.js";
 import { BlobStore } from "../../entries/blobs.js";
 import { EntryWriter } from "../../entries/entry-file.js";
 import { RESERVE_BYTES } from "../../entries/reserve.js";
 import type { FileSystem } from "../../fs/file-system.js";
+import type { Trust } from "../../fs/trusted-path.js";
 import { EntryCodec } from "../../format/entry-codec.js";
 import { RESERVE_FILE, segmentNumber } from "../../format/layout.js";
 import type { Limits } from "../../format/limits.js";
@@ -41,6 +42,8 @@ export interface DirectoryEngineOptions {
   readonly readOnly: boolean;
   /** Whether a store is made where there is none. */
   readonly create: boolean;
+  /** Who may change the folders that the store lies in. */
+  readonly trust: Trust;
   readonly durability: "disk" | "os";
   /** When an entry was last used, for listings: milliseconds since 1970. */
   readonly updatedAt: (entry: object) => number | undefined;
@@ -66,8 +69,9 @@ export async function openDirectoryEngine(options: DirectoryEngineOptions): Prom
     await engine.begin();
     return engine;
   } catch (error) {
+    const told = engine.forPeople(error);
     await engine.close();
-    throw engine.forPeople(error);
+    throw told;
   }
 }
 
@@ -84,8 +88,9 @@ export function openDirectoryEngineNow(options: DirectoryEngineOptions): Synchro
     void engine.close();
     return undefined;
   } catch (error) {
+    const told = engine.forPeople(error);
     void engine.close();
-    throw engine.forPeople(error);
+    throw told;
   }
 }
 
@@ -130,6 +135,8 @@ class DirectoryEngine implements SynchronousEngine {
       layout,
       storeId,
       parent,
+      path: resolve(options.path),
+      root: folder.root,
       readOnly,
       cacheBytes,
       decode,
@@ -195,6 +202,7 @@ class DirectoryEngine implements SynchronousEngine {
 
   readNow(key: string): EngineRecord | undefined {
     try {
+      this.#log.place.lookIfTime();
       const state = this.#log.read(key);
       return state.stored === undefined ? undefined : state;
     } catch (error) {
@@ -207,7 +215,12 @@ class DirectoryEngine implements SynchronousEngine {
   }
 
   scanNow(query: EngineQuery): EngineScan {
-    return this.#scanForPeople(this.#naming(() => runNow(this.#listing.scan(query))));
+    return this.#scanForPeople(
+      this.#naming(() => {
+        this.#log.place.lookIfTime();
+        return runNow(this.#listing.scan(query));
+      }),
+    );
   }
 
   #scanForPeople(scan: EngineScan): EngineScan {
@@ -221,6 +234,7 @@ class DirectoryEngine implements SynchronousEngine {
 
   commit(ops: readonly EngineOp[], options?: CommitOptions): MaybePromise<CommitOutcome> {
     try {
+      this.#log.place.lookIfTime();
       const outcome = this.#committer.commit(ops, options);
       return outcome instanceof Promise ? outcome.catch((error: unknown) => this.#refuse(error)) : outcome;
     } catch (error) {
@@ -230,13 +244,17 @@ class DirectoryEngine implements SynchronousEngine {
 
   revision(): number {
     return this.#naming(() => {
+      this.#log.place.lookIfTime();
       this.#log.tail.catchUp();
       return this.#log.tail.revision;
     });
   }
 
   changes(options: ChangesOptions): AsyncIterable<EngineChange> {
-    return this.#naming(() => this.#feed.changes(options));
+    return this.#naming(() => {
+      this.#log.place.lookIfTime();
+      return this.#feed.changes(options);
+    });
   }
 
   async stats(): Promise<EngineStats> {
@@ -271,9 +289,12 @@ class DirectoryEngine implements SynchronousEngine {
     }
   }
 
-  /** Pinned paths mean nothing to people: names the real ones. */
+  /**
+   * What to tell of a failure: that the store is gone, if it comes from that. Pinned paths mean nothing to people: names
+   * the real ones.
+   */
   forPeople(error: unknown): unknown {
-    return errorForPeople(error, this.folder.root);
+    return errorForPeople(this.#closed ? error : this.#log.place.explain(error), this.folder.root);
   }
 
   async #collectStats(): Promise<EngineStats> {
@@ -308,7 +329,8 @@ class DirectoryEngine implements SynchronousEngine {
     };
   }
 
-  #inSlices<T>(work: () => Generator<void, T>): Promise<T> {
+  async #inSlices<T>(work: () => Generator<void, T>): Promise<T> {
+    this.#naming(() => this.#log.place.lookIfTime());
     return runInSlices(work(), this.options.runtime).catch((error: unknown) => this.#refuse(error));
   }
 

@@ -10,12 +10,17 @@
  * What is dead is bounded by what is alive: commits are counted (`dead-values.ts`), and enough of them seal the segment,
  * whose checkpoint is followed by a removal. What that leaves in the trash goes behind the next seal, which comes by
  * itself even when nobody commits any more. All of it gives the reserve up when the disk is full (`space.ts`).
+ *
+ * The log is the one file that is changed in place. A copy of the store that was made of hard links shares its active
+ * segment, would go on changing with it, and would write to it if it were opened. So a segment that has had a second name
+ * for a while is sealed: the log goes on in one that is nobody else's.
  */
 import { SessionStoreError, type StoreWarning } from "../../errors.js";
 import type { BlobTrash } from "../../entries/blob-trash.js";
 import { assertEngineRoom } from "../../entries/engine-room.js";
 import type { EntryWriter } from "../../entries/entry-file.js";
 import { fence } from "../../entries/staging.js";
+import { isStoreGone } from "../../log/place.js";
 import type { Segment } from "../../log/segment.js";
 import type { Timer } from "../../runtime.js";
 import { removeUnreferencedBlobs } from "./blob-removal.js";
@@ -39,6 +44,10 @@ export interface MaintenanceOptions {
 
 /** How long others wait before they do a checkpoint that the sealing process should have done, at the least. */
 const STEP_IN_MS = 2000;
+/** A segment has two names for a moment when it is made; some file systems tell of a name for a second after it went. */
+const SECOND_NAME_MS = 2000;
+/** Nor is a segment sealed for that more often, should a file system count names as it likes. */
+const SECOND_NAME_REST_MS = 60_000;
 /** Between two removals of blobs by one process for which there is no other reason. */
 const BLOB_REMOVAL_MS = 60_000;
 /** What is in the trash waits so long, at the least, for a seal that comes of commits. */
@@ -62,6 +71,9 @@ export class Maintenance {
   #trashTimer: Timer | undefined;
   #flushNotBefore = 0;
   #blobsRemovedAt = Number.NEGATIVE_INFINITY;
+  /** The active segment, if it had a second name, and since when. */
+  #shared: { readonly segment: Segment; readonly since: number } | undefined;
+  #sealedForName = Number.NEGATIVE_INFINITY;
   /** Room that is being made, for all commits that wait for it. */
   #making: Promise<void> | undefined;
   /** Everything that is dead was collected: before this there is none, unless something dies. */
@@ -164,6 +176,7 @@ export class Maintenance {
 
   #enqueue(work: () => Promise<void>): Promise<void> {
     const result = this.#queue.then(() => {
+      this.log.place.lookIfTime();
       assertEngineRoom(this.log.options.fs, this.log.options.layout);
       return this.space.inReserve(work);
     });
@@ -178,10 +191,14 @@ export class Maintenance {
     again: () => void,
   ): void {
     this.#enqueue(work).catch((error: unknown) => {
-      const reason = error instanceof Error ? error.message : String(error);
-      const message = `${what} failed and will be tried again: ${reason} Nothing is lost, the log has everything.`;
+      const told = this.log.place.explain(error);
+      const gone = isStoreGone(told); // tried again if the store comes back: by the next commit
+      const reason = told instanceof Error ? told.message : String(told);
+      const message = gone
+        ? `${what} failed: ${reason}`
+        : `${what} failed and will be tried again: ${reason} Nothing is lost, the log has everything.`;
       if (!this.#closing) this.log.options.onWarning({ code, message, data: {} });
-      again();
+      if (!gone) again();
     });
   }
 
@@ -205,11 +222,36 @@ export class Maintenance {
     const due = this.dirty.due((key) => hot.get(key)?.revision);
     const unsure = this.#stillUnsure();
     const complete = await this.#write([...due, ...unsure], unsure);
+    await this.#leaveSharedSegment();
     const end = runtime.monotonic();
     this.#flushNotBefore = end + REST * (end - start);
     await this.#tendSpace();
     if (complete && this.dirty.size === 0) return;
     this.#flushTimer ??= this.#setTimer(() => this.#flushSoon(), this.options.flushDelayMs);
+  }
+
+  /** Looked at again before anything is done: the first look may have met the maker of the segment at work. */
+  async #leaveSharedSegment(): Promise<void> {
+    const { fs, runtime, onWarning } = this.log.options;
+    const segment = this.log.tail.active;
+    const letGo = segment.hold();
+    const { links } = await fs.later.fstat(segment.fd).finally(letGo);
+    const now = runtime.monotonic();
+    if (links <= 1) this.#shared = undefined;
+    else if (this.#shared?.segment !== segment) this.#shared = { segment, since: now };
+    else if (now - this.#shared.since >= SECOND_NAME_MS && now - this.#sealedForName >= SECOND_NAME_REST_MS) {
+      this.#shared = undefined;
+      this.#sealedForName = now;
+      if (this.log.tail.active !== segment || segment.ledger.sealed) return;
+      const { path } = segment;
+      const message =
+        `${path} has ${links} names: a copy made of hard links shares it. The log goes on in a new segment, so that the ` +
+        "copy stays as it is from now on. For a backup that is complete, copy the files with all processes stopped, or " +
+        "take a snapshot of the file system.";
+      onWarning({ code: "log_shared", message, data: { path, links } });
+      this.log.writer.seal(segment);
+      this.#checkpointSoon(0);
+    }
   }
 
   async #flushAll(): Promise<void> {

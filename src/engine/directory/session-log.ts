@@ -7,7 +7,7 @@
  */
 import { SessionStoreError, type StoreWarning } from "../../errors.js";
 import { readEntryFile, type EntryFile } from "../../entries/entry-file.js";
-import type { FileSystem } from "../../fs/file-system.js";
+import type { FileStatus, FileSystem } from "../../fs/file-system.js";
 import { applyPatch } from "../../format/stored-patch.js";
 import type { StoredObject } from "../../format/stored-value.js";
 import type { Layout } from "../../format/layout.js";
@@ -15,6 +15,7 @@ import type { LogOp, LogRecord } from "../../format/log-line.js";
 import { LogWriter } from "../../log/append.js";
 import { LogSyncer } from "../../log/durability.js";
 import { makeNextSegment } from "../../log/next-segment.js";
+import { StorePlace } from "../../log/place.js";
 import type { Segment } from "../../log/segment.js";
 import { LogTail, type LogObserver } from "../../log/tail.js";
 import type { Runtime } from "../../runtime.js";
@@ -39,6 +40,10 @@ export interface SessionLogOptions {
   readonly storeId: string;
   /** Folder that has the store's own name. */
   readonly parent: string;
+  /** The path that was opened, absolute. */
+  readonly path: string;
+  /** Identity of the store's folder. */
+  readonly root: Pick<FileStatus, "inode" | "device">;
   readonly readOnly: boolean;
   readonly cacheBytes: number;
   readonly decode: Decode;
@@ -52,6 +57,7 @@ export class SessionLog implements LogObserver {
   readonly tail: LogTail;
   readonly writer: LogWriter;
   readonly syncer: LogSyncer;
+  readonly place: StorePlace;
   readonly table: SessionTable;
   /** What each live segment made of the keys that it changed. */
   readonly finals = new Map<number, Map<string, SessionState>>();
@@ -66,10 +72,12 @@ export class SessionLog implements LogObserver {
   #making: Promise<void> | undefined;
 
   constructor(readonly options: SessionLogOptions) {
-    const { fs, layout, storeId, readOnly, runtime, cacheBytes } = options;
+    const { fs, layout, storeId, readOnly, runtime, cacheBytes, path, root } = options;
     this.tail = new LogTail(fs, layout, storeId, readOnly ? "read" : "append", this);
     this.writer = new LogWriter(fs, this.tail, this, runtime.randomName(6));
-    this.syncer = new LogSyncer(fs, layout, options.parent);
+    const monotonic = (): number => runtime.monotonic();
+    this.place = new StorePlace({ fs, path, layout, root, storeId, monotonic }, this.tail);
+    this.syncer = new LogSyncer(fs, layout, options.parent, this.place);
     this.table = new SessionTable(cacheBytes);
   }
 

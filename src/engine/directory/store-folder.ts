@@ -19,15 +19,16 @@ import {
 } from "../../fs/regular-file.js";
 import {
   assertLocalFileSystem,
-  assertTrustedFolder,
+  assertTrustedFolders,
   assertTrustedParents,
   openTrustedRoot,
+  type Trust,
   type TrustedRoot,
 } from "../../fs/trusted-path.js";
-import { ENTRY_FILE, Layout, STORE_FOLDER } from "../../format/layout.js";
+import { ENTRY_FILE, isSystemName, Layout, STORE_FOLDER } from "../../format/layout.js";
 import { LINE_BYTES_MAX } from "../../format/limits.js";
-import { encodeLogLine, type LogHeader } from "../../format/log-line.js";
-import { newStageName } from "../../log/next-segment.js";
+import type { LogHeader } from "../../format/log-line.js";
+import { newStageName, publish, stageSegment } from "../../log/next-segment.js";
 import type { Runtime } from "../../runtime.js";
 import { errorForPeople } from "./for-people.js";
 
@@ -43,6 +44,7 @@ export interface StoreFolderOptions {
   readonly path: string;
   readonly readOnly: boolean;
   readonly create: boolean;
+  readonly trust: Trust;
   readonly onWarning: (warning: StoreWarning) => void;
 }
 
@@ -60,13 +62,13 @@ const FORMAT_BYTES_MAX = 64 * 1024;
 export function findStoreFolder(options: StoreFolderOptions): StoreFolder | undefined {
   const { fs, path } = options;
   const mayMake = options.create && !options.readOnly;
-  const root = findRoot(fs, path);
+  const root = findRoot(options);
   if (root === undefined) {
     if (!mayMake) throw storeNotFound(path);
     return undefined;
   }
   try {
-    const locality = assertLocalFileSystem(fs, root.path);
+    const locality = assertLocalFileSystem(fs, root.path, options.readOnly ? "read" : "write");
     const layout = new Layout(root.path);
     assertFolderIfAny(fs, layout.store);
     const storeId = readFormat(options, layout, root.realPath);
@@ -76,7 +78,7 @@ export function findStoreFolder(options: StoreFolderOptions): StoreFolder | unde
       return undefined;
     }
     warnOfLimits(options, root.realPath, locality);
-    for (const folder of engineRoom(layout)) checkFolder(options, folder);
+    checkFolders(options, engineRoom(layout));
     return { root, layout, storeId };
   } catch (error) {
     root.close();
@@ -118,12 +120,9 @@ async function syncParents(fs: FileSystem, path: string): Promise<void> {
 }
 
 /** Copies and archives often leave out what is empty; a folder without anything in it says nothing, so it is made. */
-function checkFolder({ fs, readOnly }: StoreFolderOptions, folder: string): void {
-  try {
-    assertTrustedFolder(fs, folder);
-  } catch (error) {
-    if (errnoOf(error) !== "ENOENT") throw error;
-    if (readOnly) return;
+function checkFolders({ fs, readOnly, trust }: StoreFolderOptions, folders: readonly string[]): void {
+  for (const folder of assertTrustedFolders(fs, folders, trust)) {
+    if (readOnly) continue;
     try {
       fs.mkdir(folder);
     } catch (failure) {
@@ -132,20 +131,21 @@ function checkFolder({ fs, readOnly }: StoreFolderOptions, folder: string): void
   }
 }
 
-function findRoot(fs: FileSystem, path: string): TrustedRoot | undefined {
+function findRoot({ fs, path, trust }: StoreFolderOptions): TrustedRoot | undefined {
   try {
-    return openTrustedRoot(fs, path);
+    return openTrustedRoot(fs, path, trust, engineRoom(new Layout(".")));
   } catch (error) {
     if (errnoOf(error) !== "ENOENT") throw error;
     return undefined;
   }
 }
 
-async function makeRoot({ fs, path }: StoreFolderOptions): Promise<TrustedRoot> {
-  const found = findRoot(fs, path);
+async function makeRoot(options: StoreFolderOptions): Promise<TrustedRoot> {
+  const { fs, path, trust } = options;
+  const found = findRoot(options);
   if (found !== undefined) return found;
-  const { existing, missing } = assertTrustedParents(fs, path);
-  assertLocalFileSystem(fs, existing);
+  const { existing, missing } = assertTrustedParents(fs, path, trust);
+  assertLocalFileSystem(fs, existing, "write");
   let folder = existing;
   for (const name of missing) {
     const parent = folder;
@@ -155,7 +155,7 @@ async function makeRoot({ fs, path }: StoreFolderOptions): Promise<TrustedRoot> 
     });
     await syncDirectory(fs, parent);
   }
-  return openTrustedRoot(fs, path);
+  return openTrustedRoot(fs, path, trust);
 }
 
 function warnOfLimits(
@@ -193,7 +193,7 @@ function readFormat(
       if (look === "first") return readFormat(options, layout, path, "second");
       throw formatDamaged(path, "is missing");
     }
-    const foreign = names.find((name) => !name.startsWith("."));
+    const foreign = names.find((name) => !name.startsWith(".") && !isSystemName(name));
     if (foreign === undefined) return undefined;
     if (names.some((name) => isSessionFolder(options.fs, layout.root, name))) throw storeIncomplete(path);
     throw new SessionStoreError(
@@ -280,9 +280,11 @@ async function build(
   const folders = [building.log, building.stage, building.blobs, building.trash, building.quarantine];
   await fs.later.mkdir(building.store);
   for (const folder of folders) await fs.later.mkdir(folder);
-  await fs.later.mkdir(building.stageFolder(header.stage));
   await createFile(fs, building.format, Buffer.from(`${JSON.stringify(format)}\n`), { sync: true });
-  await createFile(fs, building.segment(segment), encodeLogLine(JSON.stringify(header)), { sync: true });
+  // As all later segments come to the log: where files cannot have two names that shows now, and not when one is full.
+  const staged = await stageSegment({ fs, layout: building }, header);
+  await publish(fs, staged, building.segment(segment));
+  await fs.later.unlink(staged);
   if (catalog !== undefined)
     await createFile(fs, building.catalog(segment - 1), await catalog(storeId), { sync: true });
   for (const folder of [...folders, building.store]) await syncDirectory(fs, folder);

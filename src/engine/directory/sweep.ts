@@ -6,6 +6,7 @@
  * it again. A folder with anything in it, a user's own files for example, is not empty and stays.
  */
 import { errnoOf } from "../../errors.js";
+import { isSystemName } from "../../format/layout.js";
 import { keyFromFolderName, isHashedFolderName } from "../../format/session-key.js";
 import type { SessionLog } from "./session-log.js";
 import { removeBuildingFolders } from "./store-folder.js";
@@ -14,7 +15,7 @@ export async function sweep(log: SessionLog): Promise<void> {
   const { fs, layout } = log.options;
   await removeBuildingFolders(fs, layout);
   for (const name of await fs.later.readdir(layout.root)) {
-    if (name.startsWith(".")) continue;
+    if (name.startsWith(".") || isSystemName(name)) continue;
     const key = keyFromFolderName(name);
     if (key === undefined && !isHashedFolderName(name)) continue; // not a folder of ours
     if (key !== undefined && log.table.get(key)?.stored !== undefined) continue;

@@ -169,7 +169,6 @@ export function readJson(
   try {
     const content = readRegularFile(work.host.fs, file.path, {
       bytesMax: FILE_BYTES_MAX,
-      linksMax: Infinity,
     });
     const sha256 = createHash("sha256").update(content).digest("hex");
     const bytes = content.length;

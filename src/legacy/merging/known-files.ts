@@ -130,7 +130,7 @@ function recordRevision(name: string): number | undefined {
 function readRecord({ fs }: LegacyHost, path: string): KnownFile | undefined {
   try {
     // A power cut may leave it under its temp name as well.
-    const text = readRegularFile(fs, path, { bytesMax: RECORD_BYTES_MAX, linksMax: 2 }).toString();
+    const text = readRegularFile(fs, path, { bytesMax: RECORD_BYTES_MAX }).toString();
     const value = JSON.parse(text) as { kind?: unknown } & KnownFile;
     return value.kind === KIND && Array.isArray(value.entries) && Array.isArray(value.gone)
       ? value

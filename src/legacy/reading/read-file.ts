@@ -69,7 +69,7 @@ export async function readLegacyFile(
   options: ReadingOptions,
 ): Promise<Reading> {
   const { fs } = host;
-  const { fd, status } = openRegularFile(fs, path, "read", { bytesMax: Infinity, linksMax: Infinity });
+  const { fd, status } = openRegularFile(fs, path, "read", { bytesMax: Infinity });
   try {
     const reader = new Reader(path, options);
     let position = 0;
@@ -94,7 +94,7 @@ export async function hashFile(
   path: string,
   signal?: AbortSignal,
 ): Promise<{ readonly bytes: number; readonly sha256: string }> {
-  const { fd } = openRegularFile(fs, path, "read", { bytesMax: Infinity, linksMax: Infinity });
+  const { fd } = openRegularFile(fs, path, "read", { bytesMax: Infinity });
   try {
     const hash = createHash("sha256");
     const buffer = Buffer.allocUnsafe(PIECE_BYTES);

@@ -29,7 +29,7 @@ export async function readJson5File(
 ): Promise<Reading> {
   // A file that JSON itself understands up to its end is not JSON5, but damaged.
   if (notJson.data.reason === "array" || notJson.data.reason === "empty") throw notJson;
-  const bytes = readRegularFile(host.fs, path, { bytesMax: Infinity, linksMax: Infinity });
+  const bytes = readRegularFile(host.fs, path, { bytesMax: Infinity });
   if (bytes.length > options.json5BytesMax) {
     throw new SessionStoreError(
       "legacy_invalid",

@@ -36,7 +36,7 @@ export function lockContent(fs: FileSystem, now: number): string {
 export function findLock(fs: FileSystem, path: string, now: number): FoundLock | undefined {
   try {
     const { inode, modifiedAt } = fs.lstat(path);
-    const limits = { bytesMax: LOCK_BYTES_MAX, linksMax: Infinity }; // two while it is moved
+    const limits = { bytesMax: LOCK_BYTES_MAX }; // two while it is moved
     const text = readRegularFile(fs, path, limits).toString();
     const holder = parseHolder(text);
     const identity = `${inode} ${modifiedAt} ${text}`;

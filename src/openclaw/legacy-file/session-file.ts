@@ -59,7 +59,7 @@ export class SessionFile {
     if (options.skipCache !== true && this.#cached?.stamp === stamp.text) return this.#cached.content;
     let text: string;
     try {
-      text = readRegularFile(host.fs, paths.file, { bytesMax: Infinity, linksMax: Infinity }).toString();
+      text = readRegularFile(host.fs, paths.file, { bytesMax: Infinity }).toString();
     } catch (error) {
       if (errnoOf(error) === "ENOENT") return this.#absent();
       if (errnoOf(error) !== "ERR_STRING_TOO_LONG") throw error;

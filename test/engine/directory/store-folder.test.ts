@@ -11,6 +11,7 @@ import {
   type StoreFolder,
 } from "../../../src/engine/directory/store-folder.js";
 import { openDirectoryStoreOn } from "../../../src/store/open.js";
+import { systemError } from "../../../src/testing/simulated/system-error.js";
 import { ManualRuntime } from "../../../src/testing/manual-runtime.js";
 import { seededRandom } from "../../../src/testing/seeded-random.js";
 import { SimulatedDisk, type PowerCutMode } from "../../../src/testing/simulated/disk.js";
@@ -30,6 +31,7 @@ async function openFolder(
     path: PATH,
     readOnly: false,
     create: true,
+    trust: "owner" as const,
     onWarning: (warning: StoreWarning) => warnings.push(warning),
   };
   return findStoreFolder(options) ?? (await makeStoreFolder(options));
@@ -224,3 +226,59 @@ async function turns(): Promise<"hangs"> {
   for (let turn = 0; turn < 2000; turn++) await Promise.resolve();
   return "hangs";
 }
+
+it.each(["EPERM", "ENOTSUP", "ENOSYS"])(
+  "a file system without hard links (%s) is found out when the store is made",
+  async (code) => {
+    const disk = new SimulatedDisk();
+    const fs = disk.mount("A");
+    fs.onCall = (call) => {
+      if (call.name === "link") throw systemError(code, call);
+    };
+    const making = openDirectoryStoreOn<object>(fs, new ManualRuntime(), PATH, {});
+    await expect(making).rejects.toMatchObject({
+      code: "file_system_unsupported",
+      data: { missing: "hard links" },
+    });
+    expect(disk.names(PATH)).not.toContain(".store");
+  },
+);
+
+it("a file system that is known to have none is refused for writing, also if a store was copied there", async () => {
+  const disk = new SimulatedDisk();
+  const open = (fileSystemType: bigint, readOnly: boolean) =>
+    openDirectoryStoreOn<object>(disk.mount("A", { fileSystemType }), new ManualRuntime(), PATH, {
+      readOnly,
+    });
+  const [ext4, exfat] = [0xef53n, 0x2011bab0n];
+  const refused = { code: "file_system_unsupported", data: { fileSystem: "exFAT", missing: "hard links" } };
+  await expect(open(exfat, false)).rejects.toMatchObject(refused);
+  expect(disk.names(PATH)).toEqual([]);
+  const store = await open(ext4, false);
+  await store.put("k", { n: 1 });
+  await store.close();
+  await expect(open(exfat, false)).rejects.toMatchObject(refused);
+  expect(await (await open(exfat, true)).get("k")).toEqual({ n: 1 });
+});
+
+it("a store is made beside what systems put into folders, and lists no session of it", async () => {
+  const disk = new SimulatedDisk();
+  for (const name of ["lost+found", "@eaDir", "$RECYCLE.BIN", "System Volume Information"])
+    disk.makeDirectory(`${PATH}/${name}`);
+  for (const name of [".DS_Store", "desktop.ini", "Thumbs.db"]) disk.writeRaw(`${PATH}/${name}`, "x");
+  const fs = disk.mount("A");
+  fs.onCall = (call) => {
+    // Of root, with mode 0700.
+    if (String(call.args[0]).includes("lost+found/")) throw systemError("EACCES", call);
+  };
+  const store = await openDirectoryStoreOn<object>(fs, new ManualRuntime(), PATH, {});
+  await store.put("k", { n: 1 });
+  await store.checkpoint();
+  disk.removeRaw(`${PATH}/.store/catalog-1`);
+  const reader = await openDirectoryStoreOn<object>(fs, new ManualRuntime({ seed: 5 }), PATH, {
+    readOnly: true,
+    onWarning: () => {},
+  });
+  expect((await reader.list()).sessions.map(({ key }) => key)).toEqual(["k"]);
+  expect(disk.names(PATH)).toContain("lost+found");
+});

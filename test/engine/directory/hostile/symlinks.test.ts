@@ -12,7 +12,6 @@ import {
   lstatSync,
   mkdirSync,
   readdirSync,
-  readFileSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -422,7 +421,7 @@ describe.runIf(POSIX)("links on the way to a store", () => {
     expect(await openOrRefuse(box)).toBe("path_untrusted");
   });
 
-  it("put in place of the open store's folder: the store stays where it was", async () => {
+  it("put in place of the open store's folder: it says so, and nothing is written where the link leads", async () => {
     const box = await fullStore();
     const store = await box.open();
     mkdirSync(box.outside("theirs"));
@@ -430,14 +429,9 @@ describe.runIf(POSIX)("links on the way to a store", () => {
     renameSync(box.path, moved);
     symlinkSync(box.outside("theirs"), box.path);
     const before = snapshot(box.outside());
-    await store.put("later", { updatedAt: 6 });
-    await store.checkpoint();
+    await store.put("later", { updatedAt: 6 }).catch(() => {}); // with "os", a second may pass until it is noticed
+    expect(await codeOf(() => store.checkpoint())).toBe("store_gone");
     expect(snapshot(box.outside())).toEqual(before);
-    if (process.platform === "linux") {
-      expect(JSON.parse(readFileSync(join(moved, "later", "meta.json"), "utf8"))).toMatchObject({
-        updatedAt: 6,
-      });
-    }
   });
 });
 

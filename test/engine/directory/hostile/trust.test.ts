@@ -165,3 +165,37 @@ describe("what is no store", () => {
     expect(snapshot(box.root)).toEqual(before);
   });
 });
+
+describe.runIf(POSIX)('trust: "group"', () => {
+  it("opens, makes and checkpoints a store on a volume that its group may write, as fsGroup leaves it", async () => {
+    const disk = new SimulatedDisk();
+    disk.makeDirectory("/data");
+    disk.setStatus("/data", { owner: 0, mode: 0o2775 });
+    const open = (trust: "owner" | "group") =>
+      openDirectoryStoreOn<object>(
+        disk.mount("pod", { userId: 1000 }),
+        new ManualRuntime(),
+        "/data/sessions.d",
+        { trust },
+      );
+    await expect(open("owner")).rejects.toMatchObject({
+      code: "path_untrusted",
+      data: { path: "/data", folders: 1 },
+    });
+    const store = await open("group");
+    await store.put("k", { n: 1 });
+    await store.close();
+    // The next start of the pod: everything gets the group's bits.
+    for (const name of ["", "/.store", "/.store/log", "/.store/stage", "/.store/blobs"])
+      disk.setStatus(`/data/sessions.d${name}`, { owner: 1000, mode: 0o2770 });
+    await expect(open("owner")).rejects.toMatchObject({ data: { folders: 6 } });
+    const again = await open("group");
+    await again.checkpoint();
+    expect(await again.get("k")).toEqual({ n: 1 });
+  });
+
+  it("is an option that is checked", async () => {
+    const wrong = openSessionStore("/nowhere.d", { trust: "everybody" as "group" });
+    await expect(wrong).rejects.toThrow(/options\.trust/);
+  });
+});
