@@ -271,8 +271,8 @@ const FLUSH = inFile("src/engine/directory/entry-flush.ts", ENGINE, [
     name: "a fenced file counts as written",
     rule: "O10",
     suites: [suite.FLUSH],
-    find: `if ((await writer.write(state, segment.ledger.stage, { sync })) === "fenced") return false;`,
-    replace: `await writer.write(state, segment.ledger.stage, { sync });`,
+    find: `if ((await writer.write(state, segment.ledger.stage, { sync, look })) === "fenced") return false;`,
+    replace: `await writer.write(state, segment.ledger.stage, { sync, look });`,
   },
   {
     name: "files go through a link in place of the staging folder",
@@ -722,7 +722,53 @@ const SWEEP = inFile(
   ],
 );
 
+const DAMAGED = [
+  ...inFile(
+    "src/entries/damaged-file.ts",
+    [suite.WAYS_OUT],
+    [
+      {
+        name: "what a damaged file had is not kept",
+        rule: "I6",
+        find: `await fs.later.rename(temporary, kept);`,
+        replace: `await fs.later.unlink(temporary);`,
+      },
+      {
+        name: "torn files that the log has are kept as well",
+        rule: "I8",
+        find: `if (revision === undefined ? torn : policy.isInLog(revision)) return "done";`,
+        replace: `void torn;`,
+      },
+    ],
+  ),
+  ...inFile(
+    "src/engine/directory/entry-flush.ts",
+    [suite.WAYS_OUT],
+    [
+      {
+        name: "a file that nobody has seen is written over without a look",
+        rule: "I6",
+        find: `const look = !state.replacesSeen;`,
+        replace: `const look = false;`,
+      },
+    ],
+  ),
+  ...inFile(
+    "src/engine/directory/session-log.ts",
+    [suite.WAYS_OUT],
+    [
+      {
+        name: "a file that was taken away is no session",
+        rule: "I6",
+        find: `if (file.status === "absent" && this.revisionElsewhere?.(key) !== undefined) {`,
+        replace: `if (file.status !== file.status) {`,
+      },
+    ],
+  ),
+];
+
 export const CHECKPOINTS = [
+  ...DAMAGED,
   ...CHECKPOINT,
   ...FLUSH,
   ...ENTRY,

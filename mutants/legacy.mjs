@@ -12,6 +12,8 @@ const LEFT = "test/legacy/migration/leftovers.test.ts";
 const INPUTS = "test/legacy/reading/inputs.test.ts";
 const SEPARATORS = "test/legacy/reading/json5-separators.test.ts";
 const LAYOUTS = "test/legacy/layouts/older-layout.test.ts";
+const DAMAGE = "test/legacy/back/damage.test.ts";
+const LINKS = "test/legacy/links.test.ts";
 const LOCK = "test/openclaw/legacy-file/lock.test.ts";
 const FILE_FORM = "test/openclaw/legacy-file/file-form.test.ts";
 
@@ -250,8 +252,15 @@ const MERGING = inFile(
     {
       name: "a session that only the file has is left out",
       rule: "merge",
-      find: `if (current === undefined) return "file";`,
-      replace: `if (current === undefined) return "store";`,
+      find: `if (current === undefined || current === DAMAGED) return "file";`,
+      replace: `if (current === undefined || current === DAMAGED) return "store";`,
+    },
+    {
+      name: "a session that the store cannot read costs all that are merged with it",
+      rule: "damage",
+      suites: [DAMAGE],
+      find: `if (!isDamage(error)) throw error;\n      return DAMAGED;`,
+      replace: `throw error;`,
     },
   ],
 );
@@ -301,20 +310,20 @@ const ROLLBACK = inFile(
     {
       name: "a commit from while the file was written is missing in it",
       rule: "rollback, step 2",
-      find: `return (await store.revision()) === written.revision;`,
+      find: `return (await store.revision()) === written.record.revision;`,
       replace: `return true;`,
     },
     {
       name: "the file is not recorded before it has its name",
       rule: "known files",
       suites: [LEGACY_SYNC],
-      find: `if (directory === paths.directory) await recordKnownFile(host, directory, written);`,
+      find: `if (directory === paths.directory) await recordKnownFile(host, directory, written.record);`,
       replace: ``,
     },
     {
       name: "late commits are written over an old gateway's file",
       rule: "rollback, step 6",
-      find: `if (sha256 !== this.#written?.sha256 || !(await this.#write(backup))) return;`,
+      find: `if (sha256 !== this.#written?.record.sha256 || !(await this.#write(backup))) return;`,
       replace: `if (sha256 === "" || !(await this.#write(backup))) return;`,
     },
   ],
@@ -522,7 +531,7 @@ const MIRRORS = inFile(
       name: "a file is not recorded before it has its name",
       rule: "mirror, step 4",
       suites: [LEGACY_SYNC],
-      find: `await recordKnownFile(host, paths.directory, record);`,
+      find: `await recordKnownFile(host, paths.directory, { ...record, revision });`,
       replace: `void record;`,
     },
     {
@@ -540,7 +549,7 @@ const MIRRORS = inFile(
     {
       name: "a mirror writes on after a rollback",
       rule: "which side counts",
-      find: `if ((await identityOf(this.host, directory)) === this.identity) return;`,
+      find: `if ((await identityOf(this.#host, directory)) === this.identity) return;`,
       replace: `if (this.identity !== "") return;`,
     },
     {
@@ -548,6 +557,107 @@ const MIRRORS = inFile(
       rule: "mirror, step 1",
       find: `if (again !== undefined) return again;`,
       replace: ``,
+    },
+  ],
+);
+
+const DAMAGED = inFile(
+  "src/legacy/back/damage.ts",
+  [DAMAGE],
+  [
+    {
+      name: "a big value that cannot be read costs all sessions",
+      rule: "damage",
+      find: `if (!isDamage(error)) throw error;\n      damaged.push(`,
+      replace: `throw error;\n      damaged.push(`,
+    },
+    {
+      name: "the copy that a backup has is not looked for",
+      rule: "damage",
+      find: `return [paths.file, ...backups.map(({ path }) => path)];`,
+      replace: `return [paths.file];`,
+    },
+    {
+      name: "the copy that the file has is not looked for",
+      rule: "damage",
+      find: `return [paths.file, ...backups.map(({ path }) => path)];`,
+      replace: `return backups.map(({ path }) => path);`,
+    },
+    {
+      name: "a session that was mended still counts as damaged",
+      rule: "damage",
+      find: `(!seen.has(report.key) && (await isDamaged(store, report.key)))`,
+      replace: `!seen.has(report.key + store.constructor.name)`,
+    },
+  ],
+);
+
+const RESEMBLANCE = inFile(
+  "src/legacy/reading/resemblance.ts",
+  [INPUTS],
+  [
+    {
+      name: "a file of which most would be refused is taken",
+      rule: "what is no sessions file",
+      find: `(refused <= taken && unlike <= like)`,
+      replace: `unlike <= like`,
+    },
+    {
+      name: "objects of any kind are taken for sessions",
+      rule: "what is no sessions file",
+      find: `(refused <= taken && unlike <= like)`,
+      replace: `refused <= taken`,
+    },
+  ],
+);
+
+const NUMBERS = inFile(
+  "src/legacy/reading/odd-numbers.ts",
+  [INPUTS],
+  [
+    {
+      name: "a number that JSON cannot write stays",
+      rule: "numbers",
+      find: `if (!finite) setField(own, name, null);`,
+      replace: ``,
+    },
+  ],
+);
+
+const PLACE = inFile(
+  "src/store/legacy-place.ts",
+  [LINKS],
+  [
+    {
+      name: "links on the way are not followed",
+      rule: "symlinks, 1",
+      find: `return fs.realpath(folder);`,
+      replace: `fs.realpath(folder);\n    return folder;`,
+    },
+    {
+      name: "a link in place of the file is not followed",
+      rule: "symlinks, 3",
+      find: `if (target === undefined) return { folder, name, identity };`,
+      replace: `if (target === undefined || name !== "") return { folder, name, identity };`,
+    },
+    {
+      name: "`link/..` is taken for nothing",
+      rule: "symlinks, 3",
+      find: "path = isAbsolute(target) ? target : `${folder}/${target}`;",
+      replace: "path = isAbsolute(target) ? join(target) : join(folder, target);",
+    },
+  ],
+);
+
+const LAYOUT = inFile(
+  "src/legacy/layouts/older-layout.ts",
+  [LAYOUTS],
+  [
+    {
+      name: "session folders of our own are taken for an older layout",
+      rule: "which side counts",
+      find: `if (own.length > 0 && !(await isStore`,
+      replace: `if (own.length < 0 && !(await isStore`,
     },
   ],
 );
@@ -752,6 +862,11 @@ export const LEGACY_FILES = [
   ...KNOWN,
   ...REPLACEMENT,
   ...MIRRORS,
+  ...DAMAGED,
+  ...RESEMBLANCE,
+  ...NUMBERS,
+  ...PLACE,
+  ...LAYOUT,
   ...JSON5,
   ...LEFTOVERS,
   ...LOCKS,

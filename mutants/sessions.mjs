@@ -319,13 +319,11 @@ const LIST = inFile(
       replace: `return state !== undefined && row.revision >= 0 ? state : undefined;`,
     },
     {
-      name: "a file that is missing is a session that is lost, before the log is asked",
+      name: "a file that is missing is damage, before the log is asked",
       rule: "O4",
       suites: [LISTING, RULES, INTERLEAVED],
-      find: `this.log.tail.catchUp();\n      if (row.dead || this.#known(row) !== undefined) return;`,
-      replace: `if (row.dead || this.#known(row) !== undefined) return;`,
-      equivalent:
-        "the next round reads the log before anything is answered, and enters what it says of the session",
+      find: `tail.catchUp();\n      if (tail.epoch !== epoch || row.dead || this.#known(row) !== undefined) return;`,
+      replace: `if (tail.epoch !== epoch || row.dead || this.#known(row) !== undefined) return;`,
     },
     {
       name: "an answer is kept when there is no room for its sessions",
@@ -412,7 +410,7 @@ const LOADER = inFile(
     {
       name: "the file of another session is listed",
       rule: "entry_corrupt",
-      find: `if (folderNameForKey(parsed.key) !== folder)`,
+      find: `if (folderNameForKey(parsed.key) !== basename(folder))`,
       replace: `if (false as boolean)`,
     },
     {
@@ -941,8 +939,8 @@ const FEED = inFile(
     {
       name: "a watch with a full queue loses what does not fit",
       rule: "watch",
-      find: `subscription.live = false;\n        subscription.queue = [];`,
-      replace: `subscription.queue = [];`,
+      find: `subscription.live = false;\n    takeQueue(subscription);`,
+      replace: `takeQueue(subscription);`,
     },
     {
       name: "a watch does not hear of a start-over",

@@ -264,6 +264,6 @@ export class LegacyWorld extends World {
 const TURNS_MAX = 20_000;
 /** Of several that do the same at once, one finds that another one took away what it worked on. */
 const OVERTAKEN: ReadonlySet<string> = new Set(["legacy_changing"]);
-const KNOWN = /^sessions\.(json|d)(\.bak\..+)?$/;
+const KNOWN = /^sessions\.(json|d)(\.saved-.+)?$/;
 const MIGRATED: ReadonlySet<string> = new Set(["migrated", "merged", "already_directory", "missing"]);
 const ROLLED_BACK: ReadonlySet<string> = new Set(["rolled_back", "already_legacy", "missing"]);

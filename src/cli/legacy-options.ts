@@ -12,6 +12,8 @@ export interface LegacyCommandOptions extends StoreOptions {
   readonly storePath: readonly string[];
   readonly lowercaseKeys?: boolean;
   readonly dryRun?: boolean;
+  /** Only of the commands that have {@link addForceOption}. */
+  readonly force?: boolean;
 }
 
 /** Keys are people's sessions: by default none is changed, and so none can become another's. */
@@ -20,6 +22,11 @@ export function addKeyOption(command: Command): Command {
     "--lowercase-keys",
     "lower-case every key, for gateways that look keys up like that (OpenClaw)",
   );
+}
+
+/** For commands that take a `sessions.json` into a store. */
+export function addForceOption(command: Command): Command {
+  return command.option("--force", "take a sessions.json that does not look like sessions");
 }
 
 /** For commands that may work on a whole state directory. */
@@ -89,7 +96,7 @@ export function withKeyOption<R extends { readonly next?: string }>(
   if (
     options.lowercaseKeys !== true ||
     next === undefined ||
-    !/^sessiondir (inspect|migrate|rollback) /.test(next)
+    !/^sessiondir (inspect|migrate|mirror|rollback) /.test(next)
   ) {
     return receipt;
   }
@@ -99,7 +106,7 @@ export function withKeyOption<R extends { readonly next?: string }>(
 /** The library's options; `end` takes the bar away. */
 export function libraryOptions(
   { terminal, signal }: Invocation,
-  { lowercaseKeys = false, dryRun = false, trust }: LegacyCommandOptions,
+  { lowercaseKeys = false, dryRun = false, force = false, trust }: LegacyCommandOptions,
 ): { options: ChangingOptions; end: () => void } {
   const progress = new Progress(terminal, QUIET_MS);
   const onProgress = ({ phase, path, done, total, entries }: LegacyProgress): void =>
@@ -110,6 +117,7 @@ export function libraryOptions(
       unit: UNITS[phase] ?? "bytes",
       note: UNITS[phase] === undefined && entries > 0 ? `${entries} entries` : undefined,
     });
-  const options = { signal, onProgress, dryRun, trust, ...(lowercaseKeys && { normalizeKey: lowerCase }) };
+  const key = lowercaseKeys && { normalizeKey: lowerCase };
+  const options = { signal, onProgress, dryRun, force, trust, ...key };
   return { options, end: () => progress.end() };
 }

@@ -27,6 +27,9 @@ const NEEDS_PERSON: ReadonlySet<LegacyWarning["code"]> = new Set<LegacyWarning["
   "source_still_written",
   "key_ambiguous",
   "late_commits",
+  "number_not_finite",
+  "sessions_damaged",
+  "mirror_failed",
 ]);
 
 /** More are counted; `--json` has them. */

@@ -3,8 +3,9 @@
  */
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
-import { errnoOf } from "../errors.js";
+import { asStoreError, errnoOf } from "../errors.js";
 import { nodeFileSystem as fs } from "../fs/node-file-system.js";
+import { findLegacyPlace } from "../store/legacy-place.js";
 import { parseTarget } from "../store/target.js";
 import { asUsage, CliError, usageError } from "./failure.js";
 import type { StoreOptions } from "./invocation.js";
@@ -22,7 +23,17 @@ export async function resolveStore(options: StoreOptions, key?: string): Promise
   const target = await asUsage(() => parseTarget(store));
   if (target.kind === "memory")
     throw usageError("memory: is a store of another process; give the path of a folder");
-  return target.path;
+  return target.legacyFile === undefined ? target.path : storeOf(target.legacyFile);
+}
+
+/** The store of a legacy file; symlinks to the file, or on the way to it, are followed. */
+function storeOf(legacyFile: string): string {
+  try {
+    const { folder, name } = findLegacyPlace(fs, legacyFile);
+    return join(folder, `${name}.d`);
+  } catch (error) {
+    throw asStoreError(error, `find ${legacyFile}`);
+  }
 }
 
 /** `--state-dir`, then `$OPENCLAW_STATE_DIR`, then `~/.openclaw`; absolute. */
@@ -65,7 +76,7 @@ function hasSessions(stateDirectory: string, agent: string): boolean {
 }
 
 function directoryOf(stateDirectory: string, agent: string): string {
-  return join(stateDirectory, "agents", agent, "sessions", "sessions.d");
+  return storeOf(join(stateDirectory, "agents", agent, "sessions", "sessions.json"));
 }
 
 function isPlainName(name: string): boolean {

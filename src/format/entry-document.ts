@@ -54,7 +54,8 @@ export type ParsedEntryDocument =
       readonly offset: number;
     };
 
-const SESSION_FIELD = "$session";
+/** First field of every document. */
+export const SESSION_FIELD = "$session";
 const ZERO_CRC = "0".repeat(CRC_DIGITS);
 const NEWLINE = 0x0a;
 const COMMA = 0x2c;

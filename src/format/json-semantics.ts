@@ -42,7 +42,7 @@ export function isPlainContainer(value: object): boolean {
 
 function foreignFlaw(value: object): string {
   const { constructor } = value as { readonly constructor?: { readonly name?: unknown } };
-  const name = typeof constructor === "function" ? String(constructor.name) : "an object with a prototype";
+  const name = typeof constructor === "function" ? constructor.name : "an object with a prototype";
   return `is an instance of ${name}, which would come back as a plain object; give it a toJSON, or copy its fields`;
 }
 

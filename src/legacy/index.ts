@@ -15,6 +15,7 @@ export type {
   LegacyOptions,
   LegacyProgress,
   LegacyWarning,
+  MigrationOptions,
   MigrationOutcome,
   MigrationReceipt,
   Refusal,

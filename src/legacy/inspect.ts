@@ -1,7 +1,10 @@
 /** Looks at a legacy store and says what a migration would do. Reads everything, changes nothing. */
 import { errnoOf } from "../errors.js";
+import { findOlderCopies, readSessions, reportDamage } from "./back/damage.js";
+import { keysOf } from "./back/write-file.js";
 import { namesIn, systemHost, type LegacyHost } from "./host.js";
 import { lookAround, Migration } from "./migration/migrate.js";
+import { EntryComparison } from "./reading/equality.js";
 import type { LegacyInspection, LegacyOptions } from "./types.js";
 import { LegacyWork } from "./work.js";
 
@@ -26,12 +29,12 @@ export async function inspectOn(
   const { paths } = work;
   const migration = new Migration(work);
   const receipt = await migration.run();
-  const names = await namesIn(host.fs, paths.folder);
+  const names = await namesIn(host.fs, paths.folder).catch(() => []); // why not is in the result's error
   const situation = await lookAround(work).catch(() => undefined);
   const authority = situation?.store ? "directory" : receipt.outcome === "missing" ? "none" : "file";
   const { path, directory, outcome, layouts, entries, refusals, warnings, error, next } = receipt;
   const { sha256 } = migration.source;
-  const sessions = authority === "directory" ? await countSessions(work) : undefined;
+  const counted = authority === "directory" ? await countSessions(work) : undefined;
   return {
     path,
     directory,
@@ -39,23 +42,35 @@ export async function inspectOn(
     layouts,
     outcome,
     entries,
-    refusals,
+    refusals: counted === undefined ? refusals : [...refusals, ...counted.refusals],
     bytes: receipt.bytesBefore,
     ...(sha256 === undefined ? undefined : { sha256 }),
-    ...(sessions === undefined ? undefined : { sessions }),
+    ...(counted === undefined ? undefined : { sessions: counted.sessions, damaged: counted.damaged }),
     backups: names.filter((name) => paths.isBackup(name)),
     leftovers: names.filter(
       (name) => paths.isUnfinishedDirectory(name) || paths.isUnfinishedFile(name) || paths.isMerging(name),
     ),
-    warnings,
+    warnings: counted === undefined ? warnings : [...warnings, ...counted.warnings],
     ...(error === undefined ? undefined : { error }),
     ...(next === undefined ? undefined : { next }),
   };
 }
 
-async function countSessions(work: LegacyWork): Promise<number | undefined> {
+interface Counted extends Pick<LegacyInspection, "refusals" | "warnings"> {
+  readonly sessions: number;
+  readonly damaged: number;
+}
+
+/** Reads every session: one that is only counted may be damaged. */
+async function countSessions({ host, paths, options }: LegacyWork): Promise<Counted | undefined> {
+  const work = new LegacyWork(host, paths, options);
   try {
-    return await work.peek(work.paths.directory, (store) => store.count());
+    return await work.peek(paths.directory, async (store) => {
+      const { sessions, damaged } = await readSessions(work, store, work.damage, new EntryComparison());
+      reportDamage(work, damaged, await findOlderCopies(work, keysOf(damaged)));
+      const { refusals, warnings } = work;
+      return { sessions: sessions.length, damaged: damaged.length, refusals, warnings };
+    });
   } catch (error) {
     if (errnoOf(error) !== undefined) return undefined; // what is wrong with it is in the result's error
     throw error;

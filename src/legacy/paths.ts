@@ -8,8 +8,10 @@
  *     NAME.d.removing-<random>      one that is being removed
  *     NAME.json.writing-<revision>-…  a legacy file that is not complete
  *     NAME.json.merging-<time>      a legacy file on its way into the store: merged first, then a backup
- *     NAME.json.bak.<time>          the source of a migration
- *     NAME.d.bak.<time>             the store of a rollback
+ *     NAME.json.saved-<time>        the source of a migration, or a file that was merged
+ *     NAME.d.saved-<time>           the store of a rollback, or the older layout that was in `NAME.d`
+ *
+ * Not `.bak.<time>`: OpenClaw takes every `NAME.json.bak.*` for a copy that its rotation made, and keeps three of them.
  */
 import { basename, dirname, extname, join, resolve } from "node:path";
 import type { FileSystem } from "../fs/file-system.js";
@@ -80,14 +82,24 @@ export class LegacyPaths {
     return name.startsWith(`${this.fileName}.merging-`);
   }
 
+  /** A copy of the legacy file: a backup of ours, one that an earlier version made, or one of OpenClaw's rotation. */
+  isFileBackup(name: string): boolean {
+    return name.startsWith(`${this.fileName}.saved-`) || name.startsWith(`${this.fileName}.bak.`);
+  }
+
   isBackup(name: string): boolean {
-    return name.startsWith(`${this.fileName}.bak.`) || name.startsWith(`${this.directoryName}.bak.`);
+    const { directoryName } = this;
+    return (
+      this.isFileBackup(name) ||
+      name.startsWith(`${directoryName}.saved-`) ||
+      name.startsWith(`${directoryName}.bak.`)
+    );
   }
 }
 
 /** A name that does not exist yet, for a backup of `path`. */
 export async function backupPath(fs: FileSystem, runtime: Runtime, path: string): Promise<string> {
-  const plain = `${path}.bak.${timestamp(runtime)}`;
+  const plain = `${path}.saved-${timestamp(runtime)}`;
   for (let copy = 1; ; copy++) {
     const candidate = copy === 1 ? plain : `${plain}-${copy}`;
     if ((await statusOf(fs, candidate)) === undefined) return candidate;

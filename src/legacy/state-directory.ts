@@ -4,22 +4,24 @@
  *
  * Where they are: `agents/<agent>/sessions/sessions.json`, and every path that the caller's configuration names. A path may
  * be a template with `{agentId}`, as in `…/{agentId}/sessions.json` or `…/sessions-{agentId}.json`: it stands for every
- * agent that has such a file, or such a store. Many names may lead to one store; it is known by the real path of its folder
- * and done once. What leads out of the state directory through a symlink was not named by anybody, so it is left alone,
- * with a warning.
+ * agent that has such a file, or such a store. Many names may lead to one store; symlinks are followed as everywhere
+ * (src/store/legacy-place.ts), and it is done once. What leads out of the state directory through a symlink was not named by
+ * anybody, so it is left alone, with a warning.
+ *
+ * A folder that cannot be read is named, and the others go on.
  *
  * Reads only, apart from what migrating each store does; see migrate.ts.
  */
 import { homedir } from "node:os";
-import { basename, dirname, join, resolve, sep } from "node:path";
-import { errnoOf } from "../errors.js";
-import { STORE_FOLDER } from "../format/layout.js";
+import { dirname, join, resolve, sep } from "node:path";
+import { asStoreError, errnoOf, SessionStoreError } from "../errors.js";
+import { findLegacyPlace } from "../store/legacy-place.js";
 import { namesIn, statusOf, systemHost, type LegacyHost } from "./host.js";
 import { migrateOn } from "./migration/migrate.js";
-import { LegacyPaths } from "./paths.js";
-import type { ChangingOptions, LegacyWarning, MigrationOutcome, MigrationReceipt } from "./types.js";
+import { LegacyPaths, shellQuoted } from "./paths.js";
+import type { LegacyWarning, MigrationOptions, MigrationOutcome, MigrationReceipt } from "./types.js";
 
-export interface StateDirectoryOptions extends ChangingOptions {
+export interface StateDirectoryOptions extends MigrationOptions {
   /** Default: `$OPENCLAW_STATE_DIR`, then `~/.openclaw`. */
   readonly stateDirectory?: string | undefined;
   /** Store paths from the configuration, `{agentId}` and a leading `~` included. They may be anywhere. Default: none. */
@@ -33,7 +35,7 @@ export interface StateDirectoryReceipt {
   /** One for each store, in the order of their paths. */
   readonly receipts: readonly MigrationReceipt[];
   readonly counts: Readonly<Record<"inspected" | Exclude<MigrationOutcome, "merged">, number>>;
-  /** What needs a person: one line each. */
+  /** What needs a person, one line each; and `older_place`, which is only good to know. */
   readonly warnings: readonly LegacyWarning[];
   /**
    * `session-store migration summary: inspected=3 migrated=1 already_directory=0 skipped_empty=0 skipped_invalid=1
@@ -78,7 +80,8 @@ export async function migrateStateDirectoryOn(
   const summary = `session-store migration summary: ${Object.entries(counts)
     .map(([name, count]) => `${name}=${count}`)
     .join(" ")}`;
-  const exitCode = counts.failed > 0 ? 1 : warnings.length > 0 ? 3 : 0;
+  const person = warnings.some(({ code }) => code !== "older_place");
+  const exitCode = counts.failed > 0 ? 1 : person ? 3 : 0;
   return { stateDirectory, receipts, counts, warnings, summary, exitCode };
 }
 
@@ -93,79 +96,151 @@ export async function findStores(
   stateDirectory: string,
   storePaths: readonly string[],
 ): Promise<Found> {
-  const warnings: LegacyWarning[] = [];
-  const targets = new Map<string, string>();
-  const root = realPath(host, stateDirectory);
-  const agents = await namesIn(host.fs, join(stateDirectory, "agents"));
-  for (const agent of agents) {
-    const path = join(stateDirectory, "agents", agent, "sessions", "sessions.json");
-    const real = await realTarget(host, path);
-    if (real === undefined) continue;
-    if (root !== undefined && real.startsWith(root.endsWith(sep) ? root : root + sep))
-      targets.set(real, path);
-    else {
-      const message = `${path} leads to ${real}, outside the state directory: it was left alone. If it is yours, name it as a store path.`;
-      warnings.push({ code: "link_outside", message, data: { path, real } });
-    }
-  }
-  for (const given of storePaths) {
-    for (const path of await expanded(host, resolve(withHome(given)), agents)) {
-      // A path that was named counts even if nothing is there: then it is missing, and the receipt says so.
-      targets.set((await realTarget(host, path)) ?? path, path);
-    }
-  }
-  return { targets: [...targets.keys()].sort(), warnings };
+  const search = new Search(host);
+  const agents = await search.namesIn(join(stateDirectory, "agents"));
+  await search.addAgents(stateDirectory, agents);
+  for (const given of storePaths) await search.addNamed(resolve(withHome(given)), agents);
+  await search.noteOlderPlaces(stateDirectory);
+  return { targets: search.targets, warnings: search.warnings };
 }
 
 const AGENT = "{agentId}";
+/** What OpenClaw was called before, as its state directories were. It reads them where there is no newer one. */
+const OLDER_PLACES = [".clawdbot", ".moltbot", ".moldbot"];
 
-/** The paths that a template stands for: one for each agent, and one for each file that fits. */
-async function expanded(host: LegacyHost, path: string, agents: readonly string[]): Promise<string[]> {
-  if (!path.includes(AGENT)) return [path];
-  const parts = path.split(sep);
-  const index = parts.findIndex((part) => part.includes(AGENT));
-  const folder = parts.slice(0, index).join(sep) || sep;
-  const [before = "", after = ""] = (parts[index] ?? "").split(AGENT);
-  const found = new Set<string>();
-  for (const name of await namesIn(host.fs, folder)) {
-    // The store of sessions-main.json is sessions-main.d: after a migration only that is there.
-    for (const ending of new Set([after, after.replace(/\.json$/, ".d")])) {
-      if (!name.startsWith(before) || !name.endsWith(ending) || name.length <= before.length + ending.length)
+/** Where a legacy file really is, or would be. */
+interface Target {
+  readonly file: string;
+  /** Real path of the store, if there is one, otherwise of the file: what tells one store from another. */
+  readonly real: string;
+  readonly isThere: boolean;
+}
+
+class Search {
+  readonly warnings: LegacyWarning[] = [];
+  /** Legacy file by what it really is. */
+  readonly #found = new Map<string, string>();
+
+  constructor(private readonly host: LegacyHost) {}
+
+  get targets(): string[] {
+    return [...this.#found.values()].sort();
+  }
+
+  async addAgents(stateDirectory: string, agents: readonly string[]): Promise<void> {
+    const root = realPath(this.host, stateDirectory) ?? stateDirectory;
+    const inside = root.endsWith(sep) ? root : root + sep;
+    for (const agent of agents) {
+      const path = join(stateDirectory, "agents", agent, "sessions", "sessions.json");
+      const target = await this.#look(path);
+      if (target?.isThere !== true) continue;
+      const { file, real } = target;
+      if (real.startsWith(inside) && file.startsWith(inside)) {
+        this.#add(target);
         continue;
-      found.add(name.slice(before.length, name.length - ending.length));
+      }
+      const message = `${path} leads to ${real}, outside the state directory: it was left alone. If it is yours, name it as a store path.`;
+      this.warnings.push({ code: "link_outside", message, data: { path, real } });
     }
   }
-  for (const agent of agents) found.add(agent);
-  const paths = [...found].map((agent) => path.replaceAll(AGENT, agent));
-  const present = await Promise.all(paths.map((candidate) => realTarget(host, candidate)));
-  return paths.filter((_, at) => present[at] !== undefined).sort();
-}
 
-/** The legacy file's path in the real folder that holds it; undefined when neither it nor its store is there. */
-async function realTarget(host: LegacyHost, path: string): Promise<string | undefined> {
-  const { file, directory } = new LegacyPaths(path);
-  const status = await statusOf(host.fs, file);
-  const isStore = (await statusOf(host.fs, directory)) !== undefined;
-  if (status === undefined && !isStore) return undefined;
-  // A store directory, or a legacy file, that is itself a symlink: its target is what would be migrated.
-  const link = status?.kind === "symlink" ? linkedFile(host, file) : undefined;
-  if (link?.endsWith(".json") === true) return link;
-  const linked = isStore ? realPath(host, directory) : undefined;
-  if (status === undefined && linked !== undefined && linked.endsWith(".d")) {
-    const store = await statusOf(host.fs, join(linked, STORE_FOLDER));
-    if (store !== undefined) return new LegacyPaths(linked).file;
+  async addNamed(given: string, agents: readonly string[]): Promise<void> {
+    for (const path of await this.#expanded(given, agents)) {
+      const target = await this.#look(path);
+      // A path that was named counts even if nothing is there: then it is missing, and the receipt says so.
+      if (target !== undefined && (target.isThere || path === given)) this.#add(target);
+    }
   }
-  const folder = realPath(host, dirname(file));
-  return folder === undefined ? undefined : join(folder, basename(file));
-}
 
-/** Where a link leads; after a migration the file itself is not there any more. */
-function linkedFile(host: LegacyHost, path: string): string | undefined {
-  const real = realPath(host, path);
-  if (real !== undefined) return real;
-  const target = resolve(dirname(path), host.fs.readlink(path));
-  const folder = realPath(host, dirname(target));
-  return folder === undefined ? undefined : join(folder, basename(target));
+  /** Says where sessions may be that nobody asks for any more. */
+  async noteOlderPlaces(stateDirectory: string): Promise<void> {
+    const real = realPath(this.host, stateDirectory);
+    for (const folder of new Set([dirname(stateDirectory), homedir()])) {
+      for (const name of OLDER_PLACES) {
+        const path = join(folder, name);
+        const itself = realPath(this.host, path);
+        if (itself === undefined || itself === real || !(await this.#hasSessions(path))) continue;
+        const message =
+          `${path} has sessions as well: it is where OpenClaw kept its state when it had another name. Nothing was done with ` +
+          `it. If they are yours, run: sessiondir inspect --state-dir ${shellQuoted(path)}`;
+        this.warnings.push({ code: "older_place", message, data: { path } });
+      }
+    }
+  }
+
+  /** Names in a folder; of one that cannot be read, none, with a warning. */
+  async namesIn(path: string): Promise<string[]> {
+    return (await this.#unlessUnreadable(path, () => namesIn(this.host.fs, path))) ?? [];
+  }
+
+  #add({ file, real }: Target): void {
+    // Where a store is reached by a link as well, it is done where it really is.
+    if (!this.#found.has(real) || new LegacyPaths(file).directory === real) this.#found.set(real, file);
+  }
+
+  /** The paths that a template stands for: one for each agent, and one for each file that fits. */
+  async #expanded(path: string, agents: readonly string[]): Promise<string[]> {
+    if (!path.includes(AGENT)) return [path];
+    const parts = path.split(sep);
+    const index = parts.findIndex((part) => part.includes(AGENT));
+    const folder = parts.slice(0, index).join(sep) || sep;
+    const [before = "", after = ""] = (parts[index] ?? "").split(AGENT);
+    const found = new Set<string>();
+    for (const name of await this.namesIn(folder)) {
+      // The store of sessions-main.json is sessions-main.d: after a migration only that is there.
+      for (const ending of new Set([after, after.replace(/\.json$/, ".d")])) {
+        if (
+          !name.startsWith(before) ||
+          !name.endsWith(ending) ||
+          name.length <= before.length + ending.length
+        )
+          continue;
+        found.add(name.slice(before.length, name.length - ending.length));
+      }
+    }
+    for (const agent of agents) found.add(agent);
+    return [...found].map((agent) => path.replaceAll(AGENT, agent)).sort();
+  }
+
+  /** Undefined where a folder on the way cannot be searched, which is said. */
+  #look(path: string): Promise<Target | undefined> {
+    const { fs } = this.host;
+    return this.#unlessUnreadable(path, async () => {
+      const { folder, name, identity } = findLegacyPlace(fs, new LegacyPaths(path).file);
+      const { file, directory } = new LegacyPaths(join(folder, `${name}.json`));
+      const real = identity === undefined ? file : (realPath(this.host, directory) ?? directory);
+      const isThere =
+        identity !== undefined ||
+        (await statusOf(fs, file)) !== undefined ||
+        (await statusOf(fs, directory)) !== undefined;
+      return { file, real, isThere };
+    });
+  }
+
+  async #hasSessions(stateDirectory: string): Promise<boolean> {
+    const { fs } = this.host;
+    for (const name of ["agents", "sessions"]) {
+      try {
+        if ((await namesIn(fs, join(stateDirectory, name))).length > 0) return true;
+      } catch (error) {
+        if (errnoOf(error) === undefined) throw error;
+        return true; // it is there, and not ours to read
+      }
+    }
+    return false;
+  }
+
+  async #unlessUnreadable<R>(path: string, look: () => Promise<R>): Promise<R | undefined> {
+    try {
+      return await look();
+    } catch (thrown) {
+      const error = asStoreError(thrown, `look for sessions at ${path}`);
+      if (!(error instanceof SessionStoreError)) throw error;
+      const message = `${path} cannot be looked at, and the others went on: ${error.message}`;
+      this.warnings.push({ code: "folder_unreadable", message, data: { ...error.data, path } });
+      return undefined;
+    }
+  }
 }
 
 function realPath({ fs }: LegacyHost, path: string): string | undefined {
@@ -201,6 +276,9 @@ const FOR_PEOPLE: ReadonlySet<LegacyWarning["code"]> = new Set([
   "source_zero_bytes",
   "source_still_written",
   "key_ambiguous",
+  "number_not_finite",
+  "mirror_failed",
+  "sessions_damaged",
 ]);
 
 function linesForPeople({ path, outcome, error, warnings, next }: MigrationReceipt): LegacyWarning[] {

@@ -20,6 +20,11 @@ export interface LegacyOptions {
   readonly trust?: Trust | undefined;
   /** Largest file that is tried as JSON5 when it is not JSON, in bytes; it is parsed in one piece. Default 32 MiB. */
   readonly json5BytesMax?: number | undefined;
+  /**
+   * Take a file that does not look like sessions: more of it would be refused than kept, or most of what would be kept has
+   * neither a `sessionId` nor an `updatedAt`. Default false: such a file is `legacy_invalid`, and stays where it is.
+   */
+  readonly force?: boolean | undefined;
   /** Hears of the work as it goes on, at most a few times for each MiB. */
   readonly onProgress?: ((progress: LegacyProgress) => void) | undefined;
   /** Gives up: the call rejects with the signal's reason, and everything is as it was, or as if it had been killed. */
@@ -29,6 +34,14 @@ export interface LegacyOptions {
 export interface ChangingOptions extends LegacyOptions {
   /** Find out what would happen, with everything read and checked and nothing changed. Default false. */
   readonly dryRun?: boolean | undefined;
+}
+
+export interface MigrationOptions extends ChangingOptions {
+  /**
+   * Write `NAME.json` from the store once more when it counts, for programs that know nothing of the store. It is a copy as of
+   * that moment: `startMirror` keeps it in step. Default false.
+   */
+  readonly mirror?: boolean | undefined;
 }
 
 export interface LegacyProgress {
@@ -56,6 +69,8 @@ export type RefusalReason =
   | "key_unknown"
   /** A file of an older layout that cannot be read as JSON. */
   | "file_invalid"
+  /** The store itself cannot read it any more. A mirror or rollback keeps the last copy that can be found. */
+  | "session_damaged"
   /** The store's limits; the codes of its errors. */
   | "key_too_long"
   | "entry_too_large"
@@ -89,7 +104,13 @@ export interface LegacyWarning {
     | "durability_limited"
     | "late_commits"
     | "mirror_failed"
-    | "link_outside";
+    | "link_outside"
+    | "number_not_finite"
+    | "number_rounded"
+    | "sessions_damaged"
+    | "file_moved"
+    | "folder_unreadable"
+    | "older_place";
   readonly message: string;
   readonly data: ErrorData;
 }
@@ -156,6 +177,8 @@ interface Receipt {
 
 export interface MigrationReceipt extends Receipt {
   readonly outcome: MigrationOutcome;
+  /** The copy that was written for programs that know nothing of the store, if it was asked for. */
+  readonly mirror?: string;
 }
 
 export interface RollbackReceipt extends Receipt {
@@ -178,8 +201,10 @@ export interface LegacyInspection {
   readonly bytes: number;
   /** SHA-256 of `NAME.json` in hex, if it was read. */
   readonly sha256?: string;
-  /** Sessions in the store, if there is one. */
+  /** Sessions in the store that can be read, if there is one. */
   readonly sessions?: number;
+  /** Sessions in the store that cannot be read; `refusals` and a warning `sessions_damaged` name them. */
+  readonly damaged?: number;
   /** Backups and leftovers of earlier runs, by name. */
   readonly backups: readonly string[];
   readonly leftovers: readonly string[];

@@ -1,11 +1,14 @@
 /**
  * One run of a legacy function over one store: its options with every default filled in, and what goes into its receipt.
  */
+import { join } from "node:path";
 import { asStoreError, errnoOf, SessionStoreError } from "../errors.js";
+import { findLegacyPlace } from "../store/legacy-place.js";
 import { resolveOptions, type OpenOptions } from "../store/options.js";
 import { openDirectoryStoreOn } from "../store/open.js";
 import type { DirectorySessionStore } from "../store/types.js";
 import type { EntryRules } from "./reading/check-entry.js";
+import { DamageReports } from "./damage-reports.js";
 import type { LegacyHost } from "./host.js";
 import { LegacyPaths, shellQuoted } from "./paths.js";
 import { JSON5_BYTES_MAX } from "./reading/read-json5.js";
@@ -28,28 +31,49 @@ const DAMAGED: ReadonlySet<string> = new Set(["not_a_store", "log_damaged", "for
 const CACHE_BYTES = 8 * 1024 * 1024;
 
 export class LegacyWork {
+  /** Of the real place; where that cannot be found, as they were given. */
   readonly paths: LegacyPaths;
   readonly rules: EntryRules;
   readonly dryRun: boolean;
   readonly json5BytesMax: number;
+  /** What does not look like sessions is taken all the same. */
+  readonly force: boolean;
   readonly signal: AbortSignal | undefined;
   readonly warnings: LegacyWarning[] = [];
   readonly refusals: Refusal[] = [];
   readonly backups: string[] = [];
+  /** What stores of this run have said of sessions that cannot be read. */
+  readonly damage = new DamageReports();
+  /**
+   * What is true if the next call fails, as a sentence for people. Only who changes something knows, so errors from below
+   * say nothing of the kind.
+   */
+  state = "The sessions are as they were.";
+  readonly #misplaced: Error | undefined;
   readonly #started: number;
   #counts = { read: 0, kept: 0, merged: 0, unchanged: 0, refused: 0 };
 
-  /** @throws `TypeError` for a wrong target or option. */
+  /**
+   * @param target As the caller gave it, or the paths of an earlier run.
+   * @throws `TypeError` for a wrong target or option.
+   */
   constructor(
     readonly host: LegacyHost,
-    target: string,
+    target: string | LegacyPaths,
     readonly options: ChangingOptions,
   ) {
-    this.paths = new LegacyPaths(target);
+    const given = target instanceof LegacyPaths ? target : new LegacyPaths(target);
+    this.paths = given;
+    try {
+      if (given !== target) this.paths = realPaths(host, given);
+    } catch (error) {
+      this.#misplaced = error instanceof Error ? error : new Error(String(error));
+    }
     const { normalizeKey, updatedAt, limits } = resolveOptions(this.#storeOptions());
     this.rules = { normalizeKey, limits, updatedAt: (entry) => updatedAt(entry) ?? 0 };
     this.dryRun = options.dryRun ?? false;
     this.json5BytesMax = options.json5BytesMax ?? JSON5_BYTES_MAX;
+    this.force = options.force ?? false;
     this.signal = options.signal;
     this.#started = host.runtime.monotonic();
   }
@@ -60,6 +84,11 @@ export class LegacyWork {
 
   get durationMs(): number {
     return Math.round(this.host.runtime.monotonic() - this.#started);
+  }
+
+  /** @throws What stood in the way to the real place. */
+  assertPlace(): void {
+    if (this.#misplaced !== undefined) throw this.#misplaced;
   }
 
   count(what: keyof EntryCounts, by = 1): void {
@@ -105,7 +134,8 @@ export class LegacyWork {
     fs = this.host.fs,
   ): Promise<DirectorySessionStore<object>> {
     const { normalizeKey: _, ...given } = this.#storeOptions();
-    const all = { ...given, create: false, cacheBytes: CACHE_BYTES, onWarning: () => {}, ...options };
+    const { onWarning } = this.damage;
+    const all = { ...given, create: false, cacheBytes: CACHE_BYTES, onWarning, ...options };
     return openDirectoryStoreOn<object>(fs, this.host.runtime, path, all);
   }
 
@@ -125,7 +155,7 @@ export class LegacyWork {
     if (error instanceof TypeError) throw error;
     const known = asStoreError(error, doing);
     if (!(known instanceof SessionStoreError)) throw known;
-    return { code: known.code, message: known.message, data: known.data };
+    return { code: known.code, message: messageOf(known, doing, this.state), data: known.data };
   }
 
   /**
@@ -143,12 +173,25 @@ export class LegacyWork {
     );
   }
 
-  command(verb: string): string {
-    return `sessiondir ${verb} --store ${shellQuoted(this.paths.file)}`;
-  }
+  /** The command line that does this with the same store. */
+  readonly command = (verb: string): string => `sessiondir ${verb} --store ${shellQuoted(this.paths.file)}`;
 
   #storeOptions(): OpenOptions<object> {
     const { normalizeKey, updatedAt, limits, trust } = this.options;
     return { normalizeKey, updatedAt, limits, trust };
   }
+}
+
+function realPaths({ fs }: LegacyHost, { file }: LegacyPaths): LegacyPaths {
+  const { folder, name } = findLegacyPlace(fs, file);
+  return new LegacyPaths(join(folder, `${name}.json`));
+}
+
+/** What went wrong, and what is true now. A failed call is told anew: whoever made it may have said what only it left alone. */
+export function messageOf({ code, message, data }: SessionStoreError, doing: string, state: string): string {
+  const { errno, syscall, path } = data;
+  if ((code !== "io_error" && code !== "disk_full") || errno === undefined) return `${message} ${state}`;
+  const where = path === undefined ? "" : ` (${path})`;
+  const advice = code === "disk_full" ? "Free some space and try again. " : "";
+  return `could not ${doing}: ${syscall} failed with ${errno}${where}. ${advice}${state}`;
 }

@@ -1,6 +1,7 @@
 /**
  * The way in: from a path or URL to a store.
  */
+import { join } from "node:path";
 import { openDirectoryEngine, openDirectoryEngineNow } from "../engine/directory/directory-engine.js";
 import { createMemoryEngine } from "../engine/memory/memory-engine.js";
 import type { FileSystem } from "../fs/file-system.js";
@@ -8,7 +9,7 @@ import { nodeFileSystem } from "../fs/node-file-system.js";
 import { systemRuntime, type Runtime } from "../runtime.js";
 import { asStoreError, errnoOf, SessionStoreError } from "../errors.js";
 import { readRegularFile } from "../fs/regular-file.js";
-import { STORE_FOLDER } from "../format/layout.js";
+import { findLegacyPlace } from "./legacy-place.js";
 import { resolveOptions, type OpenOptions, type ResolvedOptions } from "./options.js";
 import { createDirectorySessionStore, createSessionStore } from "./session-store.js";
 import { parseTarget, type StoreTarget } from "./target.js";
@@ -74,10 +75,10 @@ export function openDirectoryStoreSyncOn<T extends object = UntypedEntry>(
   options?: OpenOptions<T>,
 ): DirectorySessionStore<T> {
   const directory = directoryOf(target);
-  const { path } = directory;
+  let { path } = directory;
   const { normalizeKey, ...resolved } = resolveOptions(options);
   try {
-    assertMigrated(fileSystem, directory);
+    path = storePathOf(fileSystem, directory);
     const engine = openDirectoryEngineNow({ ...resolved, path, fileSystem, runtime });
     if (engine !== undefined) {
       return createDirectorySessionStore<T>(engine, { ...resolved, normalizeKey, runtime });
@@ -122,10 +123,10 @@ async function openOn<T extends object>(
   resolved: ResolvedOptions,
   reserveBytes?: number,
 ): Promise<DirectorySessionStore<T>> {
-  const { path } = target;
+  let { path } = target;
   const { normalizeKey, ...engineOptions } = resolved;
   try {
-    assertMigrated(fileSystem, target);
+    path = storePathOf(fileSystem, target);
     const own = reserveBytes === undefined ? {} : { reserveBytes };
     const engine = await openDirectoryEngine({ ...engineOptions, ...own, path, fileSystem, runtime });
     return createDirectorySessionStore<T>(engine, { ...resolved, normalizeKey, runtime });
@@ -140,10 +141,16 @@ type DirectoryTarget = StoreTarget & { kind: "directory" };
 const EMPTY_FILE = /^\s*(\{\s*\})?\s*$/;
 const EMPTY_FILE_BYTES_MAX = 64;
 
-/** A new, empty store would count from then on, and hide what is in the file. */
-function assertMigrated(fs: FileSystem, { path, legacyFile }: DirectoryTarget): void {
-  if (legacyFile === undefined || exists(fs, `${path}/${STORE_FOLDER}`) || !exists(fs, legacyFile)) return;
-  if (isEmpty(fs, legacyFile)) return;
+/**
+ * The store's folder; symlinks to a legacy file are followed first, so that every name of a file means the same store.
+ * @throws `not_migrated` where the file has sessions: a new, empty store would count from then on, and hide them.
+ */
+function storePathOf(fs: FileSystem, target: DirectoryTarget): string {
+  if (target.legacyFile === undefined) return target.path;
+  const { folder, name, identity } = findLegacyPlace(fs, target.legacyFile);
+  const path = join(folder, `${name}.d`);
+  const legacyFile = join(folder, `${name}.json`);
+  if (identity !== undefined || !exists(fs, legacyFile) || isEmpty(fs, legacyFile)) return path;
   throw new SessionStoreError(
     "not_migrated",
     `there is no session store at ${path} yet, its sessions are in ${legacyFile}. Bring them over with migrateLegacyStore, ` +

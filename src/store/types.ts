@@ -126,8 +126,9 @@ export interface Transaction<T extends object> {
  * Sessions under string keys, shared by any number of processes.
  *
  * Keys are opaque, 1 to `keyBytesMax` (1024) bytes of UTF-8; an empty key, one with half a surrogate pair or
- * anything but a string is a `TypeError`. Entries are JSON objects: what `JSON.stringify` leaves out is
- * left out, what has a `toJSON` is stored as that, the order of fields is kept.
+ * anything but a string is a `TypeError`. Entries are JSON objects, and come back as they were put: the
+ * order of fields is kept, what has a `toJSON` is stored as that (a Date is its text), a field that is undefined is left out. What
+ * JSON would make something else of (NaN, a Map, a function, a hole, …) is a `TypeError` with the key and the field's path.
  *
  * Every method may fail with `closed`, `io_error`, `key_too_long`; every write also with `read_only`, `disk_full`,
  * `durability_unknown`, `commit_unknown` and the codes of the limits. Writes of one session in one process take

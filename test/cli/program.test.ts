@@ -9,7 +9,7 @@ import { describe, expect, it } from "vitest";
 import { errorOf, MAIN, run, start } from "./support/program.js";
 import { emptyFolder, MAIN_KEY, makeStore, revisionOf } from "./support/stores.js";
 
-const COMMANDS = ["ls", "get", "put", "patch", "rm", "watch", "stats", "flush"].concat(
+const COMMANDS = ["ls", "get", "put", "patch", "rm", "watch", "stats", "flush", "rebuild"].concat(
   ["inspect", "migrate", "rollback", "mirror"], // about sessions.json
 );
 
@@ -72,7 +72,7 @@ describe("help", () => {
   });
 
   it("every command that changes something has --dry-run", async () => {
-    for (const command of ["put", "patch", "rm", "flush", "migrate", "rollback", "mirror"]) {
+    for (const command of ["put", "patch", "rm", "flush", "rebuild", "migrate", "rollback", "mirror"]) {
       expect((await run([command, "--help"])).stdout).toContain("--dry-run");
     }
   });

@@ -50,7 +50,9 @@ describe("O8: ENOENT at the rename", () => {
       if (call.name === "rename" && ++renames > 3) throw systemError("EIO", call);
     };
     expect(await writer.write(deleted, STAGE, { sync: false, look: false })).toBe("fenced");
-    expect(await writer.write({ ...written, revision: 3 }, STAGE, { sync: false, look: false })).toBe("fenced");
+    expect(await writer.write({ ...written, revision: 3 }, STAGE, { sync: false, look: false })).toBe(
+      "fenced",
+    );
     expect(String(disk.readRaw(layout.entryFile("k")))).toContain('"revision":1');
   });
 });

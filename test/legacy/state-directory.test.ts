@@ -3,6 +3,7 @@
  * stops the others.
  * Method: a whole state directory on the simulated disk, with templates, symlinks and damage.
  */
+import { homedir } from "node:os";
 import { expect, it } from "vitest";
 import { migrateStateDirectoryOn } from "../../src/legacy/state-directory.js";
 import { LegacyMachine } from "./legacy-machine.js";
@@ -90,3 +91,50 @@ it("a state directory that is not there has no stores", async () => {
   const result = await migrateStateDirectoryOn(new LegacyMachine().process(), { stateDirectory: "/nowhere" });
   expect(result).toMatchObject({ counts: { inspected: 0 }, exitCode: 0, warnings: [] });
 });
+
+it("an agent folder that cannot be read is named, and the others go on", async () => {
+  const machine = machineWithAgents();
+  const host = machine.process();
+  host.fs.onCall = ({ name, args }) => {
+    if (name === "realpath" && String(args[0]).includes("/agents/bad")) throw failure("EACCES", name);
+  };
+  const result = await migrateStateDirectoryOn(host, { stateDirectory: ROOT });
+  expect(result).toMatchObject({ counts: { inspected: 2, migrated: 1 }, exitCode: 3 });
+  expect(result.warnings).toMatchObject([
+    { code: "folder_unreadable", data: { path: agent("bad"), errno: "EACCES" } },
+  ]);
+});
+
+it("so is the folder of all agents, and stores that were named go on", async () => {
+  const machine = machineWithAgents();
+  const host = machine.process();
+  host.fs.onCall = ({ name, args }) => {
+    if (name === "readdir" && args[0] === `${ROOT}/agents`) throw failure("EACCES", name);
+  };
+  const result = await migrateStateDirectoryOn(host, { stateDirectory: ROOT, storePaths: [agent("good")] });
+  expect(result).toMatchObject({ counts: { inspected: 1, migrated: 1 }, exitCode: 3 });
+  expect(result.warnings[0]).toMatchObject({ code: "folder_unreadable", data: { path: `${ROOT}/agents` } });
+});
+
+it.each([
+  ["beside the state directory", "/home/.clawdbot"],
+  ["in the home directory", `${homedir()}/.moltbot`],
+])(
+  "an older place %s is mentioned if it has sessions, and does not count as trouble",
+  async (_name, place) => {
+    const machine = machineWithAgents();
+    machine.disk.removeRaw(`${ROOT}/agents/bad`);
+    machine.disk.makeDirectory(`${place}/agents`);
+    expect((await migrateStateDirectoryOn(machine.process(), { stateDirectory: ROOT })).warnings).toEqual([]);
+    machine.disk.writeRaw(`${place}/agents/main/sessions/sessions.json`, "{}");
+    const result = await migrateStateDirectoryOn(machine.process(), { stateDirectory: ROOT });
+    expect(result.warnings).toMatchObject([{ code: "older_place", data: { path: place } }]);
+    expect(result.exitCode).toBe(0);
+    const itself = await migrateStateDirectoryOn(machine.process(), { stateDirectory: place });
+    expect(itself.warnings).toEqual([]);
+  },
+);
+
+function failure(code: string, syscall: string): Error {
+  return Object.assign(new Error(`${code}: ${syscall}`), { code, syscall });
+}

@@ -45,8 +45,8 @@ async function callsOf(
   log.calls = log.calls.map((call) =>
     call
       .replaceAll(/home\/sessions\.building-…/g, "BUILDING")
-      .replaceAll(/home\/sessions\.bak\.\S+/g, "BACKUP")
-      .replaceAll(/home\/sessions\/sessions\.json\.(writing|merging|bak)[-.]\S+/g, "$1")
+      .replaceAll(/home\/sessions\.saved-\S+/g, "BACKUP")
+      .replaceAll(/home\/sessions\/sessions\.json\.(writing|merging|saved)-\S+/g, "$1")
       .replaceAll("home/sessions/sessions.json", "FILE")
       .replaceAll(/legacy\/\d{16}-[0-9a-f]{16}\.json\.[0-9a-f]+/g, "legacy/temporary")
       .replaceAll(/legacy\/\d{16}-[0-9a-f]{16}\.json/g, "legacy/record")
@@ -83,8 +83,10 @@ describe("in this order", () => {
     expect(log.calls.slice(put + 1).find((call) => /^(fsync|unlink|link|rename)/.test(call))).toBe(
       "fsync home/sessions/",
     );
-    expect(log.calls.slice(put, gone)).toContain("link merging -> bak");
-    expect(log.calls.slice(log.calls.indexOf("link merging -> bak"), gone)).toContain("fsync home/sessions/");
+    expect(log.calls.slice(put, gone)).toContain("link merging -> saved");
+    expect(log.calls.slice(log.calls.indexOf("link merging -> saved"), gone)).toContain(
+      "fsync home/sessions/",
+    );
     expect(log.calls.slice(gone)).toContain("fsync home/sessions/");
   });
 

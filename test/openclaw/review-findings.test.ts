@@ -169,7 +169,9 @@ describe("a sessions.json that is a symlink to somebody else's file", () => {
     expect((await place.stored())["a"]?.lastTo).toBe("C");
     symlinkSync("round.json", join(place.folder, "circle.json"));
     symlinkSync("circle.json", join(place.folder, "round.json"));
-    expect(() => loadSessionStore(join(place.folder, "circle.json"))).toThrow(TypeError);
+    expect(() => loadSessionStore(join(place.folder, "circle.json"))).toThrow(
+      expect.objectContaining({ code: "file_unsafe" }),
+    );
   });
 
   it("is refused where it is no regular file", async () => {

@@ -55,7 +55,9 @@ describe("migrate: on-write", () => {
 
     await updateSessionStoreEntry({ storePath, sessionKey: "agent:b", update: () => ({ label: "x" }) });
     expect(hasFile(place, "sessions.json")).toBe(false);
-    expect(readdirSync(place.folder).filter((name) => name.startsWith("sessions.json.bak."))).toHaveLength(1);
+    expect(readdirSync(place.folder).filter((name) => name.startsWith("sessions.json.saved-"))).toHaveLength(
+      1,
+    );
     expect(loaded(storePath)).toMatchObject({ a: session(1), "agent:b": { sessionId: "id-2", label: "x" } });
   });
 

@@ -53,7 +53,8 @@ async function inspect(invocation: Invocation, options: LegacyCommandOptions): P
     for (const { code, message, data } of warnings) terminal.warn(code, message, data);
     if (stores.length === 0) terminal.say(`no agent has sessions below ${stateDirectory ?? ""}`);
   }
-  if (warnings.length > 0) invocation.exitCode = worseOf(invocation.exitCode, EXIT.needsPerson);
+  if (warnings.some(({ code }) => code !== "older_place"))
+    invocation.exitCode = worseOf(invocation.exitCode, EXIT.needsPerson);
 }
 
 interface Targets {
@@ -83,9 +84,17 @@ function headline({ authority, path, directory, layouts, outcome }: LegacyInspec
   }
 }
 
-function detailsOf({ bytes, sha256, sessions, backups, leftovers }: LegacyInspection): [string, string][] {
+function detailsOf({
+  bytes,
+  sha256,
+  sessions,
+  damaged = 0,
+  backups,
+  leftovers,
+}: LegacyInspection): [string, string][] {
   const details: [string, string][] = [];
-  if (sessions !== undefined) details.push(["sessions", formatCount(sessions)]);
+  const unreadable = damaged === 0 ? "" : `, and ${formatCount(damaged)} that cannot be read`;
+  if (sessions !== undefined) details.push(["sessions", `${formatCount(sessions)}${unreadable}`]);
   if (bytes > 0) details.push(["bytes", formatBytes(bytes)]);
   if (sha256 !== undefined) details.push(["sha256", sha256]);
   for (const backup of backups) details.push(["backup", backup]);

@@ -3,11 +3,12 @@
  * cannot half-happen, is in src/legacy/migration/migrate.ts; stopped anywhere, the next run finishes.
  */
 import type { Command } from "commander";
-import type { MigrationReceipt } from "../../legacy/types.js";
+import type { LegacyWarning, MigrationReceipt } from "../../legacy/types.js";
 import { asUsage } from "../failure.js";
 import { formatBytes } from "../figures.js";
 import { addExamples, addStoreOptions, type Invocation } from "../invocation.js";
 import {
+  addForceOption,
   addKeyOption,
   addStorePathOption,
   isOneStore,
@@ -20,15 +21,20 @@ import {
 import { exitCodeOfReceipt, printReceipt, reportTrouble } from "../receipt-text.js";
 import { visible } from "../visible-text.js";
 
+interface Options extends LegacyCommandOptions {
+  readonly mirror?: boolean;
+}
+
 export function addMigrate(program: Command, invocation: Invocation): void {
   const command = program
     .command("migrate")
     .description(
       "bring sessions.json, or an older layout of many files, into a store; the source is kept as a backup",
     );
-  addStorePathOption(addKeyOption(addStoreOptions(command)))
+  addForceOption(addStorePathOption(addKeyOption(addStoreOptions(command))))
+    .option("--mirror", "write sessions.json once more from the store, for programs that know only that file")
     .option("--dry-run", "read and check everything, say what would be done, change nothing")
-    .action((options: LegacyCommandOptions) =>
+    .action((options: Options) =>
       isOneStore(options) ? migrateOne(invocation, options) : migrateAll(invocation, options),
     );
   addExamples(
@@ -39,11 +45,14 @@ export function addMigrate(program: Command, invocation: Invocation): void {
   );
 }
 
-async function migrateOne(invocation: Invocation, options: LegacyCommandOptions): Promise<void> {
+async function migrateOne(invocation: Invocation, options: Options): Promise<void> {
   const target = await legacyTarget(options);
   const { migrateLegacyStore } = await import("../../legacy/migration/migrate.js");
   const library = libraryOptions(invocation, options);
-  const done = await asUsage(() => migrateLegacyStore(target, library.options)).finally(library.end);
+  const { mirror } = options;
+  const done = await asUsage(() => migrateLegacyStore(target, { ...library.options, mirror })).finally(
+    library.end,
+  );
   const receipt = withKeyOption(done, options);
   const { terminal } = invocation;
   if (terminal.json) await terminal.result({ dryRun: receipt.dryRun, receipts: [receipt] });
@@ -51,7 +60,7 @@ async function migrateOne(invocation: Invocation, options: LegacyCommandOptions)
   invocation.exitCode = exitCodeOfReceipt(receipt);
 }
 
-async function migrateAll(invocation: Invocation, options: LegacyCommandOptions): Promise<void> {
+async function migrateAll(invocation: Invocation, options: Options): Promise<void> {
   const stateDirectory = requireStateDirectory(options);
   const { migrateStateDirectory } = await import("../../legacy/state-directory.js");
   const library = libraryOptions(invocation, options);
@@ -60,10 +69,12 @@ async function migrateAll(invocation: Invocation, options: LegacyCommandOptions)
   const receipt = await asUsage(() =>
     migrateStateDirectory({
       ...library.options,
+      mirror: options.mirror,
       stateDirectory,
       storePaths: options.storePath,
       onReceipt: (one) => {
-        if (!terminal.json) printed = printed.then(() => printOne(invocation, withKeyOption(one, options)));
+        const told = withKeyOption(one, options);
+        if (!terminal.json) printed = printed.then(() => printOne(invocation, withoutNotice(told)));
       },
     }),
   ).finally(library.end);
@@ -74,11 +85,28 @@ async function migrateAll(invocation: Invocation, options: LegacyCommandOptions)
   if (terminal.json) await terminal.result({ stateDirectory, dryRun, counts, summary, warnings, receipts });
   else {
     // Those of the stores were printed with them.
-    for (const { code, message, data } of warnings)
-      if (code === "link_outside") terminal.warn(code, message, data);
+    for (const { code, message, data } of warnings) if (OF_ALL.has(code)) terminal.warn(code, message, data);
+    const notice = receipts.flatMap((one) => one.warnings).find(isNotice);
+    if (notice !== undefined) terminal.warn(notice.code, notice.message, notice.data);
     await terminal.line(summary);
   }
   invocation.exitCode = exitCode;
+}
+
+/** Warnings of a state directory that belong to none of its stores. */
+const OF_ALL: ReadonlySet<LegacyWarning["code"]> = new Set<LegacyWarning["code"]>([
+  "link_outside",
+  "folder_unreadable",
+  "older_place",
+]);
+
+/** What is true of every store that was migrated is said once. */
+function isNotice({ code }: LegacyWarning): boolean {
+  return code === "file_moved";
+}
+
+function withoutNotice(receipt: MigrationReceipt): MigrationReceipt {
+  return { ...receipt, warnings: receipt.warnings.filter((warning) => !isNotice(warning)) };
 }
 
 async function printOne(invocation: Invocation, receipt: MigrationReceipt): Promise<void> {
@@ -107,11 +135,12 @@ function headline({ outcome, path, directory, dryRun, layouts }: MigrationReceip
   }
 }
 
-function detailsOf({ bytesBefore, bytesAfter, backups }: MigrationReceipt): [string, string][] {
+function detailsOf({ bytesBefore, bytesAfter, backups, mirror }: MigrationReceipt): [string, string][] {
   const details: [string, string][] = [];
   if (bytesAfter > 0 && bytesBefore > 0) {
     details.push(["bytes", `${formatBytes(bytesBefore)} -> ${formatBytes(bytesAfter)}`]);
   }
   for (const backup of backups) details.push(["backup", backup]);
+  if (mirror !== undefined) details.push(["mirror", `${mirror}, as of now: keep it in step`]);
   return details;
 }

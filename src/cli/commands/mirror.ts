@@ -9,6 +9,7 @@ import { asUsage, EXIT } from "../failure.js";
 import { formatCount } from "../figures.js";
 import { addExamples, addStoreOptions, wholeNumber, type Invocation } from "../invocation.js";
 import {
+  addForceOption,
   addKeyOption,
   legacyTarget,
   libraryOptions,
@@ -37,7 +38,7 @@ export function addMirror(program: Command, invocation: Invocation): void {
   const command = program
     .command("mirror")
     .description("keep sessions.json in step with the store for tools that read it, until Ctrl-C or --once");
-  addKeyOption(addStoreOptions(command))
+  addForceOption(addKeyOption(addStoreOptions(command)))
     .option("--once", "bring it in step now and end")
     .option("--debounce <ms>", "collect changes for so long (default: 5000)", wholeNumber("--debounce", 0))
     .option("--dry-run", "say what would be done and do nothing")
@@ -61,6 +62,7 @@ async function mirror(invocation: Invocation, options: Options): Promise<void> {
     startMirror(store, {
       debounceMs: options.debounce,
       trust: options.trust,
+      force: options.force,
       ...(options.lowercaseKeys === true && { normalizeKey: lowerCase }),
       onWarning: (warning) => hear(invocation, warning),
     }),
@@ -72,7 +74,11 @@ async function mirror(invocation: Invocation, options: Options): Promise<void> {
     await print(invocation, store, running, state);
   };
   try {
-    if (options.once === true) return await show(await running.flush());
+    if (options.once === true) {
+      const state = await running.flush();
+      if (state.damaged > 0) invocation.exitCode = EXIT.needsPerson;
+      return await show(state);
+    }
     terminal.say(`keeping ${running.path} in step with ${store}; Ctrl-C ends it`);
     // The mirror's own timers do not keep a process alive.
     while (!signal.aborted) {
@@ -119,6 +125,7 @@ async function plan(invocation: Invocation, store: string, options: Options): Pr
     revision,
     written: 1,
     merged: foreign,
+    damaged: found.damaged ?? 0,
   };
   if (terminal.json) return terminal.result(result);
   const first =

@@ -4,6 +4,7 @@ import { asUsage } from "../failure.js";
 import { formatBytes } from "../figures.js";
 import { addExamples, addStoreOptions, type Invocation } from "../invocation.js";
 import {
+  addForceOption,
   addKeyOption,
   legacyTarget,
   libraryOptions,
@@ -18,7 +19,7 @@ export function addRollback(program: Command, invocation: Invocation): void {
   const command = program
     .command("rollback")
     .description("write today's sessions to sessions.json and set the store aside; stop the gateways first");
-  addKeyOption(addStoreOptions(command))
+  addForceOption(addKeyOption(addStoreOptions(command)))
     .option("--dry-run", "say what would be done and do nothing")
     .action((options: LegacyCommandOptions) => rollback(invocation, options));
   addExamples(

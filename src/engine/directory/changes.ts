@@ -387,7 +387,10 @@ function changesOf(commit: Commit, prefix: string): EngineChange[] {
 
 /** An iteration that has nothing to give but an error. */
 function failing(error: SessionStoreError): AsyncIterable<EngineChange> {
-  return { [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(error) }) };
+  const next = async (): Promise<never> => {
+    throw error;
+  };
+  return { [Symbol.asyncIterator]: () => ({ next }) };
 }
 
 function unknownRevision(since: number, revision: number): SessionStoreError {

@@ -201,7 +201,7 @@ class Rebuild {
 
   /** A folder whose right name is taken, by a damaged session or by somebody's own things, stays as it is. */
   #planNames(): void {
-    for (const found of [...this.#found.values()]) {
+    for (const found of this.#found.values()) {
       const to = folderNameForKey(found.key);
       if (found.folder === to) continue;
       if (this.#isTaken(to)) {

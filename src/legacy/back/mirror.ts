@@ -16,6 +16,8 @@
  * one revision write the same. Killed anywhere: before the rename the old file is there and is recorded, after it the new
  * one; the next round of any process goes on, and takes away what was left unfinished.
  *
+ * A session that the store cannot read keeps the copy that the file has of it, or the newest backup (damage.ts).
+ *
  * Store and file are compared every few seconds: one lstat and one read of no bytes, if nothing happened.
  */
 import { asStoreError, errnoOf, SessionStoreError, type ErrorData } from "../../errors.js";
@@ -28,7 +30,8 @@ import { KnownFiles, recordKnownFile, type KnownFile } from "../merging/known-fi
 import { hashFile } from "../reading/read-file.js";
 import { replaceLegacyFile } from "./replace-file.js";
 import type { LegacyOptions, LegacyWarning } from "../types.js";
-import { LegacyWork } from "../work.js";
+import { LegacyWork, messageOf } from "../work.js";
+import { reportDamage } from "./damage.js";
 import { writeLegacyFile } from "./write-file.js";
 
 export interface MirrorOptions extends Omit<LegacyOptions, "onProgress" | "signal"> {
@@ -45,6 +48,8 @@ export interface MirrorState {
   readonly written: number;
   /** Files of somebody else's that it merged into the store. */
   readonly merged: number;
+  /** Sessions that the store could not read when the file was last written: it has older copies of them, or none. */
+  readonly damaged: number;
 }
 
 /** A running mirror. Its timers do not keep the process alive. */
@@ -84,19 +89,16 @@ export async function startMirrorOn(
 ): Promise<Mirror> {
   const work = new LegacyWork(host, target, options);
   try {
-    return await startOn(work, host, target, options);
+    work.assertPlace();
+    return await startOn(work, options);
   } catch (error) {
     throw asStoreError(error, `mirror ${work.paths.directory}`);
   }
 }
 
-async function startOn(
-  work: LegacyWork,
-  host: LegacyHost,
-  target: string,
-  options: MirrorOptions,
-): Promise<Mirror> {
-  const { directory } = work.paths;
+async function startOn(work: LegacyWork, options: MirrorOptions): Promise<Mirror> {
+  const { host, paths } = work;
+  const { directory } = paths;
   if (!(await isStore(host, directory))) {
     throw new SessionStoreError(
       "store_not_found",
@@ -105,39 +107,49 @@ async function startOn(
     );
   }
   const identity = await identityOf(host, directory);
-  const mirror = new RunningMirror(host, target, options, await work.openStore(directory), identity);
+  const mirror = new RunningMirror(work, options, await work.openStore(directory), identity);
   mirror.start();
   return mirror;
 }
 
 class RunningMirror implements Mirror {
   readonly path: string;
+  readonly #host: LegacyHost;
   #revision = 0;
   #written = 0;
   #merged = 0;
+  #damaged = 0;
+  /** What was last said of damaged sessions. */
+  #damageTold: string | undefined;
   /** The file as it was when it was last known to be in step, so that it need not be hashed again. */
   #inStep: string | undefined;
   #timer: Timer | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #stopping: Promise<void> | undefined;
 
+  /** @param opening Its stores tell it of damage. */
   constructor(
-    private readonly host: LegacyHost,
-    private readonly target: string,
+    private readonly opening: LegacyWork,
     private readonly options: MirrorOptions,
     private readonly store: DirectorySessionStore<object>,
     private readonly identity: string,
   ) {
-    this.path = new LegacyWork(host, target, options).paths.file;
+    this.path = opening.paths.file;
+    this.#host = opening.host;
   }
 
   get state(): MirrorState {
-    return { revision: this.#revision, written: this.#written, merged: this.#merged };
+    return {
+      revision: this.#revision,
+      written: this.#written,
+      merged: this.#merged,
+      damaged: this.#damaged,
+    };
   }
 
   start(): void {
     if (this.#stopping !== undefined) return;
-    const { runtime } = this.host;
+    const { runtime } = this.#host;
     const debounce = this.options.debounceMs ?? DEBOUNCE_MS;
     // Not all processes at once: whoever is first does it for all.
     const timer = runtime.setTimer(
@@ -150,7 +162,7 @@ class RunningMirror implements Mirror {
   async flush(): Promise<MirrorState> {
     if (this.#stopping !== undefined) throw new SessionStoreError("closed", "the mirror was stopped");
     await this.#enqueue().catch((error: unknown) => {
-      throw asStoreError(error, `bring ${this.path} in step`);
+      throw this.#told(error);
     });
     return this.state;
   }
@@ -177,7 +189,18 @@ class RunningMirror implements Mirror {
     }
   }
 
-  #complain(error: unknown): void {
+  /** A round may have merged what somebody else wrote before it failed. */
+  #told(error: unknown): unknown {
+    const doing = `bring ${this.path} in step`;
+    const known = asStoreError(error, doing);
+    if (!(known instanceof SessionStoreError)) return known;
+    const { code, data, cause } = known;
+    const message = messageOf(known, doing, `${this.opening.paths.directory} counts, as before.`);
+    return new SessionStoreError(code, message, { data, cause });
+  }
+
+  #complain(thrown: unknown): void {
+    const error = this.#told(thrown);
     const reason = error instanceof Error ? error.message : String(error);
     const data: ErrorData = error instanceof SessionStoreError ? { ...error.data, code: error.code } : {};
     const message = `${this.path} could not be brought in step and will be tried again: ${reason}`;
@@ -187,7 +210,7 @@ class RunningMirror implements Mirror {
   async #bringInStep(): Promise<void> {
     for (let round = 0; round < ROUNDS_MAX; round++) {
       if (await this.#round()) return;
-      if (round > 2) await this.host.runtime.sleep(10 * round * this.host.runtime.random());
+      if (round > 2) await this.#host.runtime.sleep(10 * round * this.#host.runtime.random());
     }
     throw new SessionStoreError(
       "legacy_changing",
@@ -198,8 +221,9 @@ class RunningMirror implements Mirror {
 
   /** @returns Whether the file is in step. */
   async #round(): Promise<boolean> {
-    const { host, store } = this;
-    const work = new LegacyWork(host, this.target, this.options);
+    const { store } = this;
+    const host = this.#host;
+    const work = new LegacyWork(host, this.opening.paths, this.options);
     await this.#assertStillThere(work.paths.directory);
     const expected = stampNow(host, this.path);
     const wanted = await store.revision();
@@ -224,14 +248,14 @@ class RunningMirror implements Mirror {
 
   /** @returns The record of the file that is there; undefined if there was none and it has been merged. */
   async #look(work: LegacyWork, known: KnownFiles): Promise<KnownFile | undefined> {
-    const status = await statusOf(this.host.fs, this.path);
+    const status = await statusOf(this.#host.fs, this.path);
     if (status === undefined) return undefined;
     if (status.kind !== "file") throw notAFile(this.path, status.kind);
-    const { bytes, sha256 } = await hashFile(this.host, this.path);
+    const { bytes, sha256 } = await hashFile(this.#host, this.path);
     const found = known.find(bytes, sha256);
     if (found !== undefined) return found;
     // Since `known` was loaded, another mirror may have written it.
-    const again = (await KnownFiles.load(this.host, work.paths.directory)).find(bytes, sha256);
+    const again = (await KnownFiles.load(this.#host, work.paths.directory)).find(bytes, sha256);
     if (again !== undefined) return again;
     await mergeForeign(work, this.store, work.paths.directory, known, this.path);
     this.#merged++;
@@ -241,19 +265,24 @@ class RunningMirror implements Mirror {
 
   /** @returns Undefined when others were faster. */
   async #write(work: LegacyWork, expected: string): Promise<{ revision: number; stamp: string } | undefined> {
-    const { host, store } = this;
-    const { paths } = work;
+    const { store, opening } = this;
+    const { host, paths } = work;
     const revision = await store.revision();
     const temporary = paths.writing(host.runtime, revision);
     const fd = await host.fs.later.open(temporary, "create");
     try {
       await this.#assertStillThere(paths.directory);
       const known = await KnownFiles.load(host, paths.directory);
-      const record = { ...(await writeLegacyFile(work, store, known, temporary, fd)), revision };
-      await recordKnownFile(host, paths.directory, record);
+      const file = { path: temporary, fd };
+      const { record, damaged, copies } = await writeLegacyFile(work, store, opening.damage, known, file);
+      await recordKnownFile(host, paths.directory, { ...record, revision });
       await this.#removeOlder(work, revision);
       const stamp = stampNow(host, temporary); // afterwards, what has the name may be somebody else's
-      return (await replaceLegacyFile(host, paths, temporary, expected)) ? { revision, stamp } : undefined;
+      if (!(await replaceLegacyFile(host, paths, temporary, expected))) return undefined;
+      this.#damaged = damaged.length;
+      reportDamage(work, damaged, copies);
+      this.#tellDamage(work);
+      return { revision, stamp };
     } catch (error) {
       if (stampNow(host, temporary) === "none") return undefined; // taken away: others are ahead
       throw error;
@@ -263,9 +292,16 @@ class RunningMirror implements Mirror {
     }
   }
 
+  /** Once, as long as nothing else is to be said. */
+  #tellDamage({ warnings }: LegacyWork): void {
+    const warning = warnings.find(({ code }) => code === "sessions_damaged");
+    if (warning?.message !== this.#damageTold && warning !== undefined) this.options.onWarning?.(warning);
+    this.#damageTold = warning?.message;
+  }
+
   /** After a rollback the directory is elsewhere, and its file is not ours to write. */
   async #assertStillThere(directory: string): Promise<void> {
-    if ((await identityOf(this.host, directory)) === this.identity) return;
+    if ((await identityOf(this.#host, directory)) === this.identity) return;
     throw new SessionStoreError(
       "store_not_found",
       `${directory} is no longer the store that is mirrored: it was rolled back or moved. Stop this mirror.`,
@@ -274,10 +310,10 @@ class RunningMirror implements Mirror {
   }
 
   async #removeOlder({ paths }: LegacyWork, revision: number): Promise<void> {
-    for (const name of await namesIn(this.host.fs, paths.folder)) {
+    for (const name of await namesIn(this.#host.fs, paths.folder)) {
       const other = paths.writingRevision(name);
       if (other === undefined || other >= revision) continue;
-      await this.host.fs.later.unlink(`${paths.folder}/${name}`).catch((error: unknown) => {
+      await this.#host.fs.later.unlink(`${paths.folder}/${name}`).catch((error: unknown) => {
         if (errnoOf(error) !== "ENOENT") throw error;
       });
     }

@@ -6,12 +6,15 @@
  *   1. merge a legacy file that somebody else wrote, as a migration would (absorb.ts)
  *   2. write `NAME.json.writing-…` from the store, sync it, read it back and compare
  *   3. record it as known, rename it to `NAME.json`, sync the folder         crash: the directory counts
- *   4. rename `NAME.d` to `NAME.d.bak.<time>`, sync the folder               crash: the file counts
+ *   4. rename `NAME.d` to `NAME.d.saved-<time>`, sync the folder               crash: the file counts
  *   5. take away everything unfinished: a writer that was suspended since before step 4 finds its file gone
  *   6. look whether a gateway that should have been stopped committed until step 4, and write its commits too
  *
  * Killed before step 4, both sides are there, the directory counts, and the file is known: rolling back again begins
  * anew, migrating instead finds nothing to merge. Killed after it, the rollback is complete.
+ *
+ * A session that the store cannot read costs only itself: the last copy that can be found goes into the file, and the receipt
+ * names it. The store that is set aside still has what is left of it.
  *
  * A file is made before the store is opened by its path. So a writer that wakes up late either lost its file in step 5, or
  * does not find the store.
@@ -19,20 +22,23 @@
 import { errnoOf, SessionStoreError } from "../../errors.js";
 import { syncDirectory } from "../../fs/regular-file.js";
 import type { DirectorySessionStore } from "../../store/types.js";
-import { absorbLegacyFiles, giveBack, nextFile } from "../merging/absorb.js";
-import { isStore, stampNow, systemHost, type LegacyHost } from "../host.js";
+import type { DamagedSession } from "../damage-reports.js";
+import { absorbLegacyFiles, giveBack, nextFile, notAFile, planForeign } from "../merging/absorb.js";
+import { isStore, stampNow, statusOf, systemHost, type LegacyHost } from "../host.js";
 import { KnownFiles, recordKnownFile, type KnownFile } from "../merging/known-files.js";
 import { removeStale, removeUnfinished, removeUnfinishedFiles } from "../migration/leftovers.js";
 import { backupPath } from "../paths.js";
+import { EntryComparison } from "../reading/equality.js";
 import { hashFile } from "../reading/read-file.js";
+import { findOlderCopies, readSessions, reportDamage, type OlderCopy } from "./damage.js";
 import { replaceLegacyFile } from "./replace-file.js";
 import { listTree } from "../migration/tree.js";
 import type { ChangingOptions, LegacyFailure, RollbackReceipt } from "../types.js";
 import { LegacyWork } from "../work.js";
-import { writeLegacyFile } from "./write-file.js";
+import { keysOf, writeLegacyFile, type WrittenFile } from "./write-file.js";
 
 /**
- * Writes the sessions of `NAME.d`, as they are now, to `NAME.json`, and renames the directory to `NAME.d.bak.<time>`.
+ * Writes the sessions of `NAME.d`, as they are now, to `NAME.json`, and renames the directory to `NAME.d.saved-<time>`.
  * Stop the gateways first. Failures are in the receipt.
  * @param target `…/NAME.json` or `…/NAME.d`.
  * @throws `TypeError` for a wrong argument; the reason of an aborted signal.
@@ -53,9 +59,11 @@ export function rollbackOn(
 }
 
 const ROUNDS_MAX = 5;
+/** Trying again does not mend it: a person has to look. */
+const SKIPPED: ReadonlySet<string> = new Set(["legacy_invalid", "not_a_store", "file_unsafe"]);
 
 class Rollback {
-  #written: KnownFile | undefined;
+  #written: WrittenFile | undefined;
   /** Which file that is. */
   #stamp = "none";
   #bytesBefore = 0;
@@ -65,10 +73,11 @@ class Rollback {
   async run(): Promise<RollbackReceipt> {
     const { work } = this;
     try {
+      work.assertPlace();
       return this.#receipt(await this.#rollBack());
     } catch (error) {
       const failure = work.failure(error, `roll back ${work.paths.directory}`);
-      const invalid = failure.code === "legacy_invalid" || failure.code === "not_a_store";
+      const invalid = SKIPPED.has(failure.code);
       return this.#receipt(invalid ? "skipped_invalid" : "failed", failure);
     }
   }
@@ -102,10 +111,14 @@ class Rollback {
     if (!(await isStore(host, paths.directory))) {
       // Nobody can be writing a file from a store that is gone: what is left of it is a killed process's.
       if (!work.dryRun) await removeUnfinishedFiles(work);
-      if ((await nextFile(work)) === undefined) return "missing";
+      const left = await nextFile(work);
+      if (left === undefined) return "missing";
+      const kind = (await statusOf(host.fs, left))?.kind ?? "file";
+      if (kind !== "file") throw notAFile(left, kind);
       if (!work.dryRun) await giveBack(work);
       return "already_legacy";
     }
+    work.state = `${paths.directory} still counts.`;
     this.#bytesBefore = (await listTree(host, paths.directory)).bytes;
     if (work.dryRun) return this.#plan();
     await removeStale(work);
@@ -120,6 +133,7 @@ class Rollback {
       await host.fs.later.rename(backup, paths.directory);
       return undefined;
     }
+    work.state = `${paths.file} counts now, with all sessions; the store is ${backup}.`;
     await syncDirectory(host.fs, paths.folder);
     work.backups.push(backup);
     await removeUnfinished(work);
@@ -127,12 +141,23 @@ class Rollback {
     return "rolled_back";
   }
 
+  /** The same readings, and no change. */
   async #plan(): Promise<"rolled_back"> {
     const { work } = this;
-    const sessions = await work.peek(work.paths.directory, (store) => store.count());
-    work.count("read", sessions);
-    work.count("kept", sessions);
+    await work.peek(work.paths.directory, async (store) => {
+      const added = await planForeign(work, store);
+      const { sessions, damaged } = await readSessions(work, store, work.damage, new EntryComparison());
+      this.#count(sessions.length + added, damaged, await findOlderCopies(work, keysOf(damaged)));
+    });
     return "rolled_back";
+  }
+
+  #count(readable: number, damaged: readonly DamagedSession[], copies: ReadonlyMap<string, OlderCopy>): void {
+    const { work } = this;
+    work.startOver();
+    work.count("read", readable + damaged.length);
+    work.count("kept", readable);
+    reportDamage(work, damaged, copies);
   }
 
   /** A file that a mirror wrote, or the last rollback, is simply replaced. Any other one is merged and kept. */
@@ -158,12 +183,12 @@ class Rollback {
     try {
       store = await work.openStore(directory, directory === paths.directory ? {} : { readOnly: true });
       const known = await KnownFiles.load(host, directory);
-      const written = await writeLegacyFile(work, store, known, temporary, fd);
-      if (directory === paths.directory) await recordKnownFile(host, directory, written);
+      const written = await writeLegacyFile(work, store, work.damage, known, { path: temporary, fd });
+      if (directory === paths.directory) await recordKnownFile(host, directory, written.record);
       this.#stamp = stampNow(host, temporary);
       if (!(await replaceLegacyFile(host, paths, temporary, expected))) return false;
       this.#written = written;
-      return (await store.revision()) === written.revision;
+      return (await store.revision()) === written.record.revision;
     } catch (error) {
       if (stampNow(host, temporary) === "none") return false; // taken away: others are ahead
       throw error;
@@ -178,7 +203,7 @@ class Rollback {
     const { work } = this;
     for (let round = 0; round < ROUNDS_MAX; round++) {
       const revision = await work.peek(backup, (store) => store.revision());
-      const late = revision - (this.#written?.revision ?? 0);
+      const late = revision - (this.#written?.record.revision ?? 0);
       if (late <= 0) return;
       work.warn(
         "late_commits",
@@ -188,18 +213,18 @@ class Rollback {
       );
       // An old gateway that runs already has the last word on its file.
       const { sha256 } = await hashFile(work.host, work.paths.file, work.signal);
-      if (sha256 !== this.#written?.sha256 || !(await this.#write(backup))) return;
+      if (sha256 !== this.#written?.record.sha256 || !(await this.#write(backup))) return;
     }
   }
 
   #receipt(outcome: RollbackReceipt["outcome"], error?: LegacyFailure): RollbackReceipt {
     const { work } = this;
     const written = this.#written;
+    const file: KnownFile | undefined = written?.record;
     const next = nextCommand(work, outcome);
     if (written !== undefined && outcome === "rolled_back") {
-      work.startOver();
-      work.count("read", written.entries.length);
-      work.count("kept", written.entries.length);
+      const { record, damaged, copies } = written;
+      this.#count(record.entries.length - copies.size, damaged, copies);
     }
     return {
       outcome,
@@ -210,8 +235,8 @@ class Rollback {
       entries: work.counts,
       refusals: work.refusals,
       bytesBefore: this.#bytesBefore,
-      bytesAfter: written?.bytes ?? 0,
-      ...(written === undefined ? undefined : { sha256: written.sha256 }),
+      bytesAfter: file?.bytes ?? 0,
+      ...(file === undefined ? undefined : { sha256: file.sha256 }),
       backups: work.backups,
       warnings: work.warnings,
       ...(error === undefined ? undefined : { error }),

@@ -6,12 +6,13 @@
  * both the newer side's counts.
  */
 import { createHash } from "node:crypto";
-import { SessionStoreError } from "../../errors.js";
+import { errnoOf, SessionStoreError } from "../../errors.js";
 import { readRegularFile } from "../../fs/regular-file.js";
 import { statusOf } from "../host.js";
 import { keysIn, LayoutKeys } from "./layout-keys.js";
 import { levelsOf } from "../reading/nesting.js";
-import type { LegacyEntry, ReadingOptions } from "../reading/read-file.js";
+import { parseJson, type OddNumber } from "../reading/odd-numbers.js";
+import { plainEntry, type LegacyEntry, type ReadingOptions } from "../reading/read-file.js";
 import { FileSource, type LegacySource, type SourceReading } from "../reading/source.js";
 import type { LegacyLayout, LegacyWarning, Refusal } from "../types.js";
 import type { LegacyWork } from "../work.js";
@@ -97,7 +98,7 @@ export class LayoutSource implements LegacySource {
 
   #give(
     file: LayoutFile,
-    { value: content, bytes }: { value: unknown; bytes: number },
+    { value: content, bytes, odd }: JsonFile,
     keys: LayoutKeys,
     ordinal: number,
     options: ReadingOptions,
@@ -111,7 +112,7 @@ export class LayoutSource implements LegacySource {
     if (key === undefined) return refused(file, "key_unknown", "nothing says which session it belongs to");
     const levels = levelsOf(value, options.levelsMax);
     const known = levels > options.levelsMax ? undefined : value;
-    options.onEntry({ ordinal, key, value: known, levels, bytes, newBytes: bytes, firsts: [] });
+    options.onEntry({ ...plainEntry({ ordinal, key, value: known, levels, bytes }), odd });
     return undefined;
   }
 }
@@ -148,7 +149,7 @@ function withSidecar(
   const sidecar = typeof sessionId === "string" ? sidecars.get(sessionId) : undefined;
   if (sidecar === undefined) return from;
   sidecar.used = true;
-  return { ...from, value: joined(work, value, sidecar.value), firsts: [] };
+  return { ...from, value: joined(work, value, sidecar.value), firsts: [] }; // no longer the shared ones alone
 }
 
 /** Fields of both, in the order of the first; of a field in both, that of the newer side. */
@@ -161,11 +162,20 @@ export function joined(work: LegacyWork, entry: object, sidecar: object): object
   return Object.fromEntries(fields);
 }
 
+interface JsonFile {
+  readonly value: unknown;
+  readonly bytes: number;
+  readonly odd: readonly OddNumber[];
+}
+
+/** What opening or reading says of this one file; anything else may be over the next time. */
+const UNREADABLE: ReadonlySet<string> = new Set(["EACCES", "EPERM", "EIO", "ENAMETOOLONG"]);
+
 /** The content of one file, or why it cannot be had: one bad file never stops the others. */
 export function readJson(
   work: LegacyWork,
   file: LayoutFile,
-): { sha256: string; bytes: number } & ({ value: unknown } | { refusal: Refusal }) {
+): { sha256: string; bytes: number } & (JsonFile | { refusal: Refusal }) {
   try {
     const content = readRegularFile(work.host.fs, file.path, {
       bytesMax: FILE_BYTES_MAX,
@@ -173,14 +183,16 @@ export function readJson(
     const sha256 = createHash("sha256").update(content).digest("hex");
     const bytes = content.length;
     try {
-      return { sha256, bytes, value: JSON.parse(content.toString()) as unknown };
+      return { sha256, bytes, ...parseJson(content.toString()) };
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       return { sha256, bytes, refusal: refused(file, "file_invalid", `it is not JSON: ${reason}`) };
     }
   } catch (error) {
-    if (!(error instanceof SessionStoreError)) throw error;
-    return { sha256: error.code, bytes: 0, refusal: refused(file, "file_invalid", error.message) };
+    const code = error instanceof SessionStoreError ? error.code : (errnoOf(error) ?? "");
+    if (!(error instanceof SessionStoreError) && !UNREADABLE.has(code)) throw error;
+    const reason = error instanceof Error ? error.message : code;
+    return { sha256: code, bytes: 0, refusal: refused(file, "file_invalid", reason) };
   }
 }
 

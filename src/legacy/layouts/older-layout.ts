@@ -1,19 +1,27 @@
 /**
  * Recognises the layouts of many files that came before this store, because forks run them.
  *
- * Three of them are in `NAME.d` itself and are moved to `NAME.d.bak.<time>` as a whole, their engine rooms and all;
+ * Three of them are in `NAME.d` itself and are moved to `NAME.d.saved-<time>` as a whole, their engine rooms and all;
  * sidecars lie beside `NAME.json` and are renamed one by one. A crash in between leaves some of them: the next run joins
  * what is newer in them with the store, which is nothing, and goes on.
+ *
+ * Session folders of our own store are not an older layout, though they look like one: a store that was copied without its
+ * hidden `.store` has nothing else. They are refused, for what they say of keys and big values would become data.
  */
-import { SessionStoreError } from "../../errors.js";
-import { syncDirectory } from "../../fs/regular-file.js";
+import { errnoOf, SessionStoreError } from "../../errors.js";
+import { openRegularFile, syncDirectory } from "../../fs/regular-file.js";
+import { SESSION_FIELD } from "../../format/entry-document.js";
 import { STORE_FOLDER } from "../../format/layout.js";
-import { namesIn, statusOf } from "../host.js";
+import { isStore, namesIn, statusOf } from "../host.js";
 import { keysIn } from "./layout-keys.js";
 import { hasLegacyFile, joined, LayoutSource, readJson, type LayoutFile } from "./layout-source.js";
-import { backupPath } from "../paths.js";
-import { readLegacyFile } from "../reading/read-file.js";
+import { isDamage } from "../back/damage.js";
+import { backupPath, shellQuoted } from "../paths.js";
+import { checkEntry, refusalOf } from "../reading/check-entry.js";
+import { levelsOf } from "../reading/nesting.js";
+import { plainEntry, readLegacyFile } from "../reading/read-file.js";
 import type { LegacySource } from "../reading/source.js";
+import type { Refusal } from "../types.js";
 import type { LegacyWork } from "../work.js";
 
 export interface OlderLayout {
@@ -26,15 +34,50 @@ export interface OlderLayout {
 
 const SIDECAR = ".meta.json";
 
-/** @param store Whether there is a store already: then `NAME.d` is that. */
+/**
+ * @param store Whether there is a store already: then `NAME.d` is that.
+ * @throws `not_a_store` for the session folders of a store of ours without anything else of it.
+ */
 export async function findLayout(work: LegacyWork, store: boolean): Promise<OlderLayout | undefined> {
   const inDirectory = store ? [] : await filesInDirectory(work);
+  const own = inDirectory.filter((file) => isOurs(work, file));
+  if (own.length > 0 && !(await isStore(work.host, work.paths.directory))) throw storeWithoutRoom(work, own);
   const sidecars = await findSidecars(work);
   const files = [...inDirectory, ...sidecars];
   if (files.length === 0) return undefined;
   const path = inDirectory.length > 0 ? work.paths.directory : work.paths.file;
   const source = new LayoutSource(work, path, files, await hasLegacyFile(work));
   return { source, inDirectory: inDirectory.length > 0, sidecars };
+}
+
+const OURS = Buffer.from(`{"${SESSION_FIELD}":{`);
+
+/** Whether a file is the `meta.json` of a session of ours, damaged or not. */
+function isOurs({ host: { fs } }: LegacyWork, { path, layout }: LayoutFile): boolean {
+  if (layout !== "dashed_folders") return false;
+  try {
+    const { fd } = openRegularFile(fs, path, "read", { bytesMax: Infinity });
+    try {
+      const head = Buffer.alloc(OURS.length);
+      return fs.read(fd, head, 0, head.length, 0) === head.length && head.equals(OURS);
+    } finally {
+      fs.close(fd);
+    }
+  } catch (error) {
+    if (error instanceof SessionStoreError || errnoOf(error) !== undefined) return false; // it will be refused by name
+    throw error;
+  }
+}
+
+function storeWithoutRoom({ paths }: LegacyWork, own: readonly LayoutFile[]): SessionStoreError {
+  const { directory } = paths;
+  return new SessionStoreError(
+    "not_a_store",
+    `${directory} has the folders of ${own.length} sessions of a store, but not the hidden folder ${STORE_FOLDER} that belongs ` +
+      `to them: it was copied without hidden files. Copy the store again as a whole (cp -a), or make one of what is there: ` +
+      `sessiondir rebuild --store ${shellQuoted(directory)}.`,
+    { data: { path: directory, found: own[0]!.name, sessions: own.length } },
+  );
 }
 
 /** @throws `not_a_store`, `file_unsafe` when something stands where the store is to be and is no layout that we know. */
@@ -51,7 +94,7 @@ export async function assertPlaceIsFree(work: LegacyWork, older: OlderLayout | u
       : `is a ${status.kind}`;
   throw new SessionStoreError(
     "not_a_store",
-    `${directory} ${what}, so the store cannot be put there. Nothing was changed: move it away, then try again.`,
+    `${directory} ${what}, so the store cannot be put there: move it away, then try again.`,
     { data: { path: directory, found: names[0] ?? status.kind } },
   );
 }
@@ -65,28 +108,51 @@ export async function absorbSidecars(work: LegacyWork, { sidecars }: OlderLayout
       sessions.map(({ key, entry }) => [(entry as { sessionId?: unknown }).sessionId, key]),
     );
     for (const file of sidecars) {
-      const read = readJson(work, file);
       work.count("read");
+      const read = sidecarOf(work, file, bySessionId);
       if ("refusal" in read) {
         work.refuse(read.refusal);
         continue;
       }
-      const sidecar = read.value as object;
-      const key = bySessionId.get(file.name) ?? keysIn(sidecar)[0];
-      if (key === undefined) {
-        const message = `${file.path}: nothing says which session it belongs to`;
-        work.refuse({ key: file.path, reason: "key_unknown", message });
-        continue;
-      }
+      const { key, sidecar } = read;
       const newer = (entry: object | undefined): boolean =>
         entry === undefined || work.rules.updatedAt(sidecar) > work.rules.updatedAt(entry);
-      const before = await store.get(key);
-      await store.update(key, (entry) => (newer(entry) ? joined(work, entry ?? {}, sidecar) : undefined));
-      work.count(newer(before) ? "kept" : "unchanged");
+      try {
+        const before = await store.get(key);
+        await store.update(key, (entry) => (newer(entry) ? joined(work, entry ?? {}, sidecar) : undefined));
+        work.count(newer(before) ? "kept" : "unchanged");
+      } catch (error) {
+        const refusal = isDamage(error) ? damageRefusal(file, error) : refusalOf(error, key);
+        if (refusal === undefined) throw error;
+        work.refuse(refusal);
+      }
     }
   } finally {
     await store.close();
   }
+}
+
+/** A sidecar and its session, or why it has none. */
+function sidecarOf(
+  work: LegacyWork,
+  file: LayoutFile,
+  bySessionId: ReadonlyMap<unknown, string>,
+): { readonly key: string; readonly sidecar: object } | { readonly refusal: Refusal } {
+  const read = readJson(work, file);
+  if ("refusal" in read) return read;
+  const { value, bytes } = read;
+  const known = bySessionId.get(file.name) ?? keysIn(value)[0];
+  if (known === undefined) {
+    const message = `${file.path}: nothing says which session it belongs to`;
+    return { refusal: { key: file.path, reason: "key_unknown", message } };
+  }
+  const levels = levelsOf(value, work.rules.limits.depthMax);
+  const checked = checkEntry(plainEntry({ ordinal: 0, key: known, value, levels, bytes }), work.rules);
+  return checked.ok ? { key: checked.key, sidecar: checked.entry } : checked;
+}
+
+function damageRefusal({ path }: LayoutFile, { message }: SessionStoreError): Refusal {
+  return { key: path, reason: "session_damaged", message: `${path}: ${message}` };
 }
 
 /** Sidecars become backups, one rename each. */
@@ -118,11 +184,21 @@ async function filesInDirectory(work: LegacyWork): Promise<LayoutFile[]> {
       }
     } else if (name.endsWith(".json") && name !== "state.json") {
       files.push({ path, layout: "encoded_files", name: name.slice(0, -".json".length) });
-    } else if ((await statusOf(fs, `${path}/meta.json`)) !== undefined) {
+    } else if (await hasMeta(work, path)) {
       files.push({ path: `${path}/meta.json`, layout: "dashed_folders", name });
     }
   }
   return files;
+}
+
+/** A folder that cannot be searched has one as well: it is refused by its name, and stops no other. */
+async function hasMeta({ host: { fs } }: LegacyWork, folder: string): Promise<boolean> {
+  try {
+    return (await statusOf(fs, `${folder}/meta.json`)) !== undefined;
+  } catch (error) {
+    if (errnoOf(error) !== "EACCES") throw error;
+    return true;
+  }
 }
 
 /** `<sessionId>.meta.json`, if its session's id is what names it: other tools have files of such names too. */

@@ -6,7 +6,7 @@
  *      name, durably: of a rename that was not synced, a power cut may keep the half that removes
  *   2. known byte by byte: go to 4. Otherwise read and check all of it; one that cannot be read gets its name back
  *   3. merge it (merge.ts) with durable commits, and record it as known
- *   4. rename it to `NAME.json.bak.<time>`
+ *   4. rename it to `NAME.json.saved-<time>`
  *
  * Killed anywhere, the next run finds the file under one of the first two names and begins again: merging twice changes
  * nothing.
@@ -15,6 +15,7 @@ import { errnoOf, SessionStoreError } from "../../errors.js";
 import { ignoreMissing } from "../../entries/entry-file.js";
 import { syncDirectory } from "../../fs/regular-file.js";
 import type { DirectorySessionStore } from "../../store/types.js";
+import { assertSessions } from "../reading/resemblance.js";
 import { whileChanging } from "../migration/build.js";
 import { isStore, namesIn, stampNow, statusOf } from "../host.js";
 import { KnownFiles, recordKnownFile } from "./known-files.js";
@@ -158,7 +159,7 @@ async function backUp(work: LegacyWork, path: string): Promise<void> {
 async function isBackedUp({ host, paths }: LegacyWork, path: string): Promise<boolean> {
   const inode = (await statusOf(host.fs, path))?.inode;
   for (const name of await namesIn(host.fs, paths.folder)) {
-    if (!name.startsWith(`${paths.fileName}.bak.`)) continue;
+    if (!paths.isFileBackup(name)) continue;
     const backup = await statusOf(host.fs, `${paths.folder}/${name}`);
     if (backup !== undefined && backup.inode === inode) return true;
   }
@@ -179,9 +180,12 @@ export async function mergeForeign(
   const reading = await whileChanging(work, source, async () => {
     const checked = await merge.read(source, { commit: false });
     const again = await hashFile(work.host, path, work.signal);
-    return again.sha256 === checked.sha256 ? checked : undefined;
+    if (again.sha256 !== checked.reading.sha256) return undefined;
+    assertSessions(work, path, checked);
+    return checked.reading;
   });
   work.startOver();
+  work.warnings.push(...reading.warnings);
   await merge.read(source, { commit: true });
   merge.report(path);
   const { bytes, sha256 } = reading;
@@ -191,6 +195,27 @@ export async function mergeForeign(
   const recordedAt = work.host.runtime.now();
   const record = { revision, bytes, sha256, complete: false, recordedAt, entries, gone };
   await recordKnownFile(work.host, directory, record);
+}
+
+/**
+ * What merging the file that lies beside a store would do; nothing is changed.
+ * @returns Sessions that would be new to the store.
+ */
+export async function planForeign(work: LegacyWork, store: DirectorySessionStore<object>): Promise<number> {
+  const path = await nextFile(work);
+  if (path === undefined) return 0;
+  const kind = (await statusOf(work.host.fs, path))?.kind;
+  if (kind !== undefined && kind !== "file") throw notAFile(path, kind);
+  const known = await KnownFiles.load(work.host, work.paths.directory);
+  const { bytes, sha256 } = await hashFile(work.host, path, work.signal);
+  if (known.knows(bytes, sha256)) return 0;
+  const merge = new Merge(work, store, known.base());
+  const source = new FileSource(work.host, path, work.json5BytesMax);
+  const checked = await whileChanging(work, source, () => merge.read(source, { commit: false }));
+  assertSessions(work, path, checked);
+  work.warnings.push(...checked.reading.warnings);
+  merge.report(path);
+  return merge.added;
 }
 
 /** People look for a damaged file under its own name; if there is a newer one by now, that stays. */
@@ -222,8 +247,8 @@ function goneMeanwhile(directory: string): SessionStoreError {
 export function notAFile(path: string, kind: string): SessionStoreError {
   return new SessionStoreError(
     "file_unsafe",
-    `${path} is a ${kind === "other" ? "FIFO, socket or device" : kind}, not a regular file. Nothing was read or ` +
-      "changed: give the path of the real file, or move it away.",
+    `${path} is a ${kind === "other" ? "FIFO, socket or device" : kind}, not a regular file: give the path of ` +
+      "the real file, or move it away.",
     { data: { path, kind } },
   );
 }

@@ -24,7 +24,10 @@ export interface KnownFile {
   readonly bytes: number;
   /** In hex. */
   readonly sha256: string;
-  /** It has every session of that revision; false for a file of somebody else's that was merged. */
+  /**
+   * It has every session of that revision; false for a file of somebody else's that was merged, and for one that was written
+   * while a session could not be read.
+   */
   readonly complete: boolean;
   /** Milliseconds since 1970. */
   readonly recordedAt: number;

@@ -7,6 +7,7 @@
  *     same content                      nobody
  *     file's updatedAt is newer         the file
  *     the same, and store = base        the file: only the old gateway changed it
+ *     the store cannot read its own     the file, unless that is base: then whatever is newer may still be mended
  *     otherwise                         the store; a warning says for how many
  *
  * A session that is missing from the file is never deleted for that: an old gateway cannot know what came after it. Each
@@ -14,10 +15,11 @@
  * some batches committed; merging again finds them unchanged.
  */
 import type { DirectorySessionStore, Transaction } from "../../store/types.js";
-import { readSource, type Winner } from "../migration/build.js";
-import { refusalOf } from "../reading/check-entry.js";
+import { isDamage } from "../back/damage.js";
+import { readSource, type CheckedSource, type Winner } from "../migration/build.js";
+import { isTooMuchTogether, refusalOf } from "../reading/check-entry.js";
 import { EntryComparison } from "../reading/equality.js";
-import type { SourceReading, LegacySource } from "../reading/source.js";
+import type { LegacySource } from "../reading/source.js";
 import type { LegacyWork } from "../work.js";
 
 const BATCH_BYTES = 1024 * 1024;
@@ -32,6 +34,9 @@ interface Candidate {
 }
 
 type Verdict = "file" | "same" | "store" | "untouched";
+
+/** A session of the store that it cannot read. */
+const DAMAGED = Symbol("damaged");
 
 export class Merge {
   /** Key and digest of every session of the file, in its order. */
@@ -48,7 +53,7 @@ export class Merge {
   ) {}
 
   /** Reads a file to its end. @param options.commit False: count what would happen, and change nothing. */
-  async read(source: LegacySource, options: { readonly commit: boolean }): Promise<SourceReading> {
+  async read(source: LegacySource, options: { readonly commit: boolean }): Promise<CheckedSource> {
     this.#added = this.#replaced = this.#storeWon = 0;
     const digests = new Map<string, string>();
     const winners = new Map<string, Winner>();
@@ -60,7 +65,7 @@ export class Merge {
       bytes = 0;
       await this.#settle(batch, options.commit);
     };
-    const { reading } = await readSource(this.work, source, {
+    const checked = await readSource(this.work, source, {
       phase: options.commit ? "merging" : "reading",
       winners,
       onKept: (key, entry, from, prior) => {
@@ -80,7 +85,12 @@ export class Merge {
     });
     await settle();
     this.digests = [...digests];
-    return reading;
+    return checked;
+  }
+
+  /** Sessions that the store did not have. */
+  get added(): number {
+    return this.#added;
   }
 
   /** Warnings about what was found. */
@@ -119,7 +129,11 @@ export class Merge {
           : await this.#decideAll(this.store, batch);
         return this.#count(verdicts);
       } catch (error) {
-        const refusal = refusalOf(error);
+        if (isTooMuchTogether(error) && batch.length > 1) {
+          await this.#settle(batch.splice(0, Math.ceil(batch.length / 2)), commit);
+          continue;
+        }
+        const refusal = refusalOf(error, batch.length === 1 ? batch[0]?.key : undefined);
         const index = batch.findLastIndex(({ key }) => key === refusal?.key);
         const [refused] = index < 0 ? [] : batch.splice(index, 1);
         if (refusal === undefined || refused === undefined) throw error;
@@ -134,7 +148,7 @@ export class Merge {
   ): Promise<{ verdict: Verdict; existed: boolean }[]> {
     const verdicts: { verdict: Verdict; existed: boolean }[] = [];
     for (const candidate of batch) {
-      const current = await view.get(candidate.key);
+      const current = await this.#readable(view, candidate.key);
       const verdict = this.#decide(candidate, current);
       if (verdict === "file" && view !== this.store) await view.put(candidate.key, candidate.entry);
       verdicts.push({ verdict, existed: current !== undefined });
@@ -142,10 +156,25 @@ export class Merge {
     return verdicts;
   }
 
-  #decide({ key, updatedAt, digest }: Candidate, current: object | undefined): Verdict {
+  /** A session and every value in it: none of those that cannot be read may cost the others. */
+  async #readable(
+    view: Transaction<object> | DirectorySessionStore<object>,
+    key: string,
+  ): Promise<object | typeof DAMAGED | undefined> {
+    try {
+      const current = await view.get(key);
+      if (current !== undefined) this.#comparison.digest(current);
+      return current;
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      return DAMAGED;
+    }
+  }
+
+  #decide({ key, updatedAt, digest }: Candidate, current: object | typeof DAMAGED | undefined): Verdict {
     const base = this.base.get(key);
     if (base === digest) return "untouched";
-    if (current === undefined) return "file";
+    if (current === undefined || current === DAMAGED) return "file";
     const stored = this.#comparison.digest(current);
     if (stored === digest) return "same";
     const storedAt = this.work.rules.updatedAt(current);

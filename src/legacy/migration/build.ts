@@ -13,7 +13,9 @@
  */
 import { asStoreError, errnoOf, SessionStoreError } from "../../errors.js";
 import type { DirectorySessionStore } from "../../store/types.js";
-import { checkEntry, refusalOf } from "../reading/check-entry.js";
+import { checkEntry, isTooMuchTogether, refusalOf } from "../reading/check-entry.js";
+import { OddNumbersFound } from "../reading/odd-numbers.js";
+import { assertSessions, noteResemblance, type Resemblance } from "../reading/resemblance.js";
 import { removeTree, syncTree, withoutSync } from "./tree.js";
 import { statusOf } from "../host.js";
 import { EntryComparison } from "../reading/equality.js";
@@ -33,6 +35,7 @@ export interface Winner {
 export interface CheckedSource {
   readonly reading: SourceReading;
   readonly winners: ReadonlyMap<string, Winner>;
+  readonly resemblance: Resemblance;
 }
 
 export interface BuiltStore extends CheckedSource {
@@ -69,8 +72,8 @@ export async function whileChanging<T>(
   }
   throw new SessionStoreError(
     "legacy_changing",
-    `${source.path} was written again and again while it was being read. Nothing was changed: stop the gateway that ` +
-      "writes it, then try again.",
+    `${source.path} was written again and again while it was being read: stop the gateway that writes it, ` +
+      "then try again.",
     { data: { path: source.path, attempts: ATTEMPTS_MAX } },
   );
 }
@@ -88,6 +91,8 @@ export async function readSource(
   },
 ): Promise<CheckedSource> {
   const { winners } = options;
+  const resemblance: Resemblance = { like: 0, unlike: 0 };
+  const odd = new OddNumbersFound(source.path);
   const reading = await source.read({
     levelsMax: work.rules.limits.depthMax,
     signal: work.signal,
@@ -96,6 +101,8 @@ export async function readSource(
       const checked = checkEntry(from, work.rules);
       if (!checked.ok) return work.refuse(checked.refusal);
       const { key, entry, updatedAt } = checked;
+      noteResemblance(resemblance, entry, work.rules);
+      odd.note(key, from.odd);
       const prior = winners.get(key);
       if (prior !== undefined) work.count("merged");
       if (prior !== undefined && prior.updatedAt > updatedAt) return;
@@ -111,7 +118,8 @@ export async function readSource(
     work.count("read");
     work.refuse(refusal);
   }
-  return { reading, winners };
+  const warnings = [...reading.warnings, ...odd.warnings()];
+  return { reading: { ...reading, warnings }, winners, resemblance };
 }
 
 /** @throws `legacy_invalid`, `legacy_changing`, `legacy_mismatch`, and what a store throws; nothing is left behind then. */
@@ -121,6 +129,7 @@ export function buildAside(work: LegacyWork, source: LegacySource): Promise<Buil
     await work.host.fs.later.mkdir(path);
     try {
       const filled = await fill(work, source, path);
+      assertSessions(work, source.path, filled);
       if (filled.winners.size > 0) {
         const digests = await verify(work, source, path, filled);
         if (digests === undefined) return await removeBuilding(work, path);
@@ -227,7 +236,11 @@ async function commitBatch(
       });
       break;
     } catch (error) {
-      const refusal = refusalOf(error);
+      if (isTooMuchTogether(error) && batch.length > 1) {
+        await commitBatch(work, store, batch.splice(0, Math.ceil(batch.length / 2)), winners);
+        continue;
+      }
+      const refusal = refusalOf(error, batch.length === 1 ? batch[0]?.key : undefined);
       const index = batch.findLastIndex(({ key }) => key === refusal?.key);
       const [refused] = index < 0 ? [] : batch.splice(index, 1);
       if (refusal === undefined || refused === undefined) throw error;
@@ -251,8 +264,9 @@ function adopt(store: DirectorySessionStore<object>, batch: readonly Pending[]):
     const entry = store.getSync(key);
     for (const { shared, path } of firsts) {
       let value: unknown = entry;
-      for (const name of path) value = (value as Record<string, unknown>)[name];
-      if (typeof value === "object") shared.value = value;
+      // Of a name that is there twice the last one counts: then something else may stand there, or nothing.
+      for (const name of path) value = (value as Record<string, unknown> | null | undefined)?.[name];
+      if (typeof value === "object" && value !== null) shared.value = value;
     }
   }
 }
@@ -325,8 +339,8 @@ function mismatchError(path: string, key: string | undefined, what: string): Ses
   const where = key === undefined ? what : `session ${JSON.stringify(key)} differs at ${what}`;
   return new SessionStoreError(
     "legacy_mismatch",
-    `the store that was built from ${path} is not what was read: ${where}. It was thrown away and nothing was changed. ` +
-      "Check the disk; if it is sound, please report this.",
+    `the store that was built from ${path} is not what was read: ${where}. It was thrown away. Check the disk; if it is ` +
+      "sound, please report this.",
     { data: key === undefined ? { path } : { path, key, field: what } },
   );
 }

@@ -15,7 +15,7 @@ import { isStore, stampNow, statusOf } from "../host.js";
 import { unfinishedDirectories } from "./leftovers.js";
 import { Merge } from "../merging/merge.js";
 import { levelsOf } from "../reading/nesting.js";
-import type { ReadingOptions } from "../reading/read-file.js";
+import { plainEntry, type ReadingOptions } from "../reading/read-file.js";
 import { readReplacement, removeReplacement } from "./replacement.js";
 import type { LegacySource, SourceReading } from "../reading/source.js";
 import type { LegacyWork } from "../work.js";
@@ -99,7 +99,7 @@ class StoreSource implements LegacySource {
     const { sessions } = await this.store.list();
     for (const [ordinal, { key, entry }] of sessions.entries()) {
       const levels = levelsOf(entry, options.levelsMax);
-      options.onEntry({ ordinal, key, value: entry, levels, bytes: 0, newBytes: 0, firsts: [] });
+      options.onEntry(plainEntry({ ordinal, key, value: entry, levels, bytes: 0 }));
       if (ordinal % 32 === 0) await options.afterPiece?.(ordinal, sessions.length);
     }
     const entries = sessions.length;

@@ -7,7 +7,7 @@
  *   1. read the source, build a store aside, read it back and compare (build.ts)         crash: the file counts
  *   2. rename `NAME.d.building-…` to `NAME.d`, sync the parent folder                    crash: the directory counts
  *   3. take away whatever others were building from the same source                      crash: the directory counts
- *   4. take the file into the store and rename it to `NAME.json.bak.<time>` (absorb.ts)  crash: the directory counts
+ *   4. take the file into the store and rename it to `NAME.json.saved-<time>` (absorb.ts)  crash: the directory counts
  *
  * Step 4 finds nothing to merge unless the file was written in the meantime; and a run that finds both sides begins
  * there. So the next run finishes, wherever the last one was killed. The rename in step 2 fails when another process put
@@ -19,7 +19,14 @@ import { errnoOf, SessionStoreError } from "../../errors.js";
 import { syncDirectory } from "../../fs/regular-file.js";
 import { EntryCodec } from "../../format/entry-codec.js";
 import { BLOB_THRESHOLD_BYTES } from "../../format/limits.js";
-import { absorbLegacyFiles, giveBack, nextFile, notAFile, type Absorbed } from "../merging/absorb.js";
+import {
+  absorbLegacyFiles,
+  giveBack,
+  nextFile,
+  notAFile,
+  planForeign,
+  type Absorbed,
+} from "../merging/absorb.js";
 import {
   buildAside,
   readSource,
@@ -29,8 +36,9 @@ import {
   type Winner,
 } from "./build.js";
 import { refusalOf } from "../reading/check-entry.js";
+import { startMirrorOn } from "../back/mirror.js";
 import { isStore, statusOf, systemHost, type LegacyHost } from "../host.js";
-import { KnownFiles } from "../merging/known-files.js";
+import { assertSessions } from "../reading/resemblance.js";
 import { finishReplacement, moveLayoutAside, TAKEN } from "./finish-replacement.js";
 import {
   absorbSidecars,
@@ -40,16 +48,16 @@ import {
   type OlderLayout,
 } from "../layouts/older-layout.js";
 import { removeStale, removeUnfinished, removeUnfinishedFiles } from "./leftovers.js";
-import { Merge } from "../merging/merge.js";
 import { backupPath } from "../paths.js";
 import { hashFile } from "../reading/read-file.js";
 import { removeReplacement, writeReplacement } from "./replacement.js";
 import { FileSource, type LegacySource } from "../reading/source.js";
 import { listTree } from "./tree.js";
 import type {
-  ChangingOptions,
   LegacyFailure,
   LegacyLayout,
+  LegacyWarning,
+  MigrationOptions,
   MigrationOutcome,
   MigrationReceipt,
 } from "../types.js";
@@ -66,7 +74,10 @@ import { LegacyWork } from "../work.js";
  * const receipt = await migrateLegacyStore("/home/gateway/.openclaw/agents/main/sessions/sessions.json");
  * if (receipt.outcome === "failed") console.error(receipt.error?.message, receipt.next);
  */
-export function migrateLegacyStore(target: string, options: ChangingOptions = {}): Promise<MigrationReceipt> {
+export function migrateLegacyStore(
+  target: string,
+  options: MigrationOptions = {},
+): Promise<MigrationReceipt> {
   return migrateOn(systemHost, target, options);
 }
 
@@ -74,10 +85,49 @@ export function migrateLegacyStore(target: string, options: ChangingOptions = {}
 export async function migrateOn(
   host: LegacyHost,
   target: string,
-  options: ChangingOptions = {},
+  { mirror = false, ...options }: MigrationOptions = {},
 ): Promise<MigrationReceipt> {
-  const migration = new Migration(new LegacyWork(host, target, options));
-  return migration.run();
+  const work = new LegacyWork(host, target, options);
+  const receipt = await new Migration(work).run();
+  const { outcome } = receipt;
+  if (outcome !== "migrated" && outcome !== "merged" && outcome !== "already_directory") return receipt;
+  if (mirror) return withMirror(work, receipt);
+  return outcome === "migrated" ? { ...receipt, warnings: [...receipt.warnings, fileMoved(work)] } : receipt;
+}
+
+/** Whoever does not know the store sees no sessions from now on, and some programs act on that. */
+function fileMoved({ paths, command }: LegacyWork): LegacyWarning {
+  const message =
+    `Programs that do not know the store see no sessions at ${paths.file} once it is migrated. An unmodified OpenClaw is one ` +
+    `of them, and its doctor --fix takes every transcript for an orphan and archives it. For those, keep the file in step: ` +
+    `${command("mirror")}. Roll back before an upgrade to a version that keeps sessions in SQLite: ${command("rollback")}`;
+  return { code: "file_moved", message, data: { path: paths.file } };
+}
+
+/** The migration counts, whatever becomes of the copy. */
+async function withMirror(work: LegacyWork, receipt: MigrationReceipt): Promise<MigrationReceipt> {
+  const { host, paths, options } = work;
+  const warnings = [...receipt.warnings];
+  const done = { ...receipt, warnings, next: work.command("mirror") };
+  if (work.dryRun) return { ...done, mirror: paths.file, next: work.command("migrate") };
+  try {
+    const mirror = await startMirrorOn(host, paths.file, {
+      ...options,
+      onWarning: (warning) => {
+        if (warning.code !== "mirror_failed") warnings.push(warning); // nobody will try again: it is told below
+      },
+    });
+    try {
+      await mirror.flush();
+    } finally {
+      await mirror.stop();
+    }
+    return { ...done, mirror: paths.file };
+  } catch (error) {
+    const { code, message, data } = work.failure(error, `write ${paths.file}`);
+    warnings.push({ code: "mirror_failed", message, data: { ...data, code } });
+    return done;
+  }
 }
 
 /** How often others may change what we have just looked at. */
@@ -115,6 +165,7 @@ export class Migration {
   async run(): Promise<MigrationReceipt> {
     const { work } = this;
     try {
+      work.assertPlace();
       const outcome = work.dryRun ? await this.#plan() : await this.#change();
       return await this.#receipt(outcome);
     } catch (error) {
@@ -162,6 +213,7 @@ export class Migration {
   async #absorb({ older }: Situation): Promise<MigrationOutcome> {
     const { work } = this;
     this.#layouts = ["session_store"];
+    work.state = `${work.paths.directory} counts, as before; what lies beside it is still to be taken into it.`;
     const absorbed = await absorbLegacyFiles(work, work.paths.directory);
     this.#note(absorbed);
     if (older !== undefined) await this.#absorbOlder(older);
@@ -197,6 +249,7 @@ export class Migration {
       backup = await backupPath(host.fs, host.runtime, paths.directory);
       await writeReplacement(host, built.path, { backup });
       if (!(await moveLayoutAside(work, backup))) return removeBuilding(work, built.path);
+      work.state = `The older layout is in ${backup}, and the next run puts the store in its place.`;
       work.backups.push(backup);
     }
     if (!(await this.#movesIntoPlace(built.path))) {
@@ -227,6 +280,8 @@ export class Migration {
       if (TAKEN.has(errnoOf(error) ?? "")) return false;
       throw error;
     }
+    const { file, directory } = this.work.paths;
+    this.work.state = `The store ${directory} was made, has all sessions and counts; the next run takes ${file} out of its way.`;
     await syncDirectory(fs, this.work.paths.folder);
     return true;
   }
@@ -323,6 +378,7 @@ export class Migration {
         }
       },
     });
+    assertSessions(work, source.path, checked);
     work.count("kept", winners.size);
     return checked;
   }
@@ -331,31 +387,19 @@ export class Migration {
     const { work } = this;
     this.#layouts = ["session_store", ...(older?.source.layouts ?? [])];
     if (file === "none" && !merging && older === undefined) return "already_directory";
-    const { directory } = work.paths;
-    const known = await KnownFiles.load(work.host, directory);
     const path = await nextFile(work);
-    if (path !== undefined && file !== "file" && file !== "none") throw notAFile(path, file);
-    const store = await work.openStore(directory, { readOnly: true });
-    try {
-      if (path !== undefined) {
-        const { bytes, sha256 } = await hashFile(work.host, path, work.signal);
-        this.#bytesBefore += bytes;
-        this.source = { sha256 };
-        if (!known.knows(bytes, sha256)) {
-          const merge = new Merge(work, store, known.base());
-          await merge.read(new FileSource(work.host, path, work.json5BytesMax), { commit: false });
-          merge.report(path);
-        }
-      }
-    } finally {
-      await store.close();
+    await work.peek(work.paths.directory, (store) => planForeign(work, store));
+    if (path !== undefined) {
+      const { bytes, sha256 } = await hashFile(work.host, path, work.signal);
+      this.#bytesBefore += bytes;
+      this.source = { sha256 };
     }
     return "merged";
   }
 
   /** A source that cannot be read is not a failure of the run: others go on, and a person has to look. */
   #skips({ code }: LegacyFailure): boolean {
-    return code === "legacy_invalid" || code === "file_unsafe";
+    return code === "legacy_invalid" || code === "file_unsafe" || code === "not_a_store";
   }
 
   async #receipt(outcome: MigrationOutcome, error?: LegacyFailure): Promise<MigrationReceipt> {

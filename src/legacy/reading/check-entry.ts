@@ -44,12 +44,22 @@ const LIMIT_CODES: ReadonlySet<string> = new Set([
   "value_too_deep",
 ]);
 
-/** The refusal of a session that the store itself would not take; undefined for any other error. */
-export function refusalOf(error: unknown): Refusal | undefined {
+/**
+ * The refusal of a session that the store itself would not take; undefined for any other error.
+ * @param only The session, where there is only one that it can be.
+ */
+export function refusalOf(error: unknown, only?: string): Refusal | undefined {
   if (!(error instanceof SessionStoreError) || !LIMIT_CODES.has(error.code)) return undefined;
-  const { key } = error.data;
+  const { key = only } = error.data;
   if (typeof key !== "string") return undefined;
   return { key, reason: error.code as RefusalReason, message: error.message };
+}
+
+/** Whether sessions that the store would take one by one do not fit one transaction. */
+export function isTooMuchTogether(error: unknown): boolean {
+  return (
+    error instanceof SessionStoreError && error.code === "record_too_large" && error.data.key === undefined
+  );
 }
 
 function acceptedKey(given: string, { normalizeKey, limits }: EntryRules): string | Refusal {

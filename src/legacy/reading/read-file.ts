@@ -15,7 +15,14 @@ import { openRegularFile } from "../../fs/regular-file.js";
 import { jsonFault } from "../../format/json-fault.js";
 import type { LegacyHost } from "../host.js";
 import { JsonScanner, type ScanFault } from "./json-scanner.js";
-import { SHARED_BYTES_MIN, SharedValues, type BigMember, type FirstSight } from "./shared-values.js";
+import type { OddNumber } from "./odd-numbers.js";
+import {
+  SHARED_BYTES_MIN,
+  SharedValues,
+  type BigMember,
+  type Findings,
+  type FirstSight,
+} from "./shared-values.js";
 
 export interface LegacyEntry {
   /** 0 for the first entry of the reading; the same bytes give the same numbers. */
@@ -32,6 +39,13 @@ export interface LegacyEntry {
   readonly newBytes: number;
   /** Big values that were not seen before. */
   readonly firsts: readonly FirstSight[];
+  /** Its numbers that are not kept as they stand there. */
+  readonly odd: readonly OddNumber[];
+}
+
+/** An entry of which there is nothing to say but its value. */
+export function plainEntry(entry: Omit<LegacyEntry, "newBytes" | "firsts" | "odd">): LegacyEntry {
+  return { ...entry, newBytes: entry.bytes, firsts: [], odd: [] };
 }
 
 export interface ReadingOptions {
@@ -193,27 +207,27 @@ class Reader {
     if (this.#dropped !== undefined) {
       const key = this.#name(this.#dropped, nameStart);
       this.#dropped = undefined;
-      this.options.onEntry({ ordinal, key, value: undefined, levels, bytes, newBytes: bytes, firsts: [] });
+      this.options.onEntry(plainEntry({ ordinal, key, value: undefined, levels, bytes }));
       return;
     }
     const key = this.#name(this.#text(nameStart, nameEnd), nameStart);
     if (levels > this.options.levelsMax) {
-      this.options.onEntry({ ordinal, key, value: undefined, levels, bytes, newBytes: bytes, firsts: [] });
+      this.options.onEntry(plainEntry({ ordinal, key, value: undefined, levels, bytes }));
       return;
     }
-    const firsts: FirstSight[] = [];
+    const found: Findings = { firsts: [], odd: [] };
     const text = this.#window.subarray(valueStart - this.#base, valueEnd - this.#base);
     if (!this.#notUtf8 && !isUtf8(text)) this.#notUtf8 = true;
     const before = this.#shared.parsedBytes;
     let value: unknown;
     try {
-      value = this.#shared.parse(text, relativeTo(big, valueStart), firsts);
+      value = this.#shared.parse(text, relativeTo(big, valueStart), found);
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
       throw this.#notJson(text, valueStart, error);
     }
     const newBytes = this.#shared.parsedBytes - before;
-    this.options.onEntry({ ordinal, key, value, levels, bytes, newBytes, firsts });
+    this.options.onEntry({ ordinal, key, value, levels, bytes, newBytes, ...found });
   }
 
   #text(start: number, end: number): string {
@@ -237,7 +251,7 @@ class Reader {
   #invalid({ reason, offset }: ScanFault, cause?: unknown): SessionStoreError {
     return new SessionStoreError(
       "legacy_invalid",
-      `${this.path} ${FAULTS[reason]} (byte ${offset}). Nothing was changed: mend the file or put back a backup.`,
+      `${this.path} ${FAULTS[reason]} (byte ${offset}): mend the file or put back a backup.`,
       { data: { path: this.path, reason, offset }, cause },
     );
   }

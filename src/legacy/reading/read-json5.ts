@@ -12,7 +12,8 @@ import { readRegularFile } from "../../fs/regular-file.js";
 import type { LegacyHost } from "../host.js";
 import { escapeSeparators, type EscapedText } from "./json5-separators.js";
 import { levelsOf } from "./nesting.js";
-import type { Reading, ReadingOptions } from "./read-file.js";
+import { withoutNonFinite } from "./odd-numbers.js";
+import { plainEntry, type Reading, type ReadingOptions } from "./read-file.js";
 
 /** At about 20 MB/s, longer files would stop the event loop for too long. */
 export const JSON5_BYTES_MAX = 32 * 1024 * 1024;
@@ -51,7 +52,8 @@ export async function readJson5File(
   for (const [key, entry] of Object.entries(value)) {
     const levels = levelsOf(entry, options.levelsMax);
     const known = levels > options.levelsMax ? undefined : (entry as unknown);
-    options.onEntry({ ordinal: ordinal++, key, value: known, levels, bytes: 0, newBytes: 0, firsts: [] });
+    const odd = withoutNonFinite(known);
+    options.onEntry({ ...plainEntry({ ordinal: ordinal++, key, value: known, levels, bytes: 0 }), odd });
     if (ordinal % 64 === 0) await options.afterPiece?.(0, bytes.length);
   }
   await options.afterPiece?.(bytes.length, bytes.length);
@@ -76,8 +78,7 @@ function laterFault(
   if (offset <= Number(notJson.data.offset)) return notJson;
   return new SessionStoreError(
     "legacy_invalid",
-    `${String(notJson.data.path)} is neither JSON nor JSON5 (byte ${offset}). Nothing was changed: mend the file or ` +
-      "put back a backup.",
+    `${String(notJson.data.path)} is neither JSON nor JSON5 (byte ${offset}): mend the file or put back a backup.`,
     { data: { ...notJson.data, offset }, cause: error },
   );
 }

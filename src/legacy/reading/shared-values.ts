@@ -6,12 +6,14 @@
  * costs little more than scanning, whoever compares two readings can compare each shared object once, and a store that
  * is being filled can be given its own object for the next session, which it then need not look into.
  *
- * Invariant: what comes out is deeply equal to JSON.parse of the text, order of fields and repeated names included.
+ * Invariant: what comes out is deeply equal to JSON.parse of the text, order of fields and repeated names included, apart
+ * from numbers that JSON cannot write (odd-numbers.ts).
  * Memory is bounded: when there is too much text, all of it is forgotten.
  */
 import { randomBytes } from "node:crypto";
 import { setField } from "../../format/stored-value.js";
 import { JsonScanner } from "./json-scanner.js";
+import { parseJson, type OddNumber } from "./odd-numbers.js";
 
 /** Shorter values are not worth it. The store's own limit for sharing is the same. */
 export const SHARED_BYTES_MIN = 4096;
@@ -40,6 +42,13 @@ export interface FirstSight {
   readonly path: readonly string[];
 }
 
+/** What is to be known of an entry beside its value. */
+export interface Findings {
+  readonly firsts: FirstSight[];
+  /** Those of a shared value are told where it was seen for the first time. */
+  readonly odd: OddNumber[];
+}
+
 export class SharedValues {
   /** Length of all text that was really parsed. */
   parsedBytes = 0;
@@ -53,16 +62,16 @@ export class SharedValues {
    * Parses one object or scalar.
    * @param text The bytes of the whole value; may be overwritten afterwards.
    * @param big Its members of SHARED_BYTES_MIN or more, in order; only for an object.
-   * @param firsts Takes what was seen for the first time.
+   * @param found Takes what was seen for the first time.
    * @throws SyntaxError
    */
-  parse(text: Buffer, big: readonly BigMember[], firsts: FirstSight[]): unknown {
-    return this.#object(text, big, [], firsts);
+  parse(text: Buffer, big: readonly BigMember[], found: Findings): unknown {
+    return this.#object(text, big, [], found);
   }
 
-  #object(text: Buffer, big: readonly BigMember[], path: readonly string[], firsts: FirstSight[]): unknown {
+  #object(text: Buffer, big: readonly BigMember[], path: readonly string[], found: Findings): unknown {
     this.parsedBytes += text.length;
-    if (big.length === 0) return JSON.parse(text.toString());
+    if (big.length === 0) return this.#plain(text.toString(), path, found);
     let rest = "";
     let at = 0;
     for (const [index, { valueStart, valueEnd }] of big.entries()) {
@@ -70,23 +79,29 @@ export class SharedValues {
       at = valueEnd;
       this.parsedBytes -= valueEnd - valueStart;
     }
-    const value = JSON.parse(rest + text.toString("utf8", at)) as Record<string, unknown>;
+    const value = this.#plain(rest + text.toString("utf8", at), path, found) as Record<string, unknown>;
     for (const [index, { nameStart, nameEnd, valueStart, valueEnd }] of big.entries()) {
       const name = JSON.parse(text.toString("utf8", nameStart, nameEnd)) as string;
-      const part = this.#shared(text.subarray(valueStart, valueEnd), [...path, name], firsts);
+      const part = this.#shared(text.subarray(valueStart, valueEnd), [...path, name], found);
       // Of a name that is there twice, the last one counts: then another value stands there.
       if (value[name] === `${this.#nonce}${index}`) setField(value, name, part);
     }
     return value;
   }
 
-  #shared(text: Buffer, path: readonly string[], firsts: FirstSight[]): unknown {
+  #plain(text: string, path: readonly string[], found: Findings): unknown {
+    const { value, odd } = parseJson(text);
+    for (const number of odd) found.odd.push({ ...number, path: [...path, ...number.path] });
+    return value;
+  }
+
+  #shared(text: Buffer, path: readonly string[], found: Findings): unknown {
     const known = this.#known.get(text.length)?.find((candidate) => candidate.text.equals(text));
     if (known !== undefined) return known.value;
-    const value = this.#object(text, bigMembers(text), path, firsts);
+    const value = this.#object(text, bigMembers(text), path, found);
     const shared = { value, text: Buffer.from(text) };
     this.#remember(shared);
-    firsts.push({ shared, path });
+    found.firsts.push({ shared, path });
     return value;
   }
 

@@ -85,16 +85,16 @@ export async function resolveTargetsOn(
     const pattern = agentPattern(host.fs, template);
     const { targets } = await findStores(host, state, [template]);
     for (const path of targets) {
-      const agent = pattern.exec(path)?.groups?.["agent"];
-      if (agent !== undefined) add(normalizeAgentId(agent), path);
+      const agent = agentOfFolder(pattern.exec(path)?.groups?.["agent"]);
+      if (agent !== undefined) add(agent, path);
     }
   } else if (template !== undefined) {
     add(defaultAgentId(config), resolveStoreTarget(host.fs, template).file);
   }
   const { targets } = await findStores(host, state, []);
   for (const path of targets) {
-    const agent = path.split(sep).at(-3);
-    if (agent !== undefined) add(normalizeAgentId(agent), path);
+    const agent = agentOfFolder(path.split(sep).at(-3));
+    if (agent !== undefined) add(agent, path);
   }
   return [...found.values()];
 }
@@ -108,6 +108,13 @@ export function normalizeAgentId(id: string): string {
   if (ID.test(lower)) return lower;
   const plain = lower.replaceAll(/[^a-z0-9_-]+/g, "-").replaceAll(/^-+|-+$/g, "");
   return plain.slice(0, 64) || DEFAULT_AGENT;
+}
+
+/** The agent of a folder; none for a name of which nothing is left: it must not pass for the default agent's. */
+function agentOfFolder(name: string | undefined): string | undefined {
+  if (name === undefined) return undefined;
+  const id = normalizeAgentId(name);
+  return id === DEFAULT_AGENT && name.trim().toLowerCase() !== DEFAULT_AGENT ? undefined : id;
 }
 
 export function defaultAgentId({ agents }: AgentStoreConfig): string {

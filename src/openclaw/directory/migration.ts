@@ -11,9 +11,9 @@ import { inspectOn } from "../../legacy/inspect.js";
 import { migrateOn } from "../../legacy/migration/migrate.js";
 import { rollbackOn } from "../../legacy/back/rollback.js";
 import type {
-  ChangingOptions,
   LegacyInspection,
   LegacyOptions,
+  MigrationOptions,
   MigrationReceipt,
   RollbackReceipt,
 } from "../../legacy/types.js";
@@ -21,7 +21,7 @@ import { normalizeStoreSessionKey } from "../session-key.js";
 import { resolveStoreTarget } from "../store-target.js";
 
 /** Options of `sessiondir/legacy`, apart from the one that this layer decides. */
-export type SessionStoreMigrationOptions = Omit<ChangingOptions, "normalizeKey">;
+export type SessionStoreMigrationOptions = Omit<MigrationOptions, "normalizeKey">;
 
 export interface SessionStoreMigrationResult {
   /** The path as it was given. */
@@ -92,7 +92,7 @@ const ROUNDS_MAX = 3;
 export async function migrateTogether(
   host: LegacyHost,
   file: string,
-  options: ChangingOptions = {},
+  options: MigrationOptions = {},
 ): Promise<MigrationReceipt> {
   for (let round = 1; ; round++) {
     const receipt = await migrateOn(host, file, options);
@@ -105,7 +105,9 @@ export async function migrateTogether(
 /** On the command line, keys are lower-cased only where it says so. */
 function nextOf<R extends { readonly next?: string }>({ next }: R): { readonly next?: string } {
   if (next === undefined) return {};
-  return { next: /^sessiondir (?:inspect|migrate|rollback) /.test(next) ? `${next} --lowercase-keys` : next };
+  return {
+    next: /^sessiondir (?:inspect|migrate|mirror|rollback) /.test(next) ? `${next} --lowercase-keys` : next,
+  };
 }
 
 /**
@@ -139,7 +141,7 @@ export async function inspectSessionStoreMigration(
 }
 
 /**
- * Writes today's sessions to `sessions.json` and sets the directory store aside, as `NAME.d.bak.<time>`. Stop the gateways
+ * Writes today's sessions to `sessions.json` and sets the directory store aside, as `NAME.d.saved-<time>`. Stop the gateways
  * first.
  * @param options.onReceipt Hears everything that happened.
  * @returns True if the legacy file counts now and did not before; false if it did already, or if there is nothing. With

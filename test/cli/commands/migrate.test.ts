@@ -57,7 +57,7 @@ describe("migrate", () => {
     expect(stdout).toContain(`migrated: ${legacy} -> ${storeOf(legacy)} (sessions_json)\n`);
     expect(stdout).toContain("  entries   4 read, 3 kept, 1 refused\n");
     expect(stdout).toMatch(/^ {2}bytes {5}.* -> .*$/m);
-    expect(stdout).toContain(`  backup    ${legacy}.bak.`);
+    expect(stdout).toContain(`  backup    ${legacy}.saved-`);
     expect(stderr).toMatch(/^sessiondir: warning: .*refused/m);
   });
 
@@ -66,7 +66,10 @@ describe("migrate", () => {
     const legacyOf = (agent: string): string => join(state, "agents", agent, "sessions/sessions.json");
     makeLegacy(SESSIONS, legacyOf("main"));
     writeFileSync(makeLegacy({}, legacyOf("bad")), '{"a":{');
-    const named = makeLegacy({ [MAIN_KEY]: { named: true } }, join(emptyFolder(), "sessions-main.json"));
+    const named = makeLegacy(
+      { [MAIN_KEY]: { named: true, updatedAt: 1 } },
+      join(emptyFolder(), "sessions-main.json"),
+    );
     const template = join(dirname(named), "sessions-{agentId}.json");
     const args = ["migrate", "--state-dir", state, "--store-path", template];
     const { code, stdout, stderr } = await run(args);
@@ -77,7 +80,7 @@ describe("migrate", () => {
     );
     expect(stderr).toContain(`sessiondir: ${legacyOf("bad")}`);
     expect(await read(storeOf(legacyOf("main")), MAIN_KEY)).toEqual(SESSIONS[MAIN_KEY]);
-    expect(await read(storeOf(named), MAIN_KEY)).toEqual({ named: true });
+    expect(await read(storeOf(named), MAIN_KEY)).toEqual({ named: true, updatedAt: 1 });
     const again = JSON.parse((await run([...args, "--json"])).stdout) as Result;
     expect(again).toMatchObject({
       stateDirectory: state,
@@ -90,7 +93,7 @@ describe("migrate", () => {
     const entries = Object.fromEntries(
       Array.from({ length: 300 }, (_, index) => [
         `agent:main:${index}`,
-        { index, text: `${index} `.repeat(20_000) },
+        { index, updatedAt: 1, text: `${index} `.repeat(20_000) },
       ]),
     );
     const legacy = makeLegacy(entries);

@@ -23,6 +23,8 @@ export const OPTIONAL = [
   "next",
   "sha256",
   "sessions",
+  "damaged",
+  "mirror",
   "stateDirectory",
   "counts",
   "summary",

@@ -135,7 +135,7 @@ it("stops writing once the store was rolled back", async () => {
   expect((await rollbackOn(machine.process(), FILE)).outcome).toBe("rolled_back");
   const late = await openStoreAt(
     machine,
-    machine.names().find((name) => name.startsWith("sessions.d.bak."))!,
+    machine.names().find((name) => name.startsWith("sessions.d.saved-"))!,
   );
   await late.put("late", {});
   await expect(mirror.flush()).rejects.toMatchObject({ code: "store_not_found" });

@@ -27,7 +27,7 @@ const codesOf = ({ warnings }: RollbackReceipt): string[] => warnings.map(({ cod
 
 /** The file has its name by now, and the store is about to lose its own. */
 const afterWriting = ({ name, args }: SimulatedCall): boolean =>
-  name === "lstat" && String(args[0]).startsWith(`${DIRECTORY}.bak.`);
+  name === "lstat" && String(args[0]).startsWith(`${DIRECTORY}.saved-`);
 const whileWriting = ({ name }: SimulatedCall): boolean => name === "fdatasync";
 const movesStore = ({ name, args }: SimulatedCall): boolean => name === "rename" && args[0] === DIRECTORY;
 
@@ -105,7 +105,7 @@ it("the store comes back if the file is gone by the time it was moved", async ()
   host.fs.onCall = (call) => {
     if (taken || !movesStore(call)) return;
     taken = true; // by a migration, for which the directory still counted
-    machine.process().fs.rename(FILE, `${FILE}.bak.others`);
+    machine.process().fs.rename(FILE, `${FILE}.saved-others`);
   };
   const receipt = await rollbackOn(host, FILE);
   expect(taken).toBe(true);
@@ -120,5 +120,5 @@ it("takes away what others were making from the store", async () => {
   const host = machine.process();
   machine.disk.setStatus(`${DIRECTORY}.building-aa`, { modifiedAt: host.runtime.now() }); // not stale
   expect((await rollbackOn(host, FILE)).outcome).toBe("rolled_back");
-  expect(machine.names().filter((name) => !name.includes(".bak."))).toEqual(["sessions.json"]);
+  expect(machine.names().filter((name) => !name.includes(".saved-"))).toEqual(["sessions.json"]);
 });

@@ -72,7 +72,7 @@ it("percent-encoded files", async () => {
   machine.disk.writeRaw(`${DIRECTORY}/${encodeURIComponent("agent:main:a/b")}.json`, '{"a":1}');
   machine.disk.writeRaw(`${DIRECTORY}/bad%zz.json`, "{}");
   machine.disk.writeRaw(`${DIRECTORY}/broken.json`, "{");
-  const receipt = await migrateOn(machine.process(), FILE);
+  const receipt = await migrateOn(machine.process(), FILE, { force: true });
   expect(receipt).toMatchObject({
     outcome: "migrated",
     layouts: ["encoded_files"],
@@ -98,7 +98,7 @@ it("hashed entries with state.json", async () => {
     `${DIRECTORY}/state.json`,
     JSON.stringify({ version: 1, keys: { [long]: sha256(long) } }),
   );
-  const receipt = await migrateOn(machine.process(), FILE);
+  const receipt = await migrateOn(machine.process(), FILE, { force: true });
   expect(receipt).toMatchObject({
     outcome: "migrated",
     layouts: ["hashed_entries"],
@@ -146,7 +146,7 @@ it("sidecars: joined with their session, the newer side's fields", async () => {
   expect(receipt).toMatchObject({
     outcome: "migrated",
     layouts: ["sessions_json", "meta_sidecars"],
-    warnings: [],
+    warnings: [{ code: "file_moved" }],
   });
   expectSameSessions(await machine.sessions(), JOINED);
   expect(receipt.backups).toHaveLength(4);
@@ -175,7 +175,7 @@ describe("killed at every call", () => {
             at,
           ).toEqual([]);
           expect(
-            machine.names().some((name) => name.startsWith("sessions.json.bak.2")),
+            machine.names().some((name) => name.startsWith("sessions.json.saved-2")),
             at,
           ).toBe(true);
         },
@@ -184,3 +184,67 @@ describe("killed at every call", () => {
     120_000,
   );
 });
+
+describe("session folders of our own store without the store's hidden folder", () => {
+  async function copiedWithoutDotFiles(): Promise<LegacyMachine> {
+    const machine = new LegacyMachine();
+    machine.disk.writeRaw(FILE, pretty({ "agent:main:a": { updatedAt: 1 }, b: { updatedAt: 2 } }));
+    expect((await migrateOn(machine.process(), FILE)).outcome).toBe("migrated");
+    machine.disk.removeRaw(`${DIRECTORY}/.store`);
+    for (const name of machine.names().filter((name) => name.includes(".saved-")))
+      machine.disk.removeRaw(`/home/sessions/${name}`);
+    return machine;
+  }
+
+  it.each(["alone", "beside a legacy file", "of which one is damaged"])(
+    "%s: no older layout",
+    async (how) => {
+      const machine = await copiedWithoutDotFiles();
+      if (how === "beside a legacy file") machine.disk.writeRaw(FILE, pretty({ b: { updatedAt: 9 } }));
+      if (how === "of which one is damaged") {
+        machine.disk.removeRaw(`${DIRECTORY}/b`);
+        const path = `${DIRECTORY}/agent%3Amain%3Aa/meta.json`;
+        machine.disk.writeRaw(path, machine.disk.readRaw(path)!.subarray(0, 40));
+      }
+      const before = machine.disk.tree();
+      const receipts = [
+        await inspectOn(machine.process(), FILE),
+        await migrateOn(machine.process(), FILE, { dryRun: true }),
+        await migrateOn(machine.process(), FILE, { force: true }),
+      ];
+      for (const { outcome, error } of receipts) {
+        expect(outcome).toBe("skipped_invalid");
+        expect(error).toMatchObject({ code: "not_a_store", data: { path: DIRECTORY } });
+        expect(error?.message).toContain(`sessiondir rebuild --store ${DIRECTORY}`);
+      }
+      expect(machine.disk.tree()).toEqual(before);
+    },
+  );
+});
+
+it("a sidecar that is no object is refused by name, and stops no other", async () => {
+  const machine = new LegacyMachine();
+  machine.disk.writeRaw(
+    FILE,
+    pretty({ a: { sessionId: "s1", updatedAt: 1 }, b: { sessionId: "s2", updatedAt: 1 } }),
+  );
+  expect((await migrateOn(machine.process(), FILE)).outcome).toBe("migrated");
+  machine.disk.writeRaw(
+    FILE,
+    pretty({ a: { sessionId: "s1", updatedAt: 1 }, b: { sessionId: "s2", updatedAt: 1 } }),
+  );
+  machine.disk.writeRaw("/home/sessions/s1.meta.json", "[]");
+  machine.disk.writeRaw("/home/sessions/s2.meta.json", '{"sessionId":"s2","updatedAt":5,"model":"m"}');
+  const receipt = await migrateOn(machine.process(), FILE);
+  expect(receipt.refusals).toMatchObject([{ key: "a", reason: "not_an_object" }]);
+  expect((await machine.sessions())?.["b"]).toMatchObject({ model: "m" });
+});
+
+it("sessions that only together are too much for one commit are all taken", async () => {
+  const machine = new LegacyMachine();
+  const fields = Object.fromEntries(Array.from({ length: 240 }, (_, n) => [`f${n}`, "x".repeat(3700)]));
+  for (let n = 0; n < 20; n++)
+    machine.disk.writeRaw(`${DIRECTORY}/k${n}.json`, JSON.stringify({ updatedAt: n + 1, ...fields }));
+  const receipt = await migrateOn(machine.process(), FILE);
+  expect(receipt).toMatchObject({ outcome: "migrated", entries: { read: 20, kept: 20 } });
+}, 30_000);

@@ -59,7 +59,7 @@ function write(machine: LegacyMachine, sessions: unknown): void {
 
 const fileOf = (machine: LegacyMachine): string | undefined => machine.disk.readRaw(FILE)?.toString();
 const asideOf = (machine: LegacyMachine): string[] => machine.files(`${FILE}.merging-`);
-const backupsOf = (machine: LegacyMachine): string[] => machine.files(`${FILE}.bak.`);
+const backupsOf = (machine: LegacyMachine): string[] => machine.files(`${FILE}.saved-`);
 
 describe("a legacy file that counts", () => {
   it("is not touched where there is no store", async () => {
@@ -134,10 +134,10 @@ describe("a legacy file that is put aside", () => {
 
   it("by a killed run comes before the one that was written since", async () => {
     const machine = await withStore();
-    machine.disk.writeRaw(`${MERGING}-aaaa`, pretty({ b: { v: "earlier" } }));
-    machine.disk.writeRaw(FILE, pretty({ b: { v: "later" } }));
+    machine.disk.writeRaw(`${MERGING}-aaaa`, pretty({ b: { v: "earlier", updatedAt: 1 } }));
+    machine.disk.writeRaw(FILE, pretty({ b: { v: "later", updatedAt: 1 } }));
     await absorb(machine.process());
-    expect((await machine.sessions())?.["b"]).toEqual({ v: "later" });
+    expect((await machine.sessions())?.["b"]).toEqual({ v: "later", updatedAt: 1 });
   });
 
   it("is not merged if it is known, and recorded if it was not", async () => {

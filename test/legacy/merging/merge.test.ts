@@ -81,7 +81,7 @@ describe("a file that an old gateway wrote after the migration", () => {
     expect(plan).toMatchObject({ outcome: "merged", entries: receipt.entries });
     expect(receipt.warnings.map(({ code }) => code)).toEqual(["foreign_merged", "store_won"]);
     expectSameSessions(await machine.sessions(), MERGED);
-    expect(machine.files(`${FILE}.bak.`)).toContain(pretty(FOREIGN));
+    expect(machine.files(`${FILE}.saved-`)).toContain(pretty(FOREIGN));
     expect(machine.names()).not.toContain("sessions.json");
     expect((await migrateOn(machine.process(), FILE)).outcome).toBe("already_directory");
   });
@@ -122,7 +122,7 @@ describe("a file that an old gateway wrote after the migration", () => {
           /^(merged|already_directory)$/,
         );
         expectSameSessions(await machine.sessions(), MERGED);
-        expect(machine.files(`${FILE}.bak.`).sort(), at).toEqual([pretty(FOREIGN), pretty(SOURCE)].sort());
+        expect(machine.files(`${FILE}.saved-`).sort(), at).toEqual([pretty(FOREIGN), pretty(SOURCE)].sort());
       },
     );
   }, 120_000);

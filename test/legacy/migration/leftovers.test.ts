@@ -37,7 +37,7 @@ it.each([
 
 it("a folder that is complete, and whose place was made free, stays however old it is", async () => {
   const { machine, work } = withLeftovers(1e9);
-  const backup = `${DIRECTORY}.bak.1`;
+  const backup = `${DIRECTORY}.saved-1`;
   machine.disk.makeDirectory(backup);
   machine.disk.writeRaw(`${FOLDERS[0]}/.store/legacy/replaces.json`, JSON.stringify({ backup }));
   await removeStale(work);

@@ -39,10 +39,10 @@ async function expectOneSideAndFinish(machine: LegacyMachine, at: string): Promi
   expect(receipt.entries.refused).toBe(0);
   expectSameSessions(await machine.sessions(), SESSIONS);
   // A power cut may leave a renamed file under both names; then there are two backups of the same.
-  const backups = machine.files(`${FILE}.bak.`).map((text) => text === pretty(SESSIONS));
+  const backups = machine.files(`${FILE}.saved-`).map((text) => text === pretty(SESSIONS));
   expect([...new Set(backups)], at).toEqual([true]);
   expect(
-    machine.names().filter((name) => name !== "sessions.d" && !name.includes(".bak.")),
+    machine.names().filter((name) => name !== "sessions.d" && !name.includes(".saved-")),
     at,
   ).toEqual([]);
 }

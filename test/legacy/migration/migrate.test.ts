@@ -102,7 +102,7 @@ describe("a store that has just come in place of an older layout", () => {
       if (movesIntoPlace(call)) count.back++;
       if (!movesAside(call)) return undefined;
       count.moved++;
-      others.fs.rename(DIRECTORY, `${DIRECTORY}.bak.others`);
+      others.fs.rename(DIRECTORY, `${DIRECTORY}.saved-others`);
       others.fs.rename(`${aside}.d`, DIRECTORY);
       const building = machine.names().find((name) => name.includes(".building-"))!;
       if (!options.noteStays) machine.disk.removeRaw(`/home/sessions/${building}`);

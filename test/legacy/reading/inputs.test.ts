@@ -14,6 +14,7 @@ import {
   LegacyMachine,
   pretty,
   someSessions,
+  type Sessions,
 } from "../legacy-machine.js";
 
 async function migrate(
@@ -39,6 +40,11 @@ async function migrate(
     expect(receipt.backups).toEqual([]);
   }
   return { receipt, machine };
+}
+
+/** What is special about this input: that a file was moved is said of every migration. */
+function codesOf({ warnings }: MigrationReceipt): string[] {
+  return warnings.map(({ code }) => code).filter((code) => code !== "file_moved");
 }
 
 /** A plan meets what only the store can know at once, a migration batch by batch. */
@@ -110,10 +116,10 @@ it("JSON5: comments, single quotes, trailing commas; with a warning", async () =
     "// by hand\n{ 'agent:main': { updatedAt: +5, list: [1, 2,], __proto__: { a: 1 } }, \"b\": {}, }";
   const { receipt, machine } = await migrate(text);
   expect(receipt).toMatchObject({ outcome: "migrated", entries: { read: 2, kept: 2 } });
-  expect(receipt.warnings.map(({ code }) => code)).toEqual(["source_json5"]);
+  expect(codesOf(receipt)).toEqual(["source_json5"]);
   const sessions = await machine.sessions();
   expect(Object.keys(sessions?.["agent:main"] ?? {})).toEqual(["updatedAt", "list", "__proto__"]);
-  expect(machine.files(`${FILE}.bak.`)).toEqual([text]);
+  expect(machine.files(`${FILE}.saved-`)).toEqual([text]);
 });
 
 it("JSON5 that is too long for one piece: skipped, and the limit named", async () => {
@@ -130,6 +136,7 @@ it("a byte order mark", async () => {
 it("entries that are no sessions: refused by name, the others migrated", async () => {
   const { receipt, machine } = await migrate(
     '{"n":null,"a":[1],"s":"x","ok":{"updatedAt":1},"":{"b":1},"\\ud800":{}}',
+    { force: true },
   );
   expect(receipt).toMatchObject({ outcome: "migrated", entries: { read: 6, kept: 1, refused: 5 } });
   expect(receipt.refusals.map(({ key, reason }) => [key, reason])).toEqual([
@@ -139,7 +146,7 @@ it("entries that are no sessions: refused by name, the others migrated", async (
     ["", "key_invalid"],
     ["\ud800", "key_invalid"],
   ]);
-  expect(receipt.warnings.map(({ code }) => code)).toEqual(["entries_refused"]);
+  expect(codesOf(receipt)).toEqual(["entries_refused"]);
   expect(await machine.sessions()).toEqual({ ok: { updatedAt: 1 } });
 });
 
@@ -151,7 +158,7 @@ it("nothing but nulls: not an empty store, but none", async () => {
 it("entries beyond the limits: refused by name, in whatever batch they are", async () => {
   const deep = `${"[".repeat(200)}${"]".repeat(200)}`;
   const text = `{"big":{"t":"${"x".repeat(9000)}"},"deep":{"a":${deep}},"${"k".repeat(2000)}":{},"ok":{"a":1},"dup":{"a":1},"dup":{"t":"${"x".repeat(9000)}"}}`;
-  const { receipt, machine } = await migrate(text, { limits: { entryBytesMax: 8000 } });
+  const { receipt, machine } = await migrate(text, { limits: { entryBytesMax: 8000 }, force: true });
   expect(receipt.refusals.map(({ reason }) => reason).sort()).toEqual([
     "entry_too_large",
     "entry_too_large",
@@ -171,7 +178,7 @@ it("the same key twice, and keys that normalize to one: the newest counts, the l
     '{"A":{"updatedAt":5,"v":1},"a":{"updatedAt":3,"v":2},"b":{"updatedAt":1,"v":3},"b":{"updatedAt":1,"v":4},"C":{"v":5},"c":{"updatedAt":0.5,"v":6}}';
   const { receipt, machine } = await migrate(text, { normalizeKey: (key) => key.toLowerCase() });
   expect(receipt).toMatchObject({ outcome: "migrated", entries: { read: 6, kept: 3, merged: 3 } });
-  expect(receipt.warnings.map(({ code }) => code)).toEqual(["duplicate_keys"]);
+  expect(codesOf(receipt)).toEqual(["duplicate_keys"]);
   const found = Object.entries((await machine.sessions()) ?? {}).map(([key, { v }]) => [key, v]);
   expect(found).toEqual([
     ["a", 1],
@@ -183,7 +190,7 @@ it("the same key twice, and keys that normalize to one: the newest counts, the l
 it("fields of a big entry that are there twice count as JSON.parse has it", async () => {
   const big = JSON.stringify({ list: Array.from({ length: 900 }, (_, index) => index) });
   const text = `{"k":{"a":${big},"b":1,"a":2,"c":3,"c":${big},"__proto__":${big}}}`;
-  const { machine } = await migrate(text);
+  const { machine } = await migrate(text, { force: true });
   expect(JSON.stringify((await machine.sessions())?.["k"])).toBe(JSON.stringify(JSON.parse(text).k));
 });
 
@@ -191,25 +198,20 @@ it.each([
   ["JSON", '{"a":{"b":"\xff"}}'],
   ["JSON5", '{a:{b:"\xff"}}'],
 ])("bytes that are not UTF-8 in %s: as the old gateway reads them, with a warning", async (_kind, text) => {
-  const { receipt, machine } = await migrate(Buffer.from(text, "latin1"));
+  const { receipt, machine } = await migrate(Buffer.from(text, "latin1"), { force: true });
   expect(receipt.warnings.map(({ code }) => code)).toContain("source_not_utf8");
   expect(await machine.sessions()).toEqual({ a: { b: "\uFFFD" } });
 });
 
-it.each(["symlink", "directory", "special"] as const)(
-  "a %s in its place: skipped, and not followed",
-  async (kind) => {
-    const machine = new LegacyMachine();
-    machine.disk.writeRaw("/home/elsewhere.json", pretty(someSessions()));
-    if (kind === "symlink") machine.disk.symlink(FILE, "/home/elsewhere.json");
-    else if (kind === "directory") machine.disk.makeDirectory(FILE);
-    else machine.disk.makeSpecial(FILE);
-    const before = machine.disk.tree();
-    const receipt = await migrateOn(machine.process(), FILE);
-    expect(receipt).toMatchObject({ outcome: "skipped_invalid", error: { code: "file_unsafe" } });
-    expect(machine.disk.tree()).toEqual(before);
-  },
-);
+it.each(["directory", "special"] as const)("a %s in its place: skipped", async (kind) => {
+  const machine = new LegacyMachine();
+  if (kind === "directory") machine.disk.makeDirectory(FILE);
+  else machine.disk.makeSpecial(FILE);
+  const before = machine.disk.tree();
+  const receipt = await migrateOn(machine.process(), FILE);
+  expect(receipt).toMatchObject({ outcome: "skipped_invalid", error: { code: "file_unsafe" } });
+  expect(machine.disk.tree()).toEqual(before);
+});
 
 it("something else where the store is to be: nothing is changed, and it is named", async () => {
   const machine = new LegacyMachine();
@@ -217,7 +219,7 @@ it("something else where the store is to be: nothing is changed, and it is named
   machine.disk.writeRaw(`${DIRECTORY}/holiday.jpg`, "");
   const receipt = await migrateOn(machine.process(), FILE);
   expect(receipt).toMatchObject({
-    outcome: "failed",
+    outcome: "skipped_invalid",
     error: { code: "not_a_store", data: { found: "holiday.jpg" } },
   });
 });
@@ -245,4 +247,81 @@ it("an aborted signal: the reason, and everything as it was", async () => {
     );
     expect(machine.disk.tree()).toEqual(before);
   }
+});
+
+it.each([
+  [
+    "package.json",
+    { name: "x", version: "1", scripts: { a: "b" }, dependencies: { c: "1" }, type: "module" },
+  ],
+  ["tsconfig.json", { compilerOptions: { strict: true }, include: ["src"] }],
+  ["a configuration", { agents: { list: [] }, channels: { telegram: {} }, gateway: { port: 1 } }],
+])("%s is not taken for sessions and stays where it is, unless that is wanted", async (_name, content) => {
+  const text = pretty(content);
+  const { receipt, machine } = await migrate(text);
+  expect(receipt).toMatchObject({
+    outcome: "skipped_invalid",
+    error: { code: "legacy_invalid", data: { path: FILE, reason: "not_sessions" } },
+  });
+  expect(receipt.error?.message).toContain(`sessiondir migrate --store ${FILE} --force`);
+  expect(machine.names()).toEqual(["sessions.json"]);
+  const forced = await migrate(text, { force: true });
+  expect(forced.receipt.outcome).toBe("migrated");
+  expect(forced.machine.files(`${FILE}.saved-`)).toEqual([text]);
+});
+
+it("sessions without any field say nothing against the others", async () => {
+  const { receipt } = await migrate('{"a":{},"b":{},"c":{"sessionId":"x"}}');
+  expect(receipt).toMatchObject({ outcome: "migrated", entries: { kept: 3 } });
+  const own = { updatedAt: (entry: object): number => (entry as { used: number }).used };
+  expect((await migrate('{"a":{"used":5}}', own)).receipt.outcome).toBe("migrated");
+});
+
+it("numbers that JSON cannot write become null, as for the old gateway, and are named; so are those that are rounded", async () => {
+  const text =
+    '{"a":{"updatedAt":1,"n":1e999,"in":{"list":[1,-1E+400]},"s":"1e999, 12345678901234567890","__proto__":1e999},' +
+    '"b":{"updatedAt":12345678901234567890,"small":0.1000000000000000055,"none":1e-400,"fine":[1.50,1e21,0.1,-0.0,1795000000000]}}';
+  const { receipt, machine } = await migrate(text);
+  expect(receipt).toMatchObject({ outcome: "migrated", entries: { read: 2, kept: 2, refused: 0 } });
+  const found = new Map(receipt.warnings.map((warning) => [warning.code, warning]));
+  expect(found.get("number_not_finite")?.data).toMatchObject({
+    numbers: 3,
+    key: "a",
+    field: "n",
+    text: "1e999",
+  });
+  expect(found.get("number_not_finite")?.message).toContain('"a" in.list.1 = -1E+400');
+  expect(found.get("number_rounded")?.data).toMatchObject({ numbers: 3, key: "b", field: "updatedAt" });
+  expect(found.get("number_rounded")?.message).toContain('"b" small = 0.1000000000000000055');
+  expect(found.get("number_rounded")?.message).toContain('"b" none = 1e-400');
+  const asOldGateway = JSON.parse(JSON.stringify(JSON.parse(text))) as Sessions;
+  expectSameSessions(await machine.sessions(), asOldGateway);
+});
+
+it("in JSON5 too, and in a big value that sessions share", async () => {
+  const json5 = await migrate("{a: {updatedAt: 1, n: NaN, m: [-Infinity]}, b: {updatedAt: 2}}");
+  expect(await json5.machine.sessions()).toEqual({
+    a: { updatedAt: 1, n: null, m: [null] },
+    b: { updatedAt: 2 },
+  });
+  const big = `{"list":[${"1,".repeat(3000)}1e999]}`;
+  const { receipt, machine } = await migrate(
+    `{"a":{"updatedAt":1,"big":${big}},"b":{"updatedAt":2,"big":${big}}}`,
+  );
+  expect(receipt.warnings.find(({ code }) => code === "number_not_finite")?.data).toMatchObject({
+    numbers: 1,
+    key: "a",
+    field: "big.list.3000",
+  });
+  const { a, b } = (await machine.sessions()) as Sessions;
+  expect((a!["big"] as { list: unknown[] }).list.at(-1)).toBeNull();
+  expect(a?.["big"]).toEqual(b?.["big"]);
+});
+
+it("a big value below a name that stands there twice costs nobody anything", async () => {
+  const inner = JSON.stringify("x".repeat(5000));
+  const text = `{"k":{"updatedAt":1,"a":{"b":{"c":{"d":${inner}}}},"a":1},"other":{"updatedAt":2}}`;
+  const { receipt, machine } = await migrate(text);
+  expect(receipt).toMatchObject({ outcome: "migrated", entries: { kept: 2 } });
+  expect(await machine.sessions()).toEqual({ k: { updatedAt: 1, a: 1 }, other: { updatedAt: 2 } });
 });

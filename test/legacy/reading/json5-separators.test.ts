@@ -103,9 +103,9 @@ describe("a migration of a legacy file with separators says nothing on the conso
   it("when it is JSON5", async () => {
     const warn = vi.spyOn(console, "warn").mockReturnValue();
     const machine = new LegacyMachine();
-    machine.disk.writeRaw(FILE, "{'k\u2029': {a: 'x\u2028y\\\u2028z'}, // by hand\u2028}");
+    machine.disk.writeRaw(FILE, "{'k\u2029': {updatedAt: 1, a: 'x\u2028y\\\u2028z'}, // by hand\u2028}");
     expect((await migrateOn(machine.process(), FILE)).outcome).toBe("migrated");
-    expect(await machine.sessions()).toEqual({ "k\u2029": { a: "x\u2028yz" } });
+    expect(await machine.sessions()).toEqual({ "k\u2029": { updatedAt: 1, a: "x\u2028yz" } });
     expect(warn).not.toHaveBeenCalled();
   });
 

@@ -86,7 +86,7 @@ describe("the first write to a directory", () => {
     await mirror.stop();
     await addOne(place);
     expect(existsSync(place.storePath)).toBe(true);
-    expect(readdirSync(place.folder).filter((name) => name.includes(".bak."))).toEqual([]);
+    expect(readdirSync(place.folder).filter((name) => name.includes(".saved-"))).toEqual([]);
   });
 
   it("goes on beside a file that nobody can read, and says so", async () => {

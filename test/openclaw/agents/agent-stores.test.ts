@@ -48,6 +48,10 @@ describe("below the state directory", () => {
   it("has nothing where nothing is", async () => {
     expect(await targets(new LegacyMachine())).toEqual([]);
   });
+
+  it("does not take a folder of whose name nothing is left for the default agent's", async () => {
+    expect(await targets(machineWith(agent("###"), agent("Main")))).toEqual([`main ${agent("Main")}`]);
+  });
 });
 
 describe("configured", () => {

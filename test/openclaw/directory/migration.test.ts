@@ -57,7 +57,7 @@ describe("to the directory", () => {
       legacyEntries: 5,
       migratedEntries: 3,
     });
-    expect(result.backupPath).toMatch(/sessions\.json\.bak\./);
+    expect(result.backupPath).toMatch(/sessions\.json\.saved-/);
     expect(readFileSync(result.backupPath ?? "", "utf8")).toBe(VARIANTS);
     expect(result.warnings.join("\n")).toContain("refused");
     expect(result.receipt.refusals).toMatchObject([{ key: "none", reason: "null_entry" }]);
