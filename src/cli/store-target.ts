@@ -48,10 +48,11 @@ function storeOfAgent(stateDirectory: string, agent: string | undefined, key: st
     throw usageError(`--agent must be the name of a folder, not ${JSON.stringify(agent)}`);
   }
   const ofKey = /^agent:([^:]+):/.exec(key ?? "")?.[1];
-  const named = agent ?? (ofKey !== undefined && isPlainName(ofKey) ? ofKey : undefined);
-  if (named !== undefined) return directoryOf(stateDirectory, named);
-
+  if (agent !== undefined) return directoryOf(stateDirectory, agent);
   const agents = namesIn(join(stateDirectory, "agents")).filter((name) => hasSessions(stateDirectory, name));
+  // Whoever renamed an agent's folder did not rename the keys in its store.
+  if (ofKey !== undefined && (agents.includes(ofKey) || (isPlainName(ofKey) && agents.length === 0)))
+    return directoryOf(stateDirectory, ofKey);
   const [only, ...others] = agents;
   if (only === undefined) {
     throw new CliError(
@@ -72,7 +73,12 @@ function storeOfAgent(stateDirectory: string, agent: string | undefined, key: st
 /** A folder for sessions in which something is: a store, or a sessions.json that can become one. */
 function hasSessions(stateDirectory: string, agent: string): boolean {
   const folder = join(stateDirectory, "agents", agent, "sessions");
-  return exists(join(folder, "sessions.d")) || exists(join(folder, "sessions.json"));
+  try {
+    return exists(join(folder, "sessions.d")) || exists(join(folder, "sessions.json"));
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return true; // a folder that cannot be searched is no reason to choose another one, and stops no other
+  }
 }
 
 function directoryOf(stateDirectory: string, agent: string): string {

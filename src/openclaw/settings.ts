@@ -25,11 +25,18 @@ export interface SessionStoreSettings {
   readonly onWarning?: ((warning: StoreWarning | LegacyWarning | MaintenanceWarning) => void) | undefined;
 }
 
-/** An update counts, but pruning or archiving after it failed; a later update tries again. */
+/** What the owner should know of a store, though it stopped nothing. */
 export interface MaintenanceWarning {
-  readonly code: "maintenance_failed";
+  /**
+   * "maintenance_failed": an update counts, but pruning or archiving after it failed; a later update tries again.
+   * "maintenance_would_remove": in "warn" mode, the session that was just used is one that "enforce" could remove.
+   * "maintenance_over_budget": the sessions folder is larger than `maxDiskBytes`, and the maintenance may not or cannot help.
+   * "migration_postponed": the store should have become a directory and could not; the `sessions.json` goes on being used.
+   */
+  readonly code:
+    "maintenance_failed" | "maintenance_would_remove" | "maintenance_over_budget" | "migration_postponed";
   readonly message: string;
-  readonly data: { readonly path: string };
+  readonly data: { readonly path: string } & Readonly<Record<string, string | number | boolean>>;
 }
 
 const DEFAULTS = {

@@ -2,9 +2,10 @@
 import { normalizeStoreSessionKey } from "./session-key.js";
 import type { SessionStoreRecord } from "./entry/session-entry.js";
 import { updateStore, type AfterWriting } from "./access/store-access.js";
-import { viewOf, type SessionChange, type StoreView } from "./form/view.js";
+import type { SessionChange } from "./form/change.js";
+import { viewOf, type StoreView } from "./form/view.js";
 import type { ResolvedSessionMaintenanceConfig } from "./maintenance/config.js";
-import { configuredMaintenance } from "./maintenance/config.js";
+import { configuredMaintenance, resolveMaintenanceConfig } from "./maintenance/config.js";
 
 export interface SaveSessionStoreOptions {
   /** Do not look after the store this time: no pruning, no cap. Default false. */
@@ -19,7 +20,11 @@ export interface SaveSessionStoreOptions {
   readonly onMaintenanceApplied?: AfterWriting["onMaintenanceApplied"];
   /** Default: what `configureSessionMaintenance` was told. */
   readonly maintenanceConfig?: ResolvedSessionMaintenanceConfig | undefined;
-  /** Parts of it that differ this time; the store is then looked after now, whenever that was done last. */
+  /**
+   * Parts of it that differ this time. Maintenance that is asked for by hand: it runs now, whenever it ran last, also if
+   * nothing was written and if `configureSessionMaintenance` was not called (then with its defaults).
+   * @throws What goes wrong in it, if nothing was written.
+   */
   readonly maintenanceOverride?: Partial<ResolvedSessionMaintenanceConfig> | undefined;
 }
 
@@ -118,9 +123,10 @@ function newerFirst(store: SessionStoreRecord, canonical: string, key: string, b
 
 function afterWriting(options: SaveSessionStoreOptions): AfterWriting {
   const { skipMaintenance, activeSessionKey, onWarn, onMaintenanceApplied } = options;
-  const { maintenanceConfig = configuredMaintenance(), maintenanceOverride } = options;
-  const config =
-    maintenanceConfig === undefined ? undefined : { ...maintenanceConfig, ...maintenanceOverride };
+  const { maintenanceConfig, maintenanceOverride } = options;
   const force = maintenanceOverride !== undefined;
+  const asked = force ? resolveMaintenanceConfig() : configuredMaintenance();
+  const base = maintenanceConfig ?? asked;
+  const config = base === undefined ? undefined : { ...base, ...maintenanceOverride };
   return { skipMaintenance, activeSessionKey, onWarn, onMaintenanceApplied, config, force };
 }

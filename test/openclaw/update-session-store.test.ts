@@ -202,9 +202,27 @@ describe.each(FORMS)("updateSessionStore on a %s", (form) => {
     const place = await gatewayFolder(form);
     await updateSessionStore(place.storePath, (store) => {
       store[" Agent:Main:NEW "] = session(1);
-      store["Agent:Main:NEW"]!.label = "x";
+      expect(store["agent:main:new"]).toBeUndefined();
+      store[" Agent:Main:NEW "].label = "x";
     });
     expect(await place.stored()).toEqual({ "agent:main:new": session(1, { label: "x" }) });
+  });
+});
+
+describe.each(FORMS)("updatedAt on a %s", (form) => {
+  it("stays when it comes earlier, or not at all, and is 0 when a mutator says so", async () => {
+    const { storePath } = await gatewayFolder(form, { a: session(9), b: session(9), c: session(9) });
+    await updateSessionStore(storePath, (store) => {
+      store["a"]!.updatedAt = 5;
+      store["b"] = { sessionId: "b" } as SessionEntry;
+      store["c"]!.updatedAt = 0;
+    });
+    const { a, b, c } = loaded(storePath);
+    expect([a?.updatedAt, b?.updatedAt, c?.updatedAt]).toEqual([9, 9, 0]);
+    const store = loadSessionStore(storePath);
+    store["a"]!.updatedAt = 0;
+    await saveSessionStore(storePath, store);
+    expect(loaded(storePath)["a"]?.updatedAt).toBe(0);
   });
 });
 

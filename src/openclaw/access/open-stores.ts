@@ -11,6 +11,7 @@ import { startMirrorOn, type Mirror } from "../../legacy/back/mirror.js";
 import { openDirectoryStoreOn, openDirectoryStoreSyncOn } from "../../store/open.js";
 import type { DirectorySessionStore } from "../../store/types.js";
 import { directoryHasArrived } from "./directory-arrival.js";
+import { PostponedMigrations } from "./postponed-migrations.js";
 import { DirectoryForm } from "../form/directory-form.js";
 import { FileForm } from "../legacy-file/file-form.js";
 import type { SessionEntry } from "../entry/session-entry.js";
@@ -35,7 +36,11 @@ export class OpenStores {
   readonly #files = new Map<string, FileForm>();
   readonly #closing = new Set<Promise<void>>();
 
-  constructor(readonly host: LegacyHost) {}
+  readonly postponed: PostponedMigrations;
+
+  constructor(readonly host: LegacyHost) {
+    this.postponed = new PostponedMigrations(host.runtime);
+  }
 
   /**
    * The directory store at a target that has one, at once.
@@ -78,8 +83,9 @@ export class OpenStores {
       form = new FileForm(this.host, file, {
         settings: () => {
           const { migrate, lockWaitMsMax } = sessionStoreSettings();
-          return { migrateFirst: migrate === "on-write", lockWaitMsMax };
+          return { migrateFirst: migrate === "on-write" && !this.postponed.covers(file), lockWaitMsMax };
         },
+        onWarning: (warning) => sessionStoreSettings().onWarning(warning),
         removeFromDirectory: async (keys) => {
           const store = await openDirectoryStoreOn<SessionEntry>(this.host.fs, this.host.runtime, directory);
           for (const key of keys) await store.delete(key);
@@ -95,6 +101,7 @@ export class OpenStores {
   async close(): Promise<void> {
     for (const [directory, opened] of this.#directories) this.#letGo(directory, opened);
     this.#files.clear();
+    this.postponed.clear();
     while (this.#closing.size > 0) await Promise.all(this.#closing);
   }
 

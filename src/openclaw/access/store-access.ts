@@ -10,6 +10,7 @@ import { openDirectoryStoreOn } from "../../store/open.js";
 import { migrateTogether } from "../directory/migration.js";
 import { failedMigration } from "../legacy-file/file-form.js";
 import { maintainSessionStore, type MaintainOptions } from "../maintenance/apply.js";
+import { withEars } from "../maintenance/ears.js";
 import { assertMaintenanceConfig } from "../maintenance/config.js";
 import { openStores, type OpenStores } from "./open-stores.js";
 import type { SessionEntry } from "../entry/session-entry.js";
@@ -47,7 +48,10 @@ export function readStore<R>(storePath: string, read: (form: StoreForm) => R, st
   }
 }
 
-/** Runs an update on the form that counts, and looks after the store if something was written. */
+/**
+ * Runs an update on the form that counts, and looks after the store if something was written, or if that was asked for.
+ * @throws What the update throws; and what goes wrong in a maintenance that was asked for by hand, if nothing was written.
+ */
 export async function updateStore<R extends { readonly wrote: boolean }>(
   storePath: string,
   update: (form: StoreForm) => Promise<R>,
@@ -56,16 +60,24 @@ export async function updateStore<R extends { readonly wrote: boolean }>(
 ): Promise<R> {
   if (after.config !== undefined) assertMaintenanceConfig(after.config); // before anything is written
   const { result, target } = await onCurrentForm(storePath, update, stores);
-  if (!result.wrote || after.skipMaintenance === true) return result;
+  const byHand = after.force === true && !result.wrote;
+  if (after.skipMaintenance === true || !(result.wrote || byHand)) return result;
+  const failures: unknown[] = [];
   try {
-    await lookAfter(target, after, stores);
+    await lookAfter(target, { ...after, onError: (error) => failures.push(error) }, stores);
   } catch (error) {
-    // The update counts, whatever became of the housekeeping.
-    const reason = error instanceof Error ? error.message : String(error);
-    const message = `${target.file} was updated, but looking after it failed and will be tried again: ${reason}`;
-    sessionStoreSettings().onWarning({ code: "maintenance_failed", message, data: { path: target.file } });
+    failures.push(error);
   }
+  if (byHand && failures.length > 0) throw failures[0];
+  for (const error of failures) tellOfFailure(target, error);
   return result;
+}
+
+/** The update counts, whatever became of the housekeeping. */
+function tellOfFailure({ file }: StoreTarget, error: unknown): void {
+  const reason = error instanceof Error ? error.message : String(error);
+  const message = `${file} was updated, but looking after it failed and will be tried again: ${reason}`;
+  sessionStoreSettings().onWarning({ code: "maintenance_failed", message, data: { path: file } });
 }
 
 async function onCurrentForm<R>(
@@ -81,8 +93,8 @@ async function onCurrentForm<R>(
         const { form } = await stores.directoryToWrite(target);
         return { result: await update(form), target };
       }
-      if (!migrates) return { result: await update(stores.file(target)), target };
-      await migrate(target, stores);
+      const isMigrated = migrates && (await migrateIfPossible(target, stores));
+      if (!isMigrated) return { result: await update(stores.file(target)), target };
     } catch (error) {
       if (error instanceof MigrationWanted) migrates = true;
       else if (!(error instanceof StoreMoved)) throw error;
@@ -93,6 +105,25 @@ async function onCurrentForm<R>(
     `${storePath} was migrated and rolled back ${ROUNDS_MAX} times while it was to be written. Nothing was written.`,
     { data: { path: storePath, attempts: ROUNDS_MAX } },
   );
+}
+
+/**
+ * A migration that was not asked for at this very moment must never be what stops a gateway: where it fails, the file goes on
+ * being used, the owner hears why, and it is tried again later.
+ * @returns False while it is postponed.
+ */
+async function migrateIfPossible(target: StoreTarget, stores: OpenStores): Promise<boolean> {
+  if (stores.postponed.covers(target.file)) return false;
+  try {
+    await migrate(target, stores);
+    return true;
+  } catch (error) {
+    const code = error instanceof SessionStoreError ? error.code : undefined;
+    // Whoever holds the lock, or is migrating, keeps us from the file as well.
+    if (error instanceof TypeError || code === "legacy_locked" || code === "legacy_changing") throw error;
+    stores.postponed.add(target.file, error, (warning) => sessionStoreSettings().onWarning(warning));
+    return false;
+  }
 }
 
 /** Makes the store a directory, with the lock held that every writer of the file takes. */
@@ -109,8 +140,9 @@ async function migrate(target: StoreTarget, stores: OpenStores): Promise<void> {
 }
 
 async function lookAfter(target: StoreTarget, after: AfterWriting, stores: OpenStores): Promise<void> {
-  const { skipMaintenance: _, ...options } = after;
+  const { skipMaintenance: _, ...given } = after;
   const { file } = target;
+  const options = withEars(file, given, (warning) => sessionStoreSettings().onWarning(warning));
   if (target.identity !== undefined) {
     const { store } = stores.directoryNow(target);
     await maintainSessionStore({ kind: "directory", store }, { ...options, storePath: file });
@@ -119,7 +151,8 @@ async function lookAfter(target: StoreTarget, after: AfterWriting, stores: OpenS
   await maintainSessionStore(
     {
       kind: "legacy",
-      read: async () => readStore(file, (form) => new StoreView(form.snapshot()).store, stores),
+      read: async () => readStore(file, (form) => StoreView.of(form.snapshot()).store, stores),
+      version: async () => readStore(file, (form) => form.snapshot(), stores),
       update: async (change) => {
         const run = (form: StoreForm) => form.updateAll((view) => change(view.store), {});
         return (await onCurrentForm(file, run, stores)).result.result;

@@ -4,13 +4,18 @@
  * A store is listed once, by its real path, however many names lead to it. Those of the configuration are listed, and those
  * found in `agents/<agent>/sessions/` below the state directory; what leads out of the state directory through a symlink
  * is not, unless the configuration names it. Reads only.
+ *
+ * What cannot be looked at costs its own stores and no others: a warning of the process (`onWarning`) names it, and so it does
+ * a folder whose name is no agent's.
  */
 import { homedir } from "node:os";
 import { join, resolve, sep } from "node:path";
-import { errnoOf } from "../../errors.js";
+import { errnoOf, SessionStoreError } from "../../errors.js";
 import type { FileSystem } from "../../fs/file-system.js";
 import { systemHost, type LegacyHost } from "../../legacy/host.js";
 import { findStores } from "../../legacy/state-directory.js";
+import type { LegacyWarning } from "../../legacy/types.js";
+import { sessionStoreSettings } from "../settings.js";
 import { resolveStoreTarget } from "../store-target.js";
 
 /** The parts of a gateway's configuration that say where stores are; the rest is not looked at. */
@@ -30,7 +35,7 @@ export interface AgentStoreConfig {
 }
 
 export interface AgentStoreParams {
-  /** Default: `$OPENCLAW_STATE_DIR`, then `~/.openclaw`. */
+  /** Default: `$OPENCLAW_STATE_DIR`, then `~/.openclaw`, or `~/.clawdbot` while there is only that. */
   readonly stateDir?: string | undefined;
   /** Default: `process.env`. */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
@@ -51,7 +56,7 @@ const ID = /^[a-z0-9][a-z0-9_-]{0,63}$/;
  * The stores of every agent that is configured or has one, each once, the configured ones first. A configured path without
  * `{agentId}` is listed also where nothing is yet.
  * @param config The gateway's configuration, or the parts of {@link AgentStoreConfig}.
- * @throws `TypeError` for a wrong argument; the system's own error where a folder cannot be read.
+ * @throws `TypeError` for a wrong argument.
  * @example
  * for (const { agentId, storePath } of await resolveAllAgentSessionStoreTargets(config)) console.log(agentId, storePath);
  */
@@ -68,12 +73,17 @@ export async function resolveTargetsOn(
   config: AgentStoreConfig,
   { stateDir, env = process.env }: AgentStoreParams,
 ): Promise<SessionStoreTarget[]> {
-  const state = resolve(withHome(stateDir ?? stateDirectoryOf(env)));
+  const state = resolve(withHome(stateDir ?? stateDirectoryOf(host.fs, env)));
   const configured = config.session?.store?.trim();
   const template = configured ? resolve(withHome(configured)) : undefined;
   const found = new Map<string, SessionStoreTarget>();
   const add = (agentId: string, storePath: string): void => {
     if (!found.has(storePath)) found.set(storePath, { agentId, storePath });
+  };
+  const addFolder = (name: string, storePath: string): void => {
+    const agentId = agentOfFolder(name);
+    if (agentId !== undefined) add(agentId, storePath);
+    else if (!found.has(storePath)) tell(noAgent(name, storePath));
   };
 
   if (template?.includes(AGENT) === true) {
@@ -83,18 +93,20 @@ export async function resolveTargetsOn(
     }
     // Agents that are not configured any more, or not yet, have stores too.
     const pattern = agentPattern(host.fs, template);
-    const { targets } = await findStores(host, state, [template]);
+    const { targets, warnings } = await findStores(host, state, [template]);
+    warnings.forEach(tell);
     for (const path of targets) {
-      const agent = agentOfFolder(pattern.exec(path)?.groups?.["agent"]);
-      if (agent !== undefined) add(agent, path);
+      const agent = pattern.exec(path)?.groups?.["agent"];
+      if (agent !== undefined) addFolder(agent, path);
     }
   } else if (template !== undefined) {
     add(defaultAgentId(config), resolveStoreTarget(host.fs, template).file);
   }
-  const { targets } = await findStores(host, state, []);
+  const { targets, warnings } = await findStores(host, state, []);
+  if (template?.includes(AGENT) !== true) warnings.forEach(tell);
   for (const path of targets) {
-    const agent = agentOfFolder(path.split(sep).at(-3));
-    if (agent !== undefined) add(agent, path);
+    const agent = path.split(sep).at(-3);
+    if (agent !== undefined) addFolder(agent, path);
   }
   return [...found.values()];
 }
@@ -111,10 +123,20 @@ export function normalizeAgentId(id: string): string {
 }
 
 /** The agent of a folder; none for a name of which nothing is left: it must not pass for the default agent's. */
-function agentOfFolder(name: string | undefined): string | undefined {
-  if (name === undefined) return undefined;
+function agentOfFolder(name: string): string | undefined {
   const id = normalizeAgentId(name);
   return id === DEFAULT_AGENT && name.trim().toLowerCase() !== DEFAULT_AGENT ? undefined : id;
+}
+
+function noAgent(name: string, path: string): LegacyWarning {
+  const message =
+    `${path} was left alone: ${JSON.stringify(name)} is no agent's name. Rename the folder to the agent's id, in ` +
+    "a-z, 0-9, _ and -.";
+  return { code: "source_unreadable", message, data: { path, name } };
+}
+
+function tell(warning: LegacyWarning): void {
+  sessionStoreSettings().onWarning(warning);
 }
 
 export function defaultAgentId({ agents }: AgentStoreConfig): string {
@@ -128,15 +150,15 @@ function configuredAgentIds({ agents }: AgentStoreConfig): Set<string> {
   return ids.size === 0 ? new Set([DEFAULT_AGENT]) : ids;
 }
 
-/** Real path of a store that is there; undefined for an agent that has none yet. */
+/** Real path of a store that is there; undefined for an agent that has none yet, or whose store cannot be looked at. */
 function presentStore({ fs }: LegacyHost, path: string): string | undefined {
-  const { file, identity } = resolveStoreTarget(fs, path);
-  if (identity !== undefined) return file;
   try {
+    const { file, identity } = resolveStoreTarget(fs, path);
+    if (identity !== undefined) return file;
     return fs.lstat(file).kind === "file" ? file : undefined;
   } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
-    return undefined;
+    if (errnoOf(error) === undefined && !(error instanceof SessionStoreError)) throw error;
+    return undefined; // findStores names it
   }
 }
 
@@ -162,8 +184,22 @@ function quoted(text: string): string {
   return text.replaceAll(/[\\^$.*+?()[\]{}|]/g, "\\$&");
 }
 
-function stateDirectoryOf(env: NonNullable<AgentStoreParams["env"]>): string {
-  return env["OPENCLAW_STATE_DIR"]?.trim() || join(homedir(), ".openclaw");
+/** As the gateways look for it: the old place counts for as long as the new one is not there. */
+function stateDirectoryOf(fs: FileSystem, env: NonNullable<AgentStoreParams["env"]>): string {
+  const given = env["OPENCLAW_STATE_DIR"]?.trim();
+  if (given) return given;
+  const [place, old] = [join(homedir(), ".openclaw"), join(homedir(), ".clawdbot")];
+  return isThere(fs, old) && !isThere(fs, place) ? old : place;
+}
+
+function isThere(fs: FileSystem, path: string): boolean {
+  try {
+    fs.lstat(path);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return false;
+  }
 }
 
 function withHome(path: string): string {

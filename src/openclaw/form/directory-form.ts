@@ -8,6 +8,7 @@
  * Keys are canonical when this layer wrote them. Others, which came with other tools, are found by looking at all keys: once,
  * before the first write, and whenever a snapshot is made.
  */
+import { SessionStoreError } from "../../errors.js";
 import { sameJson, storableEntry } from "../entry/copy.js";
 import { normalizeEntry } from "../entry/normalization.js";
 import type { Runtime } from "../../runtime.js";
@@ -19,10 +20,14 @@ import { isPossibleKey, LazySessions } from "./lazy-sessions.js";
 import type { SessionEntry } from "../entry/session-entry.js";
 import type { Compute, StoreForm, UpdateRules } from "./store-form.js";
 import { StoreSnapshot, type SessionSource, type StoredSession } from "./snapshot.js";
-import { alone, changeOf, StoreView, type SessionChange } from "./view.js";
+import { alone, changeOf, type SessionChange } from "./change.js";
+import { StoreView } from "./view.js";
 
 /** A check is 60 bytes of the record in the log. */
 const CHECKS_MAX = 512;
+
+/** A damaged file may be mended without a commit that tells of it: so old may be what was said of it. */
+const DAMAGE_MS_MAX = 1000;
 
 const WHOLE_STORE = "whole store";
 
@@ -35,7 +40,8 @@ class Outdated extends Error {
 
 export class DirectoryForm implements StoreForm {
   readonly #queue = new KeyQueue();
-  #snapshot: { readonly revision: number; readonly sessions: StoreSnapshot } | undefined;
+  #snapshot:
+    { readonly revision: number; readonly until: number; readonly sessions: StoreSnapshot } | undefined;
   #variants: StoreSnapshot["variants"] | undefined;
 
   constructor(
@@ -45,12 +51,21 @@ export class DirectoryForm implements StoreForm {
 
   snapshot(): StoreSnapshot {
     const revision = this.store.revisionSync();
-    if (this.#snapshot?.revision === revision) return this.#snapshot.sessions;
-    const sessions = new StoreSnapshot(this.store.listSync().sessions);
+    const known = this.#snapshotOf(revision);
+    if (known !== undefined) return known;
+    const { sessions: stored, damaged = [] } = this.store.listSync();
+    const sessions = new StoreSnapshot(stored, damaged);
     this.#variants = sessions.variants;
+    const until = damaged.length === 0 ? Infinity : this.runtime.monotonic() + DAMAGE_MS_MAX;
     // What was committed between the two calls is in the listing already, and the next call lists once more.
-    this.#snapshot = { revision, sessions };
+    this.#snapshot = { revision, until, sessions };
     return sessions;
+  }
+
+  #snapshotOf(revision: number): StoreSnapshot | undefined {
+    const known = this.#snapshot;
+    if (known?.revision !== revision) return undefined;
+    return known.until === Infinity || this.runtime.monotonic() < known.until ? known.sessions : undefined;
   }
 
   readOne(key: string): Readonly<SessionEntry> | undefined {
@@ -70,6 +85,7 @@ export class DirectoryForm implements StoreForm {
           return await this.store.transact((tx) => this.#attempt(tx, mutate, rules));
         } catch (error) {
           if (!(error instanceof Outdated)) throw error;
+          this.#snapshot = undefined; // it may say of a session that it is damaged
           await beforeRetry(this.runtime, "update the store", error.key, attempt, undefined);
         }
       }
@@ -113,7 +129,7 @@ export class DirectoryForm implements StoreForm {
     mutate: (view: StoreView) => R | Promise<R>,
     rules: UpdateRules,
   ): Promise<{ readonly result: R; readonly wrote: boolean }> {
-    const view = new StoreView(this.#source());
+    const view = StoreView.lazy(this.#source());
     const result = await mutate(view);
     const changes = view.changes(rules);
     const written = new Set(changes.map(({ key }) => key));
@@ -129,7 +145,8 @@ export class DirectoryForm implements StoreForm {
 
   /** What is at hand: the snapshot if it is current, or sessions one by one. */
   #source(): SessionSource {
-    if (this.#snapshot?.revision === this.store.revisionSync()) return this.#snapshot.sessions;
+    const known = this.#snapshotOf(this.store.revisionSync());
+    if (known !== undefined) return known;
     return new LazySessions(
       (key) => this.store.getSync(key),
       () => this.snapshot(),
@@ -149,12 +166,29 @@ export class DirectoryForm implements StoreForm {
   }
 }
 
-/** Reads everything that is stored of a session, so that the commit depends on it. */
+/**
+ * Reads everything that is stored of a session, so that the commit depends on it. On one that is damaged nothing can depend:
+ * it is replaced or deleted whatever it was.
+ */
 async function compare(tx: Transaction<SessionEntry>, seen: SessionSource, key: string): Promise<void> {
+  if (seen.damage(key) !== undefined) {
+    if (!(await isDamaged(tx, key))) throw new Outdated(key);
+    return;
+  }
   const all = seen.allOf(key);
   for (const stored of all) if (!isSame(stored, await tx.read(stored.key))) throw new Outdated(key);
   const isThere = all.some((stored) => stored.key === key);
   if (!isThere && (await tx.read(key)) !== undefined) throw new Outdated(key);
+}
+
+async function isDamaged(tx: Transaction<SessionEntry>, key: string): Promise<boolean> {
+  try {
+    await tx.read(key);
+    return false;
+  } catch (error) {
+    if (!(error instanceof SessionStoreError) || error.code !== "entry_corrupt") throw error;
+    return true;
+  }
 }
 
 /** The same state, by its revision; without one by its content, which is as good. */

@@ -5,6 +5,7 @@
  * What was read once stays as it is. Two sessions may have been read at different instants; whoever uses this compares
  * everything that was read once more when the result counts.
  */
+import { SessionStoreError } from "../../errors.js";
 import { DEFAULT_LIMITS } from "../../format/limits.js";
 import { assertSessionKey } from "../../format/session-key.js";
 import type { SessionEntry } from "../entry/session-entry.js";
@@ -12,6 +13,7 @@ import type { SessionSource, StoredSession, StoreSnapshot } from "./snapshot.js"
 
 export class LazySessions implements SessionSource {
   readonly #seen = new Map<string, StoredSession | undefined>();
+  readonly #damage = new Map<string, SessionStoreError>();
   #whole: StoreSnapshot | undefined;
 
   /**
@@ -29,6 +31,11 @@ export class LazySessions implements SessionSource {
     return this.#seen.get(key);
   }
 
+  damage(key: string): SessionStoreError | undefined {
+    this.get(key);
+    return this.#damage.get(key) ?? this.#whole?.damage(key);
+  }
+
   allOf(key: string): readonly StoredSession[] {
     if (this.#hasVariants(key)) return this.#all().allOf(key);
     const session = this.get(key);
@@ -42,8 +49,18 @@ export class LazySessions implements SessionSource {
   #find(key: string): StoredSession | undefined {
     if (this.#hasVariants(key)) return this.#all().get(key);
     if (this.#whole !== undefined) return this.#whole.get(key);
-    const entry = isPossibleKey(key) ? this.read(key) : undefined;
+    const entry = isPossibleKey(key) ? this.#read(key) : undefined;
     return entry === undefined ? undefined : { key, entry, revision: undefined };
+  }
+
+  #read(key: string): Readonly<SessionEntry> | undefined {
+    try {
+      return this.read(key);
+    } catch (error) {
+      if (!(error instanceof SessionStoreError) || error.code !== "entry_corrupt") throw error;
+      this.#damage.set(key, error);
+      return undefined;
+    }
   }
 
   #hasVariants(key: string): boolean {

@@ -4,6 +4,8 @@
  * What other tools stored under another case of a key is the same session here: the entry with the newest `updatedAt`
  * counts, the canonical key's own where they are equal. Snapshots are never changed and may be shared by any number of callers.
  */
+import { SessionStoreError } from "../../errors.js";
+import type { DamagedSession } from "../../store/types.js";
 import { timeOf } from "../entry/merge.js";
 import type { SessionEntry } from "../entry/session-entry.js";
 import { normalizeStoreSessionKey } from "../session-key.js";
@@ -25,14 +27,21 @@ export interface SessionSource {
   allOf(key: string): readonly StoredSession[];
   /** Canonical keys, in the order of the store. */
   keys(): Iterable<string>;
+  /** Why a session that is there cannot be read, by its canonical key: an `entry_corrupt`. `get` has no such session. */
+  damage(key: string): SessionStoreError | undefined;
 }
 
 export class StoreSnapshot implements SessionSource {
   readonly #sessions = new Map<string, StoredSession>();
   /** Canonical keys of which other cases are stored: all of them, the one that counts included. */
   readonly #variants = new Map<string, StoredSession[]>();
+  readonly #damaged = new Map<string, DamagedSession>();
 
-  constructor(stored: Iterable<StoredSession>) {
+  /** @param damaged Sessions that are there and cannot be read. One whose key is not known is nobody's here. */
+  constructor(
+    stored: Iterable<StoredSession>,
+    readonly damaged: readonly DamagedSession[] = [],
+  ) {
     for (const session of stored) {
       const key = normalizeStoreSessionKey(session.key);
       if (key === "") continue; // names nobody's session
@@ -40,6 +49,8 @@ export class StoreSnapshot implements SessionSource {
       if (other !== undefined || key !== session.key) this.#addVariant(key, session, other);
       if (other === undefined || countsBefore(session, other, key)) this.#sessions.set(key, session);
     }
+    for (const session of damaged)
+      if (session.key !== undefined) this.#damaged.set(normalizeStoreSessionKey(session.key), session);
   }
 
   get size(): number {
@@ -57,6 +68,16 @@ export class StoreSnapshot implements SessionSource {
 
   keys(): Iterable<string> {
     return this.#sessions.keys();
+  }
+
+  damage(key: string): SessionStoreError | undefined {
+    const damaged = this.#sessions.has(key) ? undefined : this.#damaged.get(key);
+    if (damaged === undefined) return undefined;
+    const { path, reason, missing } = damaged;
+    const message =
+      `session ${JSON.stringify(key)} in ${path} is damaged (${reason}); other sessions are not affected. ` +
+      "Restore it from a backup, assign the session as a whole, or delete it.";
+    return new SessionStoreError("entry_corrupt", message, { data: { key, path, reason, missing } });
   }
 
   /** Keys as stored, of those sessions that have another key than the canonical one: canonical key, stored keys. */

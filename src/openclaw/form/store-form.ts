@@ -3,7 +3,8 @@
  * are written once, over this.
  */
 import type { SessionEntry } from "../entry/session-entry.js";
-import type { ChangeRules, StoreView } from "./view.js";
+import type { ChangeRules } from "./change.js";
+import type { StoreView } from "./view.js";
 import type { StoreSnapshot } from "./snapshot.js";
 
 export interface UpdateRules extends ChangeRules {

@@ -13,7 +13,7 @@ import { asStoreError, errnoOf, SessionStoreError, type SessionStoreErrorCode } 
 import { dirname } from "node:path";
 import { syncDirectory } from "../../fs/regular-file.js";
 import { statusOf, type LegacyHost } from "../../legacy/host.js";
-import type { MigrationReceipt } from "../../legacy/types.js";
+import type { LegacyWarning, MigrationReceipt } from "../../legacy/types.js";
 import { migrateTogether } from "../directory/migration.js";
 import { KeyQueue } from "../../store/key-queue.js";
 import type { SessionEntry } from "../entry/session-entry.js";
@@ -27,13 +27,16 @@ import {
 } from "../form/store-form.js";
 import type { StoreSnapshot } from "../form/snapshot.js";
 import { storeIdentity } from "../store-target.js";
-import { StoreView, type SessionChange } from "../form/view.js";
+import type { SessionChange } from "../form/change.js";
+import { StoreView } from "../form/view.js";
 import { LegacyLock, lockPathOf } from "./lock.js";
 import { SessionFile } from "./session-file.js";
 
 export interface FileFormOptions {
   /** Asked for each update. `migrateFirst`: the store is to be migrated rather than written. */
   readonly settings: () => { readonly migrateFirst: boolean; readonly lockWaitMsMax: number };
+  /** Hears of entries that are no sessions. Default: nobody does. */
+  readonly onWarning?: ((warning: LegacyWarning) => void) | undefined;
   /** Called with the lock held, when a directory has got what the file had: these sessions were removed from the file. */
   readonly removeFromDirectory: (keys: readonly string[]) => Promise<void>;
 }
@@ -53,7 +56,7 @@ export class FileForm implements StoreForm {
     path: string,
     private readonly options: FileFormOptions,
   ) {
-    this.#file = new SessionFile(host, path);
+    this.#file = new SessionFile(host, path, options.onWarning);
   }
 
   /** Whether the last reading found a file. */
@@ -94,7 +97,7 @@ export class FileForm implements StoreForm {
   ): Promise<{ readonly result: R; readonly wrote: boolean } | undefined> {
     this.#assertNotMoved();
     const content = this.#file.read({ skipCache: true });
-    const view = new StoreView(content.snapshot);
+    const view = StoreView.lazy(content.snapshot);
     const result = await mutate(view);
     const changes = view.changes(rules);
     if (changes.length === 0) return { result, wrote: false };
@@ -169,7 +172,9 @@ export class FileForm implements StoreForm {
 /** What a migration that this layer needed says in its receipt, as an error. */
 export function failedMigration({ outcome, path, error }: MigrationReceipt): SessionStoreError {
   const code: SessionStoreErrorCode = error?.code ?? "legacy_invalid";
-  const message = error?.message ?? `${path} could not be migrated: ${outcome}`;
+  const message =
+    error?.message ??
+    `none of the entries of ${path} is a session, so it was left as it is. Restore a backup, or remove what is no session.`;
   return new SessionStoreError(code, message, { data: { path, outcome } });
 }
 

@@ -12,8 +12,10 @@ import { SessionStoreError, errnoOf } from "../../errors.js";
 import { createFile, readRegularFile, syncDirectory } from "../../fs/regular-file.js";
 import { namesIn, type LegacyHost } from "../../legacy/host.js";
 import { LegacyPaths } from "../../legacy/paths.js";
+import type { LegacyWarning } from "../../legacy/types.js";
+import type { DamagedSession } from "../../store/types.js";
 import type { SessionEntry } from "../entry/session-entry.js";
-import type { SessionChange } from "../form/view.js";
+import type { SessionChange } from "../form/change.js";
 import { StoreSnapshot, type StoredSession } from "../form/snapshot.js";
 
 /** Coarser than the clock of any file system that we write to. */
@@ -28,6 +30,9 @@ export interface FileContent {
 
 const NOTHING: FileContent = { members: new Map(), snapshot: new StoreSnapshot([]) };
 
+/** Members named in a warning; a file of nothing else would fill the log. */
+const NAMED_MAX = 10;
+
 interface Cached {
   readonly stamp: string;
   readonly content: FileContent;
@@ -39,10 +44,12 @@ export class SessionFile {
   isThere = false;
   #cached: Cached | undefined;
   #cleaned = false;
+  #toldOf = "";
 
   constructor(
     private readonly host: LegacyHost,
     path: string,
+    private readonly onWarning: (warning: LegacyWarning) => void = () => {},
   ) {
     this.paths = new LegacyPaths(path);
   }
@@ -65,7 +72,8 @@ export class SessionFile {
       if (errnoOf(error) !== "ERR_STRING_TOO_LONG") throw error;
       throw invalid(paths.file, "it is too long to be read in one piece", error);
     }
-    const content = contentOf(parse(text, paths.file));
+    const content = contentOf(parse(text, paths.file), paths.file);
+    this.#tellOfDamage(content.snapshot);
     const settled = host.runtime.now() - stamp.modifiedAt > CLOCK_TICK_MS;
     const same = settled && this.#stamp()?.text === stamp.text;
     this.#cached = same ? { stamp: stamp.text, content } : undefined;
@@ -101,6 +109,24 @@ export class SessionFile {
     }
     if (replaced) await syncDirectory(host.fs, paths.folder);
     return replaced;
+  }
+
+  /** Names the members that are no sessions, each set of them once. */
+  #tellOfDamage({ damaged }: StoreSnapshot): void {
+    const keys = damaged.map(({ key }) => JSON.stringify(key));
+    const named = keys.slice(0, NAMED_MAX).join(", ") + (keys.length > NAMED_MAX ? ", …" : "");
+    if (this.#toldOf === named) return;
+    this.#toldOf = named;
+    if (keys.length === 0) return;
+    const { file } = this.paths;
+    const message =
+      `${file}: ${keys.length} entries are no sessions and stay in the file as they are: ${named}. ` +
+      "Restore them from a backup, assign the sessions as a whole, or delete them.";
+    this.onWarning({
+      code: "entries_refused",
+      message,
+      data: { path: file, count: keys.length, keys: named },
+    });
   }
 
   #stamp(): { readonly text: string; readonly modifiedAt: number } | undefined {
@@ -164,11 +190,16 @@ function parse(text: string, path: string): object {
   return value;
 }
 
-function contentOf(value: object): FileContent {
+/** Null is how old gateways write that there is no session; any other value that is no object is damage. */
+function contentOf(value: object, path: string): FileContent {
   const members = new Map<string, unknown>(Object.entries(value));
   const sessions: StoredSession[] = [];
-  for (const [key, entry] of members) if (isEntry(entry)) sessions.push({ key, entry, revision: 0 });
-  return { members, snapshot: new StoreSnapshot(sessions) };
+  const damaged: DamagedSession[] = [];
+  for (const [key, entry] of members) {
+    if (isEntry(entry)) sessions.push({ key, entry, revision: 0 });
+    else if (entry !== null) damaged.push({ key, path, reason: "it is no object", missing: false });
+  }
+  return { members, snapshot: new StoreSnapshot(sessions, damaged) };
 }
 
 function isEntry(value: unknown): value is SessionEntry {

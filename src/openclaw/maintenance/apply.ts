@@ -12,7 +12,7 @@ import type { SessionStore } from "../../store/types.js";
 import type { SessionEntry, SessionStoreRecord } from "../entry/session-entry.js";
 import { normalizeStoreSessionKey } from "../session-key.js";
 import { resolveStoreTarget } from "../store-target.js";
-import { sweepArchives, type DiskBudgetReport } from "./archives.js";
+import { sweepArchives, type AskReferences, type DiskBudgetReport } from "./archives.js";
 import {
   assertMaintenanceConfig,
   configuredMaintenance,
@@ -46,6 +46,8 @@ export type MaintainedStore =
       /** Reads the file, lets it be changed in place, writes it if it was; all under the file's lock. */
       update<R>(change: (sessions: SessionStoreRecord) => R): Promise<R>;
       read(): Promise<Readonly<SessionStoreRecord>>;
+      /** Another value: what `read` gives may be another. */
+      version(): Promise<unknown>;
     };
 
 export interface SessionMaintenanceReport {
@@ -62,6 +64,11 @@ export interface SessionMaintenanceReport {
   readonly archived: readonly ArchivedTranscript[];
   /** Archives that were too old and are gone. */
   readonly expiredArchives: number;
+  /**
+   * Archives that were too old, or in the way, but whose transcript (`source`) a session names: they are never removed. Where
+   * there is no `source`, a tool has archived it under the session's feet, and renaming the archive brings it back.
+   */
+  readonly keptArchives: readonly ArchivedTranscript[];
   /** Null where no size is set. */
   readonly diskBudget: DiskBudgetReport | null;
   /** The clock has jumped ahead: nothing was judged by its age this time. */
@@ -153,10 +160,11 @@ export class SessionMaintenance {
         return undefined;
       });
     const { folder } = resolveStoreTarget(host.fs, options.storePath);
-    const archived = await tried(() => archiveTranscripts(host, folder, removed, () => referencesOf(target)));
+    const references = referencesOf(target);
+    const archived = await tried(() => archiveTranscripts(host, folder, removed, references));
     if (target.kind === "legacy") await tried(() => rotateOn(host, options.storePath, config.rotateBytes));
     const sweep = clockUnsteady ? { ...config, resetArchiveRetentionMs: null } : config;
-    const swept = await tried(() => sweepArchives(host, folder, sweep, { change: true }));
+    const swept = await tried(() => sweepArchives(host, folder, sweep, references, { change: true }));
     const pruned = removed.filter(({ reason }) => reason === "pruned").length;
     return {
       mode: "enforce",
@@ -168,6 +176,7 @@ export class SessionMaintenance {
       removed,
       archived: archived ?? [],
       expiredArchives: swept?.expired ?? 0,
+      keptArchives: swept?.kept ?? [],
       diskBudget: swept?.diskBudget ?? null,
       clockUnsteady,
     };
@@ -183,7 +192,8 @@ export class SessionMaintenance {
     const { warning, stale } = await judge(target, options.activeSessionKey, config, limits);
     if (warning !== null) await options.onWarn?.(warning);
     const { folder } = resolveStoreTarget(this.host.fs, options.storePath);
-    const { diskBudget } = await sweepArchives(this.host, folder, config, { change: false });
+    const references = referencesOf(target);
+    const { diskBudget } = await sweepArchives(this.host, folder, config, references, { change: false });
     return {
       mode: "warn",
       beforeCount,
@@ -194,6 +204,7 @@ export class SessionMaintenance {
       removed: [],
       archived: [],
       expiredArchives: 0,
+      keptArchives: [],
       diskBudget,
       clockUnsteady,
     };
@@ -228,10 +239,23 @@ async function countOf(target: MaintainedStore): Promise<number> {
   return target.kind === "directory" ? target.store.count() : Object.keys(await target.read()).length;
 }
 
-async function referencesOf(target: MaintainedStore): Promise<TranscriptReferences> {
-  return target.kind === "directory"
-    ? referencesInStore(target.store)
-    : referencesInRecord(await target.read());
+/** Asks the sessions anew whenever there was a commit since. */
+function referencesOf(target: MaintainedStore): AskReferences {
+  let known: { readonly version: unknown; readonly references: TranscriptReferences } | undefined;
+  return async () => {
+    const version = await versionOf(target);
+    if (known !== undefined && known.version === version) return known.references;
+    const references =
+      target.kind === "directory"
+        ? await referencesInStore(target.store)
+        : referencesInRecord(await target.read());
+    known = { version, references };
+    return references;
+  };
+}
+
+function versionOf(target: MaintainedStore): Promise<unknown> {
+  return target.kind === "directory" ? target.store.revision() : target.version();
 }
 
 async function judge(

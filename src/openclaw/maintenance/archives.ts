@@ -2,12 +2,21 @@
  * Archived transcripts have an end too: those older than the limit are removed, and more of them, the oldest first, while the
  * sessions folder is larger than it may be. Nothing but archives is ever removed: no session, and no transcript that has
  * its name. What is removed is gone; a crash leaves the rest for the next time.
+ *
+ * An archive of a transcript that a session names is never removed, whatever its age: a tool that does not know of the
+ * directory store takes every transcript for an orphan and archives it, and then the archive is all there is. Sessions are asked
+ * right before each removal, for what was nobody's a moment ago may be somebody's now.
  */
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { errnoOf } from "../../errors.js";
 import { namesIn, type LegacyHost } from "../../legacy/host.js";
 import type { ResolvedSessionMaintenanceConfig } from "./config.js";
-import { archivedAt } from "./transcripts.js";
+import {
+  archivedAt,
+  transcriptOf,
+  type ArchivedTranscript,
+  type TranscriptReferences,
+} from "./transcripts.js";
 
 /** Sizes are of all regular files directly in the sessions folder; the store's own folder is not among them. */
 export interface DiskBudgetReport {
@@ -29,18 +38,31 @@ interface FolderFile {
   readonly archivedAt: number | undefined;
 }
 
+/** What the sessions that are there at this moment refer to. */
+export type AskReferences = () => Promise<TranscriptReferences>;
+
+export interface Sweep {
+  /** How many archives were too old and are gone. */
+  readonly expired: number;
+  /** Null where no size is set. */
+  readonly diskBudget: DiskBudgetReport | null;
+  /** Archives whose time had come, but whose transcript a session names. */
+  readonly kept: readonly ArchivedTranscript[];
+}
+
 /**
  * @param options.change False: only look.
- * @returns The report on the size, or null where no size is set; and how many archives were too old.
+ * @param references Asked only when there is an archive to remove.
  */
 export async function sweepArchives(
   host: LegacyHost,
   folder: string,
   config: ResolvedSessionMaintenanceConfig,
+  references: AskReferences,
   options: { readonly change: boolean },
-): Promise<{ readonly expired: number; readonly diskBudget: DiskBudgetReport | null }> {
+): Promise<Sweep> {
   const { resetArchiveRetentionMs, maxDiskBytes } = config;
-  if (resetArchiveRetentionMs === null && maxDiskBytes === null) return { expired: 0, diskBudget: null };
+  const broom = new Broom(host, references);
   let expired = 0;
   if (options.change && resetArchiveRetentionMs !== null) {
     const cutoff = host.runtime.now() - resetArchiveRetentionMs;
@@ -48,11 +70,12 @@ export async function sweepArchives(
       const time = archivedAt(name);
       if (time === undefined || time >= cutoff) continue;
       if ((await fileIn(host, folder, name)) === undefined) continue;
-      if (await removeFile(host, join(folder, name))) expired++;
+      if (await broom.remove(join(folder, name))) expired++;
     }
   }
-  if (maxDiskBytes === null) return { expired, diskBudget: null };
-  return { expired, diskBudget: await keepBelow(host, folder, maxDiskBytes, config, options.change) };
+  const diskBudget =
+    maxDiskBytes === null ? null : await keepBelow(host, folder, maxDiskBytes, config, options.change, broom);
+  return { expired, diskBudget, kept: broom.kept };
 }
 
 async function keepBelow(
@@ -61,6 +84,7 @@ async function keepBelow(
   maxBytes: number,
   { highWaterBytes }: ResolvedSessionMaintenanceConfig,
   change: boolean,
+  broom: Broom,
 ): Promise<DiskBudgetReport> {
   const files: FolderFile[] = [];
   for (const name of await namesIn(host.fs, folder)) {
@@ -76,7 +100,7 @@ async function keepBelow(
   if (change && totalBytesBefore > maxBytes) {
     for (const { path, bytes } of archives) {
       if (totalBytesBefore - freedBytes <= target) break;
-      if (!(await removeFile(host, path))) continue;
+      if (!(await broom.remove(path))) continue;
       freedBytes += bytes;
       removedFiles++;
     }
@@ -94,6 +118,38 @@ async function keepBelow(
   };
 }
 
+/** The only thing that removes an archive. */
+class Broom {
+  readonly #kept = new Map<string, ArchivedTranscript>();
+
+  constructor(
+    private readonly host: LegacyHost,
+    private readonly references: AskReferences,
+  ) {}
+
+  get kept(): ArchivedTranscript[] {
+    return [...this.#kept.values()];
+  }
+
+  /** @returns False if a session names the transcript, or if another process removed the archive. */
+  async remove(archive: string): Promise<boolean> {
+    const source = transcriptOf(archive);
+    const references = await this.references();
+    if (references.include(basename(source))) {
+      this.#kept.set(archive, { source, archive });
+      return false;
+    }
+    // At once: between the look and the removal nothing else of this process runs.
+    try {
+      this.host.fs.unlink(archive);
+      return true;
+    } catch (error) {
+      if (errnoOf(error) === "ENOENT") return false;
+      throw error;
+    }
+  }
+}
+
 async function fileIn({ fs }: LegacyHost, folder: string, name: string): Promise<FolderFile | undefined> {
   const path = join(folder, name);
   try {
@@ -101,17 +157,6 @@ async function fileIn({ fs }: LegacyHost, folder: string, name: string): Promise
     return kind === "file" ? { path, bytes: size, archivedAt: archivedAt(name) } : undefined;
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return undefined;
-    throw error;
-  }
-}
-
-/** @returns False if somebody else removed it. */
-async function removeFile({ fs }: LegacyHost, path: string): Promise<boolean> {
-  try {
-    await fs.later.unlink(path);
-    return true;
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return false;
     throw error;
   }
 }

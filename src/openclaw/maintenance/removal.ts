@@ -87,7 +87,13 @@ export function removeFromRecord(
 /** Which transcripts a store's sessions refer to. */
 export async function referencesInStore(store: SessionStore<SessionEntry>): Promise<TranscriptReferences> {
   const references = new TranscriptReferences();
-  for await (const page of pagesOf(store, {})) for (const { entry } of page) references.add(entry);
+  let cursor: string | undefined;
+  do {
+    const page = await store.list({ limit: PAGE_SESSIONS, cursor });
+    for (const { entry } of page.sessions) references.add(entry);
+    if (page.damaged !== undefined) references.addUnknown();
+    cursor = page.cursor;
+  } while (cursor !== undefined);
   return references;
 }
 

@@ -35,6 +35,12 @@ const NAME_ATTEMPTS_MAX = 1000;
 export class TranscriptReferences {
   readonly #ids = new Set<string>();
   readonly #files = new Set<string>();
+  #isComplete = true;
+
+  /** There are sessions that cannot be read: nobody knows which transcripts are theirs, so all of them may be. */
+  addUnknown(): void {
+    this.#isComplete = false;
+  }
 
   /** @param entry Null, and anything else that is no session, refers to nothing. */
   add(entry: Readonly<Partial<TranscriptOwner>> | null): void {
@@ -44,8 +50,9 @@ export class TranscriptReferences {
     if (typeof sessionFile === "string") this.#files.add(basename(sessionFile.trim()));
   }
 
+  /** @param fileName Name of a transcript. */
   include(fileName: string): boolean {
-    if (this.#files.has(fileName)) return true;
+    if (!this.#isComplete || this.#files.has(fileName)) return true;
     const id = fileName.slice(0, -TRANSCRIPT.length);
     const topic = id.indexOf(TOPIC);
     return this.#ids.has(id) || (topic > 0 && this.#ids.has(id.slice(0, topic)));
@@ -154,6 +161,11 @@ function archiveTime(now: number): string {
 }
 
 const ARCHIVE = /\.jsonl\.(?:deleted|reset)\.(\d{4}-\d{2}-\d{2}T)(\d{2})-(\d{2})-(\d{2}(?:\.\d{3})?Z)$/;
+
+/** The path that an archive had as a transcript. */
+export function transcriptOf(archive: string): string {
+  return archive.replace(ARCHIVE, TRANSCRIPT);
+}
 
 /** When a transcript was archived, by its name; undefined for any other file. */
 export function archivedAt(fileName: string): number | undefined {

@@ -159,10 +159,13 @@ export function warningFor(
   };
 }
 
-/** Whether the session is known to be older. A damaged entry (null, a text) is not a session, and has no age. */
+/**
+ * Whether the session is known to be older. A damaged entry (null, a text) is not a session, and has no age; nor has one with
+ * 0, of which a gateway has said that the next message is to begin afresh: its settings are still wanted.
+ */
 export function isStale(entry: Readonly<SessionEntry> | undefined, cutoff: number): boolean {
   const time: unknown = entry?.updatedAt;
-  return typeof time === "number" && time < cutoff;
+  return typeof time === "number" && time !== 0 && time < cutoff;
 }
 
 const NO_KEYS: ReadonlySet<string> = new Set();

@@ -2,13 +2,14 @@
  * Goal: every agent's store is found once, under the right agent, migrated or not, and none that nobody meant.
  * Method: state directories on the simulated disk with templates, symlinks, odd names and stores that are gone.
  */
-import { describe, expect, it, test } from "vitest";
+import { describe, expect, it, onTestFinished, test } from "vitest";
 import {
   normalizeAgentId,
   resolveAllAgentSessionStoreTargets,
   resolveTargetsOn,
   type AgentStoreConfig,
 } from "../../../src/openclaw/agents/agent-stores.js";
+import { configureSessionStores } from "../../../src/openclaw/settings.js";
 import { migrateToDirectoryOn } from "../../../src/openclaw/directory/migration.js";
 import { LegacyMachine } from "../../legacy/legacy-machine.js";
 
@@ -43,6 +44,18 @@ describe("below the state directory", () => {
     machine.disk.symlink(`${ROOT}/agents/alias`, `${ROOT}/agents/good`);
     machine.disk.symlink(`${ROOT}/agents/outside`, "/srv/outside");
     expect(await targets(machine)).toEqual([`good ${agent("good")}`]);
+  });
+
+  it("leaves a folder alone whose name is no agent's, and says so", async () => {
+    const machine = machineWith(agent("main"), agent("!!!"), agent("-main-"), agent("Work"));
+    const warnings: string[] = [];
+    configureSessionStores({ onWarning: ({ message }) => warnings.push(message) });
+    onTestFinished(() => configureSessionStores({ onWarning: undefined }));
+    expect(await targets(machine)).toEqual([`work ${agent("Work")}`, `main ${agent("main")}`]);
+    expect(warnings).toEqual([
+      expect.stringContaining(agent("!!!")),
+      expect.stringContaining(agent("-main-")),
+    ]);
   });
 
   it("has nothing where nothing is", async () => {

@@ -63,6 +63,7 @@ class Gateway {
       kind: "legacy",
       update: (change) => Promise.resolve(change(sessions)),
       read: () => Promise.resolve({ ...sessions }),
+      version: () => Promise.resolve({}),
     };
     const put = (key: string, entry: Partial<SessionEntry>): Promise<void> => {
       sessions[key] = entry as SessionEntry;
@@ -406,6 +407,7 @@ it("the system's maintenance does nothing unasked either", async () => {
     kind: "legacy",
     update: () => Promise.reject(new Error("updated")),
     read: () => Promise.reject(new Error("read")),
+    version: () => Promise.reject(new Error("version")),
   };
   expect(await maintainSessionStore(target, { storePath: "/nowhere/sessions.json" })).toBeUndefined();
 });

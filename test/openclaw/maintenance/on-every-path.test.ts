@@ -2,12 +2,13 @@
  * Goal: every function that writes looks after its store, on both forms, with the configuration of the process or its own.
  * Method: real folders with old sessions and their transcripts, written through the public functions.
  */
-import { existsSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
   capEntryCount,
   configureSessionMaintenance,
+  configureSessionStores,
   loadSessionStore,
   migrateSessionStoreToDirectory,
   pruneStaleEntries,
@@ -20,6 +21,7 @@ import {
   updateSessionStoreEntry,
   type SessionMaintenanceReport,
   type SessionMaintenanceWarning,
+  type SessionStoreRecord,
 } from "../../../src/openclaw/index.js";
 import { FORMS, gatewayFolder, loaded, session, type GatewayFolder } from "../support/gateway-folder.js";
 
@@ -111,6 +113,79 @@ describe.each(FORMS)("on a %s", (form) => {
     });
     expect(warnings).toMatchObject([{ activeSessionKey: "active", wouldCap: true, totalEntries: 3 }]);
     expect(Object.keys(loaded(storePath))).toHaveLength(3);
+  });
+
+  it("maintenance that is asked for by hand runs although nothing was written and nothing was configured", async () => {
+    const { storePath, folder } = await placeWithOldSessions(form);
+    const reports: SessionMaintenanceReport[] = [];
+    const byHand = (maintenanceOverride: object, skipMaintenance = false): Promise<void> =>
+      updateSessionStore(storePath, () => {}, {
+        maintenanceOverride,
+        skipMaintenance,
+        onMaintenanceApplied: (report) => void reports.push(report),
+      });
+    configureSessionMaintenance(undefined);
+    await byHand({ mode: "enforce" }, true);
+    await byHand({ mode: "warn" });
+    expect(reports).toMatchObject([{ mode: "warn", stale: 2, beforeCount: 3, afterCount: 3 }]);
+    await byHand({ mode: "enforce" });
+    expect(reports[1]).toMatchObject({ mode: "enforce", pruned: 2, beforeCount: 3, afterCount: 1 });
+    expect(Object.keys(loaded(storePath))).toEqual(["fresh"]);
+    expect(archives(folder).sort()).toEqual(["active", "old"]);
+    await expect(byHand({ maxEntries: 0 })).rejects.toThrow(TypeError);
+  });
+
+  it("maintenance by hand that fails says so to the caller; after a write it is a warning", async () => {
+    const { storePath } = await placeWithOldSessions(form);
+    const warnings: string[] = [];
+    configureSessionStores({ onWarning: ({ code, message }) => warnings.push(`${code} ${message}`) });
+    const fails = (): never => {
+      throw new Error("the gateway's own mistake");
+    };
+    const options = { maintenanceOverride: {}, onMaintenanceApplied: fails };
+    await expect(updateSessionStore(storePath, () => {}, options)).rejects.toThrow("own mistake");
+    expect(warnings).toEqual([]);
+    await updateSessionStore(storePath, (store) => void (store["fresh"]!.label = "x"), options);
+    expect(loaded(storePath)["fresh"]?.label).toBe("x");
+    expect(warnings).toEqual([expect.stringMatching(/^maintenance_failed .*own mistake/)]);
+  });
+
+  it("warn mode speaks on the fast paths too", async () => {
+    const { storePath } = await placeWithOldSessions(form);
+    const warnings: unknown[] = [];
+    configureSessionStores({ onWarning: ({ code, data }) => warnings.push({ code, data }) });
+    configureSessionMaintenance({ mode: "warn", maxDiskBytes: 1 });
+    await recordSessionMetaFromInbound({
+      storePath,
+      sessionKey: "active",
+      ctx: { Provider: "telegram", From: "x" },
+    });
+    expect(warnings).toMatchObject([
+      { code: "maintenance_would_remove", data: { path: storePath, activeSessionKey: "active" } },
+      { code: "maintenance_over_budget", data: { path: storePath, maxBytes: 1 } },
+    ]);
+    expect(Object.keys(loaded(storePath))).toHaveLength(3);
+  });
+
+  it("an archive that another tool has made of a live transcript is kept, and reported", async () => {
+    const { storePath, folder } = await placeWithOldSessions(form);
+    const archived = (name: string): string => join(folder, `${name}.jsonl.deleted.2020-01-01T00-00-00.000Z`);
+    renameSync(join(folder, "fresh.jsonl"), archived("fresh"));
+    writeFileSync(archived("nobody"), "");
+    const reports: SessionMaintenanceReport[] = [];
+    const onMaintenanceApplied = (report: SessionMaintenanceReport): void => void reports.push(report);
+    await updateSessionStore(storePath, () => {}, { maintenanceOverride: {}, onMaintenanceApplied });
+    const kept = { source: join(folder, "fresh.jsonl"), archive: archived("fresh") };
+    expect(reports).toMatchObject([{ expiredArchives: 1, keptArchives: [kept] }]);
+    expect(existsSync(archived("fresh"))).toBe(true);
+    expect(existsSync(archived("nobody"))).toBe(false);
+  });
+
+  it("a session of which a gateway has said that it begins afresh keeps its settings", async () => {
+    const { storePath } = await placeWithOldSessions(form);
+    const afresh = (store: SessionStoreRecord): void => void (store["fresh"]!.updatedAt = 0);
+    await updateSessionStore(storePath, afresh, { maintenanceOverride: {} });
+    expect(loaded(storePath)["fresh"]).toMatchObject({ updatedAt: 0, sessionId: "fresh" });
   });
 
   it("skipMaintenance, a call that writes nothing, and a process that was told nothing remove nothing", async () => {
