@@ -1,12 +1,12 @@
 // @ts-check
 /**
- * `npm run build`: src/ to dist/ with plain tsc, then removes what an earlier build left for modules that are gone and
- * makes the program executable.
+ * `npm run build`: src/ to dist/ with plain tsc, then removes what an earlier build left for modules that are gone, makes
+ * the program executable and lets it print its man page.
  *
  * dist/ is never emptied first, so that a process that runs from it keeps working during a build.
  */
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -27,4 +27,13 @@ for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true }))
   if (!existsSync(source)) rmSync(built);
 }
 
-chmodSync(join(dist, "cli/main.js"), 0o755);
+const main = join(dist, "cli/main.js");
+chmodSync(main, 0o755);
+
+const page = spawnSync(process.execPath, [main, "man"], { encoding: "utf8" });
+if (page.status !== 0) {
+  process.stderr.write(page.stderr);
+  process.exit(1);
+}
+mkdirSync(join(dist, "man"), { recursive: true });
+writeFileSync(join(dist, "man/sessiondir.1"), page.stdout);

@@ -125,7 +125,7 @@ export function isDiskFull(error: unknown): boolean {
  */
 export function asStoreError(error: unknown, doing: string): unknown {
   if (error instanceof SessionStoreError || !(error instanceof Error)) return error;
-  const { code: errno, syscall, path } = error as NodeJS.ErrnoException;
+  const { code: errno, syscall, path } = asSystemCall(error);
   if (errno === undefined || syscall === undefined) return error;
   const where = path === undefined ? "" : ` (${path})`;
   const full = DISK_FULL.has(errno);
@@ -137,6 +137,19 @@ export function asStoreError(error: unknown, doing: string): unknown {
     `could not ${doing}: ${syscall} failed with ${errno}${where}. ${advice}`,
     { data: { errno, syscall, path }, cause: error },
   );
+}
+
+/** Node's permission model refuses before the system is asked; its errors have other fields for the same things. */
+function asSystemCall(
+  error: NodeJS.ErrnoException,
+): Pick<NodeJS.ErrnoException, "code" | "syscall" | "path"> {
+  if (error.code !== "ERR_ACCESS_DENIED") return error;
+  const { permission, resource } = error as { permission?: string; resource?: string };
+  return {
+    code: error.code,
+    syscall: permission ?? "permission",
+    ...(resource !== undefined && { path: resource }),
+  };
 }
 
 /** Something that the owner of a store should know, but that stopped nothing. */

@@ -11,6 +11,23 @@ import { asStoreError, SessionStoreError, type ErrorData, type SessionStoreError
 
 export const EXIT = { ok: 0, failure: 1, usage: 2, needsPerson: 3, interrupted: 130 } as const;
 
+/** For the help and the man page. */
+export const EXIT_MEANINGS: readonly (readonly [code: ExitCode, short: string, long: string])[] = [
+  [EXIT.ok, "done", "Done."],
+  [EXIT.failure, "failed", "Failed; the message says why and what to do."],
+  [EXIT.usage, "wrong command line", "The command line is wrong; nothing was touched."],
+  [
+    EXIT.needsPerson,
+    "somebody has to look",
+    "Something is damaged, refused or not known for sure, and somebody has to look. What could be done was done.",
+  ],
+  [
+    EXIT.interrupted,
+    "interrupted",
+    "Interrupted by Ctrl-C or SIGTERM. Nothing is half done; the same command goes on from there.",
+  ],
+];
+
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 /** A failure of the command line's own. `message` is one line and ends with the next step. */
@@ -74,6 +91,14 @@ const ADVICE: ReadonlyMap<string, string> = new Map([
   ["EACCES", NOT_ALLOWED],
   ["EPERM", NOT_ALLOWED],
   [
+    "ERR_ACCESS_DENIED",
+    "Node's permission model forbids it: start node with --allow-fs-read and, to write, --allow-fs-write for the store's folder.",
+  ],
+  ["ELOOP", "Symbolic links on the path lead in a circle: check them."],
+  ["ENAMETOOLONG", "The path, or a name in it, is longer than the file system takes: check it."],
+  ["EMFILE", "This process may not open more files: raise the limit (ulimit -n)."],
+  ["EISDIR", "It is a folder and not a file: check the path."],
+  [
     "EROFS",
     "The file system is mounted read-only: only ls, get, watch, stats, inspect and --dry-run work there.",
   ],
@@ -85,6 +110,11 @@ export function withAdvice(message: string, data: ErrorData): string {
   const { errno } = data;
   const advice = typeof errno === "string" ? ADVICE.get(errno) : undefined;
   return advice === undefined ? message : `${message} ${advice}`;
+}
+
+/** Relative paths mean nothing where there is no current folder. */
+function isGoneFolder(thrown: unknown): boolean {
+  return thrown instanceof Error && (thrown as NodeJS.ErrnoException).syscall === "uv_cwd";
 }
 
 /** What is printed about a failure, and how the program ends. */
@@ -100,6 +130,10 @@ export function reportOf(thrown: unknown): Report {
   if (thrown instanceof CliError) {
     const { code, message, data, exitCode } = thrown;
     return { code, message, data, exitCode };
+  }
+  if (isGoneFolder(thrown)) {
+    const message = "the current folder was removed: cd to one that is there, and run the command again.";
+    return { code: "folder_gone", message, data: {}, exitCode: EXIT.failure };
   }
   const error = asStoreError(thrown, "go on");
   if (error instanceof SessionStoreError) {

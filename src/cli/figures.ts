@@ -1,4 +1,5 @@
 /** Numbers, times and tables as people read them. */
+import { cutMiddle, displayWidth } from "./display-width.js";
 import { visible } from "./visible-text.js";
 
 const UNITS = ["kB", "MB", "GB", "TB"] as const;
@@ -50,28 +51,67 @@ export function formatShare(part: number, whole: number): string {
 export interface Column {
   readonly title: string;
   readonly right?: boolean;
+  /** Which column goes first where a terminal is too narrow for all; without a number it stays. */
+  readonly dispensable?: number;
 }
 
+const GAP = "  ";
+/** A column that is cut keeps so much, however narrow the terminal is. */
+const COLUMN_WIDTH_MIN = 8;
+
 /**
- * Lines of a table, the titles first. Cells are made visible here, so no caller can forget it.
+ * Lines of a table, the titles first, none wider than `columnsMax`: a narrow terminal gets fewer columns, and then what is
+ * widest is cut in its middle. Cells are made visible here, so no caller can forget it.
  */
-export function tableLines(columns: readonly Column[], rows: readonly (readonly string[])[]): string[] {
+export function tableLines(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+  columnsMax = Number.POSITIVE_INFINITY,
+): string[] {
   const cells = [columns.map(({ title }) => title), ...rows.map((row) => row.map(visible))];
   const widths = columns.map((_, index) =>
-    cells.reduce((max, row) => Math.max(max, lengthOf(row[index])), 0),
+    cells.reduce((max, row) => Math.max(max, displayWidth(row[index] ?? "")), 0),
   );
+  const shown = shownColumns(columns, widths, columnsMax);
+  narrow(widths, shown, columnsMax);
   return cells.map((row) =>
-    columns
-      .map(({ right = false }, index) => {
-        const cell = row[index] ?? "";
-        const space = " ".repeat((widths[index] ?? 0) - lengthOf(cell));
-        return right ? space + cell : cell + space;
+    shown
+      .map((index) => {
+        const width = widths[index] ?? 0;
+        const cell = cutMiddle(row[index] ?? "", width);
+        const space = " ".repeat(width - displayWidth(cell));
+        return columns[index]?.right === true ? space + cell : cell + space;
       })
-      .join("  ")
+      .join(GAP)
       .trimEnd(),
   );
 }
 
-function lengthOf(cell = ""): number {
-  return Array.from(cell).length;
+/** Indices of the columns for which there is room, those that can be done without left out one after the other. */
+function shownColumns(columns: readonly Column[], widths: readonly number[], columnsMax: number): number[] {
+  const shown = columns.map((_, index) => index);
+  const dispensable = shown
+    .filter((index) => columns[index]?.dispensable !== undefined)
+    .sort((a, b) => (columns[a]?.dispensable ?? 0) - (columns[b]?.dispensable ?? 0));
+  for (const index of dispensable) {
+    if (totalWidth(widths, shown) <= columnsMax) break;
+    shown.splice(shown.indexOf(index), 1);
+  }
+  return shown;
+}
+
+function totalWidth(widths: readonly number[], shown: readonly number[]): number {
+  return shown.reduce((sum, index) => sum + (widths[index] ?? 0), GAP.length * Math.max(shown.length - 1, 0));
+}
+
+/** Takes from the widest column what is too much. */
+function narrow(widths: number[], shown: readonly number[], columnsMax: number): void {
+  for (let excess = totalWidth(widths, shown) - columnsMax; excess > 0;) {
+    const widest = shown.reduce((best, index) => ((widths[index] ?? 0) > (widths[best] ?? 0) ? index : best));
+    const width = widths[widest] ?? 0;
+    const less = Math.min(excess, width - COLUMN_WIDTH_MIN);
+    if (less <= 0) return;
+    widths[widest] = width - less;
+    excess -= less;
+  }
 }

@@ -10,6 +10,13 @@ export interface Invocation {
   readonly signal: AbortSignal;
   /** Of `--trust`, once the command line is read. */
   trust?: Trust;
+  /** What is going on, as in "reading /x/sessions.json": whoever interrupts it is told. */
+  doing: string;
+  /**
+   * For a command that ends by Ctrl-C as a rule: it has so many milliseconds to finish, and says itself that it does.
+   * Default undefined: the interruption is reported, and the program ends.
+   */
+  finishMs: number | undefined;
   /** How the program ends when the command returns. Default 0. */
   exitCode: ExitCode;
 }
@@ -25,7 +32,10 @@ export interface StoreOptions {
 /** `--store`, `--state-dir`, `--agent`, `--trust` and `--json`, the same for every command on one store. */
 export function addStoreOptions(command: Command): Command {
   return command
-    .option("--store <path>", "the store's folder, or the sessions.json that it stands for")
+    .option(
+      "--store <path>",
+      "the store's folder, or the sessions.json that it stands for (default: $SESSIONDIR_STORE, or what is found)",
+    )
     .option(
       "--state-dir <path>",
       "a gateway's state directory (default: $OPENCLAW_STATE_DIR, then ~/.openclaw)",
@@ -37,7 +47,28 @@ export function addStoreOptions(command: Command): Command {
       trustOf,
       "owner",
     )
-    .option("--json", "print JSON; errors and warnings become JSON on stderr");
+    .option("--json", "print JSON; errors and warnings become JSON on stderr")
+    .option("-q, --quiet", "print what was asked for, warnings and errors, and nothing else");
+}
+
+/** The store as an argument, for commands whose first argument is not a key. */
+export function addStoreArgument(command: Command): Command {
+  return command.argument("[store]", "the same as --store");
+}
+
+/** The options with the store that was given as an argument. */
+export function withStoreArgument<O extends StoreOptions>(options: O, store: string | undefined): O {
+  if (store === undefined) return options;
+  if (options.store !== undefined)
+    throw usageError(`the store is given twice: ${store} and --store ${options.store}`);
+  return { ...options, store };
+}
+
+const EXAMPLES = new WeakMap<Command, readonly string[]>();
+
+/** Arguments of a command that were given to {@link addExamples}. */
+export function examplesOf(command: Command): readonly string[] {
+  return EXAMPLES.get(command) ?? [];
 }
 
 function trustOf(text: string): Trust {
@@ -47,6 +78,7 @@ function trustOf(text: string): Trust {
 
 /** `--help` ends with these. */
 export function addExamples(command: Command, ...examples: readonly string[]): Command {
+  EXAMPLES.set(command, examples);
   const lines = examples.map((example) => `  $ sessiondir ${example}`);
   return command.addHelpText("after", `\nExamples:\n${lines.join("\n")}`);
 }

@@ -4,8 +4,9 @@ import type { Command } from "commander";
 import type { ChangingOptions, LegacyProgress } from "../legacy/types.js";
 import { CliError, usageError } from "./failure.js";
 import type { Invocation, StoreOptions } from "./invocation.js";
+import { exists } from "./look.js";
 import { Progress } from "./progress.js";
-import { exists, resolveStateDirectory, resolveStore } from "./store-target.js";
+import { environmentNamesStore, resolveStateDirectory, resolveStore } from "./store-target.js";
 
 export interface LegacyCommandOptions extends StoreOptions {
   /** Only of the commands that have {@link addStorePathOption}. */
@@ -40,16 +41,21 @@ export function addStorePathOption(command: Command): Command {
 }
 
 /** One store was named, or one agent; otherwise the whole state directory is meant. */
-export function isOneStore({ store, agent, storePath }: LegacyCommandOptions): boolean {
-  const one = store !== undefined || agent !== undefined;
+export function isOneStore(options: LegacyCommandOptions): boolean {
+  const { store, agent, storePath } = options;
+  const one =
+    store !== undefined || agent !== undefined || (storePath.length === 0 && environmentNamesStore(options));
   if (one && storePath.length > 0)
     throw usageError("--store-path belongs to a whole state directory, not to one store");
   return one;
 }
 
-/** The `NAME.d` of the one store, whether it is there or not. */
-export async function legacyTarget(options: StoreOptions): Promise<string> {
-  const path = await resolveStore(options);
+/**
+ * The `NAME.d` of the one store, whether it is there or not. A store that only happens to be in the current folder is
+ * not meant: these commands set whole stores aside.
+ */
+export async function legacyTarget(invocation: Invocation, options: StoreOptions): Promise<string> {
+  const path = await resolveStore(invocation, options, { here: false });
   if (path.endsWith(".d")) return path;
   const inside = [join(path, "sessions.json"), join(path, "sessions.d")].find(exists);
   const advice = inside === undefined ? "" : `. Did you mean ${inside}?`;
@@ -105,10 +111,10 @@ export function withKeyOption<R extends { readonly next?: string }>(
 
 /** The library's options; `end` takes the bar away. */
 export function libraryOptions(
-  { terminal, signal }: Invocation,
+  invocation: Invocation,
   { lowercaseKeys = false, dryRun = false, force = false, trust }: LegacyCommandOptions,
 ): { options: ChangingOptions; end: () => void } {
-  const progress = new Progress(terminal, QUIET_MS);
+  const progress = new Progress(invocation, QUIET_MS);
   const onProgress = ({ phase, path, done, total, entries }: LegacyProgress): void =>
     progress.show({
       doing: `${DOING[phase]} ${path}`,
@@ -118,6 +124,6 @@ export function libraryOptions(
       note: UNITS[phase] === undefined && entries > 0 ? `${entries} entries` : undefined,
     });
   const key = lowercaseKeys && { normalizeKey: lowerCase };
-  const options = { signal, onProgress, dryRun, force, trust, ...key };
+  const options = { signal: invocation.signal, onProgress, dryRun, force, trust, ...key };
   return { options, end: () => progress.end() };
 }

@@ -10,6 +10,23 @@ const args = process.argv.slice(2);
 if (args.length === 1 && (args[0] === "--version" || args[0] === "-V")) {
   process.stdout.write(`${VERSION}\n`);
 } else {
-  const { run } = await import("./program.js");
-  process.exitCode = await run(args);
+  await runProgram();
+}
+
+async function runProgram(): Promise<void> {
+  let program;
+  try {
+    program = await import("./program.js");
+  } catch (error) {
+    // Nothing of ours could be loaded that would say it better.
+    const why = error instanceof Error ? error.message.replace(/\s*\n\s*/g, " ") : String(error);
+    process.stderr.write(
+      `sessiondir: the program itself could not be loaded: ${why}. Install it anew, or let node read ${import.meta.dirname}.\n`,
+    );
+    process.exitCode = 1;
+    return;
+  }
+  const { exitCode, abandoned } = await program.run(args);
+  process.exitCode = exitCode;
+  if (abandoned) process.exit();
 }

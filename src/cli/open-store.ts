@@ -12,9 +12,10 @@ import { STORE_FOLDER } from "../format/layout.js";
 import { shellQuoted } from "../legacy/paths.js";
 import { openDirectoryStore } from "../store/open.js";
 import type { DirectorySessionStore } from "../store/types.js";
+import { foundElsewhere } from "./agent-stores.js";
 import { asUsage, CliError, EXIT } from "./failure.js";
 import { needsPerson, type Invocation } from "./invocation.js";
-import { exists } from "./store-target.js";
+import { exists } from "./look.js";
 
 export type Entry = Record<string, unknown>;
 export type Store = DirectorySessionStore<Entry>;
@@ -23,6 +24,8 @@ export interface OpenMode {
   readonly write?: boolean;
   /** Make the store if there is none. */
   readonly create?: boolean;
+  /** The session that is meant: if the store is not there, another agent may have it. */
+  readonly key?: string;
 }
 
 /** Warnings that do not go away by themselves: the command does its work and ends with 3. */
@@ -40,10 +43,12 @@ export async function withStore<R>(
   mode: OpenMode,
   use: (store: Store) => Promise<R>,
 ): Promise<R> {
+  invocation.doing = `opening ${path}`;
   const store = await open(path, { ...mode, trust: invocation.trust }, ({ code, message, data }) => {
     if (DAMAGE.has(code)) needsPerson(invocation);
     invocation.terminal.warn(code, message, data);
   });
+  invocation.doing = mode.write === true ? `writing to ${path}` : `reading ${path}`;
   try {
     return await use(store);
   } finally {
@@ -53,20 +58,34 @@ export async function withStore<R>(
 
 async function open(
   path: string,
-  { write = false, create = false, trust }: OpenMode & { readonly trust: Trust | undefined },
+  { write = false, create = false, key, trust }: OpenMode & { readonly trust: Trust | undefined },
   onWarning: (warning: StoreWarning) => void,
 ): Promise<Store> {
-  if (write && create) assertMayOpen(path, create);
   try {
+    if (write && create) assertMayOpen(path, create);
     return await asUsage(() =>
       openDirectoryStore<Entry>(path, { readOnly: !write, create, trust, onWarning }),
     );
   } catch (error) {
-    if (!(error instanceof SessionStoreError)) throw error;
-    if (error.code === "store_not_found") throw missingStore(path);
-    if (error.code === "not_a_store" && nearby(path) !== undefined) throw missingStore(path);
-    throw error;
+    const missing = missingStoreOf(error, path);
+    if (missing === undefined) throw error;
+    const elsewhere = key === undefined ? undefined : await foundElsewhere(path, key);
+    throw elsewhere === undefined ? missing : withNextStep(missing, elsewhere);
   }
+}
+
+/** The error with what is there instead of the store; undefined when it is about something else. */
+function missingStoreOf(error: unknown, path: string): CliError | undefined {
+  if (error instanceof CliError && error.code === "store_not_found") return error;
+  if (!(error instanceof SessionStoreError)) return undefined;
+  if (error.code === "store_not_found") return missingStore(path);
+  const isNear = nearby(path) !== undefined || exists(join(path, "agents"));
+  return error.code === "not_a_store" && isNear ? missingStore(path) : undefined;
+}
+
+/** The error's first sentence, with a better next step. */
+function withNextStep({ code, message, exitCode, data }: CliError, next: string): CliError {
+  return new CliError(code, `${message.replace(/ Check --store;.*$/, "")} ${next}`, { exitCode, data });
 }
 
 /** @throws when there is no store, unless it may be made. */
@@ -98,9 +117,11 @@ function missingStore(path: string): CliError {
   }
   const near = nearby(path);
   const advice =
-    near === undefined
-      ? "Check --store; sessiondir put KEY --create makes a new one."
-      : `Did you mean ${shellQuoted(near)}?`;
+    near !== undefined
+      ? `Did you mean ${shellQuoted(near)}?`
+      : exists(join(path, "agents"))
+        ? `It is a state directory: did you mean --state-dir ${shellQuoted(path)}?`
+        : "Check --store; sessiondir put KEY --create makes a new one.";
   const message = `there is no session store at ${path}. ${advice}`;
   return new CliError("store_not_found", message, { data: { path } });
 }

@@ -7,7 +7,8 @@
 import { SessionStoreError } from "../errors.js";
 import { shellQuoted } from "../legacy/paths.js";
 import type { SessionRecord } from "../store/types.js";
-import { CliError } from "./failure.js";
+import { foundElsewhere } from "./agent-stores.js";
+import { CliError, EXIT } from "./failure.js";
 import { formatCount } from "./figures.js";
 import type { Invocation } from "./invocation.js";
 import { nearestKeys } from "./nearest.js";
@@ -34,6 +35,8 @@ export interface WriteResult extends WritePlan {
   readonly revision?: number;
   /** The store did not exist; absent if it did. */
   readonly storeCreated?: true;
+  /** The session was there and could not be read; its previous revision is then given as 0. */
+  readonly damaged?: true;
 }
 
 export interface Write {
@@ -41,9 +44,17 @@ export interface Write {
   readonly ifRevision: number | undefined;
   readonly dryRun: boolean;
   readonly plan: (current: SessionRecord<Entry> | undefined) => WritePlan;
-  /** Does it, provided that the session still has this revision. */
-  readonly apply: (base: number) => Promise<SessionRecord<Entry> | undefined>;
+  /** What to do with a session that is there and cannot be read. Default: fail, with the ways out. */
+  readonly planDamaged?: WritePlan;
+  /** The error when there is no session; a command without it makes one. */
+  readonly missing?: () => Promise<CliError>;
+  /** Does it, provided that the session still has this revision; undefined: whatever it has. */
+  readonly apply: (base: number | undefined) => Promise<SessionRecord<Entry> | undefined>;
 }
+
+type State =
+  | { readonly damage?: undefined; readonly record: SessionRecord<Entry> | undefined }
+  | { readonly damage: SessionStoreError };
 
 type Outcome = Omit<WriteResult, "store" | "storeCreated">;
 
@@ -55,7 +66,10 @@ export async function planAndWrite(store: Store, signal: AbortSignal, write: Wri
   const { key, ifRevision, dryRun } = write;
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted();
-    const current = await store.read(key);
+    const state = await stateOf(store, key);
+    if (state.damage !== undefined) return writeDamaged(write, state.damage);
+    const { record: current } = state;
+    if (current === undefined && write.missing !== undefined) throw await write.missing();
     const previousRevision = current?.revision ?? 0;
     assertRevision(key, ifRevision, previousRevision);
     const plan = write.plan(current);
@@ -72,6 +86,33 @@ export async function planAndWrite(store: Store, signal: AbortSignal, write: Wri
   }
 }
 
+async function stateOf(store: Store, key: string): Promise<State> {
+  try {
+    return { record: await store.read(key) };
+  } catch (error) {
+    if (error instanceof SessionStoreError && error.code === "entry_corrupt") return { damage: error };
+    throw error;
+  }
+}
+
+/** Nothing of the session can be read, so there is no condition to write on: it is replaced, or removed, as it is. */
+async function writeDamaged(write: Write, { code, message, data }: SessionStoreError): Promise<Outcome> {
+  const { key, dryRun, ifRevision, planDamaged } = write;
+  if (planDamaged === undefined || ifRevision !== undefined) {
+    const without = ifRevision === undefined ? "" : " Its revision cannot be known: leave --if-revision out.";
+    throw new CliError(
+      code,
+      `${message}${without} Ways out: sessiondir put ${shellQuoted(key)} replaces it as a whole, ` +
+        `sessiondir rm ${shellQuoted(key)} removes it.`,
+      { exitCode: EXIT.needsPerson, data },
+    );
+  }
+  const done = { key, dryRun, ...planDamaged, previousRevision: 0, damaged: true } as const;
+  if (dryRun) return done;
+  const record = await write.apply(undefined);
+  return record === undefined ? done : { ...done, revision: record.revision };
+}
+
 function assertRevision(key: string, expected: number | undefined, actual: number): void {
   if (expected === undefined || expected === actual) return;
   throw new SessionStoreError(
@@ -84,12 +125,14 @@ function assertRevision(key: string, expected: number | undefined, actual: numbe
 
 /** The error for a key that is not there, with the keys that may have been meant. */
 export async function missingSession(store: Store, path: string, key: string): Promise<CliError> {
-  const near = await nearestKeys(store, key);
+  const elsewhere = await foundElsewhere(path, key);
+  const near = elsewhere === undefined ? await nearestKeys(store, key) : [];
   const count = await store.count();
   const advice =
-    near.length > 0
+    elsewhere ??
+    (near.length > 0
       ? `Did you mean ${near.map((candidate) => JSON.stringify(candidate)).join(" or ")}?`
-      : `List its ${formatCount(count)} sessions: sessiondir ls --store ${shellQuoted(path)}`;
+      : `List its ${formatCount(count)} sessions: sessiondir ls --store ${shellQuoted(path)}`);
   return new CliError("not_found", `there is no session ${JSON.stringify(key)} in ${path}. ${advice}`, {
     data: { key, path },
   });
@@ -106,19 +149,21 @@ const DONE: Readonly<Record<WriteAction, string>> = {
 /** Prints a result: one line for people, or its JSON. */
 export async function printWrite({ terminal }: Invocation, result: WriteResult): Promise<void> {
   if (terminal.json) return terminal.result(result);
-  const { action, key, dryRun, previousRevision, revision, storeCreated } = result;
+  const { action, key, dryRun, previousRevision, revision, storeCreated, damaged } = result;
   const name = visible(key);
   const fields = [
     ...(result.set ?? []).map((field) => `set ${visible(field)}`),
     ...(result.unset ?? []).map((field) => `unset ${visible(field)}`),
   ];
   const details = fields.length === 0 ? "" : `: ${fields.join(", ")}`;
+  const was = damaged === true ? ", which was damaged" : "";
   const where = storeCreated === true ? ` in a new store ${visible(result.store)}` : "";
   if (dryRun) {
     const verb = action === "unchanged" ? "leave unchanged" : action;
     const now = previousRevision === 0 ? "" : `, now at revision ${previousRevision}`;
-    return terminal.line(`would ${verb} ${name}${where}${now}${details}`);
+    return terminal.line(`would ${verb} ${name}${was}${where}${now}${details}`);
   }
-  const after = revision === undefined ? `, was at revision ${previousRevision}` : `, revision ${revision}`;
-  return terminal.line(`${DONE[action]} ${name}${where}${after}${details}`);
+  const before = damaged === true ? "" : `, was at revision ${previousRevision}`;
+  const after = revision === undefined ? before : `, revision ${revision}`;
+  return terminal.done(`${DONE[action]} ${name}${was}${where}${after}${details}`);
 }

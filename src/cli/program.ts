@@ -1,56 +1,55 @@
 /**
- * Reads the command line, runs one command and says how it ended. Every failure passes through here and nowhere else:
- * one line on stderr (JSON with `--json`) and an exit code.
+ * Runs one command and says how it ended. Every failure passes through here and nowhere else: one line on stderr (JSON with
+ * `--json`) and an exit code; nothing is ever thrown at the user.
+ *
+ * An interruption is answered before the command has heard of it, and the command is not waited for longer than the
+ * grace: whatever it is in the middle of may be cut off (interruption.ts).
  */
-import type { Command, CommanderError } from "commander";
+import { isCommanderError, makeProgram, usageMessage } from "./command-line.js";
 import { EXIT, reportOf, usageError, type ExitCode } from "./failure.js";
-import { addFlush } from "./commands/flush.js";
-import { addGet } from "./commands/get.js";
-import { addInspect } from "./commands/inspect.js";
-import { addLs } from "./commands/ls.js";
-import { addMigrate } from "./commands/migrate.js";
-import { addMirror } from "./commands/mirror.js";
-import { addPatch } from "./commands/patch.js";
-import { addPut } from "./commands/put.js";
-import { addRebuild } from "./commands/rebuild.js";
-import { addRm } from "./commands/rm.js";
-import { addRollback } from "./commands/rollback.js";
-import { addStats } from "./commands/stats.js";
-import { addWatch } from "./commands/watch.js";
 import { Interrupted, Interruption } from "./interruption.js";
-import type { Invocation, StoreOptions } from "./invocation.js";
+import type { Invocation } from "./invocation.js";
 import { Terminal } from "./terminal.js";
-import { VERSION } from "./version.js";
 
-const COMMANDS = [
-  addLs,
-  addGet,
-  addPut,
-  addPatch,
-  addRm,
-  addWatch,
-  addStats,
-  addFlush,
-  addRebuild,
-  addInspect,
-  addMigrate,
-  addRollback,
-  addMirror,
-];
+/** How long a command may take to let go: long enough to remove a half-built folder, and short for a person. */
+const GRACE_MS = 1000;
 
-/** Runs the program with the arguments after its name; resolves with the exit code when all is written. */
-export async function run(args: readonly string[]): Promise<ExitCode> {
+/** How a run ended. */
+export interface Ending {
+  readonly exitCode: ExitCode;
+  /** The command was given up: what it still waits for must not keep the process alive. */
+  readonly abandoned: boolean;
+}
+
+/** Runs the program with the arguments after its name; resolves when all is written. */
+export async function run(args: readonly string[]): Promise<Ending> {
   const interruption = new Interruption();
-  const terminal = await Terminal.open(wantsJson(args));
-  const invocation: Invocation = { terminal, signal: interruption.signal, exitCode: EXIT.ok };
+  const { signal } = interruption;
+  const terminal = await Terminal.open({
+    json: hasFlag(args, "--json"),
+    quiet: hasFlag(args, "--quiet", "-q"),
+    signal,
+  });
+  const invocation: Invocation = {
+    terminal,
+    signal,
+    doing: "starting",
+    finishMs: undefined,
+    exitCode: EXIT.ok,
+  };
   let outputError: NodeJS.ErrnoException | undefined;
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code !== "EPIPE") outputError ??= error;
     terminal.closed = true;
-    interruption.stop(new Interrupted("reader"));
+    if (!signal.aborted) interruption.stop(new Interrupted("reader"));
   });
   process.stderr.on("error", () => {}); // nobody listens; the work is worth doing all the same
-  let exitCode = await runCommand(invocation, args);
+  const crashed = (error: unknown): void => process.exit(report(invocation, error, args[0] ?? ""));
+  process.on("uncaughtException", crashed);
+
+  const givenUp = graceOver(invocation);
+  const ended = await Promise.race([runCommand(invocation, args), givenUp]);
+  let exitCode = ended ?? (isReader(signal) ? EXIT.ok : EXIT.interrupted);
   await terminal.written();
   if (outputError !== undefined) {
     const message = `the output could not be written: ${outputError.message}. What was to be done may be done.`;
@@ -58,33 +57,50 @@ export async function run(args: readonly string[]): Promise<ExitCode> {
     exitCode = EXIT.failure;
   }
   terminal.erase();
+  process.off("uncaughtException", crashed);
   interruption.release();
-  return exitCode;
+  return { exitCode, abandoned: ended === undefined };
+}
+
+/** Answers an interruption at once; resolves with nothing when the command is not waited for any more. */
+function graceOver(invocation: Invocation): Promise<undefined> {
+  const { signal } = invocation;
+  return new Promise((resolve) => {
+    signal.addEventListener("abort", () => {
+      if (!isReader(signal) && invocation.finishMs === undefined) sayInterrupted(invocation);
+      setTimeout(resolve, invocation.finishMs ?? GRACE_MS, undefined);
+    });
+  });
 }
 
 async function runCommand(invocation: Invocation, args: readonly string[]): Promise<ExitCode> {
+  const { signal } = invocation;
   try {
     const program = await makeProgram(invocation);
     if (args.length === 0) throw usageError("which command? Try sessiondir --help");
     await program.parseAsync([...args], { from: "user" });
-    return invocation.exitCode;
+    // It was too late to stop it; but interrupted is what the user was told.
+    const told = signal.aborted && !isReader(signal) && invocation.finishMs === undefined;
+    return told ? EXIT.interrupted : invocation.exitCode;
   } catch (error) {
     return report(invocation, error, args[0] ?? "");
   }
 }
 
-function report({ terminal, signal }: Invocation, error: unknown, command: string): ExitCode {
-  const reason: unknown = signal.reason;
-  if (signal.aborted && reason instanceof Interrupted) {
-    if (reason.by === "reader") return EXIT.ok;
-    terminal.fail(
-      "interrupted",
-      "interrupted. Nothing is half done; run the same command again.",
-      {},
-      EXIT.interrupted,
-    );
-    return EXIT.interrupted;
-  }
+function isReader({ reason }: AbortSignal): boolean {
+  return reason instanceof Interrupted && reason.by === "reader";
+}
+
+function sayInterrupted({ terminal, doing }: Invocation): void {
+  const message = `interrupted while ${doing}. Nothing is half done; run the same command again.`;
+  terminal.fail("interrupted", message, { doing }, EXIT.interrupted);
+}
+
+/** Says what went wrong, once; the exit code. */
+function report(invocation: Invocation, error: unknown, command: string): ExitCode {
+  const { terminal, signal, finishMs } = invocation;
+  if (signal.aborted && isReader(signal)) return EXIT.ok;
+  if (signal.aborted && (finishMs === undefined || error instanceof Interrupted)) return EXIT.interrupted;
   if (isCommanderError(error)) {
     if (error.exitCode === 0) return EXIT.ok; // --help was printed
     const usage = reportOf(usageError(usageMessage(error, command)));
@@ -96,51 +112,8 @@ function report({ terminal, signal }: Invocation, error: unknown, command: strin
   return exitCode;
 }
 
-async function makeProgram(invocation: Invocation): Promise<Command> {
-  const { Command: Program } = await import("commander");
-  const program = new Program("sessiondir")
-    .description("Looks into session stores, changes them, and brings sessions.json files over and back.")
-    .version(VERSION, "-V, --version", "print the version")
-    .helpOption("-h, --help", "print this help")
-    .helpCommand("help [command]", "print the help of a command")
-    .exitOverride()
-    .configureOutput({ outputError: () => {} }) // reported with all other failures
-    .showSuggestionAfterError()
-    .addHelpText(
-      "after",
-      [
-        "",
-        "Examples:",
-        "  $ sessiondir ls --store /var/lib/gateway/sessions.d --order updatedAt --descending --limit 20",
-        "  $ sessiondir get agent:main:main --store /var/lib/gateway/sessions.d",
-        "  $ sessiondir stats --state-dir ~/.openclaw --agent main",
-        "  $ sessiondir migrate --state-dir ~/.openclaw --dry-run",
-        "",
-        "Exit codes: 0 done, 1 failed, 2 wrong command line, 3 somebody has to look, 130 interrupted.",
-      ].join("\n"),
-    );
-  for (const add of COMMANDS) add(program, invocation);
-  program.hook("preAction", (_program, command) => {
-    const { trust } = command.opts<StoreOptions>();
-    if (trust !== undefined) invocation.trust = trust;
-  });
-  return program;
-}
-
 /** Before commander has read anything, because that may fail as well. */
-function wantsJson(args: readonly string[]): boolean {
+function hasFlag(args: readonly string[], ...names: readonly string[]): boolean {
   const end = args.indexOf("--");
-  return (end === -1 ? args : args.slice(0, end)).includes("--json");
-}
-
-function isCommanderError(error: unknown): error is CommanderError {
-  return error instanceof Error && "exitCode" in error && error.name === "CommanderError";
-}
-
-/** Commander's sentence on one line, without its own "error:", and with the next step. */
-function usageMessage({ message }: CommanderError, command: string): string {
-  const text = message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
-  if (text.includes("Did you mean")) return text;
-  const help = /^[a-z]+$/.test(command) ? `${command} --help` : "--help";
-  return `${text.replace(/\.$/, "")}. See sessiondir ${help}`;
+  return (end === -1 ? args : args.slice(0, end)).some((arg) => names.includes(arg));
 }

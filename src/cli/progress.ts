@@ -1,13 +1,16 @@
 /**
- * Progress of long work, on stderr: a bar that is drawn over when a person watches, otherwise a line for each phase
- * and one every few seconds. With `--json` only the bar, because stderr is read by a program then.
+ * Progress of long work: a bar on stderr that is drawn over while a person watches, and nothing in a pipe, a log or with
+ * `--quiet`. What is going on is kept in any case: whoever interrupts the program is told what that was.
  */
 import { formatBytes, formatCount } from "./figures.js";
-import type { Terminal } from "./terminal.js";
+import type { Invocation } from "./invocation.js";
 
 const DRAW_INTERVAL_MS = 100;
-const LINE_INTERVAL_MS = 5000;
 const BAR_CELLS = 24;
+/** Of a terminal in which there is no room for more. */
+const SHORT_BAR_CELLS = 8;
+/** Columns from which the bar is the long one. */
+const LONG_BAR_COLUMNS = 72;
 
 export interface ProgressState {
   /** What is going on, as in "reading /var/lib/gateway/sessions.json". */
@@ -25,36 +28,38 @@ export class Progress {
   #shownAt = Number.NEGATIVE_INFINITY;
 
   constructor(
-    private readonly terminal: Terminal,
+    private readonly invocation: Pick<Invocation, "terminal" | "doing">,
     /** Work that is over sooner is not worth a line. */
     private readonly quietMs = 0,
     private readonly startedAt = performance.now(),
   ) {}
 
   show(state: ProgressState): void {
+    const { terminal } = this.invocation;
+    this.invocation.doing = state.doing;
+    if (!terminal.interactive) return;
     const now = performance.now();
     if (now - this.startedAt < this.quietMs) return;
-    const { interactive, json } = this.terminal;
-    const another = state.doing !== this.#doing;
-    const interval = interactive ? DRAW_INTERVAL_MS : LINE_INTERVAL_MS;
-    if (!another && now - this.#shownAt < interval) return;
+    if (state.doing === this.#doing && now - this.#shownAt < DRAW_INTERVAL_MS) return;
     this.#doing = state.doing;
     this.#shownAt = now;
-    if (interactive) this.terminal.draw(bar(state));
-    else if (!json) this.terminal.say(`${state.doing}: ${amounts(state)}`);
+    terminal.draw(bar(state, terminal.talkColumns));
   }
 
   /** Nothing of it stays on the terminal. */
   end(): void {
-    this.terminal.erase();
+    this.invocation.terminal.erase();
   }
 }
 
-function bar(state: ProgressState): string {
+/** Cut at the end where the terminal ends, so what matters comes first. */
+function bar(state: ProgressState, columns: number): string {
   const share = state.total > 0 ? Math.min(state.done / state.total, 1) : 0;
-  const full = Math.round(share * BAR_CELLS);
-  const cells = "█".repeat(full) + "░".repeat(BAR_CELLS - full);
-  return `${cells} ${String(Math.floor(share * 100)).padStart(3)} %  ${amounts(state)}  ${state.doing}`;
+  const cells = columns < LONG_BAR_COLUMNS ? SHORT_BAR_CELLS : BAR_CELLS;
+  const full = Math.round(share * cells);
+  const drawn = "█".repeat(full) + "░".repeat(cells - full);
+  const line = `${drawn} ${String(Math.floor(share * 100)).padStart(3)} %  ${amounts(state)}`;
+  return `${line}  ${state.doing}`;
 }
 
 function amounts({ done, total, unit, note }: ProgressState): string {

@@ -58,8 +58,10 @@ function readText(path: string): string {
   }
 }
 
-async function readStandardInput({ terminal, signal }: Invocation): Promise<string> {
+async function readStandardInput(invocation: Invocation): Promise<string> {
+  const { terminal, signal } = invocation;
   const { stdin } = process;
+  invocation.doing = "reading standard input";
   signal.throwIfAborted();
   if (stdin.isTTY) terminal.say("reading JSON from the keyboard; end it with Ctrl-D");
   const stop = (): void => void stdin.destroy();

@@ -17,6 +17,8 @@ export interface Receipt {
   readonly warnings: readonly LegacyWarning[];
   readonly error?: LegacyFailure;
   readonly next?: string;
+  /** Absent for an inspection. */
+  readonly dryRun?: boolean;
 }
 
 /** Warnings that somebody has to act on; the others only tell what happened. */
@@ -45,7 +47,11 @@ export async function printReceipt(
   details: Details,
 ): Promise<void> {
   if (receipt.outcome === "missing") terminal.fail("missing", headline, { path: receipt.path }, EXIT.failure);
-  else await terminal.line([headline, ...detailLines(receipt, details)].join("\n"));
+  else {
+    const text = [headline, ...detailLines(receipt, details)].join("\n");
+    // What was only looked at was asked for.
+    await (receipt.dryRun === false ? terminal.done(text) : terminal.line(text));
+  }
 }
 
 /** What was counted, refused and is to be done next. */

@@ -1,25 +1,73 @@
 /**
- * From `--store`, `--state-dir` and `--agent` to the folder of one store. Only looks; nothing is made here.
+ * Which store is meant: from the options, the environment and what is there. Only looks; nothing is made here.
+ *
+ *     1. --store, or the argument
+ *     2. --state-dir, --agent
+ *     3. $SESSIONDIR_STORE
+ *     4. $OPENCLAW_STATE_DIR
+ *     5. ./sessions.d, or the folder one stands in if it is a store
+ *     6. ~/.openclaw
+ *
+ * What was said goes before what was found. Where nothing was said on the command line, a person is told what was used.
  */
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
-import { asStoreError, errnoOf } from "../errors.js";
+import { asStoreError } from "../errors.js";
 import { nodeFileSystem as fs } from "../fs/node-file-system.js";
 import { findLegacyPlace } from "../store/legacy-place.js";
+import { STORE_FOLDER } from "../format/layout.js";
 import { parseTarget } from "../store/target.js";
+import { findAgentStores, storeOfAgent, warnOfAgent } from "./agent-stores.js";
 import { asUsage, CliError, usageError } from "./failure.js";
-import type { StoreOptions } from "./invocation.js";
+import type { Invocation, StoreOptions } from "./invocation.js";
+import { exists } from "./look.js";
 
-/**
- * The store directory that the options mean.
- * @param key Its agent decides when several agents have a store and `--agent` is not given.
- */
-export async function resolveStore(options: StoreOptions, key?: string): Promise<string> {
+export interface TargetOptions {
+  /** Its agent decides when several agents have a store and `--agent` is not given. */
+  readonly key?: string;
+  /** Whether a store in the current folder is meant when nothing else is said. Default true. */
+  readonly here?: boolean;
+}
+
+/** The store directory that is meant. */
+export async function resolveStore(
+  invocation: Invocation,
+  options: StoreOptions,
+  { key, here = true }: TargetOptions = {},
+): Promise<string> {
   const { store, stateDir, agent } = options;
-  if (store === undefined) return storeOfAgent(resolveStateDirectory(stateDir), agent, key);
-  if (stateDir !== undefined)
-    throw usageError("--store and --state-dir both say where the store is; give one");
-  if (agent !== undefined) throw usageError("--agent belongs to --state-dir; --store is one store already");
+  if (store !== undefined) {
+    if (stateDir !== undefined)
+      throw usageError("--store and --state-dir both say where the store is; give one");
+    if (agent !== undefined) throw usageError("--agent belongs to --state-dir; --store is one store already");
+    return storeAt(store);
+  }
+  const found = stateDir === undefined && agent === undefined ? foundStore(here) : undefined;
+  if (found === undefined) return inStateDirectory(invocation, options, key);
+  const path = await storeAt(found.store);
+  if (invocation.terminal.interactive) invocation.terminal.say(`store: ${path} (${found.because})`);
+  return path;
+}
+
+/** A store that nobody named on the command line. */
+function foundStore(here: boolean): { store: string; because: string } | undefined {
+  const { SESSIONDIR_STORE, OPENCLAW_STATE_DIR } = process.env;
+  if (SESSIONDIR_STORE) return { store: SESSIONDIR_STORE, because: "$SESSIONDIR_STORE" };
+  if (!here || OPENCLAW_STATE_DIR) return undefined;
+  if (exists("sessions.d")) return { store: "sessions.d", because: "found in this folder" };
+  // A store's own files are in there, and a folder of any name may be one.
+  if (exists(join(STORE_FOLDER, "format.json"))) return { store: ".", because: "this folder" };
+  return undefined;
+}
+
+/** Whether `$SESSIONDIR_STORE` says which store is meant, because nothing on the command line does. */
+export function environmentNamesStore({ store, stateDir, agent }: StoreOptions): boolean {
+  return (
+    store === undefined && stateDir === undefined && agent === undefined && !!process.env["SESSIONDIR_STORE"]
+  );
+}
+
+async function storeAt(store: string): Promise<string> {
   const target = await asUsage(() => parseTarget(store));
   if (target.kind === "memory")
     throw usageError("memory: is a store of another process; give the path of a folder");
@@ -40,76 +88,49 @@ function storeOf(legacyFile: string): string {
 export function resolveStateDirectory(stateDir: string | undefined): string {
   const { OPENCLAW_STATE_DIR } = process.env;
   if (stateDir === "") throw usageError("--state-dir must not be empty");
-  return resolve(stateDir ?? (OPENCLAW_STATE_DIR || join(homedir(), ".openclaw")));
+  return resolve(stateDir ?? (OPENCLAW_STATE_DIR || join(homeDirectory(), ".openclaw")));
 }
 
-function storeOfAgent(stateDirectory: string, agent: string | undefined, key: string | undefined): string {
+/** @throws a usage error where the system knows of no home: it has to be said where the sessions are. */
+function homeDirectory(): string {
+  try {
+    return homedir();
+  } catch {
+    throw usageError("there is no home directory ($HOME is not set): give --store or --state-dir");
+  }
+}
+
+function inStateDirectory(
+  invocation: Invocation,
+  { stateDir, agent }: StoreOptions,
+  key: string | undefined,
+): string {
+  const stateDirectory = resolveStateDirectory(stateDir);
   if (agent !== undefined && !isPlainName(agent)) {
     throw usageError(`--agent must be the name of a folder, not ${JSON.stringify(agent)}`);
   }
   const ofKey = /^agent:([^:]+):/.exec(key ?? "")?.[1];
-  if (agent !== undefined) return directoryOf(stateDirectory, agent);
-  const agents = namesIn(join(stateDirectory, "agents")).filter((name) => hasSessions(stateDirectory, name));
-  // Whoever renamed an agent's folder did not rename the keys in its store.
-  if (ofKey !== undefined && (agents.includes(ofKey) || (isPlainName(ofKey) && agents.length === 0)))
-    return directoryOf(stateDirectory, ofKey);
-  const [only, ...others] = agents;
-  if (only === undefined) {
-    throw new CliError(
-      "store_not_found",
-      `no agent has sessions below ${stateDirectory}. Say where the store is: --store PATH or --state-dir PATH.`,
-      { data: { path: stateDirectory } },
-    );
-  }
+  const named = agent ?? (ofKey !== undefined && isPlainName(ofKey) ? ofKey : undefined);
+  if (named !== undefined) return storeOfAgent(stateDirectory, named);
+
+  const { readable, unreadable } = findAgentStores(stateDirectory);
+  const [only, ...others] = readable;
   if (others.length > 0) {
+    const agents = readable.map((one) => one.agent);
     throw usageError(
       `${agents.length} agents have sessions below ${stateDirectory}; choose one with --agent: ${agents.join(", ")}`,
       { path: stateDirectory, agents: agents.join(",") },
     );
   }
-  return directoryOf(stateDirectory, only);
-}
-
-/** A folder for sessions in which something is: a store, or a sessions.json that can become one. */
-function hasSessions(stateDirectory: string, agent: string): boolean {
-  const folder = join(stateDirectory, "agents", agent, "sessions");
-  try {
-    return exists(join(folder, "sessions.d")) || exists(join(folder, "sessions.json"));
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
-    return true; // a folder that cannot be searched is no reason to choose another one, and stops no other
-  }
-}
-
-function directoryOf(stateDirectory: string, agent: string): string {
-  return storeOf(join(stateDirectory, "agents", agent, "sessions", "sessions.json"));
+  for (const one of unreadable) warnOfAgent(invocation, one, one.error);
+  if (only !== undefined) return only.path;
+  throw new CliError(
+    "store_not_found",
+    `no agent has sessions below ${stateDirectory}. Say where the store is: --store PATH or --state-dir PATH.`,
+    { data: { path: stateDirectory } },
+  );
 }
 
 function isPlainName(name: string): boolean {
   return name !== "" && !name.startsWith(".") && !/[/\\\0]/.test(name);
-}
-
-/** Names in a folder in order; none where there is no folder. */
-export function namesIn(path: string): string[] {
-  try {
-    return fs.readdir(path).sort();
-  } catch (error) {
-    if (isAbsence(error)) return [];
-    throw error;
-  }
-}
-
-export function exists(path: string): boolean {
-  try {
-    fs.lstat(path);
-    return true;
-  } catch (error) {
-    if (isAbsence(error)) return false;
-    throw error;
-  }
-}
-
-function isAbsence(error: unknown): boolean {
-  const errno = errnoOf(error);
-  return errno === "ENOENT" || errno === "ENOTDIR";
 }

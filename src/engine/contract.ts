@@ -95,6 +95,8 @@ export interface EngineChange {
   readonly kind: "put" | "delete";
   /** The last change of its commit that this iteration gives: from here on `since` may be this revision. */
   readonly last: boolean;
+  /** When that commit was made, by its writer's clock: milliseconds since 1970. */
+  readonly modifiedAt: number;
   /** State right after this commit; absent for a delete. */
   readonly record?: EngineRecord;
 }

@@ -91,6 +91,8 @@ export interface SessionChange<T extends object> {
    * the rest of the transaction would be left out.
    */
   readonly last: boolean;
+  /** When that commit was made by its writer's clock, in milliseconds since 1970. */
+  readonly modifiedAt: number;
   /** The state right after this commit; absent for a delete. */
   readonly record?: SessionRecord<T>;
 }

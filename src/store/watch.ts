@@ -97,9 +97,9 @@ function iterable<T extends object>(generator: Changes<T>, end: () => void): Asy
 }
 
 function toSessionChange<T extends object>(
-  { key, revision, kind, last, record }: EngineChange,
+  { key, revision, kind, modifiedAt, last, record }: EngineChange,
   toRecord: (record: NonNullable<EngineChange["record"]>) => SessionRecord<T>,
 ): SessionChange<T> {
-  const change = { key, revision, kind, last };
+  const change = { key, revision, kind, modifiedAt, last };
   return record === undefined ? change : { ...change, record: toRecord(record) };
 }

@@ -164,6 +164,39 @@ describe("a damaged store", () => {
     expect(await run(["get", MAIN_KEY, "--store", store])).toMatchObject({ code: 0, stderr: "" });
   });
 
+  it("a damaged session can be replaced and removed, each says so, and patch names the ways out", async () => {
+    const store = await makeStore();
+    await run(["flush", "--checkpoint", "--store", store]);
+    const damage = (): void =>
+      writeFileSync(join(store, "agent%3Aops%3Acron%3Anightly%3Arun%3A1/meta.json"), "{");
+    damage();
+    const patch = await run(["patch", CRON_KEY, "a=1", "--store", store]);
+    expect(patch).toMatchObject({ code: 3, stdout: "" });
+    expect(patch.stderr).toContain(`sessiondir put ${CRON_KEY} replaces it`);
+    const held = await run([
+      "put",
+      CRON_KEY,
+      "--data",
+      "{}",
+      "--if-revision",
+      "3",
+      "--store",
+      store,
+      "--json",
+    ]);
+    expect(errorOf(held)).toMatchObject({ code: "entry_corrupt", exitCode: 3 });
+    const dry = await run(["rm", CRON_KEY, "--store", store, "--dry-run"]);
+    expect(dry).toMatchObject({ code: 0, stdout: `would delete ${CRON_KEY}, which was damaged\n` });
+    const put = await run(["put", CRON_KEY, "--data", '{"new":1}', "--store", store, "--json"]);
+    expect(JSON.parse(put.stdout)).toMatchObject({ action: "replace", damaged: true, previousRevision: 0 });
+    expect((await run(["get", CRON_KEY, "--store", store])).stdout).toBe('{\n  "new": 1\n}\n');
+    await run(["flush", "--checkpoint", "--store", store]);
+    damage();
+    const rm = await run(["rm", CRON_KEY, "--store", store]);
+    expect(rm.stdout).toBe(`deleted ${CRON_KEY}, which was damaged\n`);
+    expect((await run(["get", CRON_KEY, "--store", store])).code).toBe(1);
+  });
+
   it("the store's own description is gone: code 3, nothing changed", async () => {
     const store = await makeStore();
     rmSync(join(store, ".store/format.json"));

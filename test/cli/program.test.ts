@@ -85,7 +85,16 @@ describe("a wrong command line", () => {
     [["ls", "--stor", "x"], "unknown option '--stor' (Did you mean --store?)"],
     [["ls", "--store"], "option '--store <path>' argument missing. See sessiondir ls --help"],
     [["get"], "missing required argument 'key'. See sessiondir get --help"],
-    [["ls", "extra"], "too many arguments"],
+    [["ls", "a", "b"], "too many arguments"],
+    [["ls", "a", "--store", "b"], "the store is given twice"],
+    [["delete", "k"], "there is no command 'delete', that is sessiondir rm"],
+    [["remove"], "there is no command 'remove', that is sessiondir rm"],
+    [["list"], "there is no command 'list', that is sessiondir ls"],
+    [["show"], "there is no command 'show', that is sessiondir get"],
+    [["set"], "there is no command 'set', that is sessiondir patch"],
+    [["constructor"], "unknown command 'constructor'"],
+    [["ls", "--all-agents", "--cursor", "x"], "--cursor is of one store"],
+    [["completion", "ksh"], "the shell must be bash, zsh, fish"],
     [["ls", "--store", "a", "--state-dir", "b"], "--store and --state-dir both say where the store is"],
     [["ls", "--store", "a", "--agent", "b"], "--agent belongs to --state-dir"],
     [["ls", "--store", ""], "target must be a path"],
@@ -185,7 +194,9 @@ describe("pipes and signals", () => {
       put.process.kill(signal);
       const { code, stdout, stderr } = await put.ended;
       expect({ code, stdout }).toEqual({ code: 130, stdout: "" });
-      expect(stderr).toBe("sessiondir: interrupted. Nothing is half done; run the same command again.\n");
+      expect(stderr).toBe(
+        "sessiondir: interrupted while reading standard input. Nothing is half done; run the same command again.\n",
+      );
       expect(await revisionOf(store)).toBe(3);
     },
   );
@@ -195,6 +206,10 @@ describe("pipes and signals", () => {
     const put = start(["put", MAIN_KEY, "--store", store, "--json"], { keepInputOpen: true });
     await put.readsInput();
     put.process.kill("SIGINT");
-    expect(errorOf(await put.ended)).toMatchObject({ code: "interrupted", exitCode: 130 });
+    expect(errorOf(await put.ended)).toMatchObject({
+      code: "interrupted",
+      data: { doing: "reading standard input" },
+      exitCode: 130,
+    });
   });
 });

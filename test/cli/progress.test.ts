@@ -5,20 +5,20 @@ import { describe, expect, it, vi } from "vitest";
 import { Progress } from "../../src/cli/progress.js";
 import type { Terminal } from "../../src/cli/terminal.js";
 
-function recorder(
-  interactive: boolean,
-  json = false,
-): { terminal: Terminal; drawn: string[]; said: string[] } {
+interface Recorder {
+  readonly invocation: { terminal: Terminal; doing: string };
+  readonly drawn: string[];
+}
+
+function recorder(interactive: boolean, talkColumns = 80): Recorder {
   const drawn: string[] = [];
-  const said: string[] = [];
   const terminal = {
     interactive,
-    json,
+    talkColumns,
     draw: (text: string) => void drawn.push(text),
-    say: (text: string) => void said.push(text),
     erase: () => void drawn.push("erased"),
   } as unknown as Terminal;
-  return { terminal, drawn, said };
+  return { invocation: { terminal, doing: "starting" }, drawn };
 }
 
 const at = (done: number, doing = "reading x"): Parameters<Progress["show"]>[0] => ({
@@ -32,8 +32,8 @@ const at = (done: number, doing = "reading x"): Parameters<Progress["show"]>[0] 
 describe("progress", () => {
   it("draws a bar over and over when a person watches, ten times a second", () => {
     const now = vi.spyOn(performance, "now").mockReturnValue(0);
-    const { terminal, drawn, said } = recorder(true);
-    const progress = new Progress(terminal);
+    const { invocation, drawn } = recorder(true);
+    const progress = new Progress(invocation);
     progress.show(at(0));
     progress.show(at(20e6)); // too soon
     now.mockReturnValue(100);
@@ -45,37 +45,28 @@ describe("progress", () => {
       `${"█".repeat(12)}${"░".repeat(12)}  50 %  40.0 MB of 80.0 MB, 325 entries  reading x`,
       "erased",
     ]);
-    expect(said).toEqual([]);
   });
 
-  it("is a line for each phase and every five seconds in a log, nothing with --json", () => {
-    const now = vi.spyOn(performance, "now").mockReturnValue(0);
-    const log = recorder(false);
-    const json = recorder(false, true);
-    for (const { terminal } of [log, json]) {
-      const progress = new Progress(terminal);
-      for (const [time, doing] of [
-        [0, "a"],
-        [4999, "a"],
-        [5000, "a"],
-        [5001, "b"],
-      ] as const) {
-        now.mockReturnValue(time);
-        progress.show(at(time, doing));
-      }
-    }
-    now.mockRestore();
-    expect(log.said.map((line) => line.split(",")[0])).toEqual([
-      "a: 0 B of 80.0 MB",
-      "a: 5.0 kB of 80.0 MB",
-      "b: 5.0 kB of 80.0 MB",
+  it("has a short bar on a narrow terminal", () => {
+    const { invocation, drawn } = recorder(true, 40);
+    new Progress(invocation).show(at(40e6));
+    expect(drawn).toEqual([
+      `${"█".repeat(4)}${"░".repeat(4)}  50 %  40.0 MB of 80.0 MB, 325 entries  reading x`,
     ]);
-    expect(json.said).toEqual([]);
+  });
+
+  it("writes nothing where nobody watches, and still knows what is going on", () => {
+    const { invocation, drawn } = recorder(false);
+    const progress = new Progress(invocation);
+    progress.show(at(0));
+    progress.show(at(80e6, "reading y"));
+    expect(drawn).toEqual([]);
+    expect(invocation.doing).toBe("reading y");
   });
 
   it("says nothing of work that is over soon", () => {
-    const { terminal, drawn } = recorder(true);
-    new Progress(terminal, 60_000).show(at(0));
+    const { invocation, drawn } = recorder(true);
+    new Progress(invocation, 60_000).show(at(0));
     expect(drawn).toEqual([]);
   });
 });

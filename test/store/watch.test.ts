@@ -66,7 +66,7 @@ describe("watch", () => {
     const next = iterator.next();
     await settle();
     controller.abort();
-    deliver({ key: "a", revision: 1, kind: "delete", last: true });
+    deliver({ key: "a", revision: 1, kind: "delete", modifiedAt: 7, last: true });
     expect((await next).done).toBe(true);
   });
 

@@ -5,7 +5,14 @@
 import type { Command } from "commander";
 import type { StoreStats } from "../../store/types.js";
 import { formatBytes, formatCount } from "../figures.js";
-import { addExamples, addStoreOptions, type Invocation, type StoreOptions } from "../invocation.js";
+import {
+  addExamples,
+  addStoreArgument,
+  addStoreOptions,
+  withStoreArgument,
+  type Invocation,
+  type StoreOptions,
+} from "../invocation.js";
 import { resolveStore } from "../store-target.js";
 
 interface Options extends StoreOptions {
@@ -28,15 +35,17 @@ export function addFlush(program: Command, invocation: Invocation): void {
   const command = program
     .command("flush")
     .description("write every commit so far into its session's meta.json");
-  addStoreOptions(command)
+  addStoreOptions(addStoreArgument(command))
     .option("--checkpoint", "also begin a new log and remove the old one")
     .option("--dry-run", "say what would be done and do nothing")
-    .action((options: Options) => flush(invocation, options));
+    .action((store: string | undefined, options: Options) =>
+      flush(invocation, withStoreArgument(options, store)),
+    );
   addExamples(command, "flush --store sessions.d", "flush --store sessions.d --checkpoint --dry-run");
 }
 
 async function flush(invocation: Invocation, options: Options): Promise<void> {
-  const path = await resolveStore(options);
+  const path = await resolveStore(invocation, options);
   const { withStore } = await import("../open-store.js");
   const { checkpoint = false, dryRun = false } = options;
   const { terminal, signal } = invocation;
@@ -47,7 +56,8 @@ async function flush(invocation: Invocation, options: Options): Promise<void> {
     const figures = dryRun ? before : { ...(await store.stats()), revision: before.revision };
     const result = resultOf(path, dryRun, checkpoint, figures);
     if (terminal.json) await terminal.result(result);
-    else await terminal.line(sentenceOf(result, before));
+    else if (dryRun) await terminal.line(sentenceOf(result, before));
+    else await terminal.done(sentenceOf(result, before));
   });
 }
 

@@ -1,13 +1,15 @@
 /** `sessiondir get`: one session's entry, or one field of it, as JSON. */
 import type { Command } from "commander";
-import { CliError } from "../failure.js";
+import { CliError, usageError } from "../failure.js";
+import { formatFieldPath, hasStep, parseFieldPath, topLevel, type FieldPath } from "../field-path.js";
 import { addExamples, addStoreOptions, type Invocation, type StoreOptions } from "../invocation.js";
 import { acceptKey } from "../session-key-argument.js";
 import { resolveStore } from "../store-target.js";
-import { jsonText } from "../visible-text.js";
+import { visible } from "../visible-text.js";
 
 interface Options extends StoreOptions {
   readonly field?: string;
+  readonly raw?: true;
 }
 
 export function addGet(program: Command, invocation: Invocation): void {
@@ -18,60 +20,97 @@ export function addGet(program: Command, invocation: Invocation): void {
   addStoreOptions(command)
     .option(
       "--field <path>",
-      "only this field; a dot leads into objects and arrays (usage.total, messages.0)",
+      `only this field (usage.total, messages[0].text, '"a.b"' for a name with a dot)`,
+    )
+    .option(
+      "--raw",
+      "for scripts: a string without quotes, its bytes and nothing else; other values on one line",
     )
     .action((key: string, options: Options) => get(invocation, key, options));
   addExamples(
     command,
     "get agent:main:main --store sessions.d",
-    "get agent:main:main --store sessions.d --field skillsSnapshot.prompt",
+    "get agent:main:main --store sessions.d --field skillsSnapshot.prompt --raw > prompt.txt",
     "get agent:main:main --store sessions.d --json | jq .revision",
   );
 }
 
 async function get(invocation: Invocation, key: string, options: Options): Promise<void> {
   await acceptKey(key);
-  const path = await resolveStore(options, key);
+  const { field, raw = false } = options;
+  if (raw && invocation.terminal.json) throw usageError("--raw and --json are two ways to print; give one");
+  const fieldPath = field === undefined ? undefined : parseFieldPath(field, "--field");
+  const path = await resolveStore(invocation, options, { key });
   const { withStore } = await import("../open-store.js");
-  await withStore(invocation, path, {}, async (store) => {
+  await withStore(invocation, path, { key }, async (store) => {
     const record = await store.read(key);
     if (record === undefined) {
       const { missingSession } = await import("../plan-write.js");
       throw await missingSession(store, path, key);
     }
-    const { field } = options;
-    const value = field === undefined ? record.entry : fieldOf(record.entry, field, key);
+    const value = fieldPath === undefined ? record.entry : fieldOf(record.entry, fieldPath, key);
     const { terminal } = invocation;
-    if (!terminal.json) return terminal.line(jsonText(value, 2));
+    if (raw) return printRaw(invocation, value);
+    if (!terminal.json) return terminal.document(value, 2);
     const { revision, modifiedAt } = record;
     const head = { store: path, key, revision, modifiedAt };
     return terminal.result(field === undefined ? { ...head, entry: value } : { ...head, field, value });
   });
 }
 
-/** Follows own fields only: what every object inherits is no data. */
-function fieldOf(entry: object, path: string, key: string): unknown {
+/** The text's bytes and nothing else; on a terminal, which obeys what it is sent, escaped and with a line break. */
+async function printRaw({ terminal }: Invocation, value: unknown): Promise<void> {
+  if (typeof value !== "string") return terminal.document(value);
+  if (terminal.showsData) return terminal.line(value.split("\n").map(visible).join("\n"));
+  if (!/\p{Surrogate}/u.test(value)) return terminal.write(value);
+  throw new CliError(
+    "not_text",
+    "the text has half of a character (a surrogate without its other half), which no bytes stand for: get it without --raw",
+  );
+}
+
+/** @throws `field_not_found` with the fields that are there in place of the one that is not. */
+function fieldOf(entry: object, path: FieldPath, key: string): unknown {
   let value: unknown = entry;
-  let walked = "";
-  for (const name of path.split(".")) {
-    if (typeof value !== "object" || value === null || !Object.hasOwn(value, name)) {
-      throw noField(value, name, walked, key);
-    }
-    value = (value as Record<string, unknown>)[name];
-    walked = walked === "" ? name : `${walked}.${name}`;
+  for (const [depth, step] of path.entries()) {
+    if (!hasStep(value, step)) throw noField(value, path, depth, key);
+    value = value[step.name];
   }
   return value;
 }
 
 const NAMES_SHOWN_MAX = 20;
 
-function noField(value: unknown, name: string, walked: string, key: string): CliError {
-  const where =
-    walked === "" ? `session ${JSON.stringify(key)}` : `${walked} of session ${JSON.stringify(key)}`;
-  const names = typeof value === "object" && value !== null ? Object.keys(value) : [];
-  const shown = names.slice(0, NAMES_SHOWN_MAX).join(", ") + (names.length > NAMES_SHOWN_MAX ? ", …" : "");
-  const advice = names.length === 0 ? "It has no fields." : `It has ${shown}.`;
-  return new CliError("field_not_found", `${where} has no field ${JSON.stringify(name)}. ${advice}`, {
-    data: { key, field: name },
-  });
+function noField(holder: unknown, path: FieldPath, depth: number, key: string): CliError {
+  const session = `session ${JSON.stringify(key)}`;
+  const where = depth === 0 ? session : `${formatFieldPath(path.slice(0, depth))} of ${session}`;
+  const missing = formatFieldPath(path.slice(depth, depth + 1));
+  // A name with dots in it, typed without quotes.
+  const rest = path.slice(depth).map(({ name }) => name);
+  const dotted = rest
+    .map((_, index) => rest.slice(0, rest.length - index).join("."))
+    .find((name) => hasStep(holder, { name, isIndex: false }));
+  const advice =
+    dotted === undefined
+      ? contentsOf(holder)
+      : `A name with dots is written in quotes: ${formatFieldPath([...path.slice(0, depth), { name: dotted, isIndex: false }])}`;
+  return new CliError(
+    "field_not_found",
+    `${where} has no ${path[depth]?.isIndex === true ? "item" : "field"} ${missing}. ${advice}`,
+    {
+      data: { key, field: formatFieldPath(path) },
+    },
+  );
+}
+
+function contentsOf(holder: unknown): string {
+  if (Array.isArray(holder)) {
+    return holder.length === 0
+      ? "It is an empty array."
+      : `It is an array with the items [0] to [${holder.length - 1}].`;
+  }
+  const names = typeof holder === "object" && holder !== null ? Object.keys(holder) : [];
+  if (names.length === 0) return "It has no fields.";
+  const shown = names.slice(0, NAMES_SHOWN_MAX).map((name) => formatFieldPath(topLevel(name)));
+  return `It has ${shown.join(", ")}${names.length > NAMES_SHOWN_MAX ? ", …" : "."}`;
 }

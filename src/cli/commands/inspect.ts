@@ -32,7 +32,7 @@ export function addInspect(program: Command, invocation: Invocation): void {
 }
 
 async function inspect(invocation: Invocation, options: LegacyCommandOptions): Promise<void> {
-  const { stateDirectory, targets, warnings } = await targetsOf(options);
+  const { stateDirectory, targets, warnings } = await targetsOf(invocation, options);
   const { inspectLegacyStore } = await import("../../legacy/inspect.js");
   const { terminal } = invocation;
   const stores: LegacyInspection[] = [];
@@ -63,8 +63,8 @@ interface Targets {
   readonly warnings: readonly LegacyWarning[];
 }
 
-async function targetsOf(options: LegacyCommandOptions): Promise<Targets> {
-  if (isOneStore(options)) return { targets: [await legacyTarget(options)], warnings: [] };
+async function targetsOf(invocation: Invocation, options: LegacyCommandOptions): Promise<Targets> {
+  if (isOneStore(options)) return { targets: [await legacyTarget(invocation, options)], warnings: [] };
   const stateDirectory = requireStateDirectory(options);
   const { findStores } = await import("../../legacy/state-directory.js");
   const { systemHost } = await import("../../legacy/host.js");

@@ -46,7 +46,7 @@ export function addMigrate(program: Command, invocation: Invocation): void {
 }
 
 async function migrateOne(invocation: Invocation, options: Options): Promise<void> {
-  const target = await legacyTarget(options);
+  const target = await legacyTarget(invocation, options);
   const { migrateLegacyStore } = await import("../../legacy/migration/migrate.js");
   const library = libraryOptions(invocation, options);
   const { mirror } = options;
@@ -84,21 +84,13 @@ async function migrateAll(invocation: Invocation, options: Options): Promise<voi
   const dryRun = options.dryRun ?? false;
   if (terminal.json) await terminal.result({ stateDirectory, dryRun, counts, summary, warnings, receipts });
   else {
-    // Those of the stores were printed with them.
-    for (const { code, message, data } of warnings) if (OF_ALL.has(code)) terminal.warn(code, message, data);
+    for (const { code, message, data } of ofTheWhole(warnings, receipts)) terminal.warn(code, message, data);
     const notice = receipts.flatMap((one) => one.warnings).find(isNotice);
     if (notice !== undefined) terminal.warn(notice.code, notice.message, notice.data);
-    await terminal.line(summary);
+    await (dryRun ? terminal.line(summary) : terminal.done(summary));
   }
   invocation.exitCode = exitCode;
 }
-
-/** Warnings of a state directory that belong to none of its stores. */
-const OF_ALL: ReadonlySet<LegacyWarning["code"]> = new Set<LegacyWarning["code"]>([
-  "link_outside",
-  "folder_unreadable",
-  "older_place",
-]);
 
 /** What is true of every store that was migrated is said once. */
 function isNotice({ code }: LegacyWarning): boolean {
@@ -107,6 +99,19 @@ function isNotice({ code }: LegacyWarning): boolean {
 
 function withoutNotice(receipt: MigrationReceipt): MigrationReceipt {
   return { ...receipt, warnings: receipt.warnings.filter((warning) => !isNotice(warning)) };
+}
+
+/** Warnings about no single store; those of the stores were printed with their receipts. */
+function ofTheWhole(
+  warnings: readonly LegacyWarning[],
+  receipts: readonly MigrationReceipt[],
+): readonly LegacyWarning[] {
+  const printed = new Set(receipts.flatMap((receipt) => receipt.warnings.map(({ message }) => message)));
+  const failed = new Set(receipts.filter(({ error }) => error !== undefined).map(({ path }) => path));
+  return warnings.filter(({ code, message, data }) => {
+    const ofFailed = code === "source_unreadable" && failed.has(String(data["path"]));
+    return !printed.has(message) && !ofFailed;
+  });
 }
 
 async function printOne(invocation: Invocation, receipt: MigrationReceipt): Promise<void> {

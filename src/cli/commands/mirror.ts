@@ -2,6 +2,7 @@
  * `sessiondir mirror`: keeps `sessions.json` in step with the store for tools that read it, until Ctrl-C; with `--once` just
  * now. Any number of them may run, also inside of gateways, and each may be killed at any time.
  */
+import { setTimeout } from "node:timers/promises";
 import type { Command } from "commander";
 import type { LegacyInspection, LegacyWarning } from "../../legacy/types.js";
 import type { Mirror, MirrorState } from "../../legacy/back/mirror.js";
@@ -31,6 +32,8 @@ interface MirrorResult extends MirrorState {
   readonly dryRun: boolean;
 }
 
+/** How long it may take after Ctrl-C to write what is missing; big stores take seconds. */
+const FINISH_MS = 10_000;
 /** How often the mirror is asked what it has done. */
 const LOOK_INTERVAL_MS = 250;
 
@@ -51,7 +54,7 @@ export function addMirror(program: Command, invocation: Invocation): void {
 }
 
 async function mirror(invocation: Invocation, options: Options): Promise<void> {
-  const store = await legacyTarget(options);
+  const store = await legacyTarget(invocation, options);
   const { assertMayOpen } = await import("../open-store.js");
   assertMayOpen(store, false);
   if (options.dryRun === true) return plan(invocation, store, options);
@@ -74,17 +77,21 @@ async function mirror(invocation: Invocation, options: Options): Promise<void> {
     await print(invocation, store, running, state);
   };
   try {
+    invocation.doing = `writing ${running.path}`;
     if (options.once === true) {
       const state = await running.flush();
       if (state.damaged > 0) invocation.exitCode = EXIT.needsPerson;
       return await show(state);
     }
     terminal.say(`keeping ${running.path} in step with ${store}; Ctrl-C ends it`);
+    invocation.doing = `keeping ${running.path} in step`;
+    invocation.finishMs = FINISH_MS;
     // The mirror's own timers do not keep a process alive.
     while (!signal.aborted) {
       if (running.state.revision > 0) await show(running.state);
-      await new Promise((resolve) => setTimeout(resolve, LOOK_INTERVAL_MS));
+      await setTimeout(LOOK_INTERVAL_MS, undefined, { signal }).catch(() => {});
     }
+    terminal.say(`writing what is missing to ${running.path}; Ctrl-C again ends it at once, which is safe`);
   } finally {
     await running.stop(); // writes what is still missing
   }
@@ -100,7 +107,7 @@ function print({ terminal }: Invocation, store: string, { path }: Mirror, state:
   const result: MirrorResult = { store, path, dryRun: false, ...state };
   if (terminal.json) return terminal.result(result);
   const merged = state.merged === 0 ? "" : `, after merging ${state.merged} foreign writes`;
-  return terminal.line(
+  return terminal.done(
     `${visible(path)} has every change up to revision ${formatCount(state.revision)}${merged}`,
   );
 }

@@ -1,7 +1,8 @@
-/** `sessiondir patch`: sets and removes top-level fields of one session; the others stay as they are. */
-import { isDeepStrictEqual } from "node:util";
+/** `sessiondir patch`: sets and removes fields of one session, at any depth; the others stay as they are. */
 import type { Command } from "commander";
-import { usageError } from "../failure.js";
+import { usageError, type CliError } from "../failure.js";
+import { changeFields, type ChangedFields, type FieldChange } from "../field-change.js";
+import { formatFieldPath, parseAssignment, parseFieldPath, topLevel, type FieldPath } from "../field-path.js";
 import {
   addExamples,
   addStoreOptions,
@@ -9,7 +10,7 @@ import {
   type Invocation,
   type StoreOptions,
 } from "../invocation.js";
-import type { Entry, Store } from "../open-store.js";
+import type { Store } from "../open-store.js";
 import type { Write, WritePlan } from "../plan-write.js";
 import { acceptKey } from "../session-key-argument.js";
 import { resolveStore } from "../store-target.js";
@@ -29,13 +30,13 @@ export function addPatch(program: Command, invocation: Invocation): void {
     .argument("<key>", "the session's key")
     .argument(
       "[changes...]",
-      "field=value, where the value is JSON, or else a string; or one JSON object with all fields",
+      "path=value, where the path is like that of get --field and the value is JSON, or else a string; or one JSON object with all fields",
     );
   addStoreOptions(command)
     .option("--data <json>", "the fields as a JSON object")
     .option("--file <path>", "read the fields from this file; - is standard input")
     .option(
-      "--unset <field>",
+      "--unset <path>",
       "remove this field; may be repeated",
       (name: string, all: readonly string[]) => [...all, name],
       [],
@@ -47,7 +48,7 @@ export function addPatch(program: Command, invocation: Invocation): void {
     );
   addExamples(
     command,
-    "patch agent:main:main model=large thinking=true --store sessions.d",
+    "patch agent:main:main model=large usage.total=0 --store sessions.d",
     `patch agent:main:main '{"usage":{"total":0}}' --unset error --store sessions.d --dry-run`,
   );
 }
@@ -59,86 +60,88 @@ async function patch(
   options: Options,
 ): Promise<void> {
   await acceptKey(key);
-  const path = await resolveStore(options, key);
-  const fields = await readFields(invocation, changes, options);
+  const path = await resolveStore(invocation, options, { key });
+  const fieldChanges = await readChanges(invocation, changes, options);
   const { withStore } = await import("../open-store.js");
   const { missingSession, planAndWrite, printWrite } = await import("../plan-write.js");
   const { dryRun = false } = options;
-  await withStore(invocation, path, { write: !dryRun }, async (store) => {
-    if ((await store.read(key)) === undefined) throw await missingSession(store, path, key);
-    const outcome = await planAndWrite(store, invocation.signal, patchOf(store, key, fields, options));
+  await withStore(invocation, path, { write: !dryRun, key }, async (store) => {
+    const write = patchOf(store, key, fieldChanges, options);
+    const missing = (): Promise<CliError> => missingSession(store, path, key);
+    const outcome = await planAndWrite(store, invocation.signal, { ...write, missing });
     await printWrite(invocation, { store: path, ...outcome });
   });
 }
 
-function patchOf(store: Store, key: string, fields: Entry, { ifRevision, dryRun = false }: Options): Write {
+function patchOf(
+  store: Store,
+  key: string,
+  changes: readonly FieldChange[],
+  { ifRevision, dryRun = false }: Options,
+): Write {
+  let planned: ChangedFields | undefined;
   return {
     key,
     ifRevision,
     dryRun,
-    plan: (current) => planPatch(current?.entry ?? {}, fields),
-    apply: (base) => store.patch(key, fields, base === 0 ? {} : { ifRevision: base }),
+    plan: (current): WritePlan => {
+      planned = changeFields(current?.entry ?? {}, changes, key);
+      const { set, unset } = planned;
+      return { action: set.length + unset.length === 0 ? "unchanged" : "patch", set, unset };
+    },
+    apply: (base) => store.patch(key, planned?.fields ?? {}, { ifRevision: base }),
   };
 }
 
-/** Fields whose value really changes; undefined means away with it. */
-function planPatch(entry: Readonly<Entry>, fields: Entry): WritePlan {
-  const changed = Object.keys(fields).filter((name) => {
-    if (fields[name] === undefined) return Object.hasOwn(entry, name);
-    return !Object.hasOwn(entry, name) || !isDeepStrictEqual(entry[name], fields[name]);
-  });
-  return {
-    action: changed.length === 0 ? "unchanged" : "patch",
-    set: changed.filter((name) => fields[name] !== undefined),
-    unset: changed.filter((name) => fields[name] === undefined),
-  };
-}
-
-/** All fields, with undefined for those to be removed. Standard input is read when nothing else says anything. */
-async function readFields(
+/** All changes. Standard input is read when nothing else says anything. */
+async function readChanges(
   invocation: Invocation,
-  changes: readonly string[],
+  given: readonly string[],
   options: Options,
-): Promise<Entry> {
+): Promise<FieldChange[]> {
   const { parseObject, readObject } = await import("../read-input.js");
   const { data, file, unset } = options;
-  const named = new Map<string, unknown>();
-  const add = (name: string, value: unknown): void => {
-    if (named.has(name)) throw usageError(`the field ${JSON.stringify(name)} is given twice`);
-    named.set(name, value);
+  const changes: FieldChange[] = [];
+  const named = new Set<string>();
+  const add = (path: FieldPath, value: unknown): void => {
+    const name = formatFieldPath(path);
+    if (named.has(name)) throw usageError(`the field ${name} is given twice`);
+    named.add(name);
+    changes.push({ path, value });
   };
-  for (const change of changes) {
-    if (change.startsWith("{"))
-      for (const [name, value] of Object.entries(parseObject(change, "the patch"))) add(name, value);
+  // Names in a JSON object are names, whatever characters they have.
+  const addObject = (fields: object): void => {
+    for (const [name, value] of Object.entries(fields)) add(topLevel(name), value);
+  };
+  for (const change of given) {
+    if (change.startsWith("{")) addObject(parseObject(change, "the patch"));
     else add(...assignmentOf(change));
   }
-  for (const name of unset) add(name, undefined);
-  if (data !== undefined || file !== undefined || named.size === 0) {
-    for (const [name, value] of Object.entries(await readObject(invocation, { data, file })))
-      add(name, value);
+  for (const path of unset) add(parseFieldPath(path, "--unset"), undefined);
+  if (data !== undefined || file !== undefined || changes.length === 0) {
+    addObject(await readObject(invocation, { data, file }));
   }
-  return Object.fromEntries(named); // own fields, `__proto__` too
+  return changes;
 }
 
 /**
- * `field=value`: JSON where it is JSON; any other text is a string, because nobody wants to quote `model=large` twice. A
+ * `path=value`: JSON where it is JSON; any other text is a string, because nobody wants to quote `model=large` twice. A
  * value that begins like a JSON object, array or string must be one.
  */
-function assignmentOf(text: string): [name: string, value: unknown] {
-  const equals = text.indexOf("=");
-  if (equals < 1) {
+function assignmentOf(text: string): [path: FieldPath, value: unknown] {
+  const assignment = parseAssignment(text, "the change");
+  if (assignment === undefined) {
     throw usageError(
       `${JSON.stringify(text)} is no change: write field=value, or one JSON object with all fields`,
     );
   }
-  const name = text.slice(0, equals);
-  const value = text.slice(equals + 1);
+  const [path, value] = assignment;
   try {
-    return [name, JSON.parse(value)];
+    return [path, JSON.parse(value)];
   } catch {
-    if (!/^\s*[{["]/.test(value)) return [name, value];
+    if (!/^\s*[{["]/.test(value)) return [path, value];
     throw usageError(
-      `the value of ${JSON.stringify(name)} begins like JSON and is none: ${JSON.stringify(value)}`,
+      `the value of ${formatFieldPath(path)} begins like JSON and is none: ${JSON.stringify(value)}`,
     );
   }
 }

@@ -46,7 +46,7 @@ export function addPut(program: Command, invocation: Invocation): void {
 
 async function put(invocation: Invocation, key: string, options: Options): Promise<void> {
   await acceptKey(key);
-  const path = await resolveStore(options, key);
+  const path = await resolveStore(invocation, options, { key });
   const { assertMayOpen, hasStore, withStore } = await import("../open-store.js");
   const { readObject } = await import("../read-input.js");
   const { planAndWrite, printWrite } = await import("../plan-write.js");
@@ -82,6 +82,7 @@ function putOf(
     ifRevision,
     dryRun,
     plan: (current) => ({ action: current === undefined ? "create" : "replace" }),
+    planDamaged: { action: "replace" },
     apply: (base) => store.put(key, entry, { ifRevision: base }),
   };
 }

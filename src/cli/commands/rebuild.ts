@@ -30,7 +30,7 @@ export function addRebuild(program: Command, invocation: Invocation): void {
 }
 
 async function rebuild(invocation: Invocation, options: Options): Promise<void> {
-  const path = await resolveStore(options);
+  const path = await resolveStore(invocation, options);
   const { rebuildDirectoryStore } = await import("../../store/rebuild.js");
   const { terminal, signal } = invocation;
   const { dryRun = false } = options;

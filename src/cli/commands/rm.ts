@@ -33,17 +33,18 @@ export function addRm(program: Command, invocation: Invocation): void {
 
 async function rm(invocation: Invocation, key: string, options: Options): Promise<void> {
   await acceptKey(key);
-  const path = await resolveStore(options, key);
+  const path = await resolveStore(invocation, options, { key });
   const { withStore } = await import("../open-store.js");
   const { missingSession, planAndWrite, printWrite } = await import("../plan-write.js");
   const { ifRevision, dryRun = false } = options;
-  await withStore(invocation, path, { write: !dryRun }, async (store) => {
-    if ((await store.read(key)) === undefined) throw await missingSession(store, path, key);
+  await withStore(invocation, path, { write: !dryRun, key }, async (store) => {
     const outcome = await planAndWrite(store, invocation.signal, {
       key,
       ifRevision,
       dryRun,
-      plan: (current) => ({ action: current === undefined ? "unchanged" : "delete" }),
+      plan: () => ({ action: "delete" }),
+      planDamaged: { action: "delete" },
+      missing: () => missingSession(store, path, key),
       apply: async (base) => {
         await store.delete(key, { ifRevision: base });
         return undefined;

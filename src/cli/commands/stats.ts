@@ -9,8 +9,10 @@ import { FieldMeter } from "../field-bytes.js";
 import { DAY_MS, formatBytes, formatCount, formatShare, HOUR_MS, tableLines } from "../figures.js";
 import {
   addExamples,
+  addStoreArgument,
   addStoreOptions,
   needsPerson,
+  withStoreArgument,
   type Invocation,
   type StoreOptions,
 } from "../invocation.js";
@@ -54,7 +56,9 @@ export function addStats(program: Command, invocation: Invocation): void {
     .description(
       "what fills the store: bytes by field, sessions by agent, channel and age, log and shared values",
     );
-  addStoreOptions(command).action((options: StoreOptions) => stats(invocation, options));
+  addStoreOptions(addStoreArgument(command)).action((store: string | undefined, options: StoreOptions) =>
+    stats(invocation, withStoreArgument(options, store)),
+  );
   addExamples(
     command,
     "stats --store sessions.d",
@@ -63,7 +67,7 @@ export function addStats(program: Command, invocation: Invocation): void {
 }
 
 async function stats(invocation: Invocation, options: StoreOptions): Promise<void> {
-  const path = await resolveStore(options);
+  const path = await resolveStore(invocation, options);
   const { withStore } = await import("../open-store.js");
   await withStore(invocation, path, {}, async (store) => {
     const figures = await store.stats();
@@ -84,7 +88,7 @@ async function surveyOf(invocation: Invocation, store: Store, expected: number):
     ),
     total: { sessions: 0, asJson: 0, inline: 0 },
   };
-  const progress = new Progress(invocation.terminal, QUIET_MS);
+  const progress = new Progress(invocation, QUIET_MS);
   const now = Date.now();
   let cursor: string | undefined;
   do {
@@ -253,8 +257,13 @@ async function printTable(
   titles: readonly string[],
   rows: readonly string[][],
 ): Promise<void> {
-  const columns = titles.map((title, index) => ({ title, right: index > 0 && titles.length > 2 }));
-  const [head = "", ...lines] = tableLines(columns, rows);
+  // The name and the first figure stay on a terminal however narrow; the others go from the right.
+  const columns = titles.map((title, index) => ({
+    title,
+    right: index > 0 && titles.length > 2,
+    ...(index > 1 && { dispensable: -index }),
+  }));
+  const [head = "", ...lines] = tableLines(columns, rows, terminal.dataColumns);
   await terminal.write(`${titles[0] === "STORE" ? "" : "\n"}${terminal.colors.bold(head)}\n`);
   if (lines.length > 0) await terminal.line(lines.join("\n"));
 }

@@ -3,11 +3,14 @@ import type { Command } from "commander";
 import { SessionStoreError } from "../../errors.js";
 import type { SessionChange } from "../../store/types.js";
 import { CliError, EXIT } from "../failure.js";
+import { cutMiddle } from "../display-width.js";
 import { formatTime } from "../figures.js";
 import {
   addExamples,
+  addStoreArgument,
   addStoreOptions,
   wholeNumber,
+  withStoreArgument,
   type Invocation,
   type StoreOptions,
 } from "../invocation.js";
@@ -22,11 +25,17 @@ interface Options extends StoreOptions {
   readonly entries?: true;
 }
 
+/** Below, a line has the time without the date. */
+const FULL_COLUMNS_MIN = 72;
+const KEY_COLUMNS_MIN = 8;
+/** To print the change at hand. */
+const FINISH_MS = 1000;
+
 export function addWatch(program: Command, invocation: Invocation): void {
   const command = program
     .command("watch")
     .description("print every change of every process as it is committed, until Ctrl-C or --limit");
-  addStoreOptions(command)
+  addStoreOptions(addStoreArgument(command))
     .option(
       "--since <revision>",
       "begin after this revision (default: from now on)",
@@ -35,7 +44,9 @@ export function addWatch(program: Command, invocation: Invocation): void {
     .option("--prefix <text>", "only keys that start with this")
     .option("--limit <count>", "end after so many changes", wholeNumber("--limit", 1))
     .option("--entries", "with --json: the whole entry after each change")
-    .action((options: Options) => watch(invocation, options));
+    .action((store: string | undefined, options: Options) =>
+      watch(invocation, withStoreArgument(options, store)),
+    );
   addExamples(
     command,
     "watch --store sessions.d --prefix agent:main:telegram:",
@@ -44,7 +55,7 @@ export function addWatch(program: Command, invocation: Invocation): void {
 }
 
 async function watch(invocation: Invocation, options: Options): Promise<void> {
-  const path = await resolveStore(options);
+  const path = await resolveStore(invocation, options);
   const { withStore } = await import("../open-store.js");
   const { terminal, signal } = invocation;
   const { since, prefix, limit = Number.POSITIVE_INFINITY } = options;
@@ -53,13 +64,13 @@ async function watch(invocation: Invocation, options: Options): Promise<void> {
     let last = since ?? (await store.revision());
     try {
       const changes = store.watch({ since, prefix, signal });
+      invocation.finishMs = FINISH_MS; // the usual end of a watch, and no failure
       terminal.say(`watching ${path}; Ctrl-C ends it`);
       for await (const change of changes) {
         await (terminal.json ? printJson(invocation, change, options) : printLine(invocation, change));
         if (change.last) last = change.revision; // from the middle of a transaction one cannot go on
         if (++printed >= limit) return;
       }
-      // The usual end of a watch, and no failure.
       invocation.exitCode = terminal.closed ? EXIT.ok : EXIT.interrupted;
       terminal.say(`stopped after revision ${last}; go on with --since ${last}`);
     } catch (error) {
@@ -76,22 +87,25 @@ function printJson(
   change: SessionChange<Entry>,
   { entries }: Options,
 ): Promise<void> {
-  const { key, revision, kind, last, record } = change;
+  const { key, revision, kind, last, modifiedAt, record } = change;
   return terminal.result({
     revision,
     kind,
     key,
     last,
-    ...(record !== undefined && { modifiedAt: record.modifiedAt }),
+    modifiedAt,
     ...(record !== undefined && entries === true && { entry: record.entry }),
   });
 }
 
 function printLine({ terminal }: Invocation, change: SessionChange<Entry>): Promise<void> {
-  const { key, revision, kind, record } = change;
-  const time = (record && formatTime(record.modifiedAt)) ?? "-".padEnd("2026-01-01T00:00:00Z".length);
-  const line = `${String(revision).padStart(8)}  ${time}  ${kind.padEnd("delete".length)}  ${visible(key)}`;
-  return terminal.line(line);
+  const { key, revision, kind, modifiedAt } = change;
+  const columnsMax = terminal.dataColumns;
+  const time = formatTime(modifiedAt) ?? "-".padEnd("2026-01-01T00:00:00Z".length);
+  // Who watches on a narrow terminal knows the date.
+  const shown = columnsMax < FULL_COLUMNS_MIN ? time.slice(-"00:00:00Z".length) : time;
+  const line = `${String(revision).padStart(8)}  ${shown}  ${kind.padEnd("delete".length)}  `;
+  return terminal.line(line + cutMiddle(visible(key), Math.max(columnsMax - line.length, KEY_COLUMNS_MIN)));
 }
 
 function tooOld({ code, data }: SessionStoreError, path: string): CliError {

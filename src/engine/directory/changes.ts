@@ -378,10 +378,10 @@ function revisionOf(commit: Commit): number {
 function changesOf(commit: Commit, prefix: string): EngineChange[] {
   const matching = commit.filter(({ key }) => key.startsWith(prefix));
   return matching.map((state, index): EngineChange => {
-    const { key, revision } = state;
+    const { key, revision, modifiedAt } = state;
     const last = index === matching.length - 1;
-    if (state.stored === undefined) return { key, revision, kind: "delete", last };
-    return { key, revision, kind: "put", last, record: state };
+    if (state.stored === undefined) return { key, revision, kind: "delete", modifiedAt, last };
+    return { key, revision, kind: "put", modifiedAt, last, record: state };
   });
 }
 

@@ -196,9 +196,9 @@ export class MemoryEngine implements Engine {
       if (entry !== undefined) {
         const record: EngineRecord = Object.freeze({ key, entry, revision, modifiedAt });
         this.#records.set(key, record);
-        changes.push({ key, revision, kind: "put", record });
+        changes.push({ key, revision, kind: "put", modifiedAt, record });
       } else if (this.#records.delete(key)) {
-        changes.push({ key, revision, kind: "delete" });
+        changes.push({ key, revision, kind: "delete", modifiedAt });
       }
     }
     this.#remember(changes);

@@ -18,8 +18,11 @@ export function watchCases(kit: Kit): void {
     const record = await store.put("a", { turns: 1 });
     await store.delete("a");
     const [put, deleted] = await take(changes, 2);
-    assert.deepEqual(put, { key: "a", revision: record.revision, kind: "put", last: true, record });
-    assert.deepEqual(deleted, { key: "a", revision: await store.revision(), kind: "delete", last: true });
+    const { revision, modifiedAt } = record;
+    assert.deepEqual(put, { key: "a", revision, kind: "put", modifiedAt, last: true, record });
+    const { modifiedAt: deletedAt, ...rest } = deleted!;
+    assert.deepEqual(rest, { key: "a", revision: await store.revision(), kind: "delete", last: true });
+    assert.ok(Number.isSafeInteger(deletedAt), "a delete has the time of its commit");
   });
 
   kit.case("since gives what came after that revision, then goes on", async (store) => {

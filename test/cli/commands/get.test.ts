@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { deviations, documentedExamples } from "../support/documented-shape.js";
-import { errorOf, run } from "../support/program.js";
+import { errorOf, run, start } from "../support/program.js";
 import { CRON_KEY, MAIN_KEY, makeStore, SESSIONS, SNAPSHOT } from "../support/stores.js";
 
 describe("get", () => {
@@ -78,5 +78,45 @@ describe("get", () => {
     expect(await run(["get", "x".repeat(1025), "--store", store])).toMatchObject({ code: 1 });
     expect((await run(["get", "--store", store])).stderr).toContain("See sessiondir get --help");
     expect(await run(["get", CRON_KEY, MAIN_KEY, "--store", store])).toMatchObject({ code: 2 });
+  });
+
+  it("reads with one syntax what patch wrote, names with dots too", async () => {
+    const store = await makeStore({ k: { "usage.total": 1 } });
+    const dotted = await run(["get", "k", "--store", store, "--field", "usage.total"]);
+    expect(dotted.stderr).toContain('in quotes: "usage.total"');
+    expect((await run(["patch", "k", "usage.total=9", "--store", store])).code).toBe(0);
+    const field = async (path: string): Promise<string> =>
+      (await run(["get", "k", "--store", store, "--field", path])).stdout;
+    expect(await field("usage.total")).toBe("9\n");
+    expect(await field('"usage.total"')).toBe("1\n");
+    const wrong = await run(["get", "k", "--store", store, "--field", "usage..total", "--json"]);
+    expect(errorOf(wrong)).toMatchObject({ code: "field_path_invalid", data: { character: 7 }, exitCode: 2 });
+  });
+
+  it("--raw is the bytes of a string and nothing else", async () => {
+    const text = 'a\u001b[31m\n"\u00e4\u{1f600}';
+    const store = await makeStore({ k: { text, half: "\ud800", list: [1, { a: 2 }] } });
+    const raw = (path: string): ReturnType<typeof run> =>
+      run(["get", "k", "--store", store, "--field", path, "--raw"]);
+    expect(await raw("text")).toEqual({ code: 0, stdout: text, stderr: "" });
+    expect((await raw("list")).stdout).toBe('[1,{"a":2}]\n');
+    expect(await raw("half")).toMatchObject({ code: 1, stdout: "" });
+    expect(await run(["get", "k", "--store", store, "--raw", "--json"])).toMatchObject({ code: 2 });
+  });
+
+  it("of megabytes is a stream that Ctrl-C ends at once, also while nobody reads it", async () => {
+    let bomb: unknown = "x".repeat(5000);
+    for (let depth = 0; depth < 10; depth++) bomb = { a: bomb, b: bomb, pad: `${depth}`.padEnd(5000) };
+    const store = await makeStore({ k: { bomb } });
+    const getting = start(["get", "k", "--store", store]);
+    getting.process.stdout?.once("data", () => {
+      getting.process.stdout?.pause();
+      getting.process.kill("SIGINT");
+    });
+    await getting.says("interrupted");
+    getting.process.stdout?.resume();
+    const { code, stderr } = await getting.ended;
+    expect(code).toBe(130);
+    expect(stderr).toContain(`interrupted while reading ${store}`);
   });
 });

@@ -2,6 +2,8 @@
  * Goal: `ls` shows every session with what is known of it, in the order and portion that was asked for.
  * Method: the built program on a store of three sessions; its JSON against docs/cli.md.
  */
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
 import { describe, expect, it } from "vitest";
 import { documentedExamples, deviations } from "../support/documented-shape.js";
 import { run } from "../support/program.js";
@@ -79,7 +81,7 @@ describe("ls", () => {
     const store = await makeStore();
     const table = await run(["ls", "--store", store, "--prefix", "nobody"]);
     expect(table).toEqual({ code: 0, stdout: "", stderr: `no sessions in ${store} match\n` });
-    expect(await list("--store", store, "--prefix", "nobody")).toEqual({ store, sessions: [] });
+    expect(await list("--store", store, "--prefix", "nobody")).toEqual({ store, revision: 3, sessions: [] });
   });
 
   it("finds the store of an agent in a state directory", async () => {
@@ -98,5 +100,61 @@ describe("ls", () => {
     expect(got.stdout).toBe('"main"\n'); // the key says whose it is
     const foreign = await run(["ls", "--state-dir", state, "--agent", "../ops"]);
     expect(foreign.code).toBe(2);
+  });
+
+  it("finds the store without an option: the argument, $SESSIONDIR_STORE, the current folder", async () => {
+    const store = await makeStore();
+    const other = await makeStore({ other: {} });
+    const cwd = dirname(store);
+    const found = async (args: string[], env = {}): Promise<unknown[]> => {
+      const { code, stdout, stderr } = await run(["ls", "--json", ...args], { cwd, env });
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" }); // no person's terminal: nothing is said
+      return keys(JSON.parse(stdout) as Listing);
+    };
+    expect(await found([])).toHaveLength(3);
+    expect(await found([other])).toEqual(["other"]);
+    expect(await found([], { SESSIONDIR_STORE: other })).toEqual(["other"]);
+    expect(await found(["sessions.d"], { SESSIONDIR_STORE: other })).toHaveLength(3);
+    const inside = await run(["ls", "--json"], { cwd: store });
+    expect(keys(JSON.parse(inside.stdout) as Listing)).toHaveLength(3);
+  });
+
+  it("lists all agents, says whose a row is, and leaves out an agent that is not a store", async () => {
+    const state = emptyFolder();
+    for (const agent of ["main", "ops"]) {
+      await makeStore(
+        { [`agent:${agent}:main`]: {}, same: {} },
+        `${state}/agents/${agent}/sessions/sessions.d`,
+      );
+    }
+    const all = ["ls", "--state-dir", state, "--all-agents"];
+    const whole = JSON.parse((await run([...all, "--json"])).stdout) as Listing;
+    expect(whole.sessions.map(({ agent, key }) => [agent, key])).toEqual([
+      ["main", "agent:main:main"],
+      ["ops", "agent:ops:main"],
+      ["main", "same"],
+      ["ops", "same"],
+    ]);
+    mkdirSync(`${state}/agents/broken/sessions/sessions.d/.store`, { recursive: true });
+    const ended = await run([...all, "--limit", "2"]);
+    expect(ended.code).toBe(3);
+    expect(ended.stderr).toContain("agent broken was left out");
+    expect(ended.stdout.split("\n").map((line) => line.split(/ +/)[0])).toEqual(["AGENT", "main", "ops", ""]);
+    const json = JSON.parse((await run([...all, "--json"])).stdout) as object;
+    expect(
+      deviations(json, documentedExamples("`sessiondir ls`")[1]).filter((at) => !at.startsWith("- ")),
+    ).toEqual([]);
+  });
+
+  it("says where a key is whose agent has another name now", async () => {
+    const state = emptyFolder();
+    await makeStore({ "agent:old:main": {} }, `${state}/agents/new/sessions/sessions.d`);
+    const gone = await run(["get", "agent:old:main", "--state-dir", state]);
+    expect(gone.code).toBe(1);
+    expect(gone.stderr).toContain(`Agent "new" has it: --state-dir ${state} --agent new`);
+    await makeStore({ "agent:old:other": {} }, `${state}/agents/old/sessions/sessions.d`);
+    expect((await run(["get", "agent:old:main", "--state-dir", state])).stderr).toContain(
+      'Agent "new" has it',
+    );
   });
 });

@@ -27,7 +27,7 @@ describe("watch", () => {
       .map((line) => line.trim().split(/ +/));
     expect(lines).toEqual([
       ["4", expect.stringMatching(/^\d{4}-.*Z$/), "put", "new"],
-      ["5", "-", "delete", MAIN_KEY],
+      ["5", expect.stringMatching(/^\d{4}-.*Z$/), "delete", MAIN_KEY],
     ]);
     expect(stderr).toContain("stopped after revision 5; go on with --since 5");
   });

@@ -1,0 +1,118 @@
+/** The tree of commands: what the command line can say. Help, completion and the man page are made from it. */
+import type { Command, CommanderError } from "commander";
+import { addCompletion } from "./commands/completion.js";
+import { addFlush } from "./commands/flush.js";
+import { addGet } from "./commands/get.js";
+import { addInspect } from "./commands/inspect.js";
+import { addLs } from "./commands/ls.js";
+import { addMan } from "./commands/man.js";
+import { addMigrate } from "./commands/migrate.js";
+import { addMirror } from "./commands/mirror.js";
+import { addPatch } from "./commands/patch.js";
+import { addPut } from "./commands/put.js";
+import { addRebuild } from "./commands/rebuild.js";
+import { addRm } from "./commands/rm.js";
+import { addRollback } from "./commands/rollback.js";
+import { addStats } from "./commands/stats.js";
+import { addWatch } from "./commands/watch.js";
+import { EXIT_MEANINGS } from "./failure.js";
+import type { Invocation, StoreOptions } from "./invocation.js";
+import { VERSION } from "./version.js";
+
+const COMMANDS = [
+  addLs,
+  addGet,
+  addPut,
+  addPatch,
+  addRm,
+  addWatch,
+  addStats,
+  addFlush,
+  addRebuild,
+  addInspect,
+  addMigrate,
+  addRollback,
+  addMirror,
+  addCompletion,
+  addMan,
+];
+
+/** What people call a command who know other programs. */
+const SYNONYMS: Readonly<Record<string, string>> = {
+  add: "put",
+  cat: "get",
+  create: "put",
+  count: "stats",
+  del: "rm",
+  delete: "rm",
+  dir: "ls",
+  du: "stats",
+  edit: "patch",
+  export: "rollback",
+  follow: "watch",
+  import: "migrate",
+  info: "stats",
+  keys: "ls",
+  list: "ls",
+  merge: "patch",
+  read: "get",
+  remove: "rm",
+  replace: "put",
+  set: "patch",
+  show: "get",
+  status: "stats",
+  tail: "watch",
+  unset: "patch",
+  update: "patch",
+  write: "put",
+};
+
+export async function makeProgram(invocation: Invocation): Promise<Command> {
+  const { Command: Program } = await import("commander");
+  const program = new Program("sessiondir")
+    .description("Looks into session stores, changes them, and brings sessions.json files over and back.")
+    .version(VERSION, "-V, --version", "print the version")
+    .helpOption("-h, --help", "print this help")
+    .helpCommand("help [command]", "print the help of a command")
+    .exitOverride()
+    .configureOutput({ outputError: () => {} }) // reported with all other failures
+    .showSuggestionAfterError()
+    .addHelpText(
+      "after",
+      [
+        "",
+        "Examples:",
+        "  $ sessiondir ls --store /var/lib/gateway/sessions.d --order updatedAt --descending --limit 20",
+        "  $ sessiondir get agent:main:main --store /var/lib/gateway/sessions.d",
+        "  $ sessiondir stats --state-dir ~/.openclaw --agent main",
+        "  $ sessiondir migrate --state-dir ~/.openclaw --dry-run",
+        "",
+        `Exit codes: ${EXIT_MEANINGS.map(([code, short]) => `${code} ${short}`).join(", ")}.`,
+      ].join("\n"),
+    );
+  for (const add of COMMANDS) add(program, invocation);
+  program.hook("preAction", (_program, command) => {
+    const { trust } = command.opts<StoreOptions>();
+    if (trust !== undefined) invocation.trust = trust;
+  });
+  return program;
+}
+
+export function isCommanderError(error: unknown): error is CommanderError {
+  return error instanceof Error && "exitCode" in error && error.name === "CommanderError";
+}
+
+/** Commander's sentence on one line, without its own "error:", and with the next step. */
+export function usageMessage({ message }: CommanderError, command: string): string {
+  const text = message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
+  const synonym = text.startsWith("unknown command") ? synonymOf(command) : undefined;
+  if (synonym !== undefined) return `there is no command '${command}', that is sessiondir ${synonym}`;
+  if (text.includes("Did you mean")) return text;
+  const help =
+    /^[a-z]+$/.test(command) && !text.startsWith("unknown command") ? `${command} --help` : "--help";
+  return `${text.replace(/\.$/, "")}. See sessiondir ${help}`;
+}
+
+function synonymOf(command: string): string | undefined {
+  return Object.hasOwn(SYNONYMS, command) ? SYNONYMS[command] : undefined;
+}
