@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Writes results into docs/performance.md, between its markers, and the charts beside it. What stands outside of the
+ * Writes results into docs/performance.md and docs/evidence/figures.md, between their markers, and the charts beside them. What stands outside of the
  * markers was written by people and stays.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -15,6 +15,7 @@ import { factor } from "./words.mjs";
 /** @typedef {import("./results.mjs").Results} Results */
 
 const PAGE = fileURLToPath(new URL("../docs/performance.md", import.meta.url));
+const FIGURES = fileURLToPath(new URL("../docs/evidence/figures.md", import.meta.url));
 const CHARTS = fileURLToPath(new URL("../docs/charts/", import.meta.url));
 const OURS = "sessiondir";
 /** Less than that is noise. */
@@ -31,10 +32,14 @@ export function renderPage(results) {
     charts: charts.map(({ file, alt }) => `![${alt}](charts/${file})`).join("\n\n"),
     better: betterOf(results),
     peers: peersOf(results),
-    tables: tablesOf(results),
   };
   writeFileSync(PAGE, fillIn(readFileSync(PAGE, "utf8"), sections));
-  return ["docs/performance.md", ...charts.map(({ file }) => `docs/charts/${file}`)];
+  writeFileSync(FIGURES, fillIn(readFileSync(FIGURES, "utf8"), { tables: tablesOf(results) }));
+  return [
+    "docs/performance.md",
+    "docs/evidence/figures.md",
+    ...charts.map(({ file }) => `docs/charts/${file}`),
+  ];
 }
 
 /**
@@ -154,7 +159,7 @@ function tablesOf({ workloads, peers }) {
       const missing = failures.map(
         ({ peer, part, reason }) => `No figure for ${peer} in «${part}»: ${reason}.`,
       );
-      return [`### ${title.charAt(0).toUpperCase()}${title.slice(1)}`, note, ...tables, ...missing];
+      return [`## ${title.charAt(0).toUpperCase()}${title.slice(1)}`, note, ...tables, ...missing];
     })
     .join("\n\n");
 }

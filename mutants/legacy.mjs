@@ -402,7 +402,7 @@ const REPLACE = inFile(
 );
 
 const TREE = inFile(
-  "src/legacy/migration/tree.ts",
+  "src/legacy/tree.ts",
   [LEGACY_SYNC, MIGRATE_CRASH],
   [
     {
@@ -562,7 +562,7 @@ const MIRRORS = inFile(
 );
 
 const DAMAGED = inFile(
-  "src/legacy/back/damage.ts",
+  "src/legacy/damage.ts",
   [DAMAGE],
   [
     {
@@ -593,7 +593,7 @@ const DAMAGED = inFile(
 );
 
 const RESEMBLANCE = inFile(
-  "src/legacy/reading/resemblance.ts",
+  "src/legacy/resemblance.ts",
   [INPUTS],
   [
     {

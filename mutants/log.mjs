@@ -244,13 +244,13 @@ const APPEND = inFile("src/log/append.ts", ENGINE, [
     name: "the error of a write decides, and not the log",
     rule: "read-back",
     find: `      failure = error;\n    }`,
-    replace: `      throw asStoreError(error, "append to the commit log");\n    }`,
+    replace: `      throw error;\n    }`,
   },
   {
     name: "a record that cannot be read back counts as not written",
     rule: "read-back",
     find: `    } catch (error) {\n      throw this.#unknown(segment, error);`,
-    replace: `    } catch (error) {\n      throw asStoreError(error, "append to the commit log");`,
+    replace: `    } catch (error) {\n      throw error;`,
   },
   {
     name: "a whole record without its newline counts as not written",

@@ -3,7 +3,7 @@
  * `npm run mutants`: takes one step of the protocol away after the other, and fails if no suite notices.
  *
  * Each mutant of the list is one change of one line or two, tried in a copy of the project with the suites that are most
- * likely to notice. A run of everything writes docs/mutants.md.
+ * likely to notice. A run of everything writes docs/evidence/mutants.md.
  */
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -19,7 +19,7 @@ const USAGE = `npm run mutants -- [options]
   --workers N     so many at once, one a core (default 2)
   --sim           give survivors 20,000 schedules of the simulator as well
 `;
-const REPORT = fileURLToPath(new URL("../docs/mutants.md", import.meta.url));
+const REPORT = fileURLToPath(new URL("../docs/evidence/mutants.md", import.meta.url));
 
 const options = readOptions();
 if (options === undefined) {

@@ -1,10 +1,10 @@
 // @ts-check
-/** docs/mutants.md: which suite killed which mutant. */
+/** docs/evidence/mutants.md: which suite killed which mutant. */
 import { format, resolveConfig } from "prettier";
 
 const HEAD = `# Mutants
 
-Rebuilt by \`npm run mutants\`; what it is and what it is not: [testing.md](testing.md#mutants). Each line is a program in which one step is
+Rebuilt by \`npm run mutants\`; what it is and what it is not: [testing](../testing.md#mutants). Each line is a program in which one step is
 missing or wrong, and the first test that failed with it. Seconds are those of the machine that made the table, other work
 beside it included.
 `;

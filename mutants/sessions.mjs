@@ -144,8 +144,8 @@ const COMMIT = inFile("src/engine/directory/commit.ts", ENGINE, [
     name: "a reader writes",
     rule: "read only",
     suites: [READ_ONLY],
-    find: `if (this.options.readOnly) {`,
-    replace: `if (false as boolean) {`,
+    find: `if (this.options.readOnly) throw readOnlyError("commit");`,
+    replace: ``,
     equivalent: "the store refuses every write of a reader before the engine hears of it",
   },
   {

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * `npm run check:layers`: the folders of src/ are layers, and imports only go down.
+ * `npm run check:layers`: the folders of src/ are layers, and imports only go down (`layers.mjs` has the order).
  *
  * Rules (each finding is one line: file, line, rule, what to do):
  *  - layer        an import goes up, or from one engine into another; or a file is in no layer
@@ -16,39 +16,14 @@ import { isBuiltin } from "node:module";
 import { join, posix, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
+import { PRIVATE_TOPS, roomOf, ROOMS } from "./layers.mjs";
 
 /** A newcomer does not read longer files. */
 const LINES_MAX = 500;
 
 /**
- * The layers, lowest first: a file belongs to the first whose pattern matches its path in src/. Within a layer
- * files may import each other.
- * @type {ReadonlyArray<readonly [name: string, pattern: RegExp]>}
- */
-const LAYERS = [
-  ["base", /^(errors|runtime)\.ts$/],
-  ["fs", /^fs\//],
-  ["format", /^format\//],
-  ["log", /^log\//],
-  ["entries", /^entries\//],
-  ["engine contract", /^engine\/contract\.ts$/],
-  ["engine", /^engine\//],
-  ["store", /^store\//],
-  ["legacy", /^legacy\//],
-  ["maintenance", /^maintenance\//],
-  ["doctor", /^doctor\//],
-  ["openclaw", /^openclaw\//],
-  ["index", /^index\.c?ts$/],
-  ["cli", /^cli\//],
-  ["testing", /^testing\//],
-];
-
-/** Layers that nothing else may import. */
-const PRIVATE_TOPS = new Set(["cli", "testing"]);
-
-/**
- * Packages that a layer may load when it needs them, by `import("…")` in a function: whoever does not need them never
- * pays for them; `import type` is free and may stand anywhere in the layer. json5 reads legacy files that somebody
+ * Packages that a wing may load when it needs them, by `import("…")` in a function: whoever does not need them never
+ * pays for them; `import type` is free and may stand anywhere in it. json5 reads legacy files that somebody
  * edited by hand; the command line has its arguments and colours from packages, the library has none.
  * @type {ReadonlyMap<string, ReadonlySet<string>>}
  */
@@ -60,12 +35,12 @@ const LAZY = new Map([
 /** @typedef {{ file: string, line: number, rule: string, message: string }} Finding */
 /** @typedef {{ specifier: string | undefined, line: number, lazy: boolean }} Import `lazy`: costs nothing at start */
 
-/** @param {string} file */
-const layerOf = (file) => LAYERS.findIndex(([, pattern]) => pattern.test(file));
 /** `engine/memory/x.ts` -> `memory`; engines are strangers to each other. @param {string} file */
 const engineOf = (file) => /^engine\/([^/]+)\//.exec(file)?.[1];
-/** @param {number} layer */
-const layerName = (layer) => LAYERS[layer]?.[0] ?? "?";
+/** @param {number} room */
+const roomName = (room) => ROOMS[room]?.name ?? "?";
+/** `legacy/back/mirror.ts` -> `legacy`. @param {string} file */
+const wingOf = (file) => file.split("/")[0] ?? "";
 
 /**
  * Every import, re-export, dynamic import, import type and require of a module.
@@ -73,7 +48,7 @@ const layerName = (layer) => LAYERS[layer]?.[0] ?? "?";
  * @param {string} text
  * @returns {Import[]}
  */
-function importsOf(file, text) {
+export function importsOf(file, text) {
   const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true);
   /** @type {Import[]} */
   const imports = [];
@@ -130,10 +105,10 @@ function judge(file, { specifier, lazy }, files) {
       message: `"${specifier}" is not there; create src/${target} or fix the path`,
     };
 
-  const from = layerOf(file);
-  const to = layerOf(target);
-  const [fromName, toName] = [layerName(from), layerName(to)];
-  if (from !== to && PRIVATE_TOPS.has(toName))
+  const from = roomOf(file);
+  const to = roomOf(target);
+  const top = wingOf(target);
+  if (PRIVATE_TOPS.includes(top) && wingOf(file) !== top)
     return {
       rule: "private-top",
       message: `imports ${target}; nothing may, move what is shared to a lower layer`,
@@ -141,7 +116,7 @@ function judge(file, { specifier, lazy }, files) {
   if (to > from && from >= 0)
     return {
       rule: "layer",
-      message: `${fromName} imports ${target} of the higher layer ${toName}; move the shared part down or pass it in`,
+      message: `${roomName(from)} imports ${target} of the higher layer ${roomName(to)}; move the shared part down or pass it in`,
     };
   const [ownEngine, otherEngine] = [engineOf(file), engineOf(target)];
   if (otherEngine !== undefined && from === to && ownEngine !== otherEngine)
@@ -159,7 +134,7 @@ function judge(file, { specifier, lazy }, files) {
  */
 function judgePackage(file, specifier, lazy) {
   const name = specifier.replace(/^node:/, "");
-  if (lazy && LAZY.get(layerName(layerOf(file)))?.has(specifier)) return undefined;
+  if (lazy && LAZY.get(wingOf(file))?.has(specifier)) return undefined;
   if (!isBuiltin(specifier))
     return {
       rule: "third-party",
@@ -230,12 +205,12 @@ export function checkLayers(sources) {
         rule: "file-size",
         message: `${lines} lines, ${LINES_MAX} are allowed; split it by noun or verb`,
       });
-    if (layerOf(file) < 0)
+    if (roomOf(file) < 0)
       findings.push({
         file,
         line: 1,
         rule: "layer",
-        message: "is in no layer; move it, or add its folder to LAYERS in scripts/check-layers.mjs",
+        message: "is in no layer; move it, or add its folder to ROOMS in scripts/layers.mjs",
       });
 
     /** @type {Map<string, number>} */

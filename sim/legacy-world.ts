@@ -7,7 +7,7 @@
  * nothing happens to, and then every session must have at least the newest version whose writer was told that it is kept.
  */
 import { SessionStoreError } from "../src/errors.js";
-import { migrateOn } from "../src/legacy/migration/migrate.js";
+import { migrateOn } from "../src/legacy/migrate.js";
 import { startMirrorOn, type Mirror } from "../src/legacy/back/mirror.js";
 import { rollbackOn } from "../src/legacy/back/rollback.js";
 import { openDirectoryStoreOn } from "../src/store/open.js";

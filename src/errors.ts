@@ -119,6 +119,17 @@ export function isDiskFull(error: unknown): boolean {
     : DISK_FULL.has(errnoOf(error) ?? "");
 }
 
+/** What a person does about a failed call, where its name tells. */
+const NEXT_STEPS: ReadonlyMap<string, string> = new Map([
+  ["EACCES", "Check who owns it and its mode, then try again."],
+  ["EPERM", "Check who owns it and its mode, then try again."],
+  ["EROFS", "The file system is mounted read-only: mount it for writing, or open the store with readOnly."],
+  ["EMFILE", "This process has too many open files: raise its limit (ulimit -n), then try again."],
+  ["ENFILE", "The system has too many open files: close some, then try again."],
+  ["ENOENT", "Check that the path is right and still there."],
+  ["ENOTDIR", "Check that the path is right and still there."],
+]);
+
 /**
  * Turns a failed system call into a {@link SessionStoreError}; anything else passes through unchanged.
  * @param doing What was being attempted, as in "could not <doing>".
@@ -131,7 +142,7 @@ export function asStoreError(error: unknown, doing: string): unknown {
   const full = DISK_FULL.has(errno);
   const advice = full
     ? "Nothing was changed: free some space and try again."
-    : "The stored state is unchanged.";
+    : `The stored state is unchanged. ${NEXT_STEPS.get(errno) ?? "Check the disk, then try again."}`;
   return new SessionStoreError(
     full ? "disk_full" : "io_error",
     `could not ${doing}: ${syscall} failed with ${errno}${where}. ${advice}`,
@@ -150,6 +161,14 @@ function asSystemCall(
     syscall: permission ?? "permission",
     ...(resource !== undefined && { path: resource }),
   };
+}
+
+/** Refuses a write on a store that was opened with `readOnly`. @param doing As in "could not <doing>". */
+export function readOnlyError(doing: string): SessionStoreError {
+  return new SessionStoreError(
+    "read_only",
+    `could not ${doing}: the session store was opened with readOnly. Open it without to write.`,
+  );
 }
 
 /** Something that the owner of a store should know, but that stopped nothing. */

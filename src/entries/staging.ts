@@ -4,7 +4,7 @@
  * The fence is their removal. It must end in a successful rmdir: a process that is suspended inside rename(2)
  * has its folder resolved already, and only a removed folder makes it fail. Renaming the folder away would not.
  */
-import { errnoOf } from "../errors.js";
+import { errnoOf, SessionStoreError } from "../errors.js";
 import type { FileSystem } from "../fs/file-system.js";
 import { assertFolder } from "../fs/regular-file.js";
 import { stageNumber, type Layout } from "../format/layout.js";
@@ -22,7 +22,11 @@ export async function fence(fs: FileSystem, layout: Layout, segment: number): Pr
     if (fenced.length === 0) return;
     for (const name of fenced) await removeFolder(fs, layout.stageFolder(name));
   }
-  throw new Error(`${layout.stage} fills faster than it can be emptied`);
+  throw new SessionStoreError(
+    "io_error",
+    `${layout.stage} fills faster than it can be emptied: find out which program keeps making files in it.`,
+    { data: { path: layout.stage } },
+  );
 }
 
 async function removeFolder(fs: FileSystem, folder: string): Promise<void> {

@@ -152,9 +152,15 @@ async function writeAll(fs: FileSystem, fd: number, bytes: Uint8Array): Promise<
     const count = short
       ? fs.write(fd, bytes, written, length)
       : await fs.later.write(fd, bytes, written, length);
-    if (count === 0) throw new Error("write took no bytes and gave no reason");
+    if (count === 0) throw tookNothing();
     written += count;
   }
+}
+
+/** What a write means that takes no bytes and gives no reason: a disk that is not to be trusted. */
+function tookNothing(): NodeJS.ErrnoException {
+  const message = "EIO: the file system took no bytes and gave no reason, write";
+  return Object.assign(new Error(message), { code: "EIO", syscall: "write" });
 }
 
 /** A short write into the page cache takes a tenth of what the way to another thread and back takes. */

@@ -1,6 +1,6 @@
 /** `sessiondir/legacy`: from `sessions.json` and older layouts into a store, and back. */
 export { inspectLegacyStore } from "./inspect.js";
-export { migrateLegacyStore } from "./migration/migrate.js";
+export { migrateLegacyStore } from "./migrate.js";
 export { startMirror } from "./back/mirror.js";
 export type { Mirror, MirrorOptions, MirrorState } from "./back/mirror.js";
 export { rollbackToLegacy } from "./back/rollback.js";

@@ -1,6 +1,6 @@
 /** Looks at a legacy store and says what a migration would do. Reads everything, changes nothing. */
 import { errnoOf } from "../errors.js";
-import { findOlderCopies, readSessions, reportDamage } from "./back/damage.js";
+import { findOlderCopies, readSessions, reportDamage } from "./damage.js";
 import { keysOf } from "./back/write-file.js";
 import { namesIn, systemHost, type LegacyHost } from "./host.js";
 import { lookAround, Migration } from "./migration/migrate.js";

@@ -17,7 +17,7 @@ import { dirname, join, resolve, sep } from "node:path";
 import { asStoreError, errnoOf, SessionStoreError } from "../errors.js";
 import { findLegacyPlace } from "../store/legacy-place.js";
 import { namesIn, statusOf, systemHost, type LegacyHost } from "./host.js";
-import { migrateOn } from "./migration/migrate.js";
+import { migrateOn } from "./migrate.js";
 import { LegacyPaths, shellQuoted } from "./paths.js";
 import type { LegacyWarning, MigrationOptions, MigrationOutcome, MigrationReceipt } from "./types.js";
 

@@ -12,7 +12,7 @@
  *
  * A crash in the middle leaves a torn last line, which is void as soon as somebody ends it with a newline.
  */
-import { asStoreError, SessionStoreError } from "../errors.js";
+import { SessionStoreError } from "../errors.js";
 import type { FileSystem } from "../fs/file-system.js";
 import {
   composeRecordJson,
@@ -63,7 +63,7 @@ export class LogWriter {
    * @param onWritten Called once the whole line is in the file, before anybody knows what becomes of it: what takes
    *   long, such as a sync, can begin while the line is read back.
    * @returns The revision it committed as, or undefined if the log voided it: compose it again.
-   * @throws `disk_full` or `io_error` when it certainly does not count, `commit_unknown` when it may.
+   * @throws The failure of the system call when it certainly does not count, `commit_unknown` when it may.
    */
   append(
     segment: Segment,
@@ -139,7 +139,7 @@ export class LogWriter {
    * A prefix of a record can never commit, so without a newline only a complete record leaves doubt.
    */
   #endTornLine(segment: Segment, line: Buffer, failure: unknown): number | undefined {
-    const error = failure ?? cutShort(segment.path);
+    const error: unknown = failure ?? cutShort(segment.path);
     if (segment.undecided > 0 && !segment.ledger.sealed) {
       const complete = segment.undecided >= line.length - 1;
       try {
@@ -154,7 +154,7 @@ export class LogWriter {
       }
       if (this.#awaitedRevision > 0) return this.#awaitedRevision;
     }
-    throw asStoreError(error, "append to the commit log");
+    throw error; // whoever asked for the commit says which session it was
   }
 
   #unknown(segment: Segment, cause: unknown): SessionStoreError {

@@ -10,7 +10,7 @@
  *  - Engine records never leave: callers get a record of their own around the shared, frozen entry.
  *  - After `close()` began nothing starts; what runs is finished first.
  */
-import { asStoreError, SessionStoreError } from "../errors.js";
+import { asStoreError, readOnlyError, SessionStoreError } from "../errors.js";
 import type {
   CommitOutcome,
   Engine,
@@ -112,14 +112,14 @@ class EngineSessionStore<T extends object> implements SessionStore<T> {
   }
 
   async get(key: string): Promise<Readonly<T> | undefined> {
-    this.requireOpen();
+    this.requireOpen("read", key);
     const found = this.calls.read(this.acceptKey(key));
     const record = isPromiseLike(found) ? await this.run(found) : found;
     return record?.entry as Readonly<T> | undefined;
   }
 
   async read(key: string): Promise<SessionRecord<T> | undefined> {
-    this.requireOpen();
+    this.requireOpen("read", key);
     const found = this.calls.read(this.acceptKey(key));
     return toRecord<T>(isPromiseLike(found) ? await this.run(found) : found);
   }
@@ -187,7 +187,7 @@ class EngineSessionStore<T extends object> implements SessionStore<T> {
   }
 
   async transact<R>(fn: (tx: Transaction<T>) => R | Promise<R>, options?: WaitOptions): Promise<R> {
-    this.requireOpen();
+    this.requireOpen("run a transaction");
     requireFunction(fn, "fn");
     const { signal } = readWriteOptions(TRANSACT, options);
     const host = {
@@ -195,7 +195,7 @@ class EngineSessionStore<T extends object> implements SessionStore<T> {
       queue: this.#queue,
       runtime: this.#runtime,
       acceptKey: (key: string) => this.acceptKey(key),
-      requireWritable: () => this.#requireWritable(),
+      requireWritable: (key: string) => this.#requireWritable(TRANSACT, key),
     };
     this.#running += 1;
     try {
@@ -208,33 +208,33 @@ class EngineSessionStore<T extends object> implements SessionStore<T> {
   }
 
   async list(query?: ListQuery): Promise<SessionList<T>> {
-    this.requireOpen();
+    this.requireOpen("list sessions");
     const normalized = normalizeQuery(query);
     return toList<T>(await this.run(this.calls.scan(normalized)), normalized);
   }
 
   async count(query?: ListQuery): Promise<number> {
-    this.requireOpen();
+    this.requireOpen("count sessions");
     return this.run(this.calls.count(normalizeQuery(query)));
   }
 
   watch(options?: WatchOptions): AsyncIterable<SessionChange<T>> {
-    this.requireOpen();
+    this.requireOpen("watch the store");
     return this.#watches.watch<T>(this.#engine, options, (record) => toRecord<T>(record)!);
   }
 
   async revision(): Promise<number> {
-    this.requireOpen();
+    this.requireOpen("read the store's revision");
     return this.run(this.calls.revision());
   }
 
   async stats(): Promise<StoreStats> {
-    this.requireOpen();
+    this.requireOpen("collect the store's statistics");
     return this.run(this.calls.stats());
   }
 
   async flush(): Promise<void> {
-    this.requireOpen();
+    this.requireOpen("flush the store");
     await this.run(this.calls.flush());
   }
 
@@ -261,9 +261,9 @@ class EngineSessionStore<T extends object> implements SessionStore<T> {
     compose: Compose,
     finish: (record: EngineRecord | undefined, wrote: boolean) => R,
   ): Promise<R> {
-    this.requireOpen();
-    this.#requireWritable();
+    this.requireOpen(method.name, given);
     const key = this.acceptKey(given);
+    this.#requireWritable(method, key);
     const { ifRevision, signal } = readWriteOptions(method, options);
     const reads = method.readsBase || ifRevision !== undefined;
     let decided: Decided | undefined;
@@ -321,19 +321,19 @@ class EngineSessionStore<T extends object> implements SessionStore<T> {
     return accepted;
   }
 
-  protected requireOpen(): void {
-    if (this.#closing !== undefined) {
-      throw new SessionStoreError("closed", "the session store was closed. Open it again to use it.");
-    }
+  /** @param doing As in "could not <doing>"; with a key, of the session that the caller named. */
+  protected requireOpen(doing: string, key?: string): void {
+    if (this.#closing === undefined) return;
+    const what = key === undefined ? doing : `${doing} session ${JSON.stringify(key)}`;
+    throw new SessionStoreError(
+      "closed",
+      `could not ${what}: the session store was closed. Open it again to use it.`,
+      key === undefined ? {} : { data: { key } },
+    );
   }
 
-  #requireWritable(): void {
-    if (this.#readOnly) {
-      throw new SessionStoreError(
-        "read_only",
-        "the session store was opened with readOnly. Open it without to write.",
-      );
-    }
+  #requireWritable({ name }: Method, key: string): void {
+    if (this.#readOnly) throw readOnlyError(`${name} session ${JSON.stringify(key)}`);
   }
 
   /** Waits for a call that `close` must wait for too. */
@@ -364,7 +364,7 @@ class SynchronousSessionStore<T extends object>
   }
 
   getSync(key: string): Readonly<T> | undefined {
-    this.requireOpen();
+    this.requireOpen("read", key);
     const accepted = this.acceptKey(key);
     try {
       return this.#engine.readNow(accepted)?.entry as Readonly<T> | undefined;
@@ -374,7 +374,7 @@ class SynchronousSessionStore<T extends object>
   }
 
   listSync(query?: ListQuery): SessionList<T> {
-    this.requireOpen();
+    this.requireOpen("list sessions");
     const normalized = normalizeQuery(query);
     try {
       return toList<T>(this.#engine.scanNow(normalized), normalized);
@@ -384,7 +384,7 @@ class SynchronousSessionStore<T extends object>
   }
 
   revisionSync(): number {
-    this.requireOpen();
+    this.requireOpen("read the store's revision");
     try {
       return this.#engine.revision();
     } catch (error) {
@@ -393,7 +393,7 @@ class SynchronousSessionStore<T extends object>
   }
 
   async checkpoint(): Promise<void> {
-    this.requireOpen();
+    this.requireOpen("checkpoint the store");
     await this.run(guarded("checkpoint the store", () => this.#engine.checkpoint()));
   }
 }

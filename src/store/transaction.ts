@@ -34,7 +34,7 @@ export interface TransactionHost {
   /** Normalizes and checks a key. */
   readonly acceptKey: (key: string) => string;
   /** Throws where the store takes no writes. */
-  readonly requireWritable: () => void;
+  readonly requireWritable: (key: string) => void;
 }
 
 export interface TransactionResult<R> {
@@ -190,8 +190,9 @@ class TransactionView<T extends object> {
 
   #accept(key: string, write: boolean): string {
     if (this.#ended) throw new TypeError("this transaction is over: its function has returned");
-    if (write) this.#host.requireWritable();
-    return this.#host.acceptKey(key);
+    const accepted = this.#host.acceptKey(key);
+    if (write) this.#host.requireWritable(accepted);
+    return accepted;
   }
 
   #touch(key: string): Touched {

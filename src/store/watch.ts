@@ -50,10 +50,18 @@ export class Watches {
       stop.abort();
     };
     if (signal?.aborted === true) return iterable(noChanges<T>(), end);
-    const changes = engine.changes({ since, prefix, signal: stop.signal });
+    const changes = changesOf(engine, { since, prefix, signal: stop.signal });
     this.#ends.add(end);
     signal?.addEventListener("abort", end, { once: true });
     return iterable(iterate(changes, stop.signal, end, toRecord), end);
+  }
+}
+
+function changesOf(engine: Engine, options: Parameters<Engine["changes"]>[0]): AsyncIterable<EngineChange> {
+  try {
+    return engine.changes(options);
+  } catch (error) {
+    throw asStoreError(error, "watch the store");
   }
 }
 

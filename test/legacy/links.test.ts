@@ -7,7 +7,7 @@ import { describe, expect, it } from "vitest";
 import { startMirrorOn } from "../../src/legacy/back/mirror.js";
 import { rollbackOn } from "../../src/legacy/back/rollback.js";
 import { inspectOn } from "../../src/legacy/inspect.js";
-import { migrateOn } from "../../src/legacy/migration/migrate.js";
+import { migrateOn } from "../../src/legacy/migrate.js";
 import { findStores, migrateStateDirectoryOn } from "../../src/legacy/state-directory.js";
 import { openDirectoryStoreOn } from "../../src/store/open.js";
 import { LegacyMachine, pretty, type Sessions } from "./legacy-machine.js";

@@ -7,7 +7,7 @@
  */
 import { describe, expect, it } from "vitest";
 import type { LegacyHost } from "../../src/legacy/host.js";
-import { migrateOn } from "../../src/legacy/migration/migrate.js";
+import { migrateOn } from "../../src/legacy/migrate.js";
 import { startMirrorOn } from "../../src/legacy/back/mirror.js";
 import { rollbackOn } from "../../src/legacy/back/rollback.js";
 import { openDirectoryStoreOn } from "../../src/store/open.js";

@@ -22,7 +22,7 @@ import {
   updateSessionStore,
   updateSessionStoreEntry,
 } from "../../src/openclaw/index.js";
-import { migrateLegacyStore } from "../../src/legacy/migration/migrate.js";
+import { migrateLegacyStore } from "../../src/legacy/migrate.js";
 import {
   FORMS,
   gatewayFolder,

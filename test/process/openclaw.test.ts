@@ -7,7 +7,7 @@
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { migrateLegacyStore } from "../../src/legacy/migration/migrate.js";
+import { migrateLegacyStore } from "../../src/legacy/migrate.js";
 import { closeSessionStores, loadSessionStore, normalizeStoreSessionKey } from "../../src/openclaw/index.js";
 import { start, type Child } from "./support/child.js";
 import { temporaryFolder } from "./support/temporary-folder.js";

@@ -47,7 +47,7 @@ export function addMigrate(program: Command, invocation: Invocation): void {
 
 async function migrateOne(invocation: Invocation, options: Options): Promise<void> {
   const target = await legacyTarget(invocation, options);
-  const { migrateLegacyStore } = await import("../../legacy/migration/migrate.js");
+  const { migrateLegacyStore } = await import("../../legacy/migrate.js");
   const library = libraryOptions(invocation, options);
   const { mirror } = options;
   const done = await asUsage(() => migrateLegacyStore(target, { ...library.options, mirror })).finally(

@@ -11,7 +11,7 @@
  *       segment is enough: who discards the blob later does so in this segment or after it, and what was
  *       discarded stays until that segment is sealed; by then our record is in it, or void.
  */
-import { isDiskFull, SessionStoreError } from "../../errors.js";
+import { isDiskFull, readOnlyError, SessionStoreError } from "../../errors.js";
 import type { BlobStore } from "../../entries/blobs.js";
 import { applyPatch, diffStored } from "../../format/stored-patch.js";
 import type { EntryCodec } from "../../format/entry-codec.js";
@@ -157,12 +157,7 @@ export class Committer {
   }
 
   #assertWritable(): void {
-    if (this.options.readOnly) {
-      throw new SessionStoreError(
-        "read_only",
-        "the store was opened with readOnly: open it without to write",
-      );
-    }
+    if (this.options.readOnly) throw readOnlyError("commit");
     const { failure } = this.log.syncer;
     if (failure === undefined || this.options.durability !== "disk") return;
     throw refused(failure);
@@ -424,7 +419,7 @@ function refused(failure: SessionStoreError): SessionStoreError {
       : "The disk did not fail: try again.";
   return new SessionStoreError(
     "durability_unknown",
-    `the log could not be synced to the disk, so this commit was refused: nothing was written. ${next}`,
+    `${failure.data["path"]} could not be synced to the disk, so this commit was refused: nothing was written. ${next}`,
     { data: { ...failure.data, written: false }, cause: failure },
   );
 }

@@ -3,7 +3,7 @@
  * `ARCHITECTURE.md` says in which order to read them.
  */
 import { dirname, join, resolve } from "node:path";
-import { SessionStoreError, type StoreWarning } from "../../errors.js";
+import { asStoreError, readOnlyError, SessionStoreError, type StoreWarning } from "../../errors.js";
 import { BlobTrash } from "../../entries/blob-trash.js";
 import { BlobStore } from "../../entries/blobs.js";
 import { EntryWriter } from "../../entries/entry-file.js";
@@ -29,10 +29,10 @@ import type {
 import { catalogsAmong, removeCatalogsAhead, type CatalogSource } from "./catalog-loader.js";
 import { ChangeFeed, type ChangesOptions } from "./changes.js";
 import { Committer, type CommitOptions } from "./commit.js";
-import { damagedForPeople, errorForPeople, warningForPeople } from "./for-people.js";
 import { Listing } from "./listing.js";
 import { hasLog, replaceLostLog } from "./lost-log.js";
 import { Maintenance } from "./maintenance.js";
+import { damageWithRealPaths, warningWithRealPaths, withRealPaths } from "./real-paths.js";
 import { SessionLog } from "./session-log.js";
 import { findStoreFolder, makeStoreFolder, type StoreFolder } from "./store-folder.js";
 import { runInSlices, runNow } from "./time-slices.js";
@@ -69,7 +69,7 @@ export async function openDirectoryEngine(options: DirectoryEngineOptions): Prom
     await engine.begin();
     return engine;
   } catch (error) {
-    const told = engine.forPeople(error);
+    const told = engine.withRealPaths(error);
     await engine.close();
     throw told;
   }
@@ -88,7 +88,7 @@ export function openDirectoryEngineNow(options: DirectoryEngineOptions): Synchro
     void engine.close();
     return undefined;
   } catch (error) {
-    const told = engine.forPeople(error);
+    const told = engine.withRealPaths(error);
     void engine.close();
     throw told;
   }
@@ -112,14 +112,19 @@ class DirectoryEngine implements SynchronousEngine {
     const { layout, storeId } = folder;
     // Later, when the log is not being read any more: whoever hears of it may use the store.
     const onWarning = (warning: StoreWarning): void =>
-      queueMicrotask(() => options.onWarning(warningForPeople(warning, folder.root)));
+      queueMicrotask(() => options.onWarning(warningWithRealPaths(warning, folder.root)));
     this.#blobs = new BlobStore(fs, layout, runtime, { bytesMax: limits.blobBytesMax });
     const codec = new EntryCodec({
       thresholdBytes: options.blobThresholdBytes,
       limits,
       loadBlob: (reference) => {
         this.#assertOpen(); // an entry may outlive its store; the pinned folder does not
-        return this.#naming(() => this.#blobs.load(reference));
+        try {
+          return this.#blobs.load(reference);
+        } catch (error) {
+          // A field of an entry was touched: no method of the store is there to say what was being done.
+          throw asStoreError(this.withRealPaths(error), `read the shared value ${reference.hash}`);
+        }
       },
     });
     const decode = (stored: StoredObject, key?: string): object => codec.decode(stored, key);
@@ -206,26 +211,26 @@ class DirectoryEngine implements SynchronousEngine {
       const state = this.#log.read(key);
       return state.stored === undefined ? undefined : state;
     } catch (error) {
-      throw this.forPeople(error);
+      throw this.withRealPaths(error);
     }
   }
 
   scan(query: EngineQuery): Promise<EngineScan> {
-    return this.#inSlices(() => this.#listing.scan(query)).then((scan) => this.#scanForPeople(scan));
+    return this.#inSlices(() => this.#listing.scan(query)).then((scan) => this.#scanWithRealPaths(scan));
   }
 
   scanNow(query: EngineQuery): EngineScan {
-    return this.#scanForPeople(
-      this.#naming(() => {
+    return this.#scanWithRealPaths(
+      this.#onRealPaths(() => {
         this.#log.place.lookIfTime();
         return runNow(this.#listing.scan(query));
       }),
     );
   }
 
-  #scanForPeople(scan: EngineScan): EngineScan {
+  #scanWithRealPaths(scan: EngineScan): EngineScan {
     if (scan.damaged === undefined) return scan;
-    return { ...scan, damaged: scan.damaged.map((damage) => damagedForPeople(damage, this.folder.root)) };
+    return { ...scan, damaged: scan.damaged.map((damage) => damageWithRealPaths(damage, this.folder.root)) };
   }
 
   count(query: EngineQuery): Promise<number> {
@@ -236,14 +241,26 @@ class DirectoryEngine implements SynchronousEngine {
     try {
       this.#log.place.lookIfTime();
       const outcome = this.#committer.commit(ops, options);
-      return outcome instanceof Promise ? outcome.catch((error: unknown) => this.#refuse(error)) : outcome;
+      return outcome instanceof Promise ? this.#decidedLater(outcome) : this.#untilDurable(outcome);
     } catch (error) {
-      throw this.forPeople(error);
+      throw this.withRealPaths(error);
     }
   }
 
+  #decidedLater(outcome: Promise<CommitOutcome>): Promise<CommitOutcome> {
+    return outcome.then(
+      (decided) => this.#untilDurable(decided),
+      (error: unknown) => this.#refuse(error),
+    );
+  }
+
+  #untilDurable(outcome: CommitOutcome): CommitOutcome {
+    if (outcome.status !== "committed" || outcome.durable === undefined) return outcome;
+    return { ...outcome, durable: outcome.durable.catch((error: unknown) => this.#refuse(error)) };
+  }
+
   revision(): number {
-    return this.#naming(() => {
+    return this.#onRealPaths(() => {
       this.#log.place.lookIfTime();
       this.#log.tail.catchUp();
       return this.#log.tail.revision;
@@ -251,7 +268,7 @@ class DirectoryEngine implements SynchronousEngine {
   }
 
   changes(options: ChangesOptions): AsyncIterable<EngineChange> {
-    return this.#naming(() => {
+    return this.#onRealPaths(() => {
       this.#log.place.lookIfTime();
       return this.#feed.changes(options);
     });
@@ -261,17 +278,17 @@ class DirectoryEngine implements SynchronousEngine {
     try {
       return await this.#collectStats();
     } catch (error) {
-      throw this.forPeople(error);
+      throw this.withRealPaths(error);
     }
   }
 
   flush(): Promise<void> {
-    this.#assertWritable();
+    this.#assertWritable("flush the store");
     return this.#maintenance.flush().catch((error: unknown) => this.#refuse(error));
   }
 
   checkpoint(): Promise<void> {
-    this.#assertWritable();
+    this.#assertWritable("checkpoint the store");
     return this.#maintenance.checkpoint().catch((error: unknown) => this.#refuse(error));
   }
 
@@ -284,17 +301,16 @@ class DirectoryEngine implements SynchronousEngine {
       await this.#log.syncer.settled(); // of a record that counts for nothing nobody else waits for it
     } finally {
       this.#closed = true;
-      this.#log.tail.close();
-      this.folder.root.close();
+      this.#onRealPaths(() => {
+        this.#log.tail.close();
+        this.folder.root.close();
+      });
     }
   }
 
-  /**
-   * What to tell of a failure: that the store is gone, if it comes from that. Pinned paths mean nothing to people: names
-   * the real ones.
-   */
-  forPeople(error: unknown): unknown {
-    return errorForPeople(this.#closed ? error : this.#log.place.explain(error), this.folder.root);
+  /** What to tell of a failure: that the store is gone, if it comes from that; with real paths. */
+  withRealPaths(error: unknown): unknown {
+    return withRealPaths(this.#closed ? error : this.#log.place.explain(error), this.folder.root);
   }
 
   async #collectStats(): Promise<EngineStats> {
@@ -330,20 +346,20 @@ class DirectoryEngine implements SynchronousEngine {
   }
 
   async #inSlices<T>(work: () => Generator<void, T>): Promise<T> {
-    this.#naming(() => this.#log.place.lookIfTime());
+    this.#onRealPaths(() => this.#log.place.lookIfTime());
     return runInSlices(work(), this.options.runtime).catch((error: unknown) => this.#refuse(error));
   }
 
-  #naming<T>(work: () => T): T {
+  #onRealPaths<T>(work: () => T): T {
     try {
       return work();
     } catch (error) {
-      throw this.forPeople(error);
+      throw this.withRealPaths(error);
     }
   }
 
   #refuse(error: unknown): never {
-    throw this.forPeople(error);
+    throw this.withRealPaths(error);
   }
 
   #assertOpen(): void {
@@ -351,9 +367,8 @@ class DirectoryEngine implements SynchronousEngine {
     throw new SessionStoreError("closed", `the session store ${this.folder.root.realPath} was closed`);
   }
 
-  #assertWritable(): void {
-    if (!this.options.readOnly) return;
-    throw new SessionStoreError("read_only", "the store was opened with readOnly: open it without to write");
+  #assertWritable(doing: string): void {
+    if (this.options.readOnly) throw readOnlyError(doing);
   }
 }
 

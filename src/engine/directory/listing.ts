@@ -13,7 +13,7 @@
  * One damaged or missing file costs its own session: the listing goes on without it, names it in its answer, and reports it
  * once as a warning.
  */
-import type { StoreWarning } from "../../errors.js";
+import { SessionStoreError, type StoreWarning } from "../../errors.js";
 import type { DamagedSession, EngineQuery, EngineScan } from "../contract.js";
 import { compareRows } from "./catalog.js";
 import {
@@ -160,7 +160,7 @@ export class Listing {
         if (!row.dead) this.#load(row, loaded);
       }
     }
-    throw new Error("a listing was started over too often");
+    throw this.#overtaken();
   }
 
   /**
@@ -244,7 +244,17 @@ export class Listing {
         this.#buildings.delete(later);
       }
     }
-    throw new Error("an index was started over too often");
+    throw this.#overtaken();
+  }
+
+  #overtaken(): SessionStoreError {
+    const { root } = this.log.options.layout;
+    return new SessionStoreError(
+      "io_error",
+      `the sessions of ${root} could not be listed: checkpoints of other processes overtook it ${ROUNDS_MAX} times. ` +
+        "Try again when they write less.",
+      { data: { path: root } },
+    );
   }
 
   updatedAtOf(state: SessionState): number {

@@ -27,7 +27,7 @@ import type { StoredObject, StoredValue } from "../../format/stored-value.js";
 import type { Runtime } from "../../runtime.js";
 import type { DamagedSession } from "../contract.js";
 import { blobName, compareRows, composeCatalog, type CatalogRow } from "./catalog.js";
-import { damagedForPeople, errorForPeople } from "./for-people.js";
+import { damageWithRealPaths, withRealPaths } from "./real-paths.js";
 import { BUILDING, makeStore } from "./store-folder.js";
 import { runInSlices } from "./time-slices.js";
 
@@ -104,7 +104,7 @@ export async function rebuildDirectory(
     assertLocalFileSystem(fs, root.path);
     return await new Rebuild(options, root, updatedAtOf).run();
   } catch (error) {
-    throw errorForPeople(error, root);
+    throw withRealPaths(error, root);
   } finally {
     root.close();
   }
@@ -284,7 +284,7 @@ class Rebuild {
       rebuilt,
       sessions: this.#found.size,
       revision: this.#revision,
-      damaged: this.#damaged.map((damage) => damagedForPeople(damage, this.root)),
+      damaged: this.#damaged.map((damage) => damageWithRealPaths(damage, this.root)),
       renamed: this.#renamed,
       surplus: this.#surplus.map(({ key, path }) => ({ key, path: real(path) })),
       missingValues: [...this.#found.values()].flatMap(missingIn),

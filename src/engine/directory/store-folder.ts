@@ -30,7 +30,7 @@ import { LINE_BYTES_MAX } from "../../format/limits.js";
 import type { LogHeader } from "../../format/log-line.js";
 import { newStageName, publish, stageSegment } from "../../log/next-segment.js";
 import type { Runtime } from "../../runtime.js";
-import { errorForPeople } from "./for-people.js";
+import { withRealPaths } from "./real-paths.js";
 
 export interface StoreFolder {
   readonly root: TrustedRoot;
@@ -82,7 +82,7 @@ export function findStoreFolder(options: StoreFolderOptions): StoreFolder | unde
     return { root, layout, storeId };
   } catch (error) {
     root.close();
-    throw errorForPeople(error, root);
+    throw withRealPaths(error, root);
   }
 }
 
@@ -99,7 +99,7 @@ export async function makeStoreFolder(
     await makeStore(options, layout, FROM_NOTHING, reserveBytes);
     for (const folder of [layout.store, layout.root]) await syncDirectory(fs, folder);
   } catch (error) {
-    throw errorForPeople(error, root);
+    throw withRealPaths(error, root);
   } finally {
     root.close();
   }

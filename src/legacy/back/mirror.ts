@@ -31,7 +31,7 @@ import { hashFile } from "../reading/read-file.js";
 import { replaceLegacyFile } from "./replace-file.js";
 import type { LegacyOptions, LegacyWarning } from "../types.js";
 import { LegacyWork, messageOf } from "../work.js";
-import { reportDamage } from "./damage.js";
+import { reportDamage } from "../damage.js";
 import { writeLegacyFile } from "./write-file.js";
 
 export interface MirrorOptions extends Omit<LegacyOptions, "onProgress" | "signal"> {

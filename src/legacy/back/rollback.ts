@@ -30,9 +30,9 @@ import { removeStale, removeUnfinished, removeUnfinishedFiles } from "../migrati
 import { backupPath } from "../paths.js";
 import { EntryComparison } from "../reading/equality.js";
 import { hashFile } from "../reading/read-file.js";
-import { findOlderCopies, readSessions, reportDamage, type OlderCopy } from "./damage.js";
+import { findOlderCopies, readSessions, reportDamage, type OlderCopy } from "../damage.js";
 import { replaceLegacyFile } from "./replace-file.js";
-import { listTree } from "../migration/tree.js";
+import { listTree } from "../tree.js";
 import type { ChangingOptions, LegacyFailure, RollbackReceipt } from "../types.js";
 import { LegacyWork } from "../work.js";
 import { keysOf, writeLegacyFile, type WrittenFile } from "./write-file.js";

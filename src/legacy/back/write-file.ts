@@ -16,7 +16,7 @@ import { EntryComparison } from "../reading/equality.js";
 import type { KnownFile, KnownFiles } from "../merging/known-files.js";
 import { readLegacyFile } from "../reading/read-file.js";
 import type { LegacyWork } from "../work.js";
-import { findOlderCopies, readSessions, type OlderCopy } from "./damage.js";
+import { findOlderCopies, readSessions, type OlderCopy } from "../damage.js";
 
 /** What is put together before it is written. */
 const PIECE_CHARS = 512 * 1024;

@@ -15,7 +15,7 @@ import { STORE_FOLDER } from "../../format/layout.js";
 import { isStore, namesIn, statusOf } from "../host.js";
 import { keysIn } from "./layout-keys.js";
 import { hasLegacyFile, joined, LayoutSource, readJson, type LayoutFile } from "./layout-source.js";
-import { isDamage } from "../back/damage.js";
+import { isDamage } from "../damage.js";
 import { backupPath, shellQuoted } from "../paths.js";
 import { checkEntry, refusalOf } from "../reading/check-entry.js";
 import { levelsOf } from "../reading/nesting.js";

@@ -16,7 +16,7 @@ import { errnoOf } from "../../errors.js";
 import { createFile, readRegularFile, syncDirectory } from "../../fs/regular-file.js";
 import { STORE_FOLDER } from "../../format/layout.js";
 import { namesIn, type LegacyHost } from "../host.js";
-import { syncLog } from "../migration/tree.js";
+import { syncLog } from "../tree.js";
 
 export interface KnownFile {
   /** The store's revision that the file has at least, or the one from after it was read. */

@@ -15,8 +15,8 @@
  * some batches committed; merging again finds them unchanged.
  */
 import type { DirectorySessionStore, Transaction } from "../../store/types.js";
-import { isDamage } from "../back/damage.js";
-import { readSource, type CheckedSource, type Winner } from "../migration/build.js";
+import { isDamage } from "../damage.js";
+import { readSource, type CheckedSource, type Winner } from "../checked-source.js";
 import { isTooMuchTogether, refusalOf } from "../reading/check-entry.js";
 import { EntryComparison } from "../reading/equality.js";
 import type { LegacySource } from "../reading/source.js";

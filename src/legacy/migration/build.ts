@@ -14,113 +14,24 @@
 import { asStoreError, errnoOf, SessionStoreError } from "../../errors.js";
 import type { DirectorySessionStore } from "../../store/types.js";
 import { checkEntry, isTooMuchTogether, refusalOf } from "../reading/check-entry.js";
-import { OddNumbersFound } from "../reading/odd-numbers.js";
-import { assertSessions, noteResemblance, type Resemblance } from "../reading/resemblance.js";
-import { removeTree, syncTree, withoutSync } from "./tree.js";
+import { assertSessions } from "../resemblance.js";
+import { removeTree, syncTree, withoutSync } from "../tree.js";
 import { statusOf } from "../host.js";
 import { EntryComparison } from "../reading/equality.js";
 import { recordKnownFile } from "../merging/known-files.js";
 import type { LegacyEntry } from "../reading/read-file.js";
-import { ReadAgain, stampOf, type LegacySource, type SourceReading } from "../reading/source.js";
+import type { LegacySource } from "../reading/source.js";
 import { SharedValues } from "../reading/shared-values.js";
+import { readSource, whileChanging, type CheckedSource, type Winner } from "../checked-source.js";
 import type { LegacyWork } from "../work.js";
-
-export interface Winner {
-  /** Which entry of the source the session is. */
-  readonly ordinal: number;
-  readonly updatedAt: number;
-}
-
-/** A source that was read and checked. */
-export interface CheckedSource {
-  readonly reading: SourceReading;
-  readonly winners: ReadonlyMap<string, Winner>;
-  readonly resemblance: Resemblance;
-}
 
 export interface BuiltStore extends CheckedSource {
   readonly path: string;
 }
 
-const ATTEMPTS_MAX = 5;
-const PAUSE_MS = 200;
 /** Of text that is new to the store and committed together; bounds memory, the record in the log, and the event loop's waiting. */
 const BATCH_BYTES = 1024 * 1024;
 const BATCH_ENTRIES = 32;
-
-/** Reads until the source holds still, giving each reading to `work`. */
-export async function whileChanging<T>(
-  work: LegacyWork,
-  source: LegacySource,
-  attempt: () => Promise<T | undefined>,
-): Promise<T> {
-  const { host } = work;
-  for (let count = 1; count <= ATTEMPTS_MAX; count++) {
-    work.throwIfAborted();
-    work.startOver();
-    const before = await stampOf(host, source.path);
-    try {
-      const result = await attempt();
-      if (result !== undefined) return result;
-    } catch (error) {
-      // Half of a file that is just being written looks like a damaged one.
-      const damaged = error instanceof SessionStoreError && error.code === "legacy_invalid";
-      if (!(error instanceof ReadAgain) && !(damaged && before !== (await stampOf(host, source.path))))
-        throw error;
-    }
-    await host.runtime.sleep(PAUSE_MS * count);
-  }
-  throw new SessionStoreError(
-    "legacy_changing",
-    `${source.path} was written again and again while it was being read: stop the gateway that writes it, ` +
-      "then try again.",
-    { data: { path: source.path, attempts: ATTEMPTS_MAX } },
-  );
-}
-
-/** Reads and checks the whole source, and gives every entry that will be kept, unless a newer one comes later. */
-export async function readSource(
-  work: LegacyWork,
-  source: LegacySource,
-  options: {
-    readonly phase: "reading" | "merging";
-    /** Filled as the reading goes on. */
-    readonly winners: Map<string, Winner>;
-    readonly onKept?: (key: string, entry: object, from: LegacyEntry, prior: Winner | undefined) => void;
-    readonly afterPiece?: () => Promise<void> | void;
-  },
-): Promise<CheckedSource> {
-  const { winners } = options;
-  const resemblance: Resemblance = { like: 0, unlike: 0 };
-  const odd = new OddNumbersFound(source.path);
-  const reading = await source.read({
-    levelsMax: work.rules.limits.depthMax,
-    signal: work.signal,
-    onEntry: (from) => {
-      work.count("read");
-      const checked = checkEntry(from, work.rules);
-      if (!checked.ok) return work.refuse(checked.refusal);
-      const { key, entry, updatedAt } = checked;
-      noteResemblance(resemblance, entry, work.rules);
-      odd.note(key, from.odd);
-      const prior = winners.get(key);
-      if (prior !== undefined) work.count("merged");
-      if (prior !== undefined && prior.updatedAt > updatedAt) return;
-      winners.set(key, { ordinal: from.ordinal, updatedAt });
-      options.onKept?.(key, entry, from, prior);
-    },
-    afterPiece: async (done, total) => {
-      work.progress(options.phase, done, total, winners.size);
-      await options.afterPiece?.();
-    },
-  });
-  for (const refusal of reading.refusals) {
-    work.count("read");
-    work.refuse(refusal);
-  }
-  const warnings = [...reading.warnings, ...odd.warnings()];
-  return { reading: { ...reading, warnings }, winners, resemblance };
-}
 
 /** @throws `legacy_invalid`, `legacy_changing`, `legacy_mismatch`, and what a store throws; nothing is left behind then. */
 export function buildAside(work: LegacyWork, source: LegacySource): Promise<BuiltStore> {

@@ -27,18 +27,11 @@ import {
   planForeign,
   type Absorbed,
 } from "../merging/absorb.js";
-import {
-  buildAside,
-  readSource,
-  removeBuilding,
-  whileChanging,
-  type CheckedSource,
-  type Winner,
-} from "./build.js";
+import { readSource, whileChanging, type CheckedSource, type Winner } from "../checked-source.js";
+import { buildAside, removeBuilding } from "./build.js";
 import { refusalOf } from "../reading/check-entry.js";
-import { startMirrorOn } from "../back/mirror.js";
-import { isStore, statusOf, systemHost, type LegacyHost } from "../host.js";
-import { assertSessions } from "../reading/resemblance.js";
+import { isStore, statusOf } from "../host.js";
+import { assertSessions } from "../resemblance.js";
 import { finishReplacement, moveLayoutAside, TAKEN } from "./finish-replacement.js";
 import {
   absorbSidecars,
@@ -52,83 +45,9 @@ import { backupPath } from "../paths.js";
 import { hashFile } from "../reading/read-file.js";
 import { removeReplacement, writeReplacement } from "./replacement.js";
 import { FileSource, type LegacySource } from "../reading/source.js";
-import { listTree } from "./tree.js";
-import type {
-  LegacyFailure,
-  LegacyLayout,
-  LegacyWarning,
-  MigrationOptions,
-  MigrationOutcome,
-  MigrationReceipt,
-} from "../types.js";
+import { listTree } from "../tree.js";
+import type { LegacyFailure, LegacyLayout, MigrationOutcome, MigrationReceipt } from "../types.js";
 import { LegacyWork } from "../work.js";
-
-/**
- * Brings `NAME.json`, or an older layout of many files, into the store `NAME.d` beside it.
- *
- * Run it again as often as you like: a store that is there stays, and a legacy file that somebody wrote since is merged
- * into it. Failures are in the receipt.
- * @param target `…/NAME.json` or `…/NAME.d`.
- * @throws `TypeError` for a wrong argument; the reason of an aborted signal.
- * @example
- * const receipt = await migrateLegacyStore("/home/gateway/.openclaw/agents/main/sessions/sessions.json");
- * if (receipt.outcome === "failed") console.error(receipt.error?.message, receipt.next);
- */
-export function migrateLegacyStore(
-  target: string,
-  options: MigrationOptions = {},
-): Promise<MigrationReceipt> {
-  return migrateOn(systemHost, target, options);
-}
-
-/** The same on a host of the caller's, for tests. */
-export async function migrateOn(
-  host: LegacyHost,
-  target: string,
-  { mirror = false, ...options }: MigrationOptions = {},
-): Promise<MigrationReceipt> {
-  const work = new LegacyWork(host, target, options);
-  const receipt = await new Migration(work).run();
-  const { outcome } = receipt;
-  if (outcome !== "migrated" && outcome !== "merged" && outcome !== "already_directory") return receipt;
-  if (mirror) return withMirror(work, receipt);
-  return outcome === "migrated" ? { ...receipt, warnings: [...receipt.warnings, fileMoved(work)] } : receipt;
-}
-
-/** Whoever does not know the store sees no sessions from now on, and some programs act on that. */
-function fileMoved({ paths, command }: LegacyWork): LegacyWarning {
-  const message =
-    `Programs that do not know the store see no sessions at ${paths.file} once it is migrated. An unmodified OpenClaw is one ` +
-    `of them, and its doctor --fix takes every transcript for an orphan and archives it. For those, keep the file in step: ` +
-    `${command("mirror")}. Roll back before an upgrade to a version that keeps sessions in SQLite: ${command("rollback")}`;
-  return { code: "file_moved", message, data: { path: paths.file } };
-}
-
-/** The migration counts, whatever becomes of the copy. */
-async function withMirror(work: LegacyWork, receipt: MigrationReceipt): Promise<MigrationReceipt> {
-  const { host, paths, options } = work;
-  const warnings = [...receipt.warnings];
-  const done = { ...receipt, warnings, next: work.command("mirror") };
-  if (work.dryRun) return { ...done, mirror: paths.file, next: work.command("migrate") };
-  try {
-    const mirror = await startMirrorOn(host, paths.file, {
-      ...options,
-      onWarning: (warning) => {
-        if (warning.code !== "mirror_failed") warnings.push(warning); // nobody will try again: it is told below
-      },
-    });
-    try {
-      await mirror.flush();
-    } finally {
-      await mirror.stop();
-    }
-    return { ...done, mirror: paths.file };
-  } catch (error) {
-    const { code, message, data } = work.failure(error, `write ${paths.file}`);
-    warnings.push({ code: "mirror_failed", message, data: { ...data, code } });
-    return done;
-  }
-}
 
 /** How often others may change what we have just looked at. */
 const ROUNDS_MAX = 5;

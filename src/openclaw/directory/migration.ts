@@ -8,7 +8,7 @@
 import { SessionStoreError } from "../../errors.js";
 import { systemHost, type LegacyHost } from "../../legacy/host.js";
 import { inspectOn } from "../../legacy/inspect.js";
-import { migrateOn } from "../../legacy/migration/migrate.js";
+import { migrateOn } from "../../legacy/migrate.js";
 import { rollbackOn } from "../../legacy/back/rollback.js";
 import type {
   LegacyInspection,

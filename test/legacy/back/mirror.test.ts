@@ -6,7 +6,7 @@
  */
 import { afterEach, describe, expect, it } from "vitest";
 import { SessionStoreError } from "../../../src/errors.js";
-import { migrateOn } from "../../../src/legacy/migration/migrate.js";
+import { migrateOn } from "../../../src/legacy/migrate.js";
 import { startMirrorOn, type Mirror, type MirrorOptions } from "../../../src/legacy/back/mirror.js";
 import { rollbackOn } from "../../../src/legacy/back/rollback.js";
 import { openDirectoryStoreOn } from "../../../src/store/open.js";

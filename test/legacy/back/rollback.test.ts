@@ -4,7 +4,7 @@
  * Method: one rollback on the simulated disk, with others acting at the very call where it hurts.
  */
 import { expect, it } from "vitest";
-import { migrateOn } from "../../../src/legacy/migration/migrate.js";
+import { migrateOn } from "../../../src/legacy/migrate.js";
 import { rollbackOn } from "../../../src/legacy/back/rollback.js";
 import type { RollbackReceipt } from "../../../src/legacy/types.js";
 import { openDirectoryStoreOn } from "../../../src/store/open.js";

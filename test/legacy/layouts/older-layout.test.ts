@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { inspectOn } from "../../../src/legacy/inspect.js";
-import { migrateOn } from "../../../src/legacy/migration/migrate.js";
+import { migrateOn } from "../../../src/legacy/migrate.js";
 import {
   DIRECTORY,
   expectSameSessions,

@@ -6,7 +6,7 @@
 import { describe, expect, it } from "vitest";
 import { absorbLegacyFiles } from "../../../src/legacy/merging/absorb.js";
 import type { LegacyHost } from "../../../src/legacy/host.js";
-import { migrateOn } from "../../../src/legacy/migration/migrate.js";
+import { migrateOn } from "../../../src/legacy/migrate.js";
 import { LegacyWork } from "../../../src/legacy/work.js";
 import type { SimulatedCall } from "../../../src/testing/simulated/file-system.js";
 import {

@@ -5,7 +5,7 @@
  * migration.
  */
 import { describe, expect, it } from "vitest";
-import { migrateOn } from "../../../src/legacy/migration/migrate.js";
+import { migrateOn } from "../../../src/legacy/migrate.js";
 import { openDirectoryStoreOn } from "../../../src/store/open.js";
 import type { DirectorySessionStore } from "../../../src/store/types.js";
 import {

@@ -4,7 +4,7 @@
  * Method: the real code on the simulated disk, killed or failed at call N for every N.
  */
 import { describe, expect, it } from "vitest";
-import { migrateOn } from "../../../src/legacy/migration/migrate.js";
+import { migrateOn } from "../../../src/legacy/migrate.js";
 import { failNth } from "../../../src/testing/simulated/file-system.js";
 import {
   DIRECTORY,

@@ -4,7 +4,7 @@
  * Method: the first process is suspended before one call on the simulated disk; others do all of their work; it wakes up.
  */
 import { describe, expect, it, vi } from "vitest";
-import { migrateOn } from "../../../src/legacy/migration/migrate.js";
+import { migrateOn } from "../../../src/legacy/migrate.js";
 import { openDirectoryStoreOn } from "../../../src/store/open.js";
 import type { SimulatedCall } from "../../../src/testing/simulated/file-system.js";
 import {

@@ -4,7 +4,7 @@
  * Method: migrations on the simulated disk with and without, killed at every fifth call, and on a disk that fills up.
  */
 import { expect, it } from "vitest";
-import { migrateOn } from "../../../src/legacy/migration/migrate.js";
+import { migrateOn } from "../../../src/legacy/migrate.js";
 import { DIRECTORY, FILE, killAtEveryCall, LegacyMachine, pretty, type Sessions } from "../legacy-machine.js";
 
 const SESSIONS: Sessions = { a: { updatedAt: 1 }, b: { updatedAt: 2 } };

@@ -5,7 +5,7 @@
  */
 import { expect, it } from "vitest";
 import { inspectOn } from "../../../src/legacy/inspect.js";
-import { migrateOn } from "../../../src/legacy/migration/migrate.js";
+import { migrateOn } from "../../../src/legacy/migrate.js";
 import type { ChangingOptions, MigrationReceipt, Refusal } from "../../../src/legacy/types.js";
 import {
   DIRECTORY,

@@ -7,7 +7,7 @@ import fc from "fast-check";
 import json5 from "json5";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { escapeSeparators } from "../../../src/legacy/reading/json5-separators.js";
-import { migrateOn } from "../../../src/legacy/migration/migrate.js";
+import { migrateOn } from "../../../src/legacy/migrate.js";
 import { FILE, LegacyMachine } from "../legacy-machine.js";
 
 afterEach(() => {

@@ -17,7 +17,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { FileSystem } from "../../../src/fs/file-system.js";
 import { nodeFileSystem } from "../../../src/fs/node-file-system.js";
-import { migrateLegacyStore } from "../../../src/legacy/migration/migrate.js";
+import { migrateLegacyStore } from "../../../src/legacy/migrate.js";
 import { systemRuntime } from "../../../src/runtime.js";
 import { openDirectoryStore } from "../../../src/store/open.js";
 import { FileForm } from "../../../src/openclaw/legacy-file/file-form.js";

@@ -14,7 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { migrateLegacyStore } from "../../../src/legacy/migration/migrate.js";
+import { migrateLegacyStore } from "../../../src/legacy/migrate.js";
 import { openDirectoryStore } from "../../../src/store/open.js";
 import {
   closeSessionStores,

@@ -1,6 +1,7 @@
 /**
  * Goal: whichever system call fails, and however: the caller gets a typed error and never a wrong answer, the old state
- * is intact for everybody, and the store works again as soon as the trouble is over.
+ * is intact for everybody, and the store works again as soon as the trouble is over. The error says what was being
+ * done, with which session or path, and what to do next.
  * Method: every operation is run with its 1st, 2nd, 3rd … call failing, until it is through. A second process has
  * committed just before, so that an answer which ignores a failed read would be an old one.
  */
@@ -99,6 +100,8 @@ const FAILURES: readonly Failure[] = [
 
 interface Operation {
   readonly name: string;
+  /** What the message of a failed system call says was being done, and with which session. */
+  readonly doing: RegExp;
   /** Read only: its answer must be right, or there must be none. */
   readonly answer?: (process: Process) => Promise<unknown>;
   readonly write?: (process: Process) => Promise<unknown>;
@@ -114,22 +117,60 @@ const plusOne = (entry: Entry | undefined): Entry => ({
 });
 
 const OPERATIONS: readonly Operation[] = [
-  { name: "get of a session in the log", answer: ({ store }) => store.get("hot") },
-  { name: "get of a session in its file", answer: ({ store }) => store.get("cold") },
-  { name: "get of a session that is not", answer: ({ store }) => store.get("never") },
-  { name: "get of a shared value", answer: async ({ store }) => (await store.get("shares"))?.["big"] },
+  {
+    name: "get of a session in the log",
+    doing: /^could not read session "hot": /,
+    answer: ({ store }) => store.get("hot"),
+  },
+  {
+    name: "get of a session in its file",
+    doing: /^could not read session "cold": /,
+    answer: ({ store }) => store.get("cold"),
+  },
+  {
+    name: "get of a session that is not",
+    doing: /^could not read session "never": /,
+    answer: ({ store }) => store.get("never"),
+  },
+  {
+    name: "get of a shared value",
+    doing: /^could not read (session "shares"|the shared value [0-9a-f]{64}): /,
+    answer: async ({ store }) => (await store.get("shares"))?.["big"],
+  },
   {
     name: "list",
+    doing: /^could not list sessions: /,
     answer: async ({ store }) => (await store.list()).sessions.map(({ key, revision }) => [key, revision]),
   },
-  { name: "count", answer: ({ store }) => store.count() },
-  { name: "revision", answer: ({ store }) => store.revision() },
-  { name: "put", write: ({ store }) => store.put("hot", { put: true }) },
-  { name: "update", write: ({ store }) => store.update("cold", plusOne) },
-  { name: "patch", write: ({ store }) => store.patch("hot", { patched: true }) },
-  { name: "delete", write: ({ store }) => store.delete("cold") },
+  { name: "count", doing: /^could not count sessions: /, answer: ({ store }) => store.count() },
+  {
+    name: "revision",
+    doing: /^could not read the store's revision: /,
+    answer: ({ store }) => store.revision(),
+  },
+  {
+    name: "put",
+    doing: /^could not commit session "hot": /,
+    write: ({ store }) => store.put("hot", { put: true }),
+  },
+  {
+    name: "update",
+    doing: /^could not (read|commit) session "cold": /,
+    write: ({ store }) => store.update("cold", plusOne),
+  },
+  {
+    name: "patch",
+    doing: /^could not (read|commit) session "hot": /,
+    write: ({ store }) => store.patch("hot", { patched: true }),
+  },
+  {
+    name: "delete",
+    doing: /^could not (read|commit) session "cold": /,
+    write: ({ store }) => store.delete("cold"),
+  },
   {
     name: "transact",
+    doing: /^could not (read session|commit [23] sessions from) "(hot|cold|shares)"/,
     write: ({ store }) =>
       store.transact(async (tx) => {
         const cold = await tx.get("cold");
@@ -139,23 +180,30 @@ const OPERATIONS: readonly Operation[] = [
   },
   {
     name: "put of a shared value",
+    doing: /^could not commit session "hot": /,
     write: ({ store }) => store.put("hot", { big: bigText("new"), bigOf: "new" }),
   },
   {
     name: "put of a value in the trash",
+    doing: /^could not commit session "hot": /,
     write: ({ store }) => store.put("hot", { big: bigText("old"), bigOf: "old" }),
   },
   {
     name: "put into the next segment",
+    doing: /^could not commit session "(bulk|hot)": /,
     segmentBytes: 4096,
     write: async ({ store }) => {
       await store.put("bulk", BULK);
       await store.put("hot", { next: true });
     },
   },
-  { name: "flush", write: ({ store }) => store.flush() },
-  { name: "checkpoint", write: ({ store }) => store.checkpoint() },
-  { name: "close", write: ({ store }) => store.close() },
+  { name: "flush", doing: /^could not flush the store: /, write: ({ store }) => store.flush() },
+  {
+    name: "checkpoint",
+    doing: /^could not checkpoint the store: /,
+    write: ({ store }) => store.checkpoint(),
+  },
+  { name: "close", doing: /^could not close the store: /, write: ({ store }) => store.close() },
 ];
 
 /** Failures after which the store refuses durable commits until it is opened anew, and says so. */
@@ -203,14 +251,24 @@ function inject(fs: Machine["fs"], failure: Failure, at: number): { stop: () => 
 async function attempt<T>(
   promise: Promise<T>,
   machine: Machine,
+  doing?: RegExp,
 ): Promise<{ value?: T; error?: SessionStoreError }> {
   try {
     return { value: await settled(promise, machine) };
   } catch (error) {
     expect(error).toBeInstanceOf(SessionStoreError);
+    const { code, message } = error as SessionStoreError;
+    expect(message, "names a session or a path").toMatch(/"\w+"|\/sessions\.d/);
+    expect(message, "says what to do next").toMatch(NEXT_STEP);
+    if (doing !== undefined && (code === "io_error" || code === "disk_full")) {
+      expect(message).toMatch(doing);
+    }
     return { error: error as SessionStoreError };
   }
 }
+
+const NEXT_STEP =
+  /\b(?:[Cc]heck|[Tt]ry|[Ff]ree|[Rr]aise|[Cc]lose|[Rr]ead|[Rr]eopen|[Oo]pen|[Rr]estore|[Pp]ut|[Mm]ove)\b[^:]*$/;
 
 /** @returns Whether the failure struck. */
 async function run(
@@ -232,7 +290,11 @@ async function run(
   const old = witness.revision;
   const expected = operation.answer && (await operation.answer(b));
   const injected = inject(a.fs, failure, at);
-  const { value, error } = await attempt<unknown>((operation.answer ?? operation.write)!(a), a);
+  const { value, error } = await attempt<unknown>(
+    (operation.answer ?? operation.write)!(a),
+    a,
+    operation.doing,
+  );
   const struck = injected.stop();
   witness.look();
   if (operation.answer !== undefined && error === undefined) expect(value).toEqual(expected);

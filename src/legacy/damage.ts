@@ -5,15 +5,15 @@
  *
  * Reads only, so a crash leaves nothing behind.
  */
-import { errnoOf, SessionStoreError } from "../../errors.js";
-import type { DirectorySessionStore, SessionRecord } from "../../store/types.js";
-import type { DamagedSession, DamageReports } from "../damage-reports.js";
-import { namesIn, statusOf } from "../host.js";
-import { checkEntry } from "../reading/check-entry.js";
-import type { EntryComparison } from "../reading/equality.js";
-import { FileSource, ReadAgain } from "../reading/source.js";
-import type { Refusal } from "../types.js";
-import type { LegacyWork } from "../work.js";
+import { errnoOf, SessionStoreError } from "../errors.js";
+import type { DirectorySessionStore, SessionRecord } from "../store/types.js";
+import type { DamagedSession, DamageReports } from "./damage-reports.js";
+import { namesIn, statusOf } from "./host.js";
+import { checkEntry } from "./reading/check-entry.js";
+import type { EntryComparison } from "./reading/equality.js";
+import { FileSource, ReadAgain } from "./reading/source.js";
+import type { Refusal } from "./types.js";
+import type { LegacyWork } from "./work.js";
 
 /** A store's sessions, each with its digest, and those that cannot be read. */
 export interface ReadableSessions {

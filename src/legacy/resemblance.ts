@@ -4,9 +4,9 @@
  *
  * A `sessions.json` is an object of objects, and each of those says when it was used or which conversation it is.
  */
-import { SessionStoreError } from "../../errors.js";
-import type { EntryRules } from "./check-entry.js";
-import type { LegacyWork } from "../work.js";
+import { SessionStoreError } from "../errors.js";
+import type { EntryRules } from "./reading/check-entry.js";
+import type { LegacyWork } from "./work.js";
 
 /** Of entries that could be kept. One without any field says neither. */
 export interface Resemblance {

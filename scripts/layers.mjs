@@ -1,0 +1,136 @@
+// @ts-check
+/**
+ * The rooms of src/, lowest first, each with what lives in it: the one list that `check-layers.mjs` enforces and
+ * `draw-layers.mjs` draws into ARCHITECTURE.md. A file belongs to the first room whose pattern matches its path in src/.
+ * Imports go down, or stay in the room.
+ */
+
+/**
+ * @typedef {object} Room
+ * @property {string} name Folder in src/, or the files that stand at its root.
+ * @property {RegExp} pattern
+ * @property {string} what One line: what lives here.
+ */
+
+/** @type {ReadonlyArray<Room>} */
+export const ROOMS = [
+  {
+    name: "errors, runtime",
+    pattern: /^(errors|runtime)\.ts$/,
+    what: "the one error class; time and chance",
+  },
+  { name: "fs", pattern: /^fs\//, what: "the only door to node:fs; which paths can be trusted" },
+  { name: "format", pattern: /^format\//, what: "pure: keys, lines, documents, values, limits" },
+  { name: "log", pattern: /^log\//, what: "segments: append, follow, decide, sync" },
+  { name: "entries", pattern: /^entries\//, what: "session files, staging folders, shared values" },
+  {
+    name: "engine",
+    pattern: /^engine\/[^/]+\.ts$/,
+    what: "what an engine is: nine methods",
+  },
+  {
+    name: "engine/*",
+    pattern: /^engine\/[^/]+\//,
+    what: "directory: log and files; memory: the reference; none knows another",
+  },
+  {
+    name: "store",
+    pattern: /^store\//,
+    what: "what all engines share: arguments, turns, retries, transactions",
+  },
+  {
+    name: "legacy",
+    pattern: /^legacy\/(types|host|paths|tree|damage-reports)\.ts$/,
+    what: "reports, names and trees around a legacy file",
+  },
+  { name: "legacy/reading", pattern: /^legacy\/reading\//, what: "a file of any size in bounded memory" },
+  {
+    name: "legacy (one run)",
+    pattern: /^legacy\/(work|checked-source|resemblance|damage)\.ts$/,
+    what: "one run over one store: what was read, kept, refused",
+  },
+  { name: "legacy/layouts", pattern: /^legacy\/layouts\//, what: "four older layouts, read as one source" },
+  {
+    name: "legacy/merging",
+    pattern: /^legacy\/merging\//,
+    what: "a foreign file goes in, session by session",
+  },
+  { name: "legacy/migration", pattern: /^legacy\/migration\//, what: "built aside, compared, one rename" },
+  {
+    name: "legacy/back",
+    pattern: /^legacy\/back\//,
+    what: "today's sessions as a legacy file: rollback, mirror",
+  },
+  {
+    name: "legacy (public)",
+    pattern: /^legacy\/[^/]+\.c?ts$/,
+    what: "`sessiondir/legacy`; inspect, all stores of a state directory",
+  },
+  {
+    name: "openclaw",
+    pattern: /^openclaw\/(session-key|settings|store-target)\.ts$/,
+    what: "keys, paths, what a process says once",
+  },
+  {
+    name: "openclaw/entry",
+    pattern: /^openclaw\/entry\//,
+    what: "what a gateway keeps of a session, in all its spellings",
+  },
+  {
+    name: "openclaw/form",
+    pattern: /^openclaw\/form\//,
+    what: "the whole-store object, over whatever holds the sessions",
+  },
+  {
+    name: "openclaw/directory",
+    pattern: /^openclaw\/directory\//,
+    what: "directories and migrations by OpenClaw's names",
+  },
+  {
+    name: "openclaw/legacy-file",
+    pattern: /^openclaw\/legacy-file\//,
+    what: "a `sessions.json` in place, under the old lock",
+  },
+  {
+    name: "openclaw/maintenance",
+    pattern: /^openclaw\/maintenance\//,
+    what: "OpenClaw's retention, after every write if it is time",
+  },
+  {
+    name: "openclaw/access",
+    pattern: /^openclaw\/access\//,
+    what: "from a path to the store behind it, at this instant",
+  },
+  {
+    name: "openclaw (functions)",
+    pattern: /^openclaw\/(?!index)[^/]+\.ts$/,
+    what: "load, update the store, update an entry",
+  },
+  { name: "openclaw/agents", pattern: /^openclaw\/agents\//, what: "the stores of all agents" },
+  { name: "openclaw (public)", pattern: /^openclaw\/index\.c?ts$/, what: "`sessiondir/openclaw`" },
+  { name: "index", pattern: /^index\.c?ts$/, what: "`sessiondir`: the public surface" },
+  {
+    name: "cli",
+    pattern: /^cli\/(?!commands\/|program|command-line|main)/,
+    what: "from a command line to an exit code; nothing a terminal would obey",
+  },
+  { name: "cli/commands", pattern: /^cli\/commands\//, what: "one file a verb" },
+  { name: "cli (program)", pattern: /^cli\//, what: "the program `sessiondir`" },
+  {
+    name: "testing/simulated",
+    pattern: /^testing\/(simulated\/|seeded-random|manual-runtime)/,
+    what: "a disk that forgets, a clock that tests move",
+  },
+  {
+    name: "testing/conformance",
+    pattern: /^testing\/conformance\//,
+    what: "the suite that every engine passes",
+  },
+  { name: "testing", pattern: /^testing\//, what: "`sessiondir/testing`" },
+];
+
+/** Folders that stand on everything and carry nothing: nobody outside may import them. */
+export const PRIVATE_TOPS = ["cli", "testing"];
+
+/** @param {string} file Path in src/. @returns Index of its room, or -1. */
+export const roomOf = (file) => ROOMS.findIndex(({ pattern }) => pattern.test(file));

@@ -1,0 +1,71 @@
+/**
+ * Goal: a stranger gets in. Method: the pages that everybody reads first stay short, the drawing of the rooms is the one
+ * that the imports give, every folder says at its entrance what lives there, and every page is in the index.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { readSources } from "../../scripts/check-layers.mjs";
+import { drawing, withDrawing } from "../../scripts/draw-layers.mjs";
+import { roomOf, ROOMS } from "../../scripts/layers.mjs";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const textOf = (path: string): string => readFileSync(join(root, path), "utf8");
+const sources = readSources(join(root, "src"));
+
+/** More than that is a second page. */
+const ARCHITECTURE_BYTES_MAX = 12 * 1024;
+/** Two screens of 50 lines. */
+const README_LINES_BEFORE_A_TABLE_MAX = 100;
+const README_LINES_MAX = 130;
+const COLUMNS_MAX = 120;
+
+describe("ARCHITECTURE.md", () => {
+  const page = textOf("ARCHITECTURE.md");
+
+  test("has the drawing that the imports give; npm run draw:layers makes it", () => {
+    expect(page).toBe(withDrawing(page, drawing(sources)));
+  });
+
+  test(`is at most ${ARCHITECTURE_BYTES_MAX} bytes, in lines of at most ${COLUMNS_MAX}`, () => {
+    expect(Buffer.byteLength(page)).toBeLessThanOrEqual(ARCHITECTURE_BYTES_MAX);
+    expect(page.split("\n").filter((line) => line.length > COLUMNS_MAX)).toEqual([]);
+  });
+
+  test("names no source file that is not there", () => {
+    const names = [...sources.keys()].map((path) => path.split("/").at(-1));
+    const named = Array.from(page.matchAll(/`(?:[\w-]+\/)*([\w-]+\.ts)`/g), ([, name]) => name);
+    expect(named.filter((name) => !names.includes(name))).toEqual([]);
+    expect(named.length).toBeGreaterThan(10);
+  });
+});
+
+test("README.md has its first table within two screens, and ends", () => {
+  const lines = textOf("README.md").split("\n");
+  expect(lines.findIndex((line) => line.startsWith("|"))).toBeLessThan(README_LINES_BEFORE_A_TABLE_MAX);
+  expect(lines.length).toBeLessThanOrEqual(README_LINES_MAX);
+});
+
+test("docs/README.md has every page of docs/", () => {
+  const index = textOf("docs/README.md");
+  const pages = readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" }).filter(
+    (name) => name.endsWith(".md") && name !== "README.md",
+  );
+  expect(pages.length).toBeGreaterThan(10);
+  expect(pages.filter((name) => !index.includes(`(${name})`))).toEqual([]);
+});
+
+test("every module opens with what it is for", () => {
+  const silent = [...sources].filter(
+    ([path, text]) => !/^(#!.*\n)?\/\*\*/.test(text) && !path.endsWith("index.ts"),
+  );
+  expect(silent.map(([path]) => path)).toEqual([]);
+});
+
+test("every room has files, and its folder is one that somebody would look for", () => {
+  const used = new Set([...sources.keys()].map(roomOf));
+  expect(ROOMS.filter((_, number) => !used.has(number)).map(({ name }) => name)).toEqual([]);
+  const folders = new Set([...sources.keys()].map((path) => dirname(path)));
+  expect(folders.size).toBeGreaterThan(10);
+});
