@@ -24,6 +24,12 @@ const SESSION_ENTRY = "SessionEntry";
 /** Beside the module, so that relative names and node's types are found. In memory only. */
 const PROBE = join(root, "bench/openclaw-types.probe.ts");
 
+/** What a gateway writes once, see src/openclaw/entry/registration.ts; one line. */
+const REGISTRATION = `declare module "../dist/openclaw/index.js" { interface Register { entry: import("./${relative(
+  join(root, "bench"),
+  join(openclawFolder("JSON"), "node_modules/openclaw/dist/plugin-sdk/src/config/sessions.js"),
+)}").SessionEntry } }`;
+
 /** @type {ts.CompilerOptions} */
 const OPTIONS = {
   strict: true,
@@ -127,9 +133,10 @@ function judge(names) {
       })),
     ];
   });
-  const lines = probes.flatMap(({ lines }) => lines.map((line) => `void (${line});`));
+  const lines = [REGISTRATION, ...probes.flatMap(({ lines }) => lines.map((line) => `void (${line});`))];
   const problems = compile(lines.join("\n"));
-  let next = 0;
+  if (problems.has(0)) throw new Error(problems.get(0)?.join("\n"));
+  let next = 1;
   return probes.map(({ name, kind, lines }) => {
     const found = lines.flatMap(() => problems.get(next++) ?? []);
     return { name, kind, problem: found.length === 0 ? undefined : found.join("\n") };

@@ -3,14 +3,23 @@ export { configureSessionStores } from "./settings.js";
 export type { MaintenanceWarning, SessionStoreSettings } from "./settings.js";
 export { closeSessionStores } from "./access/open-stores.js";
 export {
+  clearSessionStoreCacheForTest,
+  drainSessionStoreLockQueuesForTest,
+  getSessionStoreLockQueueSizeForTest,
+  invalidateSessionStoreCache,
+  withSessionStoreLockForTest,
+} from "./access/for-tests.js";
+export {
   loadSessionStore,
   loadSessionStoreSummary,
+  readSessionStoreReadOnly,
   readSessionUpdatedAt,
   resolveSessionStoreEntry,
 } from "./load-session-store.js";
 export type { LoadSessionStoreOptions, SessionStoreSummaryEntry } from "./load-session-store.js";
 export { saveSessionStore, updateSessionStore } from "./update-session-store.js";
-export type { SaveSessionStoreOptions } from "./update-session-store.js";
+export type { SaveSessionStoreOptions, UpdateSessionStoreOptions } from "./update-session-store.js";
+export { resolveAndPersistSessionFile } from "./session-file.js";
 export {
   recordSessionMetaFromInbound,
   updateLastRoute,
@@ -20,9 +29,16 @@ export {
   buildGroupDisplayName,
   deriveSessionMetaPatch,
   resolveGroupSessionKey,
+  snapshotSessionOrigin,
 } from "./entry/inbound-metadata.js";
 export type { GroupKeyResolution, MessageContext } from "./entry/inbound-metadata.js";
-export { mergeSessionEntry, mergeSessionEntryPreserveActivity } from "./entry/merge.js";
+export {
+  mergeSessionEntry,
+  mergeSessionEntryPreserveActivity,
+  mergeSessionEntryWithPolicy,
+} from "./entry/merge.js";
+export type { MergeSessionEntryOptions } from "./entry/merge.js";
+export { normalizeSessionStore } from "./entry/normalization.js";
 export {
   deliveryContextFromSession,
   mergeDeliveryContext,
@@ -30,12 +46,16 @@ export {
   normalizeSessionDeliveryFields,
 } from "./entry/delivery-context.js";
 export { normalizeStoreSessionKey } from "./session-key.js";
+// With a star: an interface that is named here could not be augmented.
+export type * from "./entry/registration.js";
 export type {
   DeliveryContext,
+  KnownSessionEntry,
   SessionAcpMeta,
   SessionChatType,
   SessionEntry,
   SessionOrigin,
+  SessionQuotaSuspension,
   SessionSkillSnapshot,
   SessionStoreRecord,
 } from "./entry/session-entry.js";
@@ -66,12 +86,35 @@ export type {
   SessionStoreMigrationLogger,
   StartupSessionStoreMigrationParams,
 } from "./directory/startup-migration.js";
-export { normalizeAgentId, resolveAllAgentSessionStoreTargets } from "./agents/agent-stores.js";
-export type { AgentStoreConfig, AgentStoreParams, SessionStoreTarget } from "./agents/agent-stores.js";
+export { normalizeAgentId } from "./agents/agent-config.js";
+export type { AgentStoreConfig, AgentStoreParams } from "./agents/agent-config.js";
+export {
+  resolveAllAgentSessionStoreTargets,
+  resolveAllAgentSessionStoreTargetsSync,
+  resolveSessionStoreTargets,
+} from "./agents/agent-stores.js";
+export type { SessionStoreSelection, SessionStoreTarget } from "./agents/agent-stores.js";
 export { loadCombinedSessionStoreForGateway } from "./agents/combined-store.js";
 export type { CombinedSessionStore } from "./agents/combined-store.js";
-export { configureSessionMaintenance, resolveMaintenanceConfig } from "./maintenance/config.js";
-export type { ResolvedSessionMaintenanceConfig, SessionMaintenanceConfig } from "./maintenance/config.js";
+export { extractDeliveryInfo } from "./agents/delivery-info.js";
+export type { DeliveryInfo } from "./agents/delivery-info.js";
+export { purgeAgentSessionStoreEntries } from "./agents/purge.js";
+export {
+  configureSessionMaintenance,
+  resolveMaintenanceConfig,
+  resolveMaintenanceConfigFromInput,
+} from "./maintenance/config.js";
+export type {
+  ResolvedSessionMaintenanceConfig,
+  SessionMaintenanceLimits,
+  SessionMaintenanceConfig,
+} from "./maintenance/config.js";
+export { isProtectedSessionMaintenanceEntry } from "./maintenance/protection.js";
+export { runQuotaSuspensionMaintenance } from "./maintenance/quota-suspension.js";
+export type { QuotaSuspensionReport } from "./maintenance/quota-suspension.js";
+export { archiveRemovedSessionTranscripts } from "./maintenance/removed-transcripts.js";
+export { enforceSessionDiskBudget } from "./maintenance/disk-budget.js";
+export type { DiskBudgetLogger } from "./maintenance/disk-budget.js";
 export {
   capEntryCount,
   getActiveSessionMaintenanceWarning,
@@ -87,4 +130,4 @@ export { rotateSessionFile } from "./maintenance/rotate-session-file.js";
 export type { SessionMaintenanceReport } from "./maintenance/apply.js";
 export type { DiskBudgetReport } from "./maintenance/archives.js";
 export type { RemovedSession } from "./maintenance/removal.js";
-export type { ArchivedTranscript } from "./maintenance/transcripts.js";
+export type { ArchivedTranscript, ArchiveReason } from "./maintenance/transcripts.js";

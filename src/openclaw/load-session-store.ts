@@ -2,9 +2,12 @@
 import { timeOf } from "./entry/merge.js";
 import { normalizeEntry } from "./entry/normalization.js";
 import type { SessionEntry, SessionStoreRecord } from "./entry/session-entry.js";
-import { normalizeStoreSessionKey } from "./session-key.js";
+import { textOf, threadOf } from "./entry/delivery-context.js";
+import { foldedAlias, needsProof, normalizeStoreSessionKey, splitThread } from "./session-key.js";
 import { readStore } from "./access/store-access.js";
 import { StoreView, viewOf } from "./form/view.js";
+import { configuredMaintenance, type SessionMaintenanceLimits } from "./maintenance/config.js";
+import { capEntryCount, pruneStaleEntries } from "./maintenance/whole-store.js";
 
 export interface LoadSessionStoreOptions {
   /**
@@ -17,6 +20,13 @@ export interface LoadSessionStoreOptions {
    * take; in all else it is as the other, and as much the caller's own. Default true.
    */
   readonly clone?: boolean | undefined;
+  /**
+   * Take sessions that are too old or too many out of the object, in "enforce" mode; not out of the store, unless the
+   * object is saved. Default false.
+   */
+  readonly runMaintenance?: boolean | undefined;
+  /** Limits for that. Default: what `configureSessionMaintenance` was told, or else none. */
+  readonly maintenanceConfig?: SessionMaintenanceLimits | undefined;
 }
 
 /** What a heartbeat wants to know of a session. */
@@ -41,10 +51,34 @@ export interface SessionStoreSummaryEntry {
  */
 export function loadSessionStore(
   storePath: string,
-  { skipCache = false, clone = true }: LoadSessionStoreOptions = {},
+  {
+    skipCache = false,
+    clone = true,
+    runMaintenance = false,
+    maintenanceConfig,
+  }: LoadSessionStoreOptions = {},
 ): SessionStoreRecord {
   const snapshot = readStore(storePath, (form) => form.snapshot({ skipCache }));
-  return (clone ? StoreView.of(snapshot) : StoreView.lazy(snapshot)).store;
+  const { store } = clone ? StoreView.of(snapshot) : StoreView.lazy(snapshot);
+  const limits = runMaintenance ? (maintenanceConfig ?? configuredMaintenance()) : undefined;
+  if (limits?.mode === "enforce") {
+    const preserveKeys = new Set(limits.preserveKeys);
+    pruneStaleEntries(store, limits.pruneAfterMs, { preserveKeys });
+    capEntryCount(store, limits.maxEntries, { preserveKeys });
+  }
+  return store;
+}
+
+/**
+ * Every session of a store for a look at it. Best effort: a store that cannot be read has none. What is changed in the object
+ * cannot be saved.
+ */
+export function readSessionStoreReadOnly(storePath: string): Record<string, SessionEntry | undefined> {
+  try {
+    return { ...loadSessionStore(storePath) };
+  } catch {
+    return {};
+  }
 }
 
 /**
@@ -75,7 +109,12 @@ export function readSessionUpdatedAt(params: {
   try {
     const key = normalizeStoreSessionKey(params.sessionKey);
     if (key === "") return undefined;
-    const updatedAt = timeOf(readStore(params.storePath, (form) => form.readOne(key)));
+    const alias = foldedAlias(key);
+    const updatedAt = timeOf(
+      alias === undefined
+        ? readStore(params.storePath, (form) => form.readOne(key))
+        : resolveSessionStoreEntry({ store: loadSessionStore(params.storePath), sessionKey: key }).existing,
+    );
     return updatedAt === 0 ? undefined : updatedAt;
   } catch {
     return undefined;
@@ -85,23 +124,45 @@ export function readSessionUpdatedAt(params: {
 /**
  * Finds a session in a whole-store object by a key in any case.
  * @returns `existing`: of all cases of the key, the entry with the newest `updatedAt`. `legacyKeys`: the other cases that the
- *   object has; always none in what `loadSessionStore` and `updateSessionStore` give, where they are one session already.
+ *   object has; in what `loadSessionStore` and `updateSessionStore` give, at most the folded form of a key in which case
+ *   counts, for all others are one session already.
  */
 export function resolveSessionStoreEntry(params: {
   readonly store: SessionStoreRecord;
   readonly sessionKey: string;
 }): { normalizedKey: string; existing: SessionEntry | undefined; legacyKeys: string[] } {
-  const { store, sessionKey } = params;
-  const normalizedKey = normalizeStoreSessionKey(sessionKey);
+  const { store } = params;
+  const normalizedKey = normalizeStoreSessionKey(params.sessionKey);
   const view = viewOf(store);
-  if (view !== undefined) return { normalizedKey, existing: view.get(normalizedKey), legacyKeys: [] };
-  let existing = Object.hasOwn(store, normalizedKey) ? store[normalizedKey] : undefined;
+  const at = (key: string): SessionEntry | undefined =>
+    view === undefined ? (Object.hasOwn(store, key) ? store[key] : undefined) : view.get(key);
+  let existing = at(normalizedKey);
   const legacyKeys: string[] = [];
-  for (const key of Object.keys(store)) {
-    if (key === normalizedKey || normalizeStoreSessionKey(key) !== normalizedKey) continue;
+  const take = (key: string): void => {
+    const entry = at(key);
     legacyKeys.push(key);
-    const entry = store[key];
+    // Where two rooms may share a folded key, an entry under the room's own key is the room's.
+    if (existing !== undefined && needsProof(normalizedKey)) return;
     if (existing === undefined || timeOf(entry) > timeOf(existing)) existing = entry;
+  };
+  const alias = foldedAlias(normalizedKey);
+  if (alias !== undefined && isFoldedEntry(at(alias), normalizedKey)) take(alias);
+  if (view !== undefined) return { normalizedKey, existing, legacyKeys };
+  for (const key of Object.keys(store)) {
+    if (key !== normalizedKey && key !== alias && normalizeStoreSessionKey(key) === normalizedKey) take(key);
   }
   return { normalizedKey, existing, legacyKeys };
+}
+
+/** Whether an entry that is stored under the folded key is this session's: its address, which nobody folds, says so. */
+function isFoldedEntry(entry: Readonly<SessionEntry> | undefined, normalizedKey: string): boolean {
+  if (entry === undefined || entry === null) return false;
+  if (!needsProof(normalizedKey)) return true;
+  const { base, threadId } = splitThread(normalizedKey);
+  const { deliveryContext, lastTo, origin, groupId } = entry;
+  const addresses = [deliveryContext?.to, lastTo, origin?.nativeChannelId, origin?.to, groupId]
+    .map((address) => textOf(address)?.replace(/^[^!#]*(?=[!#])/, ""))
+    .filter((address) => address !== undefined);
+  if (!addresses.some((address) => base.includes(address))) return false;
+  return threadId === undefined || String(threadOf(entry) ?? "") === threadId;
 }

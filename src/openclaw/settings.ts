@@ -7,6 +7,11 @@ import type { LegacyWarning } from "../legacy/types.js";
 
 export interface SessionStoreSettings {
   /**
+   * The OpenClaw whose rules hold where releases contradict each other, see docs/adopting.md. "2026.5" is for May 2026, the
+   * last with a `sessions.json`; "2026.4" is for those up to April 2026. Default "2026.5".
+   */
+  readonly release?: "2026.4" | "2026.5" | undefined;
+  /**
    * When a store that is still a `sessions.json` becomes a directory. "explicit": when somebody asks for it, with
    * `migrateSessionStoreToDirectory` or the command line. "on-open": at the first asynchronous call for it. "on-write": at
    * the first update that changes something. Default "explicit".
@@ -40,6 +45,7 @@ export interface MaintenanceWarning {
 }
 
 const DEFAULTS = {
+  release: "2026.5",
   migrate: "explicit",
   mirror: false,
   durability: "disk",
@@ -79,6 +85,7 @@ export function sessionStoreSettings(): ResolvedSettings {
 }
 
 const CHECKS: { readonly [Name in keyof typeof DEFAULTS]: (value: unknown) => boolean } = {
+  release: (value) => value === "2026.4" || value === "2026.5",
   migrate: (value) => value === "explicit" || value === "on-open" || value === "on-write",
   mirror: (value) => typeof value === "boolean",
   durability: (value) => value === "disk" || value === "os",

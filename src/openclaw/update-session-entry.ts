@@ -19,9 +19,10 @@ import {
   type MessageContext,
 } from "./entry/inbound-metadata.js";
 import type { DeliveryContext, SessionEntry } from "./entry/session-entry.js";
-import { normalizeStoreSessionKey } from "./session-key.js";
+import { resolveSessionStoreEntry } from "./load-session-store.js";
+import { foldedAlias, normalizeStoreSessionKey } from "./session-key.js";
 import { updateStore } from "./access/store-access.js";
-import type { Compute } from "./form/store-form.js";
+import type { Compute, StoreForm } from "./form/store-form.js";
 
 /** What all functions here are told. */
 interface OneSession {
@@ -29,6 +30,17 @@ interface OneSession {
   readonly storePath: string;
   /** In any case. @throws `TypeError` if there is nothing but space in it. */
   readonly sessionKey: string;
+}
+
+interface RouteParams extends OneSession {
+  readonly channel?: string | undefined;
+  readonly to?: string | undefined;
+  readonly accountId?: string | undefined;
+  readonly threadId?: string | number | undefined;
+  readonly deliveryContext?: DeliveryContext | undefined;
+  readonly ctx?: MessageContext | undefined;
+  readonly groupResolution?: GroupKeyResolution | null | undefined;
+  readonly createIfMissing?: boolean | undefined;
 }
 
 /**
@@ -46,6 +58,10 @@ export async function updateSessionStoreEntry(
     readonly update: (
       entry: SessionEntry,
     ) => Partial<SessionEntry> | null | undefined | Promise<Partial<SessionEntry> | null | undefined>;
+    /** Do not look after the store this time. Default false. */
+    readonly skipMaintenance?: boolean | undefined;
+    /** Taken for OpenClaw's callers: there is no cache to own. */
+    readonly takeCacheOwnership?: boolean | undefined;
   },
 ): Promise<SessionEntry | null> {
   const entry = await updateOne(params, (existing) => {
@@ -86,24 +102,20 @@ export async function recordSessionMetaFromInbound(
  * given stays as it was, for the same channel; a new channel or address without a thread clears the thread. Not a use of the
  * session: `updatedAt` stays, unless the session is new. A session that is not there is made.
  * @param params.deliveryContext Where it goes; before `channel`, `to`, `accountId` and `threadId`, which say the same.
- * @returns The entry afterwards, a copy.
+ * @param params.createIfMissing Default true.
+ * @returns The entry afterwards, a copy; null if there is no such session and none was to be made.
  * @throws As {@link updateSessionStoreEntry}.
  * @example
  * await updateLastRoute({ storePath, sessionKey, channel: "telegram", to: "123" });
  */
-export async function updateLastRoute(
-  params: OneSession & {
-    readonly channel?: string | undefined;
-    readonly to?: string | undefined;
-    readonly accountId?: string | undefined;
-    readonly threadId?: string | number | undefined;
-    readonly deliveryContext?: DeliveryContext | undefined;
-    readonly ctx?: MessageContext | undefined;
-    readonly groupResolution?: GroupKeyResolution | null | undefined;
-  },
-): Promise<SessionEntry> {
-  const { ctx, groupResolution } = params;
+export function updateLastRoute(
+  params: RouteParams & { readonly createIfMissing?: true | undefined },
+): Promise<SessionEntry>;
+export function updateLastRoute(params: RouteParams): Promise<SessionEntry | null>;
+export async function updateLastRoute(params: RouteParams): Promise<SessionEntry | null> {
+  const { ctx, groupResolution, createIfMissing = true } = params;
   const entry = await updateOne(params, (existing, sessionKey) => {
+    if (existing === undefined && !createIfMissing) return undefined;
     const route = nextRoute(existing, params);
     const meta =
       ctx === undefined ? null : deriveSessionMetaPatch({ ctx, sessionKey, existing, groupResolution });
@@ -111,12 +123,12 @@ export async function updateLastRoute(
     const fields = deliveryFieldsOf(route) as Partial<SessionEntry>;
     return mergeSessionEntryPreserveActivity(existing, { ...fields, ...meta });
   });
-  return entry!; // updateLastRoute always gives an entry
+  return entry ?? null;
 }
 
 function nextRoute(
   existing: Readonly<SessionEntry> | undefined,
-  params: Parameters<typeof updateLastRoute>[0],
+  params: RouteParams,
 ): DeliveryContext | undefined {
   const { channel, to, accountId, threadId } = params;
   const explicit = normalizeDeliveryContext(params.deliveryContext);
@@ -131,15 +143,35 @@ function nextRoute(
 }
 
 async function updateOne(
-  { storePath, sessionKey }: OneSession,
+  { storePath, sessionKey, skipMaintenance }: OneSession & { readonly skipMaintenance?: boolean | undefined },
   compute: (existing: Readonly<SessionEntry> | undefined, key: string) => ReturnType<Compute>,
 ): Promise<SessionEntry | undefined> {
   const key = normalizeStoreSessionKey(sessionKey);
   if (key === "") throw new TypeError("sessionKey must have more than space in it");
   const { entry } = await updateStore(
     storePath,
-    (form) => form.updateOne(key, (existing) => compute(existing, key)),
-    { activeSessionKey: key },
+    (form) =>
+      foldedAlias(key) === undefined
+        ? form.updateOne(key, (existing) => compute(existing, key))
+        : updateWithAlias(form, key, compute),
+    { activeSessionKey: key, skipMaintenance },
   );
   return entry === undefined ? undefined : copyEntry(normalizeEntry(entry));
+}
+
+/** A session whose key has case in it may be stored under the folded one; what is written is under its own key. */
+async function updateWithAlias(
+  form: StoreForm,
+  key: string,
+  compute: (existing: Readonly<SessionEntry> | undefined, key: string) => ReturnType<Compute>,
+): ReturnType<StoreForm["updateOne"]> {
+  const { result, wrote } = await form.updateAll(async (view) => {
+    const { existing, legacyKeys } = resolveSessionStoreEntry({ store: view.store, sessionKey: key });
+    const next = await compute(existing, key);
+    if (next === undefined) return existing;
+    view.set(key, next);
+    for (const legacyKey of legacyKeys) view.delete(legacyKey);
+    return view.get(key);
+  }, {});
+  return { entry: result, wrote };
 }

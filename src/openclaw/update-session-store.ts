@@ -1,11 +1,15 @@
 /** Changing a whole store, as gateways do it: a function that gets all sessions, or an object that has all of them. */
 import { normalizeStoreSessionKey } from "./session-key.js";
-import type { SessionStoreRecord } from "./entry/session-entry.js";
+import type { SessionEntry, SessionStoreRecord } from "./entry/session-entry.js";
+import type { StoreForm } from "./form/store-form.js";
 import { updateStore, type AfterWriting } from "./access/store-access.js";
 import type { SessionChange } from "./form/change.js";
 import { viewOf, type StoreView } from "./form/view.js";
-import type { ResolvedSessionMaintenanceConfig } from "./maintenance/config.js";
-import { configuredMaintenance, resolveMaintenanceConfig } from "./maintenance/config.js";
+import {
+  configuredMaintenance,
+  resolveMaintenanceConfig,
+  type SessionMaintenanceLimits,
+} from "./maintenance/config.js";
 
 export interface SaveSessionStoreOptions {
   /** Do not look after the store this time: no pruning, no cap. Default false. */
@@ -19,13 +23,37 @@ export interface SaveSessionStoreOptions {
   /** Hears of each run of the maintenance. */
   readonly onMaintenanceApplied?: AfterWriting["onMaintenanceApplied"];
   /** Default: what `configureSessionMaintenance` was told. */
-  readonly maintenanceConfig?: ResolvedSessionMaintenanceConfig | undefined;
+  readonly maintenanceConfig?: SessionMaintenanceLimits | undefined;
   /**
    * Parts of it that differ this time. Maintenance that is asked for by hand: it runs now, whenever it ran last, also if
    * nothing was written and if `configureSessionMaintenance` was not called (then with its defaults).
    * @throws What goes wrong in it, if nothing was written.
    */
-  readonly maintenanceOverride?: Partial<ResolvedSessionMaintenanceConfig> | undefined;
+  readonly maintenanceOverride?: Partial<SessionMaintenanceLimits> | undefined;
+  /** Taken for OpenClaw's callers, as are the next two: what did not change is not written, and there is no cache to own. */
+  readonly skipSerializeForUnchangedStore?: boolean | undefined;
+  readonly takeCacheOwnership?: boolean | undefined;
+  readonly singleEntryPersistence?: SingleEntryPersistence | undefined;
+}
+
+interface SingleEntryPersistence {
+  readonly sessionKey: string;
+  readonly entry: SessionEntry;
+}
+
+export interface UpdateSessionStoreOptions<T> extends SaveSessionStoreOptions {
+  /** Asked with the mutator's result: if true, nothing is written, whatever was changed in the object. */
+  readonly skipSaveWhenResult?: ((result: T) => boolean) | undefined;
+  /** Taken for OpenClaw's callers: only what changed is written. */
+  readonly resolveSingleEntryPersistence?:
+    ((result: T) => SingleEntryPersistence | null | undefined) | undefined;
+}
+
+/** The mutator's result, when nothing is to be written: not an error, but the way out. */
+class NotToBeSaved<T> extends Error {
+  constructor(readonly result: T) {
+    super();
+  }
 }
 
 /**
@@ -52,15 +80,25 @@ export interface SaveSessionStoreOptions {
 export async function updateSessionStore<T>(
   storePath: string,
   mutator: (store: SessionStoreRecord) => T | Promise<T>,
-  options: SaveSessionStoreOptions = {},
+  options: UpdateSessionStoreOptions<T> = {},
 ): Promise<T> {
   const mayDropAcp = new Set((options.allowDropAcpMetaSessionKeys ?? []).map(normalizeStoreSessionKey));
-  const { result } = await updateStore(
-    storePath,
-    (form) => form.updateAll((view) => mutator(view.store), { mayDropAcp }),
-    afterWriting(options),
-  );
-  return result;
+  const { skipSaveWhenResult } = options;
+  const mutate = async (view: StoreView): Promise<T> => {
+    const result = await mutator(view.store);
+    if (skipSaveWhenResult?.(result) === true) throw new NotToBeSaved(result);
+    return result;
+  };
+  try {
+    const update = (form: StoreForm) =>
+      form.updateAll(skipSaveWhenResult === undefined ? (view) => mutator(view.store) : mutate, {
+        mayDropAcp,
+      });
+    return (await updateStore(storePath, update, afterWriting(options))).result;
+  } catch (error) {
+    if (error instanceof NotToBeSaved) return error.result as T;
+    throw error;
+  }
 }
 
 /**

@@ -170,7 +170,7 @@ describe.each(FORMS)("updateLastRoute on a %s", (form) => {
     expect(loaded(storePath)["a"]?.updatedAt).toBe(5);
   });
 
-  it("clears the thread for a new route without one", async () => {
+  it("clears the thread for a new route without one; a session that began in a thread is in it again", async () => {
     const { storePath } = await gatewayFolder(form, {
       a: session(1, {
         lastChannel: "slack",
@@ -178,13 +178,37 @@ describe.each(FORMS)("updateLastRoute on a %s", (form) => {
         lastThreadId: "17.1",
         lastAccountId: "one",
         deliveryContext: { channel: "slack", to: "C1", threadId: "17.1", accountId: "one" },
+      }),
+      began: session(1, {
+        lastChannel: "slack",
+        lastTo: "C1",
+        lastThreadId: "2",
         origin: { threadId: "17.1" },
       }),
     });
-    await updateLastRoute({ storePath, sessionKey: "a", channel: "slack", to: "C1" });
-    const { a } = loaded(storePath);
+    for (const sessionKey of ["a", "began"]) {
+      const entry = await updateLastRoute({ storePath, sessionKey, channel: "slack", to: "C1" });
+      expect(entry.lastThreadId).toBe(sessionKey === "a" ? undefined : "17.1");
+    }
+    const { a, began } = loaded(storePath);
     expect(a!.deliveryContext).toEqual({ channel: "slack", to: "C1", accountId: "one" });
     expect(a).not.toHaveProperty("lastThreadId");
+    expect(began!.deliveryContext).toEqual({ channel: "slack", to: "C1", threadId: "17.1" });
+  });
+
+  it("makes no session that was not to be made", async () => {
+    const { storePath, stored } = await gatewayFolder(form, { a: session(1) });
+    const route = { channel: "slack", to: "C1" };
+    expect(
+      await updateLastRoute({ storePath, sessionKey: "b", ...route, createIfMissing: false }),
+    ).toBeNull();
+    expect(Object.keys(await stored())).toEqual(["a"]);
+    expect(
+      await updateLastRoute({ storePath, sessionKey: "a", ...route, createIfMissing: false }),
+    ).toMatchObject({
+      lastTo: "C1",
+    });
+    expect(await updateLastRoute({ storePath, sessionKey: "b", ...route })).toMatchObject({ lastTo: "C1" });
   });
 
   it("keeps what is not given for the same channel, and drops it for another", async () => {

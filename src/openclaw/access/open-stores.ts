@@ -97,6 +97,11 @@ export class OpenStores {
     return form;
   }
 
+  /** The next call reads the legacy file anew. */
+  forgetFile({ file }: StoreTarget): void {
+    this.#files.delete(file);
+  }
+
   /** Lets go of everything: waits for what runs, brings mirrors in step, closes files. The next call opens anew. */
   async close(): Promise<void> {
     for (const [directory, opened] of this.#directories) this.#letGo(directory, opened);

@@ -13,6 +13,7 @@ import { maintainSessionStore, type MaintainOptions } from "../maintenance/apply
 import { withEars } from "../maintenance/ears.js";
 import { assertMaintenanceConfig } from "../maintenance/config.js";
 import { openStores, type OpenStores } from "./open-stores.js";
+import { tracked } from "./running-updates.js";
 import type { SessionEntry } from "../entry/session-entry.js";
 import { normalizeStoreSessionKey } from "../session-key.js";
 import { sessionStoreSettings } from "../settings.js";
@@ -59,7 +60,7 @@ export async function updateStore<R extends { readonly wrote: boolean }>(
   stores = openStores,
 ): Promise<R> {
   if (after.config !== undefined) assertMaintenanceConfig(after.config); // before anything is written
-  const { result, target } = await onCurrentForm(storePath, update, stores);
+  const { result, target } = await tracked(storePath, () => onCurrentForm(storePath, update, stores));
   const byHand = after.force === true && !result.wrote;
   if (after.skipMaintenance === true || !(result.wrote || byHand)) return result;
   const failures: unknown[] = [];

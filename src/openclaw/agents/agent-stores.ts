@@ -2,173 +2,255 @@
  * The session stores of all agents: whose they are and where, migrated or not.
  *
  * A store is listed once, by its real path, however many names lead to it. Those of the configuration are listed, and those
- * found in `agents/<agent>/sessions/` below the state directory; what leads out of the state directory through a symlink
- * is not, unless the configuration names it. Reads only.
+ * found in `agents/<agent>/sessions/` below the state directory and beside the configured ones; what leads out of such an
+ * `agents` folder through a symlink is not, unless the configuration names it. Where OpenClaw looks for a file
+ * `sessions.json`, this module looks for the store: after a migration only its directory is there.
  *
- * What cannot be looked at costs its own stores and no others: a warning of the process (`onWarning`) names it, and so it does
- * a folder whose name is no agent's.
+ * Reads only, all at once: gateways ask from synchronous code. A folder that cannot be searched costs what is in it, nothing
+ * else.
  */
-import { homedir } from "node:os";
-import { join, resolve, sep } from "node:path";
-import { errnoOf, SessionStoreError } from "../../errors.js";
+import { join, sep } from "node:path";
+import { errnoOf } from "../../errors.js";
 import type { FileSystem } from "../../fs/file-system.js";
 import { systemHost, type LegacyHost } from "../../legacy/host.js";
-import { findStores } from "../../legacy/state-directory.js";
-import type { LegacyWarning } from "../../legacy/types.js";
 import { sessionStoreSettings } from "../settings.js";
 import { resolveStoreTarget } from "../store-target.js";
-
-/** The parts of a gateway's configuration that say where stores are; the rest is not looked at. */
-export interface AgentStoreConfig {
-  readonly session?:
-    | {
-        /** A path, or a template with `{agentId}`; a leading `~` is the home directory. Default: below the state directory. */
-        readonly store?: string | undefined;
-      }
-    | undefined;
-  readonly agents?:
-    | {
-        readonly list?:
-          readonly { readonly id: string; readonly default?: boolean | undefined }[] | undefined;
-      }
-    | undefined;
-}
-
-export interface AgentStoreParams {
-  /** Default: `$OPENCLAW_STATE_DIR`, then `~/.openclaw`, or `~/.clawdbot` while there is only that. */
-  readonly stateDir?: string | undefined;
-  /** Default: `process.env`. */
-  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
-}
+import {
+  AGENT,
+  configuredAgentIds,
+  configuredStore,
+  DEFAULT_AGENT,
+  defaultAgentId,
+  normalizeAgentId,
+  stateDirectory,
+  storePathOf,
+  type AgentStoreConfig,
+  type AgentStoreParams,
+} from "./agent-config.js";
 
 export interface SessionStoreTarget {
   /** Lower-case. */
-  readonly agentId: string;
-  /** Real path of the legacy file `…/NAME.json`; after a migration only `…/NAME.d` beside it is there. */
-  readonly storePath: string;
+  agentId: string;
+  /** Path of the legacy file `…/NAME.json`; after a migration only `…/NAME.d` beside it is there. */
+  storePath: string;
 }
 
-const AGENT = "{agentId}";
-const DEFAULT_AGENT = "main";
-const ID = /^[a-z0-9][a-z0-9_-]{0,63}$/;
+/** Which stores a command is about: `openclaw sessions --agent …`. */
+export interface SessionStoreSelection {
+  /** One store, by its path or template. Not together with the other two. */
+  readonly store?: string | undefined;
+  /** The store of one agent that is configured. */
+  readonly agent?: string | undefined;
+  /** The stores of all agents that are configured. */
+  readonly allAgents?: boolean | undefined;
+}
 
 /**
- * The stores of every agent that is configured or has one, each once, the configured ones first. A configured path without
- * `{agentId}` is listed also where nothing is yet.
+ * The stores of every agent that is configured or has one, each once, the configured ones first. A configured path that is
+ * not one of OpenClaw's own places (`agents/<agent>/sessions/sessions.json`) and has no `{agentId}` is listed also where
+ * nothing is yet.
  * @param config The gateway's configuration, or the parts of {@link AgentStoreConfig}.
  * @throws `TypeError` for a wrong argument.
  * @example
- * for (const { agentId, storePath } of await resolveAllAgentSessionStoreTargets(config)) console.log(agentId, storePath);
+ * for (const { agentId, storePath } of resolveAllAgentSessionStoreTargetsSync(config)) console.log(agentId, storePath);
  */
-export function resolveAllAgentSessionStoreTargets(
-  config: AgentStoreConfig = {},
+export function resolveAllAgentSessionStoreTargetsSync(
+  config: AgentStoreConfig,
   params: AgentStoreParams = {},
-): Promise<SessionStoreTarget[]> {
-  return resolveTargetsOn(systemHost, config, params);
+): SessionStoreTarget[] {
+  const { targets, failures } = findAgentStores(systemHost, config, params);
+  failures.forEach(tellOfFailure);
+  return targets;
 }
 
-/** The same on a host of the caller's. */
-export async function resolveTargetsOn(
-  host: LegacyHost,
+/** {@link resolveAllAgentSessionStoreTargetsSync} for callers that await it: OpenClaw has both. */
+export async function resolveAllAgentSessionStoreTargets(
   config: AgentStoreConfig,
-  { stateDir, env = process.env }: AgentStoreParams,
+  params: AgentStoreParams = {},
 ): Promise<SessionStoreTarget[]> {
-  const state = resolve(withHome(stateDir ?? stateDirectoryOf(host.fs, env)));
-  const configured = config.session?.store?.trim();
-  const template = configured ? resolve(withHome(configured)) : undefined;
-  const found = new Map<string, SessionStoreTarget>();
-  const add = (agentId: string, storePath: string): void => {
-    if (!found.has(storePath)) found.set(storePath, { agentId, storePath });
-  };
-  const addFolder = (name: string, storePath: string): void => {
-    const agentId = agentOfFolder(name);
-    if (agentId !== undefined) add(agentId, storePath);
-    else if (!found.has(storePath)) tell(noAgent(name, storePath));
-  };
-
-  if (template?.includes(AGENT) === true) {
-    for (const agentId of configuredAgentIds(config)) {
-      const path = presentStore(host, template.replaceAll(AGENT, agentId));
-      if (path !== undefined) add(agentId, path);
-    }
-    // Agents that are not configured any more, or not yet, have stores too.
-    const pattern = agentPattern(host.fs, template);
-    const { targets, warnings } = await findStores(host, state, [template]);
-    warnings.forEach(tell);
-    for (const path of targets) {
-      const agent = pattern.exec(path)?.groups?.["agent"];
-      if (agent !== undefined) addFolder(agent, path);
-    }
-  } else if (template !== undefined) {
-    add(defaultAgentId(config), resolveStoreTarget(host.fs, template).file);
-  }
-  const { targets, warnings } = await findStores(host, state, []);
-  if (template?.includes(AGENT) !== true) warnings.forEach(tell);
-  for (const path of targets) {
-    const agent = path.split(sep).at(-3);
-    if (agent !== undefined) addFolder(agent, path);
-  }
-  return [...found.values()];
+  return resolveAllAgentSessionStoreTargetsSync(config, params);
 }
 
 /**
- * An agent's id as keys and paths have it: lower-case, at most 64 of `a-z 0-9 _ -`, what is not becomes `-`.
- * A blank one is "main".
+ * The stores that a command is about, whether anything is there or not: of the default agent, unless the selection says
+ * otherwise.
+ * @throws `Error` for options that exclude each other, or an agent that is not configured; commands show its message.
+ * @example
+ * resolveSessionStoreTargets(config, { agent: "work" }); // [{ agentId: "work", storePath: "…/agents/work/sessions/sessions.json" }]
  */
-export function normalizeAgentId(id: string): string {
-  const lower = id.trim().toLowerCase();
-  if (ID.test(lower)) return lower;
-  const plain = lower.replaceAll(/[^a-z0-9_-]+/g, "-").replaceAll(/^-+|-+$/g, "");
-  return plain.slice(0, 64) || DEFAULT_AGENT;
+export function resolveSessionStoreTargets(
+  config: AgentStoreConfig,
+  selection: SessionStoreSelection,
+  params: AgentStoreParams = {},
+): SessionStoreTarget[] {
+  const { allAgents = false } = selection;
+  const [store, agent] = [selection.store?.trim() ?? "", selection.agent?.trim() ?? ""];
+  if (agent !== "" && allAgents) throw new Error("--agent and --all-agents cannot be used together");
+  if (store !== "" && (agent !== "" || allAgents))
+    throw new Error("--store cannot be used together with --agent or --all-agents");
+  const target = (agentId: string, path = configuredStore(config)): SessionStoreTarget => ({
+    agentId,
+    storePath: storePathOf(path, agentId, params),
+  });
+  if (store !== "") return [target(defaultAgentId(config), store)];
+  const known = configuredAgentIds(config);
+  if (allAgents) return eachOnce([...known].map((agentId) => target(agentId)));
+  if (agent === "") return [target(defaultAgentId(config))];
+  if (!known.has(normalizeAgentId(agent)))
+    throw new Error(
+      `Unknown agent id ${JSON.stringify(agent)}: \`openclaw agents list\` shows those that are configured`,
+    );
+  return [target(normalizeAgentId(agent))];
 }
 
-/** The agent of a folder; none for a name of which nothing is left: it must not pass for the default agent's. */
-function agentOfFolder(name: string): string | undefined {
-  const id = normalizeAgentId(name);
-  return id === DEFAULT_AGENT && name.trim().toLowerCase() !== DEFAULT_AGENT ? undefined : id;
+/** What is found, on a host of the caller's. */
+export interface FoundStores {
+  readonly targets: SessionStoreTarget[];
+  /** Places that cannot be searched, so that nobody knows whether there is a store. */
+  readonly failures: (SessionStoreTarget & { readonly error: unknown })[];
 }
 
-function noAgent(name: string, path: string): LegacyWarning {
+export function findAgentStores(
+  { fs }: LegacyHost,
+  config: AgentStoreConfig,
+  params: AgentStoreParams,
+): FoundStores {
+  const targets: SessionStoreTarget[] = [];
+  const failures: FoundStores["failures"] = [];
+  const look = (agent: string, path: string, isListed: (file: string, isThere: boolean) => boolean): void => {
+    const agentId = normalizeAgentId(agent);
+    try {
+      const { file, identity } = resolveStoreTarget(fs, path);
+      if (isListed(file, identity !== undefined || isFile(fs, file)))
+        targets.push({ agentId, storePath: file });
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+      failures.push({ agentId, storePath: path, error });
+    }
+  };
+  const configured = configuredStore(config);
+  const isTemplate = configured?.includes(AGENT) === true;
+  const agentsFolders = new Set<string>();
+  for (const agentId of configuredAgentIds(config)) {
+    const path = storePathOf(configured, agentId, params);
+    const folder = agentsFolderOf(path);
+    if (folder !== undefined) agentsFolders.add(folder);
+    const isOwner = configured === undefined || isTemplate || agentId === defaultAgentId(config);
+    // A path that the owner chose counts even if nothing is there yet.
+    const isChosen = !isTemplate && folder === undefined;
+    if (isOwner) look(agentId, path, (_, isThere) => isThere || isChosen);
+  }
+  // Agents that are not configured any more, or not yet, have stores too.
+  if (configured !== undefined && isTemplate) {
+    const template = storePathOf(configured, AGENT, params);
+    for (const agent of agentsOfTemplate(fs, template))
+      look(agent, template.replaceAll(AGENT, agent), (_, isThere) => isThere);
+  }
+  for (const folder of agentsFolders.add(join(stateDirectory(params), "agents"))) {
+    const root = realPathOr(fs, folder);
+    for (const name of namesIn(fs, folder, failures)) {
+      // A link to another agent's folder is that agent's; one to anywhere else was not named by the owner.
+      if (kindOf(fs, join(folder, name)) === "symlink") continue;
+      const path = join(folder, name, "sessions", "sessions.json");
+      if (isNoAgent(name)) {
+        look(name, path, (_, isThere) => {
+          if (isThere) tellOfFolder(name, path);
+          return false;
+        });
+        continue;
+      }
+      look(name, path, (file, isThere) => isThere && file.startsWith(root + sep));
+    }
+  }
+  return { targets: eachOnce(targets), failures: eachOnce(failures) };
+}
+
+/** A name of which nothing is left: it must not pass for the default agent's. */
+function isNoAgent(name: string): boolean {
+  return normalizeAgentId(name) === DEFAULT_AGENT && name.toLowerCase() !== DEFAULT_AGENT;
+}
+
+function tellOfFolder(name: string, path: string): void {
   const message =
     `${path} was left alone: ${JSON.stringify(name)} is no agent's name. Rename the folder to the agent's id, in ` +
     "a-z, 0-9, _ and -.";
-  return { code: "source_unreadable", message, data: { path, name } };
+  sessionStoreSettings().onWarning({ code: "source_unreadable", message, data: { path, name } });
 }
 
-function tell(warning: LegacyWarning): void {
-  sessionStoreSettings().onWarning(warning);
+function tellOfFailure({ agentId, storePath, error }: FoundStores["failures"][number]): void {
+  const reason = error instanceof Error ? error.message : String(error);
+  const message = `${storePath} cannot be searched for sessions and is left out: ${reason}`;
+  sessionStoreSettings().onWarning({
+    code: "source_unreadable",
+    message,
+    data: { path: storePath, agent: agentId },
+  });
 }
 
-export function defaultAgentId({ agents }: AgentStoreConfig): string {
-  const list = agents?.list ?? [];
-  const chosen = list.find((agent) => agent.default === true) ?? list[0];
-  return normalizeAgentId(chosen?.id ?? DEFAULT_AGENT);
+function eachOnce<T extends SessionStoreTarget>(targets: readonly T[]): T[] {
+  const found = new Map<string, T>();
+  for (const target of targets) if (!found.has(target.storePath)) found.set(target.storePath, target);
+  return [...found.values()];
 }
 
-function configuredAgentIds({ agents }: AgentStoreConfig): Set<string> {
-  const ids = new Set((agents?.list ?? []).map(({ id }) => normalizeAgentId(id)));
-  return ids.size === 0 ? new Set([DEFAULT_AGENT]) : ids;
+/** The `agents` folder of a path `…/agents/<agent>/sessions/sessions.json`; undefined for any other path. */
+function agentsFolderOf(storePath: string): string | undefined {
+  const parts = storePath.split(sep);
+  const [agents, , sessions, file] = parts.slice(-4);
+  const isDefault = agents === "agents" && sessions === "sessions" && file === "sessions.json";
+  return isDefault ? parts.slice(0, -3).join(sep) : undefined;
 }
 
-/** Real path of a store that is there; undefined for an agent that has none yet, or whose store cannot be looked at. */
-function presentStore({ fs }: LegacyHost, path: string): string | undefined {
+/** The agents that have something where a template says: `…/{agentId}/sessions.json`, `…/sessions-{agentId}.json`. */
+function agentsOfTemplate(fs: FileSystem, template: string): Set<string> {
+  const parts = template.split(sep);
+  const index = parts.findIndex((part) => part.includes(AGENT));
+  const part = parts[index] ?? "";
+  // The store of sessions-main.json is sessions-main.d: after a migration only that is there.
+  const patterns = new Set([part, index === parts.length - 1 ? part.replace(/\.json$/, ".d") : part]);
+  const agents = new Set<string>();
+  for (const name of namesIn(fs, parts.slice(0, index).join(sep) || sep)) {
+    for (const pattern of patterns) {
+      const agent = agentPattern(pattern).exec(name)?.groups?.["agent"];
+      if (agent !== undefined) agents.add(agent);
+    }
+  }
+  return agents;
+}
+
+/** Matches names with the agent as a group; a template may name it more than once. */
+function agentPattern(template: string): RegExp {
+  const [before = "", ...rest] = template
+    .split(AGENT)
+    .map((text) => text.replaceAll(/[\\^$.*+?()[\]{}|]/g, "\\$&"));
+  return new RegExp(`^${before}(?<agent>.+)${rest.join("\\k<agent>")}$`);
+}
+
+/** @param failures Where a folder that is there but cannot be read is noted. */
+function namesIn(fs: FileSystem, folder: string, failures: FoundStores["failures"] = []): string[] {
   try {
-    const { file, identity } = resolveStoreTarget(fs, path);
-    if (identity !== undefined) return file;
-    return fs.lstat(file).kind === "file" ? file : undefined;
+    return fs.readdir(folder).sort();
   } catch (error) {
-    if (errnoOf(error) === undefined && !(error instanceof SessionStoreError)) throw error;
-    return undefined; // findStores names it
+    const errno = errnoOf(error);
+    if (errno === undefined) throw error;
+    if (errno !== "ENOENT" && errno !== "ENOTDIR")
+      failures.push({ agentId: DEFAULT_AGENT, storePath: folder, error });
+    return [];
   }
 }
 
-/** Matches the real paths that a template stands for, with the agent as a group; a template may name it more than once. */
-function agentPattern(fs: FileSystem, template: string): RegExp {
-  const [before = "", ...rest] = template.split(AGENT);
-  const folder = before.slice(0, before.lastIndexOf(sep));
-  const real = `${realPathOr(fs, folder)}${before.slice(folder.length)}`;
-  const tail = rest.map(quoted).join("\\k<agent>");
-  return new RegExp(`^${quoted(real)}(?<agent>[^${quoted(sep)}]+)${tail}$`);
+function isFile(fs: FileSystem, path: string): boolean {
+  return kindOf(fs, path) === "file";
+}
+
+function kindOf(fs: FileSystem, path: string): string | undefined {
+  try {
+    return fs.lstat(path).kind;
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === "ENOENT" || errno === "ENOTDIR") return undefined;
+    throw error;
+  }
 }
 
 function realPathOr(fs: FileSystem, path: string): string {
@@ -178,30 +260,4 @@ function realPathOr(fs: FileSystem, path: string): string {
     if (errnoOf(error) === undefined) throw error;
     return path;
   }
-}
-
-function quoted(text: string): string {
-  return text.replaceAll(/[\\^$.*+?()[\]{}|]/g, "\\$&");
-}
-
-/** As the gateways look for it: the old place counts for as long as the new one is not there. */
-function stateDirectoryOf(fs: FileSystem, env: NonNullable<AgentStoreParams["env"]>): string {
-  const given = env["OPENCLAW_STATE_DIR"]?.trim();
-  if (given) return given;
-  const [place, old] = [join(homedir(), ".openclaw"), join(homedir(), ".clawdbot")];
-  return isThere(fs, old) && !isThere(fs, place) ? old : place;
-}
-
-function isThere(fs: FileSystem, path: string): boolean {
-  try {
-    fs.lstat(path);
-    return true;
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
-    return false;
-  }
-}
-
-function withHome(path: string): string {
-  return path === "~" || path.startsWith(`~${sep}`) ? join(homedir(), path.slice(1)) : path;
 }

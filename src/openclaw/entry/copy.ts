@@ -63,6 +63,11 @@ export function storableEntry(entry: Readonly<SessionEntry>): SessionEntry {
   return fields as SessionEntry;
 }
 
+/** A field to look at, and not to keep or change: looking at it does not count as touching it. */
+export function peek(entry: Readonly<SessionEntry>, name: string): unknown {
+  return (sharedFor(entry, name) ?? entry)[name];
+}
+
 /** Whether two values have the same JSON, the order of fields aside. */
 export function sameJson(a: unknown, b: unknown): boolean {
   if (a === b) return true;

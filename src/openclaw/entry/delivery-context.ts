@@ -27,12 +27,21 @@ export interface DeliveryFields {
 
 const ACCOUNT_ID_CHARS_MAX = 64;
 
+/** Other names that channels go by. */
+const CHANNEL_ALIASES: ReadonlyMap<string, string> = new Map([["imsg", "imessage"]]);
+
+/** A channel's id: lower-case, and the one that it is stored under. */
+export function channelOf(value: unknown): string | undefined {
+  const channel = textOf(value)?.toLowerCase();
+  return channel === undefined ? undefined : (CHANNEL_ALIASES.get(channel) ?? channel);
+}
+
 /** Trimmed, with the channel in lower case and a whole thread number; undefined when nothing is left. */
 export function normalizeDeliveryContext(
   context: DeliveryContext | null | undefined,
 ): DeliveryContext | undefined {
   if (context === undefined || context === null) return undefined;
-  const channel = textOf(context.channel)?.toLowerCase();
+  const channel = channelOf(context.channel);
   const to = textOf(context.to);
   const accountId = accountIdOf(context.accountId);
   const threadId = threadIdOf(context.threadId);
@@ -67,7 +76,7 @@ export function mergeDeliveryContext(
 }
 
 /** Both notations, made one. */
-export function normalizeSessionDeliveryFields(source: DeliverySource): DeliveryFields {
+export function normalizeSessionDeliveryFields(source: DeliverySource = {}): DeliveryFields {
   const older = normalizeDeliveryContext({
     channel: source.lastChannel ?? source.channel,
     to: source.lastTo,
@@ -88,14 +97,13 @@ export function deliveryFieldsOf(context: DeliveryContext | undefined): Delivery
   };
 }
 
-/**
- * The thread that a session is in. Its origin's thread counts only while there is no route: a route without a thread has
- * left it.
- */
-export function threadOf(entry: Readonly<DeliverySource>): string | number | undefined {
-  const { lastChannel, lastTo, lastThreadId, deliveryContext, origin } = entry;
-  const hasRoute = (lastChannel ?? lastTo ?? deliveryContext?.channel ?? deliveryContext?.to) !== undefined;
-  return lastThreadId ?? deliveryContext?.threadId ?? (hasRoute ? undefined : origin?.threadId);
+/** The thread that a session is in; where nothing else says so, the one that it began in. */
+export function threadOf({
+  lastThreadId,
+  deliveryContext,
+  origin,
+}: Readonly<DeliverySource>): string | number | undefined {
+  return lastThreadId ?? deliveryContext?.threadId ?? origin?.threadId;
 }
 
 /** Where replies to a session go, its origin included for what is not known otherwise. */

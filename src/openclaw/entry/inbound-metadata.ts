@@ -4,7 +4,7 @@
  * Pure. A gateway with channel plugins knows more about group keys than what can be read from a message; it passes what
  * it found as `groupResolution`.
  */
-import { textOf } from "./delivery-context.js";
+import { channelOf, textOf } from "./delivery-context.js";
 import type { SessionChatType, SessionEntry, SessionOrigin } from "./session-entry.js";
 
 /** The fields of a gateway's message context that matter here. */
@@ -45,6 +45,9 @@ const CHANNELS: ReadonlySet<string> = new Set(
   ).split(" "),
 );
 
+/** An address that only groups of WhatsApp have, whoever says so. */
+const WHATSAPP_GROUP = /@g\.us$/i;
+
 const ID_CHARS_MAX = 14;
 
 /**
@@ -64,16 +67,24 @@ export function deriveSessionMetaPatch(params: {
   return { ...group, ...(origin === undefined ? undefined : { origin }) };
 }
 
+/** The origin of a session as it is now, to be kept while the entry is replaced. @returns A copy; undefined for none. */
+export function snapshotSessionOrigin(
+  entry?: Readonly<Pick<SessionEntry, "origin">>,
+): SessionOrigin | undefined {
+  return entry?.origin === undefined ? undefined : { ...entry.origin };
+}
+
 /** @returns Null for a message that belongs to no group. */
 export function resolveGroupSessionKey(ctx: MessageContext): GroupKeyResolution | null {
   const from = textOf(ctx.From) ?? "";
   const type = chatTypeOf(ctx.ChatType);
-  const inGroup = type === "group" || type === "channel" || /:(group|channel):/.test(from);
+  const isWhatsApp = WHATSAPP_GROUP.test(from);
+  const inGroup = type === "group" || type === "channel" || isWhatsApp || /:(group|channel):/.test(from);
   if (!inGroup) return null;
   const parts = from.split(":").filter((part) => part !== "");
   const [head = "", second = ""] = parts.map((part) => part.trim().toLowerCase());
   const isNamed = CHANNELS.has(head);
-  const channel = isNamed ? head : textOf(ctx.Provider)?.toLowerCase();
+  const channel = isNamed ? head : (channelOf(ctx.Provider) ?? (isWhatsApp ? "whatsapp" : undefined));
   if (channel === undefined) return null;
   const saysKind = second === "group" || second === "channel";
   const kind = saysKind ? second : from.includes(":channel:") || type === "channel" ? "channel" : "group";
@@ -147,10 +158,7 @@ function originOf(ctx: MessageContext): SessionOrigin {
     if (value !== undefined) fields[name] = value;
   };
   set("label", labelOf(ctx));
-  set(
-    "provider",
-    (textOf(ctx.OriginatingChannel) ?? textOf(ctx.Surface) ?? textOf(ctx.Provider))?.toLowerCase(),
-  );
+  set("provider", channelOf(ctx.OriginatingChannel) ?? channelOf(ctx.Surface) ?? channelOf(ctx.Provider));
   set("surface", textOf(ctx.Surface)?.toLowerCase());
   set("chatType", chatTypeOf(ctx.ChatType));
   set("from", textOf(ctx.From));

@@ -2,8 +2,10 @@
  * What a gateway keeps of a session: the fields that OpenClaw's code of February to April 2026 knows, by its names.
  *
  * Types only. Every object has an index for what is not listed: fields that plugins, forks and later versions add are kept
- * as they are, by every function of this layer.
+ * as they are, by every function of this layer. A gateway that has a type of its own for entries registers it
+ * (registration.ts); all functions then take and give that one.
  */
+import type { Register } from "./registration.js";
 
 /** Where replies to a session go. */
 export interface DeliveryContext {
@@ -35,7 +37,7 @@ export interface SessionOrigin {
 }
 
 /** What an external agent's runtime (ACP) needs to go on with its session. */
-export interface SessionAcpMeta {
+export interface KnownSessionAcpMeta {
   backend: string;
   agent: string;
   runtimeSessionName: string;
@@ -50,6 +52,16 @@ export interface SessionAcpMeta {
   [field: string]: unknown;
 }
 
+/** A session that waits because a model's quota is used up. Since May 2026. */
+export interface SessionQuotaSuspension {
+  state: "suspended" | "resuming" | "active";
+  /** Milliseconds since 1970. */
+  suspendedAt: number;
+  expectedResumeBy?: number;
+  laneId?: string;
+  [field: string]: unknown;
+}
+
 /** The skills as they were put into the prompt: big, and nearly the same in all sessions. */
 export interface SessionSkillSnapshot {
   prompt: string;
@@ -59,12 +71,22 @@ export interface SessionSkillSnapshot {
   [field: string]: unknown;
 }
 
+/** A session's entry: the type that the gateway has registered, or else {@link KnownSessionEntry}. */
+export type SessionEntry = Register extends { readonly entry: infer Entry } ? Entry : KnownSessionEntry;
+
+/** What an entry has as `acp`. */
+export type SessionAcpMeta = SessionEntry extends { acp?: infer Acp }
+  ? NonNullable<Acp>
+  : KnownSessionAcpMeta;
+
 /** One session. Times are milliseconds since 1970 unless the name says something else. */
-export interface SessionEntry {
+export interface KnownSessionEntry {
   /** Names the transcript `<sessionId>.jsonl`; a new one after a reset. */
   sessionId: string;
   /** When somebody last used the session. Never goes back. */
   updatedAt: number;
+  /** When the session began that has this id. Since May 2026. */
+  sessionStartedAt?: number;
   /** Path of the transcript, if it is not the default one. */
   sessionFile?: string;
 
@@ -164,7 +186,8 @@ export interface SessionEntry {
   skillsSnapshot?: SessionSkillSnapshot;
   systemPromptReport?: Record<string, unknown>;
   pluginDebugEntries?: { pluginId: string; lines: string[] }[];
-  acp?: SessionAcpMeta;
+  acp?: KnownSessionAcpMeta;
+  quotaSuspension?: SessionQuotaSuspension;
 
   [field: string]: unknown;
 }

@@ -13,11 +13,7 @@ import type { SessionEntry, SessionStoreRecord } from "../entry/session-entry.js
 import { normalizeStoreSessionKey } from "../session-key.js";
 import { resolveStoreTarget } from "../store-target.js";
 import { sweepArchives, type AskReferences, type DiskBudgetReport } from "./archives.js";
-import {
-  assertMaintenanceConfig,
-  configuredMaintenance,
-  type ResolvedSessionMaintenanceConfig,
-} from "./config.js";
+import { assertMaintenanceConfig, configuredMaintenance, type SessionMaintenanceLimits } from "./config.js";
 import { Protection } from "./protection.js";
 import {
   referencesInRecord,
@@ -79,7 +75,7 @@ export interface MaintainOptions {
   /** Path of the legacy file, whether it exists or not; the same text for the same store. Its folder has the transcripts. */
   readonly storePath: string;
   /** Default: what `configureSessionMaintenance` was told; nothing happens if that was not called. */
-  readonly config?: ResolvedSessionMaintenanceConfig | undefined;
+  readonly config?: SessionMaintenanceLimits | undefined;
   /** The session that was just written: never removed. */
   readonly activeSessionKey?: string | undefined;
   /** More sessions to keep. */
@@ -129,7 +125,7 @@ export class SessionMaintenance {
   async #run(
     target: MaintainedStore,
     options: MaintainOptions,
-    config: ResolvedSessionMaintenanceConfig,
+    config: SessionMaintenanceLimits,
   ): Promise<SessionMaintenanceReport | undefined> {
     try {
       const report =
@@ -147,7 +143,7 @@ export class SessionMaintenance {
   async #enforce(
     target: MaintainedStore,
     options: MaintainOptions,
-    config: ResolvedSessionMaintenanceConfig,
+    config: SessionMaintenanceLimits,
   ): Promise<SessionMaintenanceReport> {
     const { host } = this;
     const { limits, clockUnsteady } = this.#limits(options, config);
@@ -162,7 +158,8 @@ export class SessionMaintenance {
     const { folder } = resolveStoreTarget(host.fs, options.storePath);
     const references = referencesOf(target);
     const archived = await tried(() => archiveTranscripts(host, folder, removed, references));
-    if (target.kind === "legacy") await tried(() => rotateOn(host, options.storePath, config.rotateBytes));
+    if (target.kind === "legacy")
+      await tried(() => rotateOn(host, options.storePath, config.rotateBytes ?? Infinity));
     const sweep = clockUnsteady ? { ...config, resetArchiveRetentionMs: null } : config;
     const swept = await tried(() => sweepArchives(host, folder, sweep, references, { change: true }));
     const pruned = removed.filter(({ reason }) => reason === "pruned").length;
@@ -185,7 +182,7 @@ export class SessionMaintenance {
   async #warn(
     target: MaintainedStore,
     options: MaintainOptions,
-    config: ResolvedSessionMaintenanceConfig,
+    config: SessionMaintenanceLimits,
   ): Promise<SessionMaintenanceReport> {
     const { limits, clockUnsteady } = this.#limits(options, config);
     const beforeCount = await countOf(target);
@@ -212,7 +209,7 @@ export class SessionMaintenance {
 
   #limits(
     { activeSessionKey, preserveKeys = [] }: MaintainOptions,
-    { pruneAfterMs, maxEntries, preserveKeys: configured = [] }: ResolvedSessionMaintenanceConfig,
+    { pruneAfterMs, maxEntries, preserveKeys: configured = [] }: SessionMaintenanceLimits,
   ): { readonly limits: RemovalLimits; readonly clockUnsteady: boolean } {
     const nowMs = this.host.runtime.now();
     const clockUnsteady = !this.#clock.isSteady();
@@ -261,7 +258,7 @@ function versionOf(target: MaintainedStore): Promise<unknown> {
 async function judge(
   target: MaintainedStore,
   activeSessionKey: string | undefined,
-  { pruneAfterMs, maxEntries }: ResolvedSessionMaintenanceConfig,
+  { pruneAfterMs, maxEntries }: SessionMaintenanceLimits,
   { cutoff, nowMs }: RemovalLimits,
 ): Promise<{ readonly warning: SessionMaintenanceWarning | null; readonly stale: number }> {
   const active = normalizeStoreSessionKey(activeSessionKey ?? "");

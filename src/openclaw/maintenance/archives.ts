@@ -10,7 +10,7 @@
 import { basename, join } from "node:path";
 import { errnoOf } from "../../errors.js";
 import { namesIn, type LegacyHost } from "../../legacy/host.js";
-import type { ResolvedSessionMaintenanceConfig } from "./config.js";
+import type { SessionMaintenanceLimits } from "./config.js";
 import {
   archivedAt,
   transcriptOf,
@@ -57,7 +57,7 @@ export interface Sweep {
 export async function sweepArchives(
   host: LegacyHost,
   folder: string,
-  config: ResolvedSessionMaintenanceConfig,
+  config: SessionMaintenanceLimits,
   references: AskReferences,
   options: { readonly change: boolean },
 ): Promise<Sweep> {
@@ -73,18 +73,23 @@ export async function sweepArchives(
       if (await broom.remove(join(folder, name))) expired++;
     }
   }
-  const diskBudget =
-    maxDiskBytes === null ? null : await keepBelow(host, folder, maxDiskBytes, config, options.change, broom);
+  if (maxDiskBytes === null) return { expired, diskBudget: null, kept: broom.kept };
+  const budget = { maxBytes: maxDiskBytes, highWaterBytes: config.highWaterBytes };
+  const diskBudget = await keepBelow(host, folder, budget, options.change ? "remove" : "look", broom);
   return { expired, diskBudget, kept: broom.kept };
 }
 
-async function keepBelow(
+/**
+ * @param budget No more bytes than `maxBytes`; if there are more, down to `highWaterBytes`.
+ * @param action "pretend": report what would be removed, and remove nothing. "look": the size alone.
+ */
+export async function keepBelow(
   host: LegacyHost,
   folder: string,
-  maxBytes: number,
-  { highWaterBytes }: ResolvedSessionMaintenanceConfig,
-  change: boolean,
+  { maxBytes, highWaterBytes }: { readonly maxBytes: number; readonly highWaterBytes: number | null },
+  action: "remove" | "pretend" | "look",
   broom: Broom,
+  onRemove?: (path: string) => void,
 ): Promise<DiskBudgetReport> {
   const files: FolderFile[] = [];
   for (const name of await namesIn(host.fs, folder)) {
@@ -97,10 +102,11 @@ async function keepBelow(
     .filter((file) => file.archivedAt !== undefined)
     .sort((a, b) => (a.archivedAt ?? 0) - (b.archivedAt ?? 0));
   let [freedBytes, removedFiles] = [0, 0];
-  if (change && totalBytesBefore > maxBytes) {
+  if (action !== "look" && totalBytesBefore > maxBytes) {
     for (const { path, bytes } of archives) {
       if (totalBytesBefore - freedBytes <= target) break;
-      if (!(await broom.remove(path))) continue;
+      if (!(await (action === "remove" ? broom.remove(path) : broom.mayRemove(path)))) continue;
+      onRemove?.(path);
       freedBytes += bytes;
       removedFiles++;
     }
@@ -119,7 +125,7 @@ async function keepBelow(
 }
 
 /** The only thing that removes an archive. */
-class Broom {
+export class Broom {
   readonly #kept = new Map<string, ArchivedTranscript>();
 
   constructor(
@@ -131,14 +137,18 @@ class Broom {
     return [...this.#kept.values()];
   }
 
-  /** @returns False if a session names the transcript, or if another process removed the archive. */
-  async remove(archive: string): Promise<boolean> {
+  /** @returns False if a session names the transcript. */
+  async mayRemove(archive: string): Promise<boolean> {
     const source = transcriptOf(archive);
     const references = await this.references();
-    if (references.include(basename(source))) {
-      this.#kept.set(archive, { source, archive });
-      return false;
-    }
+    if (!references.include(basename(source))) return true;
+    this.#kept.set(archive, { source, archive });
+    return false;
+  }
+
+  /** @returns False if a session names the transcript, or if another process removed the archive. */
+  async remove(archive: string): Promise<boolean> {
+    if (!(await this.mayRemove(archive))) return false;
     // At once: between the look and the removal nothing else of this process runs.
     try {
       this.host.fs.unlink(archive);

@@ -30,17 +30,23 @@ export interface SessionMaintenanceConfig {
   readonly preserveKeys?: readonly string[] | undefined;
 }
 
-/** The same in numbers. `Infinity` and null: no limit. */
-export interface ResolvedSessionMaintenanceConfig {
+/** The same in numbers, as functions take it. `Infinity` and null: no limit. */
+export interface SessionMaintenanceLimits {
   readonly mode: "enforce" | "warn";
   readonly pruneAfterMs: number;
   readonly maxEntries: number;
-  readonly rotateBytes: number;
+  /** OpenClaw has none since May 2026: no backups of a large `sessions.json` are made then. */
+  readonly rotateBytes?: number | undefined;
   readonly resetArchiveRetentionMs: number | null;
   readonly maxDiskBytes: number | null;
   readonly highWaterBytes: number | null;
   readonly preserveKeys?: readonly string[] | undefined;
 }
+
+/** What this module gives: with every field that any release has. */
+export type ResolvedSessionMaintenanceConfig = SessionMaintenanceLimits & {
+  readonly rotateBytes: number;
+};
 
 const NAMES: ReadonlySet<string> = new Set([
   "mode",
@@ -89,7 +95,19 @@ export function configuredMaintenance(): ResolvedSessionMaintenanceConfig | unde
 export function resolveMaintenanceConfig(
   config?: SessionMaintenanceConfig,
 ): ResolvedSessionMaintenanceConfig {
-  if (config === undefined) return processWide ?? resolveMaintenanceConfig({});
+  return config === undefined && processWide !== undefined
+    ? processWide
+    : resolveMaintenanceConfigFromInput(config);
+}
+
+/**
+ * The same without looking at what {@link configureSessionMaintenance} was told.
+ * @param config Default: the defaults.
+ * @throws `TypeError` for an unknown option, or one that cannot be read; it names the option.
+ */
+export function resolveMaintenanceConfigFromInput(
+  config: SessionMaintenanceConfig = {},
+): ResolvedSessionMaintenanceConfig {
   requireObject(config, "session.maintenance");
   requireKnownNames(config, "session.maintenance", NAMES);
   const { mode = "enforce" } = config;
@@ -113,12 +131,13 @@ export function resolveMaintenanceConfig(
 }
 
 /** @throws `TypeError` for numbers that no limit can have; a program that composes its own configuration is checked too. */
-export function assertMaintenanceConfig(config: ResolvedSessionMaintenanceConfig): void {
+export function assertMaintenanceConfig(config: SessionMaintenanceLimits): void {
   requireObject(config, "maintenanceConfig");
   if (config.mode !== "enforce" && config.mode !== "warn")
     throw wrong("mode", `"enforce" or "warn"`, config.mode);
   for (const name of ["pruneAfterMs", "maxEntries", "rotateBytes"] as const) {
     const value: unknown = config[name];
+    if (value === undefined && name === "rotateBytes") continue;
     if (typeof value !== "number" || !(value > 0)) throw wrong(name, "a number above 0", value);
   }
 }

@@ -1,5 +1,6 @@
 /**
- * Transcripts of removed sessions, put out of the way: `<file>.deleted.<time>`, as old gateways and their tools name them.
+ * Transcripts of removed sessions, put out of the way: `<file>.deleted.<time>`, as old gateways and their tools name them, and
+ * `<file>.reset.<time>` where the session goes on with another transcript.
  *
  * A transcript is a regular file `*.jsonl` directly in the sessions folder, and only such a file is ever renamed: a session's
  * `sessionFile` may say anything, `../` and the path of the store's own log included. It is left alone while any session that is
@@ -17,6 +18,9 @@ import type { SessionEntry } from "../entry/session-entry.js";
 
 /** What of a session says where its transcript is. */
 export type TranscriptOwner = Pick<SessionEntry, "sessionId" | "sessionFile">;
+
+/** Why a transcript is put aside; a part of its new name. */
+export type ArchiveReason = "deleted" | "reset";
 
 export interface ArchivedTranscript {
   /** Path before and after. */
@@ -69,6 +73,7 @@ export async function archiveTranscripts(
   folder: string,
   removed: readonly Readonly<TranscriptOwner>[],
   references: () => Promise<TranscriptReferences>,
+  reason: ArchiveReason = "deleted",
 ): Promise<ArchivedTranscript[]> {
   const names = new Set<string>();
   for (const owner of removed) for (const name of candidates(host, folder, owner)) names.add(name);
@@ -78,7 +83,7 @@ export async function archiveTranscripts(
   const archived: ArchivedTranscript[] = [];
   for (const name of present) {
     if (before.include(name)) continue;
-    const archive = await archiveFile(host, folder, name);
+    const archive = await archiveFile(host, folder, name, reason);
     if (archive !== undefined) archived.push({ source: join(folder, name), archive });
   }
   if (archived.length === 0) return [];
@@ -126,11 +131,12 @@ async function archiveFile(
   { fs, runtime }: LegacyHost,
   folder: string,
   name: string,
+  reason: ArchiveReason,
 ): Promise<string | undefined> {
   const source = join(folder, name);
   const now = runtime.now();
   for (let attempt = 0; attempt < NAME_ATTEMPTS_MAX; attempt++) {
-    const archive = `${source}.deleted.${archiveTime(now + attempt)}`;
+    const archive = `${source}.${reason}.${archiveTime(now + attempt)}`;
     if (kindOf(fs, archive) !== undefined) continue;
     try {
       await fs.later.rename(source, archive);

@@ -7,7 +7,7 @@
 import type { SessionEntry, SessionStoreRecord } from "../entry/session-entry.js";
 import { normalizeStoreSessionKey } from "../session-key.js";
 import { resolveMaintenanceConfig } from "./config.js";
-import { Protection } from "./protection.js";
+import { isDurable, Protection } from "./protection.js";
 
 /** One session that a limit took out of the object. */
 export interface RemovedEntry {
@@ -35,7 +35,7 @@ export interface CapOptions extends RecordOptions {
 /** What a limit would do to the active session if it were not kept. */
 export interface SessionMaintenanceWarning {
   readonly activeSessionKey: string;
-  readonly activeUpdatedAt: number | undefined;
+  readonly activeUpdatedAt?: number | undefined;
   readonly totalEntries: number;
   readonly pruneAfterMs: number;
   readonly maxEntries: number;
@@ -144,6 +144,7 @@ export function warningFor(
   limits: { readonly pruneAfterMs: number; readonly maxEntries: number; readonly nowMs: number },
 ): SessionMaintenanceWarning | null {
   const { pruneAfterMs, maxEntries, nowMs } = limits;
+  if (isDurable(activeSessionKey, active)) return null;
   const wouldPrune = pruneAfterMs > 0 && isStale(active, nowMs - pruneAfterMs);
   const wouldCap = maxEntries > 0 && before >= maxEntries;
   if (!wouldPrune && !wouldCap) return null;

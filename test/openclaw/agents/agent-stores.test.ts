@@ -3,11 +3,12 @@
  * Method: state directories on the simulated disk with templates, symlinks, odd names and stores that are gone.
  */
 import { describe, expect, it, onTestFinished, test } from "vitest";
+import { normalizeAgentId, type AgentStoreConfig } from "../../../src/openclaw/agents/agent-config.js";
 import {
-  normalizeAgentId,
+  findAgentStores,
   resolveAllAgentSessionStoreTargets,
-  resolveTargetsOn,
-  type AgentStoreConfig,
+  resolveAllAgentSessionStoreTargetsSync,
+  resolveSessionStoreTargets,
 } from "../../../src/openclaw/agents/agent-stores.js";
 import { configureSessionStores } from "../../../src/openclaw/settings.js";
 import { migrateToDirectoryOn } from "../../../src/openclaw/directory/migration.js";
@@ -18,8 +19,8 @@ const agent = (name: string): string => `${ROOT}/agents/${name}/sessions/session
 const SESSION = '{"a":{"sessionId":"a","updatedAt":1}}';
 
 async function targets(machine: LegacyMachine, config: AgentStoreConfig = {}): Promise<string[]> {
-  const found = await resolveTargetsOn(machine.process(), config, { stateDir: ROOT });
-  return found.map(({ agentId, storePath }) => `${agentId} ${storePath}`);
+  const found = findAgentStores(machine.process(), config, { stateDir: ROOT });
+  return found.targets.map(({ agentId, storePath }) => `${agentId} ${storePath}`);
 }
 
 function machineWith(...paths: string[]): LegacyMachine {
@@ -120,4 +121,52 @@ it("looks where the environment says", async () => {
     { env: { OPENCLAW_STATE_DIR: "/nowhere/at/all" } },
   );
   expect(found).toEqual([]);
+});
+
+it("answers at once, as a gateway asks", () => {
+  const params = { env: { HOME: "/nowhere", OPENCLAW_HOME: "~/gateway" } };
+  expect(resolveAllAgentSessionStoreTargetsSync({}, params)).toEqual([]);
+  expect(resolveSessionStoreTargets({}, {}, params)).toEqual([
+    { agentId: "main", storePath: "/nowhere/gateway/.openclaw/agents/main/sessions/sessions.json" },
+  ]);
+});
+
+it("a folder that cannot be searched costs its own store, and is told", () => {
+  const machine = machineWith(agent("good"), agent("locked"));
+  const host = machine.process();
+  const { lstat } = host.fs;
+  host.fs.lstat = (path) => {
+    if (path.includes("/locked/sessions/")) throw Object.assign(new Error("EACCES"), { code: "EACCES" });
+    return lstat.call(host.fs, path);
+  };
+  const { targets: found, failures } = findAgentStores(host, {}, { stateDir: ROOT });
+  expect(found).toEqual([{ agentId: "good", storePath: agent("good") }]);
+  expect(failures).toMatchObject([{ agentId: "locked", error: { code: "EACCES" } }]);
+});
+
+describe("what a command is about", () => {
+  const params = { stateDir: ROOT };
+  const config = { agents: { list: [{ id: "a" }, { id: "B", default: true }] } };
+  const path = (name: string) => ({ agentId: name, storePath: agent(name) });
+
+  it("the default agent, one agent, all of them, or one path", () => {
+    expect(resolveSessionStoreTargets(config, {}, params)).toEqual([path("b")]);
+    expect(resolveSessionStoreTargets(config, { agent: " A " }, params)).toEqual([path("a")]);
+    expect(resolveSessionStoreTargets(config, { allAgents: true }, params)).toEqual([path("a"), path("b")]);
+    const template = { store: "/srv/{agentId}.json" };
+    expect(resolveSessionStoreTargets(config, template, params)).toEqual([
+      { agentId: "b", storePath: "/srv/b.json" },
+    ]);
+    const shared = { ...config, session: { store: "/srv/one.json" } };
+    expect(resolveSessionStoreTargets(shared, { allAgents: true }, params)).toEqual([
+      { agentId: "a", storePath: "/srv/one.json" },
+    ]);
+  });
+
+  it.each([[{ agent: "a", allAgents: true }], [{ store: "x.json", agent: "a" }], [{ agent: "nobody" }]])(
+    "refuses %j",
+    (selection) => {
+      expect(() => resolveSessionStoreTargets(config, selection, params)).toThrow(/--agent|Unknown agent/);
+    },
+  );
 });

@@ -13,21 +13,21 @@ import {
   loadCombinedSessionStoreForGateway,
   type CombinedSessionStore,
 } from "../../../src/openclaw/agents/combined-store.js";
-import type { AgentStoreConfig } from "../../../src/openclaw/agents/agent-stores.js";
+import type { AgentStoreConfig } from "../../../src/openclaw/agents/agent-config.js";
 import type { SessionStoreRecord } from "../../../src/openclaw/entry/session-entry.js";
 import { LegacyMachine } from "../../legacy/legacy-machine.js";
 
 const ROOT = "/home/state";
 const agent = (name: string): string => `${ROOT}/agents/${name}/sessions/sessions.json`;
 
-async function combine(
+function combine(
   files: Record<string, string>,
   config: AgentStoreConfig = {},
-): Promise<CombinedSessionStore & { readonly loaded: ReadonlyMap<string, SessionStoreRecord> }> {
+): CombinedSessionStore & { readonly loaded: ReadonlyMap<string, SessionStoreRecord> } {
   const machine = new LegacyMachine();
   for (const [path, text] of Object.entries(files)) machine.disk.writeRaw(path, text);
   const loaded = new Map<string, SessionStoreRecord>();
-  const combined = await combineStoresOn(machine.process(), config, { stateDir: ROOT }, (path) => {
+  const combined = combineStoresOn(machine.process(), config, { stateDir: ROOT }, (path) => {
     const store = JSON.parse(String(machine.disk.readRaw(path))) as SessionStoreRecord;
     loaded.set(path, store);
     return store;
@@ -36,7 +36,7 @@ async function combine(
 }
 
 it("keys name their agent, and entries are shared, not copied", async () => {
-  const { store, storePath, failures, loaded } = await combine({
+  const { store, storePath, failures, loaded } = combine({
     [agent("main")]: '{"Main":{"sessionId":"m"},"agent:main:x":{"sessionId":"x"},"global":{"sessionId":"g"}}',
     [agent("work")]: '{"main":{"sessionId":"w","spawnedBy":"Boss"},"__proto__":{"sessionId":"p"},"  ":{}}',
   });
@@ -59,13 +59,13 @@ it("of two entries with one key the newer counts, and fills up from the older", 
     [newer, older],
     [older, newer],
   ] as const) {
-    const { store } = await combine({ [agent("a")]: first, [agent("b")]: second });
+    const { store } = combine({ [agent("a")]: first, [agent("b")]: second });
     expect(store).toEqual({ "agent:main:main": { sessionId: "new", updatedAt: 20, label: "kept" } });
   }
 });
 
 it("a store that cannot be read is reported, the others are there", async () => {
-  const { store, targets, failures, storePath } = await combine({
+  const { store, targets, failures, storePath } = combine({
     [agent("bad")]: '{"half":',
     [agent("good")]: '{"main":{"sessionId":"g"}}',
   });
@@ -78,9 +78,36 @@ it("a store that cannot be read is reported, the others are there", async () => 
 
 it("one configured store has its path", async () => {
   const files = { "/srv/one.json": '{"main":{"sessionId":"o"}}' };
-  const { store, storePath } = await combine(files, { session: { store: "/srv/one.json" } });
+  const { store, storePath } = combine(files, { session: { store: "/srv/one.json" } });
   expect(storePath).toBe("/srv/one.json");
   expect(Object.keys(store)).toEqual(["agent:main:main"]);
+});
+
+it("an agent's main session has one name", () => {
+  const files = {
+    [agent("ops")]:
+      '{"main":{"sessionId":"m","updatedAt":2},"agent:ops:home":{"sessionId":"h","updatedAt":1,"label":"x"}}',
+    [agent("b")]: '{"agent:b:child":{"sessionId":"c","spawnedBy":"main"}}',
+  };
+  const config = { session: { mainKey: "Home" }, agents: { list: [{ id: "ops" }, { id: "b" }] } };
+  const { store } = combine(files, config);
+  expect(store["agent:ops:home"]).toEqual({ sessionId: "m", updatedAt: 2, label: "x" });
+  expect(store["agent:b:child"]?.spawnedBy).toBe("agent:b:home");
+  const once = { [agent("ops")]: '{"agent:main:main":{"sessionId":"old"},"agent:main:x":{"sessionId":"x"}}' };
+  expect(Object.keys(combine(once, config).store)).toEqual(["agent:ops:home", "agent:main:x"]);
+  const global = { ...config, session: { scope: "global" as const } };
+  expect(Object.keys(combine(once, { ...global, agents: { list: [{ id: "main" }] } }).store)).toContain(
+    "global",
+  );
+});
+
+it("a template has its own name, and one path has its sessions alone", () => {
+  const files = { "/srv/main.json": '{"a":{"sessionId":"a"}}', [agent("main")]: '{"b":{"sessionId":"b"}}' };
+  const template = combine(files, { session: { store: "/srv/{agentId}.json" } });
+  expect(template.storePath).toBe("/srv/{agentId}.json");
+  expect(Object.keys(template.store)).toEqual(["agent:main:a", "agent:main:b"]);
+  const one = combine(files, { session: { store: "/srv/main.json" } });
+  expect(Object.keys(one.store)).toEqual(["agent:main:a"]);
 });
 
 it("real stores: one migrated, one not, one damaged; entries are the caller's own", async () => {
@@ -97,11 +124,11 @@ it("real stores: one migrated, one not, one damaged; entries are the caller's ow
       writeFileSync(path, text);
       if (name === "directory") await migrateSessionStoreToDirectory(path);
     }
-    const { store, failures } = await loadCombinedSessionStoreForGateway({}, { stateDir });
+    const { store, failures } = loadCombinedSessionStoreForGateway({}, { stateDir });
     expect(Object.keys(store).sort()).toEqual(["agent:directory:main", "agent:file:main"]);
     expect(failures).toMatchObject([{ agentId: "damaged", error: { code: "legacy_invalid" } }]);
     store["agent:directory:main"]!.label = "mine";
-    const again = await loadCombinedSessionStoreForGateway({}, { stateDir });
+    const again = loadCombinedSessionStoreForGateway({}, { stateDir });
     expect(again.store["agent:directory:main"]).toEqual({ sessionId: "d", updatedAt: 1 });
   } finally {
     await closeSessionStores();
