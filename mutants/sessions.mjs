@@ -357,15 +357,8 @@ const LIST = inFile(
       name: "an answer that lacks what could not be read is given again",
       rule: "same answer",
       suites: [LISTING, BAD_ENTRY],
-      find: `if (loaded.size === 0) this.#answered`,
+      find: `if (loaded.size === 0 && scan.damaged === undefined) this.#answered`,
       replace: `this.#answered`,
-    },
-    {
-      name: "an answer with a session that somebody removed by hand is given again",
-      rule: "same answer",
-      suites: [LISTING],
-      find: `      this.#answered = undefined; // no commit tells of it\n`,
-      replace: ``,
     },
     {
       name: "a count is right as of a reading before files",
@@ -430,8 +423,8 @@ const LOADER = inFile(
       name: "a catalog that was made without a damaged session does not say so",
       rule: "catalog",
       suites: [suite.REMOVAL, BAD_ENTRY],
-      find: `incomplete = true;`,
-      replace: ``,
+      find: `return { segment, revision, rows: sorted, incomplete: damaged.length > 0, damaged };`,
+      replace: `return { segment, revision, rows: sorted, incomplete: false, damaged };`,
     },
   ],
 );
@@ -868,8 +861,8 @@ const FOLDER = inFile(
     {
       name: "whether files can have two names shows when the first segment is full",
       rule: "file_system_unsupported",
-      find: `await publish(fs, staged, building.segment(1));`,
-      replace: `await fs.later.rename(staged, building.segment(1));`,
+      find: `await publish(fs, staged, building.segment(segment));`,
+      replace: `await fs.later.rename(staged, building.segment(segment));`,
     },
     {
       name: "a store is made in place",
@@ -966,7 +959,7 @@ const TABLE = inFile(
     {
       name: "what a file said is kept though the log says otherwise",
       rule: "cache",
-      find: `if (this.#cold.size > 0) this.forget(key);`,
+      find: `if (this.#cold.size > 0) this.forget(state.key);`,
       replace: ``,
     },
     {

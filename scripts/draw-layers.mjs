@@ -23,7 +23,7 @@ export function drawing(sources) {
     ...room,
     files: 0,
     lines: 0,
-    uses: /** @type {Set<number>} */ (new Set()),
+    uses: new Set(),
   }));
   for (const [file, text] of sources) {
     const number = roomOf(file);

@@ -153,9 +153,9 @@ export class EntryWriter {
       return "done";
     }
     if (file.status !== "corrupt") return "done";
-    if (file.tooLarge === true) throw inTheWay(file.path, "is larger than any file of the store");
+    const damaged = file.tooLarge === true ? { ...file, bytes: beginningOf(fs, file.path) } : file;
     const temporary = `${layout.stageFolder(stage)}/${this.runtime.randomName(8)}`;
-    return keepDamagedFile(fs, layout, policy, key, file, temporary);
+    return keepDamagedFile(fs, layout, policy, key, damaged, temporary);
   }
 
   async #moveIn(key: string, temporary: string): Promise<"done" | "fenced"> {
@@ -240,6 +240,19 @@ export class EntryWriter {
       if (errno === "ENOENT" || errno === "ENOTDIR") return undefined;
       throw error;
     }
+  }
+}
+
+/** Of a file that is larger than any entry, what an entry could be: more may be all that fits on the disk, or holes. */
+function beginningOf(fs: FileSystem, path: string): Buffer {
+  const fd = fs.open(path, "read");
+  try {
+    const bytes = Buffer.alloc(ENTRY_FILE_BYTES_MAX);
+    let filled = fs.read(fd, bytes, 0, bytes.length, 0);
+    while (filled > 0 && bytes[filled - 1] === 0) filled--;
+    return bytes.subarray(0, filled);
+  } finally {
+    fs.close(fd);
   }
 }
 

@@ -110,8 +110,8 @@ export type {
   SessionMaintenanceConfig,
 } from "./maintenance/config.js";
 export { isProtectedSessionMaintenanceEntry } from "./maintenance/protection.js";
-export { runQuotaSuspensionMaintenance } from "./maintenance/quota-suspension.js";
-export type { QuotaSuspensionReport } from "./maintenance/quota-suspension.js";
+export { runQuotaSuspensionMaintenance } from "./quota-suspension.js";
+export type { QuotaSuspensionReport } from "./quota-suspension.js";
 export { archiveRemovedSessionTranscripts } from "./maintenance/removed-transcripts.js";
 export { enforceSessionDiskBudget } from "./maintenance/disk-budget.js";
 export type { DiskBudgetLogger } from "./maintenance/disk-budget.js";

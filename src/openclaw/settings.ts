@@ -3,6 +3,7 @@
  * once is asked once, for all stores of the process.
  */
 import type { StoreWarning } from "../errors.js";
+import type { Trust } from "../fs/trusted-path.js";
 import type { LegacyWarning } from "../legacy/types.js";
 
 export interface SessionStoreSettings {
@@ -24,6 +25,11 @@ export interface SessionStoreSettings {
   readonly mirror?: boolean | undefined;
   /** What an update of a directory store survives once it has resolved, see `openSessionStore`. Default "disk". */
   readonly durability?: "disk" | "os" | undefined;
+  /**
+   * Who may change the folders of the stores: "owner", or "group" for shared volumes (`fsGroup`), see SECURITY.md. Default
+   * "owner".
+   */
+  readonly trust?: Trust | undefined;
   /** How long an update of a legacy file waits for the lock of another process, in milliseconds. Default 10,000. */
   readonly lockWaitMsMax?: number | undefined;
   /** Hears of what the owner should know, but what stopped nothing. Default: `process.emitWarning`. */
@@ -49,6 +55,7 @@ const DEFAULTS = {
   migrate: "explicit",
   mirror: false,
   durability: "disk",
+  trust: "owner",
   lockWaitMsMax: 10_000,
   onWarning: (warning) =>
     process.emitWarning(warning.message, { type: "SessionStoreWarning", code: warning.code }),
@@ -89,6 +96,7 @@ const CHECKS: { readonly [Name in keyof typeof DEFAULTS]: (value: unknown) => bo
   migrate: (value) => value === "explicit" || value === "on-open" || value === "on-write",
   mirror: (value) => typeof value === "boolean",
   durability: (value) => value === "disk" || value === "os",
+  trust: (value) => value === "owner" || value === "group",
   lockWaitMsMax: (value) => typeof value === "number" && value >= 0,
   onWarning: (value) => typeof value === "function",
 };

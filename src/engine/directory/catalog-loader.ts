@@ -103,10 +103,16 @@ export function loadCatalogHead(source: CatalogSource, from: number, to: number)
 /** A larger catalog (250,000 sessions or more) is not searched for one key: that would hold up the event loop. */
 const SEARCHED_BYTES_MAX = 16 * 1024 * 1024;
 
+/** The catalog that was searched last: a catalog is never edited, and a process that makes sessions asks again. */
+export interface SearchedCatalog {
+  number?: number | undefined;
+  bytes?: Buffer | undefined;
+}
+
 /**
- * Looks one session up in the catalog that {@link loadCatalog} would load: a search for its bytes, about a millisecond for
- * 20,000 sessions. Only a hit is parsed.
- * @param searched Told how many bytes were searched.
+ * Looks one session up in the catalog that {@link loadCatalog} would load: a search for its bytes, a tenth of a millisecond for
+ * 10,000 sessions once they are in memory. Only a hit is parsed.
+ * @param searched Keeps the catalog's bytes from call to call.
  * @returns The session's row, or undefined if there is none or if that cannot be told like this.
  */
 export function lookUpInCatalog(
@@ -114,19 +120,23 @@ export function lookUpInCatalog(
   from: number,
   to: number,
   key: string,
-  searched: (bytes: number) => void,
+  searched: SearchedCatalog,
 ): CatalogRow | undefined {
   const { fs, layout, storeId } = source;
   const number = catalogsFrom(source, from).find((candidate) => candidate <= to);
   if (number === undefined) return undefined;
-  let bytes: Buffer;
-  try {
-    bytes = readRegularFile(fs, layout.catalog(number), { bytesMax: SEARCHED_BYTES_MAX });
-  } catch {
-    return undefined; // too large, replaced by a later one, or damaged: listings find out
+  if (searched.number !== number) {
+    searched.bytes = undefined;
+    searched.number = number;
+    try {
+      const limits = { bytesMax: SEARCHED_BYTES_MAX };
+      searched.bytes = Buffer.from(readRegularFile(fs, layout.catalog(number), limits));
+    } catch {
+      searched.number = undefined; // too large, replaced by a later one, or damaged: listings find out
+    }
   }
-  searched(bytes.length);
-  if (!bytes.includes(`[${JSON.stringify(key)},`)) return undefined;
+  const { bytes } = searched;
+  if (bytes?.includes(`[${JSON.stringify(key)},`) !== true) return undefined;
   return runNow(parseCatalog(bytes, number, storeId))?.rows.find((row) => row.key === key);
 }
 

@@ -23,6 +23,7 @@ import {
   lookUpInCatalog,
   readRow,
   type CatalogSource,
+  type SearchedCatalog,
 } from "./catalog-loader.js";
 import { SessionIndex, type IndexRow } from "./session-index.js";
 import { MISSING, type SessionLog } from "./session-log.js";
@@ -61,6 +62,7 @@ export class Listing {
   /** Damaged files of sessions that the index has no rows of, for it was made from files. */
   #damagedFiles: readonly DamagedSession[] = [];
   #glances = 0;
+  #searched: SearchedCatalog = {};
   #searchedBytes = 0;
   #preparing: Promise<void> | undefined;
   #stopped = false;
@@ -98,9 +100,8 @@ export class Listing {
     const { segments, active } = this.log.tail;
     const lowest = segments[0]?.number ?? active.number;
     if (lowest === 1) return undefined; // the log has everything that ever was
-    const row = lookUpInCatalog(this.source, lowest - 1, active.number - 1, key, (bytes) => {
-      this.#searchedBytes += bytes;
-    });
+    const row = lookUpInCatalog(this.source, lowest - 1, active.number - 1, key, this.#searched);
+    this.#searchedBytes += this.#searched.bytes?.length ?? 0;
     if (this.#searchedBytes > SEARCHED_BYTES_MAX) this.#preparing ??= this.#prepare();
     return row?.revision;
   }
@@ -109,6 +110,7 @@ export class Listing {
   async #prepare(): Promise<void> {
     const { runtime } = this.log.options;
     await runInSlices(this.#untilStopped(this.#indexed()), runtime).catch(() => {});
+    this.#searched = {};
     this.#searchedBytes = 0;
     this.#preparing = undefined;
   }

@@ -287,7 +287,8 @@ class Rebuild {
       damaged: this.#damaged.map((damage) => damageWithRealPaths(damage, this.root)),
       renamed: this.#renamed,
       surplus: this.#surplus.map(({ key, path }) => ({ key, path: real(path) })),
-      missingValues: [...this.#found.values()].flatMap(missingIn),
+      // Beside a store that others have they are in their places, or that store tells.
+      missingValues: rebuilt || !this.#hasStore() ? [...this.#found.values()].flatMap(missingIn) : [],
     };
   }
 }

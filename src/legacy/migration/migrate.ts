@@ -47,7 +47,7 @@ import { removeReplacement, writeReplacement } from "./replacement.js";
 import { FileSource, type LegacySource } from "../reading/source.js";
 import { listTree } from "../tree.js";
 import type { LegacyFailure, LegacyLayout, MigrationOutcome, MigrationReceipt } from "../types.js";
-import { LegacyWork } from "../work.js";
+import type { LegacyWork } from "../work.js";
 
 /** How often others may change what we have just looked at. */
 const ROUNDS_MAX = 5;

@@ -87,7 +87,9 @@ export class OpenStores {
         },
         onWarning: (warning) => sessionStoreSettings().onWarning(warning),
         removeFromDirectory: async (keys) => {
-          const store = await openDirectoryStoreOn<SessionEntry>(this.host.fs, this.host.runtime, directory);
+          const { fs, runtime } = this.host;
+          const { trust } = sessionStoreSettings();
+          const store = await openDirectoryStoreOn<SessionEntry>(fs, runtime, directory, { trust });
           for (const key of keys) await store.delete(key);
           await store.close();
         },
@@ -129,21 +131,23 @@ export class OpenStores {
     } catch (error) {
       if (!(error instanceof SessionStoreError) || error.code !== "store_not_found") throw error;
       const { fs, runtime } = this.host;
-      await (await openDirectoryStoreOn<SessionEntry>(fs, runtime, target.directory)).close();
+      const { trust } = sessionStoreSettings();
+      await (await openDirectoryStoreOn<SessionEntry>(fs, runtime, target.directory, { trust })).close();
       return this.directoryNow(target);
     }
   }
 
   #open(directory: string): DirectorySessionStore<SessionEntry> {
-    const { durability, onWarning } = sessionStoreSettings();
+    const { durability, trust, onWarning } = sessionStoreSettings();
     const { fs, runtime } = this.host;
-    return openDirectoryStoreSyncOn<SessionEntry>(fs, runtime, directory, { durability, onWarning });
+    return openDirectoryStoreSyncOn<SessionEntry>(fs, runtime, directory, { durability, trust, onWarning });
   }
 
   #mirror({ file }: StoreTarget, opened: OpenStore): void {
     if (!sessionStoreSettings().mirror || opened.mirror !== undefined) return;
-    const { onWarning }: ResolvedSettings = sessionStoreSettings();
-    const starting = startMirrorOn(this.host, file, { normalizeKey: normalizeStoreSessionKey, onWarning });
+    const { onWarning, trust }: ResolvedSettings = sessionStoreSettings();
+    const normalizeKey = normalizeStoreSessionKey;
+    const starting = startMirrorOn(this.host, file, { normalizeKey, trust, onWarning });
     opened.mirror = starting.catch((error: unknown) => {
       opened.mirror = undefined; // the next write tries again
       const reason = error instanceof Error ? error.message : String(error);

@@ -135,8 +135,11 @@ async function migrate(target: StoreTarget, stores: OpenStores): Promise<void> {
     const receipt = await migrateTogether(host, target.file, { normalizeKey: normalizeStoreSessionKey });
     if (receipt.outcome === "failed" || receipt.outcome === "skipped_invalid") throw failedMigration(receipt);
     if (receipt.outcome !== "missing" && receipt.outcome !== "skipped_empty") return;
+    const { trust } = sessionStoreSettings();
     form.snapshot({ skipCache: true }); // a file of no bytes at all is not an empty store
-    await (await openDirectoryStoreOn<SessionEntry>(host.fs, host.runtime, target.directory)).close();
+    await (
+      await openDirectoryStoreOn<SessionEntry>(host.fs, host.runtime, target.directory, { trust })
+    ).close();
   });
 }
 

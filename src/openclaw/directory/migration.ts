@@ -17,6 +17,8 @@ import type {
   MigrationReceipt,
   RollbackReceipt,
 } from "../../legacy/types.js";
+import { sessionStoreSettings } from "../settings.js";
+import type { Trust } from "../../fs/trusted-path.js";
 import { normalizeStoreSessionKey } from "../session-key.js";
 import { resolveStoreTarget } from "../store-target.js";
 
@@ -82,6 +84,11 @@ export async function migrateToDirectoryOn(
   return resultOf(storePath, receipt);
 }
 
+/** What the process said of all its stores holds for a migration too. */
+function withTrust<O extends { readonly trust?: Trust | undefined }>(options: O): O {
+  return { ...options, trust: options.trust ?? sessionStoreSettings().trust };
+}
+
 /** How often a run may find that another one has just finished. */
 const ROUNDS_MAX = 3;
 
@@ -95,7 +102,7 @@ export async function migrateTogether(
   options: MigrationOptions = {},
 ): Promise<MigrationReceipt> {
   for (let round = 1; ; round++) {
-    const receipt = await migrateOn(host, file, options);
+    const receipt = await migrateOn(host, file, withTrust(options));
     const overtaken =
       receipt.outcome === "failed" && resolveStoreTarget(host.fs, file).identity !== undefined;
     if (!overtaken || round === ROUNDS_MAX) return { ...receipt, ...nextOf(receipt) };
@@ -119,10 +126,14 @@ export async function inspectSessionStoreMigration(
   options: Omit<LegacyOptions, "normalizeKey"> = {},
 ): Promise<SessionStoreMigrationInspection> {
   const { file } = resolveStoreTarget(systemHost.fs, storePath);
-  const inspection = await inspectOn(systemHost, file, {
-    ...options,
-    normalizeKey: normalizeStoreSessionKey,
-  });
+  const inspection = await inspectOn(
+    systemHost,
+    file,
+    withTrust({
+      ...options,
+      normalizeKey: normalizeStoreSessionKey,
+    }),
+  );
   const found = { ...inspection, ...nextOf(inspection) };
   const { outcome, authority, entries, layouts } = found;
   const legacyExists = outcome !== "missing" && outcome !== "already_directory";
@@ -156,7 +167,11 @@ export async function migrateSessionStoreToLegacy(
 ): Promise<boolean> {
   const { onReceipt, ...given } = options;
   const { file } = resolveStoreTarget(systemHost.fs, storePath);
-  const receipt = await rollbackOn(systemHost, file, { ...given, normalizeKey: normalizeStoreSessionKey });
+  const receipt = await rollbackOn(
+    systemHost,
+    file,
+    withTrust({ ...given, normalizeKey: normalizeStoreSessionKey }),
+  );
   onReceipt?.(receipt);
   const { outcome, error } = receipt;
   if (error !== undefined) throw new SessionStoreError(error.code, error.message, { data: error.data });

@@ -200,8 +200,9 @@ export class StoreView {
 
   #isUntouched(key: string): boolean {
     if (this.#copies.has(key)) return false;
-    const getter = Object.getOwnPropertyDescriptor(this.#object, key)?.get;
-    return getter !== undefined && getter === accessors.get(key)?.get;
+    const own: { readonly get?: unknown } | undefined = Object.getOwnPropertyDescriptor(this.#object, key);
+    const lazy: { readonly get?: unknown } | undefined = accessors.get(key);
+    return own?.get !== undefined && own.get === lazy?.get;
   }
 }
 

@@ -152,9 +152,9 @@ describe("a rebuild", () => {
   it("does nothing where .store is there, or no folder is", async () => {
     const { box } = holder;
     expect(await codeOf(() => rebuild(box))).toBe("store_not_found");
-    await box.filled(SESSIONS);
+    await box.filled({ ...SESSIONS, big: { big: BIG } });
     const before = snapshot(box.path);
-    expect(await rebuild(box)).toMatchObject({ rebuilt: false, sessions: 3 });
+    expect(await rebuild(box)).toMatchObject({ rebuilt: false, sessions: 4, missingValues: [] });
     expect(snapshot(box.path)).toEqual(before);
     await expect(rebuild(box, { signal: AbortSignal.abort(new Error("enough")) })).rejects.toThrow("enough");
     await expect(rebuild(box, { unknown: 1 })).rejects.toThrow(TypeError);

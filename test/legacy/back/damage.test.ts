@@ -42,6 +42,7 @@ const DAMAGE: readonly (readonly [string, (machine: LegacyMachine) => void])[] =
         if (path.includes("/catalog-")) disk.removeRaw(path);
     },
   ],
+  ["an entry file that somebody removed", ({ disk }) => disk.removeRaw(META)],
   ["an entry file of zeros", ({ disk }) => disk.writeRaw(META, "\0\0\0\0")],
   [
     "a big value that is gone",
@@ -115,6 +116,8 @@ describe.each(DAMAGE)("%s", (_name, damage) => {
       outcome: "merged",
       entries: { kept: 2 },
     });
+    const { fs, runtime } = machine.process();
+    await (await openDirectoryStoreOn(fs, runtime, DIRECTORY)).checkpoint(); // a lost catalog is made anew by that
     expect(await machine.sessions()).toEqual(foreign);
   });
 });

@@ -41,6 +41,18 @@ describe.each(["on-write", "on-open"] as const)("migrate: %s", (migrate) => {
     expect(loaded(storePath)).toMatchObject({ a: { lastTo: "D" }, b: session(2) });
   });
 
+  it("in a folder that the group may write is done where the group is trusted", async () => {
+    const { folder, storePath } = await gatewayFolder("legacy file", { a: session(1) });
+    configureSessionStores({ migrate, trust: "group" });
+    chmodSync(folder, 0o770);
+    await updateLastRoute({ storePath, sessionKey: "a", channel: "slack", to: "C" });
+    expect(readdirSync(folder)).toContain("sessions.d");
+    expect(loaded(storePath)).toMatchObject({ a: { lastTo: "C" } });
+    await closeSessionStores();
+    configureSessionStores({ trust: undefined });
+    expect(() => loaded(storePath)).toThrow(expect.objectContaining({ code: "path_untrusted" }));
+  });
+
   it("of a file with nothing but nulls goes on with the file", async () => {
     const place = await gatewayFolder("legacy file", { k: null });
     const codes = listen();

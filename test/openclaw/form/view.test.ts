@@ -152,7 +152,7 @@ describe.each(Object.entries(KINDS))("a view %s", (_kind, viewFor) => {
       for (const change of view.changes({ mayTurnBack: true })) {
         for (const key of change.replaces) after.delete(key);
         if (change.kind === "delete") after.delete(change.key);
-        else after.set(change.key, change.entry as SessionEntry);
+        else after.set(change.key, change.entry);
       }
       const wanted = Object.entries(ordinary).filter(([, entry]) => (entry ?? undefined) !== undefined);
       const sorted = (entries: Iterable<[string, SessionEntry]>): unknown =>

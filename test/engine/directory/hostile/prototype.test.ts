@@ -175,7 +175,7 @@ describe("hostile names", () => {
     const valid = '{"rows":[["a",1,1],["__proto__",1,0]],"blobs":[],"__proto__":{"polluted":true}}';
     for (const [block, code] of [
       [rows, ["catalog_rebuilt"]],
-      [valid, []],
+      [valid, ["entry_corrupt"]], // a session like any other, and its file is missing
     ] as const) {
       const lines = [logLine(header), logLine(block), logLine({ end: number, sessions: 2 })];
       writeFileSync(box.at(".store", name), Buffer.concat(lines));
