@@ -31,12 +31,12 @@ export const ROOMS = [
   {
     name: "engine/*",
     pattern: /^engine\/[^/]+\//,
-    what: "directory: log and files; memory: the reference; none knows another",
+    what: "directory: log and files; memory: the reference",
   },
   {
     name: "store",
     pattern: /^store\//,
-    what: "what all engines share: arguments, turns, retries, transactions",
+    what: "what all engines share",
   },
   {
     name: "legacy",
@@ -47,7 +47,7 @@ export const ROOMS = [
   {
     name: "legacy (one run)",
     pattern: /^legacy\/(work|checked-source|resemblance|damage)\.ts$/,
-    what: "one run over one store: what was read, kept, refused",
+    what: "one run over one store",
   },
   { name: "legacy/layouts", pattern: /^legacy\/layouts\//, what: "four older layouts, read as one source" },
   {
@@ -64,7 +64,7 @@ export const ROOMS = [
   {
     name: "legacy (public)",
     pattern: /^legacy\/[^/]+\.c?ts$/,
-    what: "`sessiondir/legacy`; inspect, all stores of a state directory",
+    what: "`sessiondir/legacy`: one store, or all of a gateway",
   },
   {
     name: "openclaw",
@@ -79,7 +79,7 @@ export const ROOMS = [
   {
     name: "openclaw/form",
     pattern: /^openclaw\/form\//,
-    what: "the whole-store object, over whatever holds the sessions",
+    what: "the whole-store object that gateways know",
   },
   {
     name: "openclaw/directory",
@@ -94,7 +94,7 @@ export const ROOMS = [
   {
     name: "openclaw/maintenance",
     pattern: /^openclaw\/maintenance\//,
-    what: "OpenClaw's retention, after every write if it is time",
+    what: "OpenClaw's retention",
   },
   {
     name: "openclaw/access",
@@ -112,7 +112,7 @@ export const ROOMS = [
   {
     name: "cli",
     pattern: /^cli\/(?!commands\/|program|command-line|main)/,
-    what: "from a command line to an exit code; nothing a terminal would obey",
+    what: "from a command line to an exit code",
   },
   { name: "cli/commands", pattern: /^cli\/commands\//, what: "one file a verb" },
   { name: "cli (program)", pattern: /^cli\//, what: "the program `sessiondir`" },

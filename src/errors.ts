@@ -130,6 +130,11 @@ const NEXT_STEPS: ReadonlyMap<string, string> = new Map([
   ["ENOTDIR", "Check that the path is right and still there."],
 ]);
 
+/** What {@link asStoreError} tells a person to do about a failed call. */
+export function nextStepOf(errno: string): string {
+  return NEXT_STEPS.get(errno) ?? "Check the disk, then try again.";
+}
+
 /**
  * Turns a failed system call into a {@link SessionStoreError}; anything else passes through unchanged.
  * @param doing What was being attempted, as in "could not <doing>".
@@ -142,7 +147,7 @@ export function asStoreError(error: unknown, doing: string): unknown {
   const full = DISK_FULL.has(errno);
   const advice = full
     ? "Nothing was changed: free some space and try again."
-    : `The stored state is unchanged. ${NEXT_STEPS.get(errno) ?? "Check the disk, then try again."}`;
+    : `The stored state is unchanged. ${nextStepOf(errno)}`;
   return new SessionStoreError(
     full ? "disk_full" : "io_error",
     `could not ${doing}: ${syscall} failed with ${errno}${where}. ${advice}`,

@@ -7,7 +7,13 @@
  *     3    somebody has to look: something is damaged, refused or not known for sure
  *     130  interrupted (Ctrl-C, SIGTERM); run the same command again
  */
-import { asStoreError, SessionStoreError, type ErrorData, type SessionStoreErrorCode } from "../errors.js";
+import {
+  asStoreError,
+  nextStepOf,
+  SessionStoreError,
+  type ErrorData,
+  type SessionStoreErrorCode,
+} from "../errors.js";
 
 export const EXIT = { ok: 0, failure: 1, usage: 2, needsPerson: 3, interrupted: 130 } as const;
 
@@ -105,11 +111,12 @@ const ADVICE: ReadonlyMap<string, string> = new Map([
   ["ENOTDIR", "A part of the path is a file and not a folder: check it."],
 ]);
 
-/** The message of a failed system call, and what to do about it. */
+/** The message of a failed system call, and what to do about it, in place of what the library says to programs. */
 export function withAdvice(message: string, data: ErrorData): string {
   const { errno } = data;
-  const advice = typeof errno === "string" ? ADVICE.get(errno) : undefined;
-  return advice === undefined ? message : `${message} ${advice}`;
+  if (typeof errno !== "string") return message;
+  const advice = ADVICE.get(errno);
+  return advice === undefined ? message : `${message.replace(` ${nextStepOf(errno)}`, "")} ${advice}`;
 }
 
 /** Relative paths mean nothing where there is no current folder. */

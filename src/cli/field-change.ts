@@ -5,6 +5,7 @@
  * What is there and can hold no field, a string for one, is never replaced on the way: that would lose it.
  */
 import { isDeepStrictEqual } from "node:util";
+import { SessionStoreError } from "../errors.js";
 import { CliError } from "./failure.js";
 import { formatFieldPath, hasStep, type FieldPath, type FieldStep } from "./field-path.js";
 import type { Entry } from "./open-store.js";
@@ -36,13 +37,23 @@ export function changeFields(
   for (const { path, value } of changes) {
     const [{ name }, ...rest] = path;
     const known = roots.has(name);
-    const before = known ? roots.get(name) : Object.hasOwn(entry, name) ? entry[name] : undefined;
-    const after = withValue(before, rest, value, { path, key });
-    if (isDeepStrictEqual(before, after)) continue;
-    roots.set(name, after);
+    try {
+      const before = known ? roots.get(name) : Object.hasOwn(entry, name) ? entry[name] : undefined;
+      const after = withValue(before, rest, value, { path, key });
+      if (isDeepStrictEqual(before, after)) continue;
+      roots.set(name, after);
+    } catch (error) {
+      // To write such a field as a whole, or to remove it, is the way out, and needs nothing of what it was.
+      if (rest.length > 0 || !isUnreadable(error)) throw error;
+      roots.set(name, value);
+    }
     (value === undefined ? unset : set).push(formatFieldPath(path));
   }
   return { fields: Object.fromEntries(roots), set, unset };
+}
+
+function isUnreadable(error: unknown): boolean {
+  return error instanceof SessionStoreError && ["blob_missing", "blob_corrupt"].includes(error.code);
 }
 
 interface Place {

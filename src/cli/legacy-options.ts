@@ -10,7 +10,7 @@ import { environmentNamesStore, resolveStateDirectory, resolveStore } from "./st
 
 export interface LegacyCommandOptions extends StoreOptions {
   /** Only of the commands that have {@link addStorePathOption}. */
-  readonly storePath: readonly string[];
+  readonly storePath?: readonly string[];
   readonly lowercaseKeys?: boolean;
   readonly dryRun?: boolean;
   /** Only of the commands that have {@link addForceOption}. */
@@ -35,14 +35,13 @@ export function addStorePathOption(command: Command): Command {
   return command.option(
     "--store-path <template>",
     "with --state-dir: also this path of the gateway's configuration; {agentId} stands for every agent; may be repeated",
-    (path: string, all: readonly string[]) => [...all, path],
-    [],
+    (path: string, all: readonly string[] | undefined) => [...(all ?? []), path],
   );
 }
 
 /** One store was named, or one agent; otherwise the whole state directory is meant. */
 export function isOneStore(options: LegacyCommandOptions): boolean {
-  const { store, agent, storePath } = options;
+  const { store, agent, storePath = [] } = options;
   const one =
     store !== undefined || agent !== undefined || (storePath.length === 0 && environmentNamesStore(options));
   if (one && storePath.length > 0)

@@ -2,6 +2,7 @@
  * JSON that comes in: from an option, a file or standard input, bounded, and with the place of the fault when it is no
  * JSON.
  */
+import { isUtf8 } from "node:buffer";
 import { errnoOf } from "../errors.js";
 import { readRegularFile } from "../fs/regular-file.js";
 import { nodeFileSystem } from "../fs/node-file-system.js";
@@ -36,8 +37,9 @@ export function parseObject(text: string, source: string): Entry {
 }
 
 export function parseJson(text: string, source: string): unknown {
+  let value: unknown;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch {
     if (text.trim() === "") throw usageError(`${source} is empty; a JSON object is needed, {} at least`);
     const at = jsonFault(text) ?? text.length;
@@ -46,12 +48,33 @@ export function parseJson(text: string, source: string): unknown {
     const found = at >= text.length ? "it ends too early" : `found ${JSON.stringify(text[at])}`;
     throw usageError(`${source} is not JSON: ${found} at ${place}`);
   }
+  assertFinite(value, source);
+  return value;
+}
+
+/** JSON takes 1e999 and reads infinity, which it cannot write. Not recursive: JSON may be nested as deep as it likes. */
+export function assertFinite(value: unknown, source: string): void {
+  const open = [value];
+  while (open.length > 0) {
+    const next = open.pop();
+    if (typeof next === "number" && !Number.isFinite(next))
+      throw usageError(
+        `${source} has a number that is too large for JSON, such as 1e999: write it as a string`,
+      );
+    if (typeof next === "object" && next !== null) for (const inner of Object.values(next)) open.push(inner);
+  }
+}
+
+/** What is not UTF-8 would be written with replacement characters, and nobody would know. */
+function textOf(bytes: Buffer, source: string): string {
+  if (!isUtf8(bytes)) throw usageError(`${source} is not UTF-8: convert it first, with iconv for example`);
+  return bytes.toString("utf8");
 }
 
 function readText(path: string): string {
   try {
     const limits = { bytesMax: INPUT_BYTES_MAX };
-    return readRegularFile(nodeFileSystem, path, limits).toString("utf8");
+    return textOf(readRegularFile(nodeFileSystem, path, limits), path);
   } catch (error) {
     if (errnoOf(error) !== "ENOENT") throw error;
     throw new CliError("input_not_found", `there is no file ${path}; check --file`, { data: { path } });
@@ -75,7 +98,7 @@ async function readStandardInput(invocation: Invocation): Promise<string> {
       chunks.push(chunk);
     }
     signal.throwIfAborted();
-    return Buffer.concat(chunks).toString("utf8");
+    return textOf(Buffer.concat(chunks), "standard input");
   } catch (error) {
     signal.throwIfAborted(); // a destroyed stream complains
     throw error;

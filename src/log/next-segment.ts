@@ -84,7 +84,8 @@ export async function stageSegment(
   return staged;
 }
 
-function stagedPath(layout: Layout, stage: string): string {
+/** Path of a segment while it is made; for a moment, or after a crash in that moment, it is a second name of it. */
+export function stagedPath(layout: Layout, stage: string): string {
   return `${layout.stageFolder(stage)}/${STAGED}`;
 }
 

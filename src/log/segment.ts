@@ -28,7 +28,8 @@ export class Segment {
     readonly number: number,
     readonly path: string,
     readonly fd: number,
-    readonly identity: Pick<FileStatus, "inode" | "device">,
+    /** As it was when it was opened. */
+    readonly identity: Pick<FileStatus, "inode" | "device" | "links" | "modifiedAt">,
     private readonly fs: FileSystem,
   ) {
     this.ledger = newLedger(number);

@@ -1,4 +1,5 @@
 /** Changing a whole store, as gateways do it: a function that gets all sessions, or an object that has all of them. */
+import { isPlainContainer } from "../format/json-semantics.js";
 import { normalizeStoreSessionKey } from "./session-key.js";
 import type { SessionEntry, SessionStoreRecord } from "./entry/session-entry.js";
 import type { StoreForm } from "./form/store-form.js";
@@ -107,7 +108,7 @@ export async function updateSessionStore<T>(
  * An object from {@link loadSessionStore}: what was changed in it is brought into the store, field by field, and what
  * others did meanwhile stays. An object of the caller's own is the whole store: sessions that it has not are removed, and
  * those that others added meanwhile with them. Prefer `updateSessionStore`.
- * @throws As {@link updateSessionStore}.
+ * @throws As {@link updateSessionStore}; `TypeError` for anything but a plain object.
  */
 export async function saveSessionStore(
   storePath: string,
@@ -115,6 +116,7 @@ export async function saveSessionStore(
   options: SaveSessionStoreOptions = {},
 ): Promise<void> {
   const given = viewOf(store);
+  if (given === undefined) assertWhole(store);
   const mayDropAcp = new Set((options.allowDropAcpMetaSessionKeys ?? []).map(normalizeStoreSessionKey));
   if (given !== undefined) {
     const changes = given.changes({ mayDropAcp });
@@ -129,6 +131,12 @@ export async function saveSessionStore(
     (form) => form.updateAll((view) => replaceAll(view, store), rules),
     afterWriting(options),
   );
+}
+
+/** What has no sessions of its own would remove all of them: a Map, or a promise that nobody awaited. */
+function assertWhole(store: unknown): void {
+  if (typeof store === "object" && store !== null && !Array.isArray(store) && isPlainContainer(store)) return;
+  throw new TypeError("store must be an object with a session under each key; no session was changed");
 }
 
 function bringIn(view: StoreView, change: SessionChange): void {

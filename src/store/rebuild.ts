@@ -4,9 +4,16 @@
 import { asStoreError } from "../errors.js";
 import { rebuildDirectory, type RebuildReport } from "../engine/directory/rebuild.js";
 import type { FileSystem } from "../fs/file-system.js";
+import type { Trust } from "../fs/trusted-path.js";
 import { nodeFileSystem } from "../fs/node-file-system.js";
 import { systemRuntime, type Runtime } from "../runtime.js";
-import { optionalBoolean, optionalSignal, requireKnownNames, requireObject } from "./arguments.js";
+import {
+  optionalBoolean,
+  optionalOneOf,
+  optionalSignal,
+  requireKnownNames,
+  requireObject,
+} from "./arguments.js";
 import { storeDirectoryOf } from "./target.js";
 
 export type { RebuildReport };
@@ -16,9 +23,11 @@ export interface RebuildStoreOptions {
   readonly dryRun?: boolean | undefined;
   /** Gives up between two sessions; a later rebuild goes on. Rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
+  /** As for opening. Default "owner". */
+  readonly trust?: Trust | undefined;
 }
 
-const NAMES: ReadonlySet<string> = new Set(["dryRun", "signal"]);
+const NAMES: ReadonlySet<string> = new Set(["dryRun", "signal", "trust"]);
 
 /**
  * Makes a store from its session folders alone, where opening it fails with `store_incomplete`. Nothing is removed; what cannot be
@@ -44,8 +53,9 @@ export async function rebuildDirectoryStoreOn(
   const path = storeDirectoryOf(target);
   const dryRun = optionalBoolean(options.dryRun, "options.dryRun") ?? false;
   const signal = optionalSignal(options.signal, "options.signal");
+  const trust = optionalOneOf(options.trust, "options.trust", ["owner", "group"]) ?? "owner";
   try {
-    return await rebuildDirectory({ fs: fileSystem, runtime, path, dryRun, signal }, ownUpdatedAt);
+    return await rebuildDirectory({ fs: fileSystem, runtime, path, dryRun, signal, trust }, ownUpdatedAt);
   } catch (error) {
     throw asStoreError(error, `rebuild the session store ${path}`);
   }

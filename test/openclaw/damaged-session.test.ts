@@ -100,7 +100,7 @@ describe.each(FORMS)("a damaged session on a %s", (form) => {
     );
     const read = (store: Record<string, unknown>): unknown => (store[BAD] ??= session(9));
     await expect(updateSessionStore(storePath, read)).rejects.toEqual(corrupt);
-    await updateSessionStore(storePath, (store) => void (BAD in store));
+    await expect(updateSessionStore(storePath, (store) => void (BAD in store))).rejects.toEqual(corrupt);
     await expect(updateSessionStoreEntry({ ...at, update: () => ({}) })).rejects.toEqual(corrupt);
   });
 

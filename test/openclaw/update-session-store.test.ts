@@ -361,3 +361,13 @@ describe("a mutator that somebody overtakes", () => {
     expect(plain(loadSessionStore(place.storePath))).toHaveProperty("s699");
   });
 });
+
+// Each of these has no keys, and the whole store would have been removed for it.
+it.each([[new Map()], [[]], [Promise.resolve({})], [null], [undefined]])(
+  "saveSessionStore(%o) is a wrong argument and removes nothing",
+  async (wrong) => {
+    const place = await gatewayFolder(FORMS[0], { a: session(1) });
+    await expect(saveSessionStore(place.storePath, wrong as never)).rejects.toThrow(TypeError);
+    expect(await place.stored()).toEqual({ a: session(1) });
+  },
+);

@@ -68,7 +68,7 @@ async function targetsOf(invocation: Invocation, options: LegacyCommandOptions):
   const stateDirectory = requireStateDirectory(options);
   const { findStores } = await import("../../legacy/state-directory.js");
   const { systemHost } = await import("../../legacy/host.js");
-  const found = await asUsage(() => findStores(systemHost, stateDirectory, options.storePath));
+  const found = await asUsage(() => findStores(systemHost, stateDirectory, options.storePath ?? []));
   return { stateDirectory, ...found };
 }
 

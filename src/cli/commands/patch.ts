@@ -18,7 +18,7 @@ import { resolveStore } from "../store-target.js";
 interface Options extends StoreOptions {
   readonly data?: string;
   readonly file?: string;
-  readonly unset: readonly string[];
+  readonly unset?: readonly string[];
   readonly ifRevision?: number;
   readonly dryRun?: boolean;
 }
@@ -38,8 +38,7 @@ export function addPatch(program: Command, invocation: Invocation): void {
     .option(
       "--unset <path>",
       "remove this field; may be repeated",
-      (name: string, all: readonly string[]) => [...all, name],
-      [],
+      (name: string, all: readonly string[] | undefined) => [...(all ?? []), name],
     )
     .option("--if-revision <revision>", "only if it has this revision", wholeNumber("--if-revision", 1))
     .option("--dry-run", "say what would be done and do nothing")
@@ -99,14 +98,15 @@ async function readChanges(
   given: readonly string[],
   options: Options,
 ): Promise<FieldChange[]> {
-  const { parseObject, readObject } = await import("../read-input.js");
-  const { data, file, unset } = options;
+  const { assertFinite, parseObject, readObject } = await import("../read-input.js");
+  const { data, file, unset = [] } = options;
   const changes: FieldChange[] = [];
   const named = new Set<string>();
   const add = (path: FieldPath, value: unknown): void => {
     const name = formatFieldPath(path);
     if (named.has(name)) throw usageError(`the field ${name} is given twice`);
     named.add(name);
+    assertFinite(value, name);
     changes.push({ path, value });
   };
   // Names in a JSON object are names, whatever characters they have.

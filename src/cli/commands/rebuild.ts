@@ -32,9 +32,9 @@ export function addRebuild(program: Command, invocation: Invocation): void {
 async function rebuild(invocation: Invocation, options: Options): Promise<void> {
   const path = await resolveStore(invocation, options);
   const { rebuildDirectoryStore } = await import("../../store/rebuild.js");
-  const { terminal, signal } = invocation;
+  const { terminal, signal, trust } = invocation;
   const { dryRun = false } = options;
-  const report = await rebuildDirectoryStore(path, { dryRun, signal });
+  const report = await rebuildDirectoryStore(path, { dryRun, signal, trust });
   if (report.damaged.length + report.surplus.length + report.missingValues.length > 0)
     needsPerson(invocation);
   if (terminal.json) {
@@ -47,11 +47,8 @@ async function rebuild(invocation: Invocation, options: Options): Promise<void> 
 
 function* linesOf(report: RebuildReport, dryRun: boolean): Generator<string> {
   const { sessions, revision, damaged, renamed, surplus, missingValues, rebuilt } = report;
-  const outcome = rebuilt
-    ? "rebuilt a store of"
-    : dryRun
-      ? "would rebuild a store of"
-      : "left alone, for .store is there:";
+  const made = dryRun ? "would rebuild a store of" : "rebuilt a store of";
+  const outcome = rebuilt ? made : "left alone, for .store is there:";
   yield `${outcome} ${formatCount(sessions)} sessions, up to revision ${formatCount(revision)}`;
   for (const { key, from, to } of renamed)
     yield `renamed    ${visible(from)} -> ${visible(to)}, session ${visible(key)}`;

@@ -13,13 +13,15 @@
  *
  * The log is the one file that is changed in place. A copy of the store that was made of hard links shares its active
  * segment, would go on changing with it, and would write to it if it were opened. So a segment that has had a second name
- * for a while is sealed: the log goes on in one that is nobody else's.
+ * for a while is sealed: the log goes on in one that is nobody else's. A process that ends before that, such as a command, seals
+ * one that was at rest for so long when it came.
  */
-import { SessionStoreError, type StoreWarning } from "../../errors.js";
+import { errnoOf, SessionStoreError, type StoreWarning } from "../../errors.js";
 import type { BlobTrash } from "../../entries/blob-trash.js";
 import { assertEngineRoom } from "../../entries/engine-room.js";
 import type { EntryWriter } from "../../entries/entry-file.js";
 import { fence } from "../../entries/staging.js";
+import { stagedPath } from "../../log/next-segment.js";
 import { isStoreGone } from "../../log/place.js";
 import type { Segment } from "../../log/segment.js";
 import type { Timer } from "../../runtime.js";
@@ -119,6 +121,7 @@ export class Maintenance {
     this.space.short = !hasReserve;
     if (this.#dead.inSegment >= this.space.deadBytesMax) this.#sealer.lookAgainIn(0);
     for (const [key, state] of this.log.table.hot) this.#unsure.set(key, state);
+    this.#leaveSharedSegmentAtOnce();
     if (this.#unsure.size > 0)
       this.#flushTimer ??= this.#setTimer(() => this.#flushSoon(), this.options.flushDelayMs);
     if (tail.active.ledger.sealed || tail.segments.length > 1) this.#checkpointSoon(0);
@@ -232,7 +235,7 @@ export class Maintenance {
 
   /** Looked at again before anything is done: the first look may have met the maker of the segment at work. */
   async #leaveSharedSegment(): Promise<void> {
-    const { fs, runtime, onWarning } = this.log.options;
+    const { fs, runtime } = this.log.options;
     const segment = this.log.tail.active;
     const letGo = segment.hold();
     const { links } = await fs.later.fstat(segment.fd).finally(letGo);
@@ -240,18 +243,40 @@ export class Maintenance {
     if (links <= 1) this.#shared = undefined;
     else if (this.#shared?.segment !== segment) this.#shared = { segment, since: now };
     else if (now - this.#shared.since >= SECOND_NAME_MS && now - this.#sealedForName >= SECOND_NAME_REST_MS) {
-      this.#shared = undefined;
-      this.#sealedForName = now;
-      if (this.log.tail.active !== segment || segment.ledger.sealed) return;
-      const { path } = segment;
-      const message =
-        `${path} has ${links} names: a copy made of hard links shares it. The log goes on in a new segment, so that the ` +
-        "copy stays as it is from now on. For a backup that is complete, copy the files with all processes stopped, or " +
-        "take a snapshot of the file system.";
-      onWarning({ code: "log_shared", message, data: { path, links } });
-      this.log.writer.seal(segment);
-      this.#checkpointSoon(0);
+      if (this.log.tail.active === segment && !segment.ledger.sealed) this.#sealShared(segment, links);
     }
+  }
+
+  /** Before the first commit: what a short-lived process writes, or deletes, must not happen in the copy as well. */
+  #leaveSharedSegmentAtOnce(): void {
+    const { fs, runtime, layout } = this.log.options;
+    const segment = this.log.tail.active;
+    const { links, modifiedAt } = segment.identity;
+    if (links <= 1 || segment.ledger.sealed || runtime.now() - modifiedAt < SECOND_NAME_MS) return;
+    try {
+      fs.lstat(stagedPath(layout, segment.ledger.stage)); // a crash left this second name
+    } catch (error) {
+      if (errnoOf(error) !== "ENOENT") return;
+      try {
+        this.#sealShared(segment, links);
+      } catch {
+        // Opening does not fail for that, on a full disk say; the look in the background comes as well.
+      }
+    }
+  }
+
+  #sealShared(segment: Segment, links: number): void {
+    const { runtime, onWarning } = this.log.options;
+    const { path } = segment;
+    this.#shared = undefined;
+    this.#sealedForName = runtime.monotonic();
+    this.log.writer.seal(segment);
+    const message =
+      `${path} has ${links} names: a copy made of hard links shares it. The log goes on in a new segment, so that the ` +
+      "copy stays as it is from now on. For a backup that is complete, copy the files with all processes stopped, or " +
+      "take a snapshot of the file system.";
+    onWarning({ code: "log_shared", message, data: { path, links } });
+    this.#checkpointSoon(0);
   }
 
   async #flushAll(): Promise<void> {

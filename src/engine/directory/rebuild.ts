@@ -17,7 +17,12 @@ import { errnoOf, SessionStoreError } from "../../errors.js";
 import type { FileSystem } from "../../fs/file-system.js";
 import { ignoreMissing } from "../../entries/entry-file.js";
 import { createFile, readRegularFile, syncDirectory } from "../../fs/regular-file.js";
-import { assertLocalFileSystem, openTrustedRoot, type TrustedRoot } from "../../fs/trusted-path.js";
+import {
+  assertLocalFileSystem,
+  openTrustedRoot,
+  type Trust,
+  type TrustedRoot,
+} from "../../fs/trusted-path.js";
 import { parseEntryDocument } from "../../format/entry-document.js";
 import { ENTRY_FILE, Layout, STORE_FOLDER } from "../../format/layout.js";
 import { LINE_BYTES_MAX } from "../../format/limits.js";
@@ -38,13 +43,14 @@ export interface RebuildOptions {
   /** Only says what would be done. */
   readonly dryRun: boolean;
   readonly signal: AbortSignal | undefined;
+  readonly trust: Trust;
 }
 
 /** What a rebuild found and did. */
 export interface RebuildReport {
   /** The store's folder. */
   readonly path: string;
-  /** False where `.store` is there already, and for a dry run: nothing was changed. */
+  /** Whether a store was made, or would be: false where `.store` is there already, and nothing is done. */
   readonly rebuilt: boolean;
   /** Sessions that the store has now, or would have. */
   readonly sessions: number;
@@ -90,10 +96,10 @@ export async function rebuildDirectory(
   options: RebuildOptions,
   updatedAtOf: (entry: object) => number | undefined,
 ): Promise<RebuildReport> {
-  const { fs, path } = options;
+  const { fs, path, trust } = options;
   let root: TrustedRoot;
   try {
-    root = openTrustedRoot(fs, path);
+    root = openTrustedRoot(fs, path, trust);
   } catch (error) {
     if (errnoOf(error) !== "ENOENT") throw error;
     throw new SessionStoreError("store_not_found", `there is no folder ${path} to rebuild a store from.`, {
@@ -130,7 +136,9 @@ class Rebuild {
   async run(): Promise<RebuildReport> {
     const { fs, runtime, dryRun } = this.options;
     await runInSlices(this.#read(), runtime);
-    if (dryRun || this.#hasStore()) return this.#report(false);
+    if (this.#hasStore()) return this.#report(false);
+    if (this.#found.size === 0 && this.#damaged.length === 0) throw nothingToRebuild(this.root.realPath);
+    if (dryRun) return this.#report(true);
     try {
       for (const found of this.#found.values()) await this.#settle(found);
     } catch (error) {
@@ -288,7 +296,7 @@ class Rebuild {
       renamed: this.#renamed,
       surplus: this.#surplus.map(({ key, path }) => ({ key, path: real(path) })),
       // Beside a store that others have they are in their places, or that store tells.
-      missingValues: rebuilt || !this.#hasStore() ? [...this.#found.values()].flatMap(missingIn) : [],
+      missingValues: rebuilt ? [...this.#found.values()].flatMap(missingIn) : [],
     };
   }
 }
@@ -305,4 +313,13 @@ function isBetter(one: Found, other: Found): boolean {
   const right = folderNameForKey(one.key);
   if ((one.folder === right) !== (other.folder === right)) return one.folder === right;
   return one.revision > other.revision;
+}
+
+function nothingToRebuild(path: string): SessionStoreError {
+  return new SessionStoreError(
+    "not_a_store",
+    `${path} has no session folder, so there is nothing to rebuild a store of. Check the path; a new store is made when it ` +
+      "is opened.",
+    { data: { path } },
+  );
 }

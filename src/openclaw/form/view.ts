@@ -261,7 +261,7 @@ class LazyObject implements ProxyHandler<SessionStoreRecord> {
   }
 
   has(target: SessionStoreRecord, name: string | symbol): boolean {
-    if (typeof name === "string") this.view.touch(name);
+    if (typeof name === "string") this.view.look(name); // or a damaged session would be begun afresh
     return Reflect.has(target, name);
   }
 

@@ -60,6 +60,13 @@ const NAMES: ReadonlySet<string> = new Set([
   "preserveKeys",
 ] satisfies (keyof SessionMaintenanceConfig)[]);
 
+/** Names of a configuration file that limits do not have, and what is in their place. */
+const OTHER_NAMES = [
+  ["pruneAfter", "pruneAfterMs"],
+  ["pruneDays", "pruneAfterMs"],
+  ["resetArchiveRetention", "resetArchiveRetentionMs"],
+] as const;
+
 export const PRUNE_AFTER_MS = 30 * 24 * 3600 * 1000;
 export const MAX_ENTRIES = 500;
 export const ROTATE_BYTES = 10 * 1024 * 1024;
@@ -139,6 +146,17 @@ export function assertMaintenanceConfig(config: SessionMaintenanceLimits): void 
     const value: unknown = config[name];
     if (value === undefined && name === "rotateBytes") continue;
     if (typeof value !== "number" || !(value > 0)) throw wrong(name, "a number above 0", value);
+  }
+  for (const name of ["resetArchiveRetentionMs", "maxDiskBytes", "highWaterBytes"] as const) {
+    const value: unknown = config[name];
+    if (value === null || value === undefined) continue;
+    if (typeof value !== "number" || !(value > 0)) throw wrong(name, "a number above 0, or null", value);
+  }
+  keys(config.preserveKeys);
+  // A limit under its other name would be none, and the default would remove what somebody wanted to keep.
+  for (const [name, here] of OTHER_NAMES) {
+    if (Object.hasOwn(config, name))
+      throw new TypeError(`session.maintenance.${name} is not known here: give ${here}, in milliseconds`);
   }
 }
 

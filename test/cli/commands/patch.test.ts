@@ -2,6 +2,8 @@
  * Goal: `patch` changes the fields that are named and no others, and says which. Method: the built program, then a reader
  * of the library.
  */
+import { readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { deviations, documentedExamples } from "../support/documented-shape.js";
 import { errorOf, run } from "../support/program.js";
@@ -96,12 +98,25 @@ describe("patch", () => {
     ["a field twice", ["a=1", '{"a":2}'], "given twice"],
     ["a mistyped patch", ["{a:1}"], "is not JSON"],
     ["an array", ["--data", "[1]"], "is an array"],
+    ["a number that JSON cannot write", ["a.b=1e999"], "too large for JSON"],
   ])("refuses %s", async (_what, changes, message) => {
     const store = await makeStore();
     const { code, stderr } = await run(["patch", MAIN_KEY, ...changes, "--store", store]);
     expect(code).toBe(2);
     expect(stderr).toContain(message);
     expect(await revisionOf(store)).toBe(3);
+  });
+
+  it("sets or removes a field whose shared value is lost, but changes nothing inside of it", async () => {
+    const [a, b, text] = ["a", "b", "c"].map((letter) => letter.repeat(5000));
+    const store = await makeStore({ k: { a, b, c: { text, n: 2 } } });
+    const blobs = join(store, ".store/blobs");
+    for (const name of readdirSync(blobs)) rmSync(join(blobs, name), { recursive: true });
+    const inside = await run(["patch", "k", "c.n=3", "--store", store, "--json"]);
+    expect(errorOf(inside).code).toBe("blob_missing");
+    const { stdout } = await run(["patch", "k", "a=1", "c=2", "--unset", "b", "--store", store]);
+    expect(stdout).toBe("patched k, revision 2: set a, set c, unset b\n");
+    expect(await read(store, "k")).toEqual({ a: 1, c: 2 });
   });
 
   it("fails for a session that is not there, and for another revision", async () => {

@@ -113,11 +113,22 @@ describe("put", () => {
     ["[1]", "is an array"],
     ["null", "is null"],
     ["7", "is a number"],
+    ['{"a":[{"b":-1e999}]}', "too large for JSON"],
   ])("refuses %j", async (input, message) => {
     const store = await makeStore({});
     const { code, stderr } = await run(["put", "k", "--store", store], { input });
     expect(code).toBe(2);
     expect(stderr).toContain(message);
+    expect(await revisionOf(store)).toBe(0);
+  });
+
+  it("refuses a file that is not UTF-8, which would be written as something else", async () => {
+    const store = await makeStore({});
+    const file = join(dirname(store), "entry.json");
+    writeFileSync(file, '{"a":"\xff"}', "latin1");
+    const { code, stderr } = await run(["put", "k", "--store", store, "--file", file]);
+    expect(code).toBe(2);
+    expect(stderr).toContain(`${file} is not UTF-8`);
     expect(await revisionOf(store)).toBe(0);
   });
 

@@ -1,6 +1,6 @@
 /** Goal: a store without `.store` is refused with its next step, and that step works. Method: copies without dot files. */
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { folderNameForKey } from "../../../src/format/session-key.js";
 import { deviations, documentedExamples } from "../support/documented-shape.js";
@@ -30,17 +30,17 @@ describe("rebuild", () => {
     const path = await withoutDotFiles();
     const before = traces(path);
     const planned = await run(["rebuild", "--dry-run", "--store", path]);
-    expect(planned).toMatchObject({
-      code: 0,
-      stdout: "would rebuild a store of 3 sessions, up to revision 3\n",
-    });
+    expect(planned).toMatchObject({ code: 3, stderr: "" }); // shared values were in .store
+    expect(planned.stdout).toMatch(/^would rebuild a store of 3 sessions, up to revision 3\nincomplete /);
     expect(traces(path)).toEqual(before);
     const done = await run(["rebuild", "--store", path]);
     expect(done).toMatchObject({ code: 3, stderr: "" });
     expect(done.stdout).toBe(planned.stdout.replace("would rebuild", "rebuilt"));
     expect(await read(path, CRON_KEY)).toEqual(SESSIONS[CRON_KEY]);
-    const again = await run(["rebuild", "--store", path]);
-    expect(again).toMatchObject({ code: 0, stdout: expect.stringMatching(/^left alone/) as string });
+    for (const options of [[], ["--dry-run"]]) {
+      const again = await run(["rebuild", "--store", path, ...options]);
+      expect(again).toMatchObject({ code: 0, stdout: expect.stringMatching(/^left alone/) as string });
+    }
   });
 
   it("names what is lost, ends with 3, and has the documented JSON", async () => {
@@ -53,6 +53,14 @@ describe("rebuild", () => {
     const { stdout: json } = await run(["rebuild", "--store", path, "--json"]);
     const [example] = documentedExamples("`sessiondir rebuild`");
     expect(deviations(JSON.parse(json), example)).toEqual([]);
+  });
+
+  it("takes --trust group, where the groups of the folders may change the store", async () => {
+    const path = await withoutDotFiles();
+    chmodSync(dirname(path), 0o770);
+    expect((await run(["rebuild", "--dry-run", "--store", path])).stderr).toContain("--trust group");
+    const trusting = await run(["rebuild", "--dry-run", "--store", path, "--trust", "group"]);
+    expect(trusting.stdout).toContain("would rebuild a store of 3 sessions");
   });
 
   it("of a folder that is not there fails", async () => {

@@ -63,7 +63,7 @@ describe("a rebuild", () => {
     const planned = await rebuild(box, { dryRun: true });
     expect(existsSync(box.at(".store"))).toBe(false);
     const report = await rebuild(box);
-    expect({ ...report, rebuilt: false }).toEqual(planned);
+    expect(report).toEqual(planned);
     expect(report).toEqual({
       path: box.path,
       rebuilt: true,
@@ -147,6 +147,15 @@ describe("a rebuild", () => {
     expect(await codeOf(async () => (await store.get("a"))?.["big"])).toBe("blob_missing");
     await store.put("a", { big: BIG });
     expect((await store.get("a"))?.["big"]).toBe(BIG);
+  });
+
+  it("makes no store of a folder without sessions", async () => {
+    const { box } = holder;
+    mkdirSync(box.at("photos"), { recursive: true, mode: 0o700 });
+    for (const dryRun of [true, false]) {
+      expect(await codeOf(() => rebuild(box, { dryRun }))).toBe("not_a_store");
+    }
+    expect(existsSync(box.at(".store"))).toBe(false);
   });
 
   it("does nothing where .store is there, or no folder is", async () => {

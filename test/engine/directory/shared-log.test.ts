@@ -35,6 +35,34 @@ it("a segment that a snapshot shares is sealed, with a warning; the snapshot sta
   expect(a.store.getSync("k")).toBeDefined();
 });
 
+it("a process too short-lived for that seals before its first commit: nothing it deletes is gone from the copy", async () => {
+  const disk = new SimulatedDisk();
+  const a = await start(disk, "A");
+  await a.store.put("k", {});
+  await a.store.close();
+  disk.mount("tool").link(`${STORE}/.store/log/00000001.jsonl`, "/copy");
+  const b = await start(disk, "B");
+  await b.store.delete("k");
+  await b.store.close();
+  expect(b.warnings.map(({ code }) => code)).toEqual(["log_shared"]);
+  expect(String(disk.readRaw("/copy"))).toMatch(/"seal":2.*\n$/);
+  expect((await start(disk, "C")).store.getSync("k")).toBeUndefined();
+});
+
+it("the second name that a crash left in the staging folder is nobody's copy", async () => {
+  const disk = new SimulatedDisk();
+  const a = await start(disk, "A");
+  await a.store.put("k", {});
+  await a.store.close();
+  const [stage] = disk.names(`${STORE}/.store/stage`);
+  disk
+    .mount("tool")
+    .link(`${STORE}/.store/log/00000001.jsonl`, `${STORE}/.store/stage/${String(stage)}/segment`);
+  const b = await start(disk, "B");
+  await b.store.close();
+  expect(b.warnings).toEqual([]);
+});
+
 it("a second name that comes and goes is not worth a segment", async () => {
   const disk = new SimulatedDisk();
   const a = await start(disk, "A");

@@ -162,4 +162,21 @@ it("a configuration that a program composed is checked too", () => {
   expect(() => assertMaintenanceConfig({ ...good, pruneAfterMs: NaN })).toThrow("pruneAfterMs");
   const noCap = { mode: "enforce", pruneAfterMs: 1, rotateBytes: 1 } as typeof good;
   expect(() => assertMaintenanceConfig(noCap)).toThrow("maxEntries");
+  const limitless = { resetArchiveRetentionMs: null, maxDiskBytes: null, highWaterBytes: null };
+  expect(() => assertMaintenanceConfig({ ...good, ...limitless })).not.toThrow();
+});
+
+// 0 removed every archive at once, and a limit under its other name left the default in force.
+it.each([
+  ["resetArchiveRetentionMs", 0],
+  ["maxDiskBytes", 0],
+  ["maxDiskBytes", NaN],
+  ["highWaterBytes", 0],
+  ["preserveKeys", "agent:main:main"],
+  ["pruneAfter", false],
+  ["resetArchiveRetention", false],
+])("limits with %s: %j are an error that names it", (name, value) => {
+  const limits = { ...resolveMaintenanceConfig({}), [name]: value };
+  expect(() => assertMaintenanceConfig(limits)).toThrow(TypeError);
+  expect(() => assertMaintenanceConfig(limits)).toThrow(name);
 });
