@@ -11,20 +11,24 @@
  * A figure is printed only if the work behind it was verified; if any was not, or if better-sqlite3 could not be measured, which the
  * goals are about, the exit code is 1. BENCH_FOLDER names
  * the folder in which the stores are made (default: the system's temporary folder); it should be on the disk that matters.
+ *
+ * Beside this: what is stored and in which order it is used (data/), who stores it (peers/), what is measured (workloads/), what a
+ * worker is told to do (orders/), how processes are started and take turns (runner/), and what becomes of the figures (report/).
+ * install.mjs fetches the peers; migration.mjs and openclaw/ are measurements and comparisons of their own.
  */
 import { relative } from "node:path";
 import { parseArgs } from "node:util";
 import { bold, dim, red, say } from "../examples/demo/report.mjs";
-import { evaluateGoals, PEER } from "./goals.mjs";
+import { evaluateGoals, PEER } from "./report/goals.mjs";
 import { installOpenclaw, installPeers, newerNode, OPENCLAW_VERSIONS } from "./install.mjs";
-import { describeMachine } from "./machine.mjs";
-import { renderPage } from "./page.mjs";
+import { describeMachine } from "./runner/machine.mjs";
+import { renderPage } from "./report/page.mjs";
 import { FLOORS, PEERS } from "./peers/index.mjs";
-import { missingOf, printFailures, printFigures, printGoals } from "./report.mjs";
-import { newestResults, readResults, writeResults } from "./results.mjs";
-import { Sheet } from "./sheet.mjs";
-import { Stores } from "./stores.mjs";
-import { askOnce, killWorkers } from "./workers.mjs";
+import { missingOf, printFailures, printFigures, printGoals } from "./report/terminal.mjs";
+import { newestResults, readResults, writeResults } from "./report/results.mjs";
+import { Sheet } from "./runner/sheet.mjs";
+import { Stores } from "./runner/stores.mjs";
+import { askOnce, killWorkers } from "./runner/workers.mjs";
 
 /** In the order in which they run: what needs untouched stores first. */
 const WORKLOADS = [
@@ -100,7 +104,7 @@ async function main() {
     const began = Date.now();
     const sheet = new Sheet();
     const file = new URL(`workloads/${name}.mjs`, import.meta.url).href;
-    const workload = /** @type {import("./turns.mjs").Workload} */ (await import(file));
+    const workload = /** @type {import("./runner/turns.mjs").Workload} */ (await import(file));
     try {
       await workload.run({ stores, peers, sheet, quick: values.quick });
     } catch (error) {

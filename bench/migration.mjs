@@ -14,8 +14,8 @@ import { dirname, join } from "node:path";
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { writeLegacyFile } from "./legacy-file.mjs";
-import { describeMachine } from "./machine.mjs";
+import { writeLegacyFile } from "./data/legacy-file.mjs";
+import { describeMachine } from "./runner/machine.mjs";
 
 const ROUNDS = 3;
 

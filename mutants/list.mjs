@@ -1,9 +1,33 @@
 // @ts-check
-/** All mutants. Whoever adds a step to a protocol adds the mutant that lacks it. */
-import { CHECKPOINTS } from "./checkpoint.mjs";
-import { GROUND } from "./ground.mjs";
-import { LEGACY_FILES } from "./legacy.mjs";
-import { LOG } from "./log.mjs";
-import { SESSIONS } from "./sessions.mjs";
+/** All mutants. A step of a protocol that is added brings the mutant that lacks it. */
+import { APPENDING } from "./attacks/appending.mjs";
+import { CHECKPOINTS } from "./attacks/checkpoints.mjs";
+import { COMMITS } from "./attacks/commits.mjs";
+import { ENTRY_FILES } from "./attacks/entry-files.mjs";
+import { GROUND } from "./attacks/ground.mjs";
+import { LEGACY_FILE } from "./attacks/legacy-file.mjs";
+import { LISTINGS } from "./attacks/listings.mjs";
+import { BACKGROUND_WORK } from "./attacks/maintenance.mjs";
+import { LEGACY_MERGING } from "./attacks/merging.mjs";
+import { MIGRATION } from "./attacks/migration.mjs";
+import { OPENING } from "./attacks/opening.mjs";
+import { SHARED_VALUES } from "./attacks/shared-values.mjs";
+import { WHAT_COUNTS } from "./attacks/verdict.mjs";
+import { WAY_BACK } from "./attacks/way-back.mjs";
 
-export const MUTANTS = [...GROUND, ...LOG, ...CHECKPOINTS, ...SESSIONS, ...LEGACY_FILES];
+export const MUTANTS = [
+  ...GROUND,
+  ...WHAT_COUNTS,
+  ...APPENDING,
+  ...CHECKPOINTS,
+  ...ENTRY_FILES,
+  ...BACKGROUND_WORK,
+  ...COMMITS,
+  ...LISTINGS,
+  ...SHARED_VALUES,
+  ...OPENING,
+  ...MIGRATION,
+  ...LEGACY_MERGING,
+  ...WAY_BACK,
+  ...LEGACY_FILE,
+];

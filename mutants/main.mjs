@@ -3,11 +3,12 @@
  * `npm run mutants`: takes one step of the protocol away after the other, and fails if no suite notices.
  *
  * Each mutant of the list is one change of one line or two, tried in a copy of the project with the suites that are most
- * likely to notice. A run of everything writes docs/evidence/mutants.md.
+ * likely to notice. Nothing is run before every mutant that was chosen fits the source. A run of everything writes docs/evidence/mutants.md.
  */
-import { writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { misfit } from "./apply.mjs";
 import { MUTANTS } from "./list.mjs";
 import { describeMutants } from "./report.mjs";
 import { Sandbox } from "./sandbox.mjs";
@@ -19,7 +20,8 @@ const USAGE = `npm run mutants -- [options]
   --workers N     so many at once, one a core (default 2)
   --sim           give survivors 20,000 schedules of the simulator as well
 `;
-const REPORT = fileURLToPath(new URL("../docs/evidence/mutants.md", import.meta.url));
+const ROOT = new URL("../", import.meta.url);
+const REPORT = fileURLToPath(new URL("docs/evidence/mutants.md", ROOT));
 
 const options = readOptions();
 if (options === undefined) {
@@ -34,7 +36,7 @@ if (options === undefined) {
     process.exitCode = 2;
   } else if (options.list)
     for (const { name, rule, file } of chosen) console.log(`${file}  ${rule}  ${name}`);
-  else process.exitCode = await runAll(chosen, options);
+  else process.exitCode = reportMisfits(chosen) ? 1 : await runAll(chosen, options);
 }
 
 function readOptions() {
@@ -52,6 +54,28 @@ function readOptions() {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Names all mutants that do not fit the source as it is.
+ * @param {readonly import("./suites.mjs").Mutant[]} chosen
+ * @returns {boolean} Whether there are any.
+ */
+function reportMisfits(chosen) {
+  const sources = new Map(chosen.map(({ file }) => [file, readSource(file)]));
+  const problems = chosen.flatMap((mutant) => misfit(sources.get(mutant.file), mutant) ?? []);
+  if (problems.length === 0) return false;
+  for (const problem of problems) console.error(problem);
+  console.error(
+    `${problems.length} of ${chosen.length} mutants do not fit the source: nothing was run. Quote the source in mutants/attacks/ as it is now.`,
+  );
+  return true;
+}
+
+/** @param {string} file */
+function readSource(file) {
+  const path = new URL(file, ROOT);
+  return existsSync(path) ? readFileSync(path, "utf8") : undefined;
 }
 
 /**

@@ -7,7 +7,10 @@ const DIRECTORY = "test/engine/directory";
 export const VERDICT = "test/log/verdict.test.ts";
 export const TAIL = "test/log/tail.test.ts";
 export const LOG_LINE = "test/format/log-line.test.ts";
-export const RULES = `${PROTOCOL}/rules.test.ts`;
+/** One file for each of the ideas that the ordering rules are about. */
+export const RULES = ["commit", "log", "entry-file", "checkpoint", "shared-value"].map(
+  (idea) => `${PROTOCOL}/${idea}-rules.test.ts`,
+);
 export const APPEND = `${PROTOCOL}/append.test.ts`;
 export const NEXT_SEGMENT = `${PROTOCOL}/next-segment.test.ts`;
 export const CHECKPOINT = `${PROTOCOL}/checkpoint.test.ts`;
@@ -60,7 +63,7 @@ export const CONFORMANCE = "test/engine/conformance.test.ts";
 
 /** What tells about a step of the commit or checkpoint protocol, the cheapest first. */
 export const ENGINE = [
-  RULES,
+  ...RULES,
   APPEND,
   NEXT_SEGMENT,
   CHECKPOINT,
@@ -78,6 +81,18 @@ export const TWO_AT_ONCE = "test/legacy/two-at-once.test.ts";
 export const LEGACY_SYNC = "test/legacy/sync.test.ts";
 export const MERGE = "test/legacy/merging/merge.test.ts";
 export const MIRROR = "test/legacy/back/mirror.test.ts";
+export const MIGRATE_LATE = "test/legacy/migration/migrate.test.ts";
+export const ABSORPTION = "test/legacy/merging/absorb.test.ts";
+export const ROLLBACK_LATE = "test/legacy/back/rollback.test.ts";
+export const REPLACED = "test/legacy/back/replace-file.test.ts";
+export const LEFT = "test/legacy/migration/leftovers.test.ts";
+export const INPUTS = "test/legacy/reading/inputs.test.ts";
+export const SEPARATORS = "test/legacy/reading/json5-separators.test.ts";
+export const LAYOUTS = "test/legacy/layouts/older-layout.test.ts";
+export const DAMAGE = "test/legacy/back/damage.test.ts";
+export const LINKS = "test/legacy/links.test.ts";
+export const LOCK = "test/openclaw/legacy-file/lock.test.ts";
+export const FILE_FORM = "test/openclaw/legacy-file/file-form.test.ts";
 
 /**
  * @typedef {object} Mutant

@@ -4,11 +4,26 @@
  */
 import type { CallInstruction, SimulatedCall } from "../src/testing/simulated/file-system.js";
 import { systemError } from "../src/testing/simulated/system-error.js";
+import type { Figures } from "./figures.js";
 import type { SimulatedProcess } from "./process.js";
 import type { Operation, Step } from "./schedule.js";
-import type { World } from "./world.js";
+import type { Waiting } from "./waiting.js";
 
 type Armed = Step & { readonly do: "arm" };
+
+/** The world around a call, as far as a fault changes it, or lets something happen in it. */
+export interface Surroundings {
+  readonly figures: Figures;
+  readonly processes: readonly SimulatedProcess[];
+  /** Number of the step that is being taken. */
+  readonly step: number;
+  /** A process was killed by a call of its own. */
+  died(): void;
+  cutPower(seed: number): void;
+  /** The waiting call at a fraction of 1000 of all. */
+  pick(fraction: number, eligible: (process: SimulatedProcess) => boolean): Waiting | undefined;
+  operate(process: SimulatedProcess, operation: Operation): void;
+}
 
 const NEEDS_WRITE: ReadonlySet<string> = new Set(["torn write", "short write"]);
 
@@ -17,7 +32,7 @@ export class Faults {
   /** Processes in the middle of a blocking call: nothing else can run in them. */
   readonly #inside: string[] = [];
 
-  constructor(private readonly world: World) {}
+  constructor(private readonly world: Surroundings) {}
 
   arm(step: Armed): void {
     this.#armed.push({ step, calls: step.after });

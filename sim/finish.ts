@@ -8,7 +8,8 @@ import { SessionStoreError } from "../src/errors.js";
 import { assertContent } from "./operations.js";
 import { STORE, Violation, type State } from "./oracle.js";
 import type { SimulatedProcess } from "./process.js";
-import { turn, type World } from "./world.js";
+import { turn } from "./turn.js";
+import type { World } from "./world.js";
 
 const TURNS_MAX = 3000;
 

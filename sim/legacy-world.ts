@@ -16,7 +16,9 @@ import { seededRandom } from "../src/testing/seeded-random.js";
 import { Oracle, STORE, Violation, type Fields } from "./oracle.js";
 import { SimulatedProcess } from "./process.js";
 import type { Operation, Schedule } from "./schedule.js";
-import { turn, World } from "./world.js";
+import { settle } from "./settle.js";
+import { turn } from "./turn.js";
+import { World } from "./world.js";
 
 const FOLDER = "/data";
 const FILE = `${FOLDER}/sessions.json`;
@@ -63,7 +65,7 @@ export class LegacyWorld extends World {
       }
       this.goOn();
       await this.take(steps.slice(index * length, (index + 1) * length));
-      if (this.violation === undefined) await this.settle();
+      if (this.violation === undefined) await settle(this);
       if (this.violation !== undefined) return;
       await this.#finish();
       if (this.violation !== undefined) return;

@@ -5,6 +5,7 @@ import type { Images } from "./images.js";
 import { LegacyWorld } from "./legacy-world.js";
 import { Oracle } from "./oracle.js";
 import type { Schedule } from "./schedule.js";
+import { settle } from "./settle.js";
 import { verifyCopy } from "./verify-copy.js";
 import { World } from "./world.js";
 
@@ -26,17 +27,17 @@ async function simulateLegacy(schedule: Schedule): Promise<Outcome> {
 }
 
 async function simulateSessions(schedule: Schedule, images: Images): Promise<Outcome> {
+  const { end } = schedule;
   const image = images.choose(schedule.image);
   const disk = image.disk.clone();
   const world = new World(disk, new Oracle(disk, image), schedule);
   try {
     await world.run();
-    const { settle, cutSeed } = schedule.end;
-    if (world.violation === undefined && settle) await world.settle();
-    if (world.violation === undefined && cutSeed !== undefined) world.cutPower(cutSeed, false);
+    if (world.violation === undefined && end.settle) await settle(world);
+    if (world.violation === undefined && end.cutSeed !== undefined) world.cutPower(end.cutSeed, false);
     if (world.violation === undefined) await verify(world);
     for (const copy of world.copies) if (world.violation === undefined) await verifyCopy(world, copy);
-    if (world.violation === undefined && schedule.end.tidy) await tidy(world);
+    if (world.violation === undefined && end.tidy) await tidy(world);
   } catch (error) {
     world.failed(error);
   }

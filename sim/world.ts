@@ -9,38 +9,28 @@
  *
  * Everything is deterministic. The hash of all calls says whether two runs were the same.
  */
-import { keyFromFolderName } from "../src/format/session-key.js";
 import type { SimulatedDisk } from "../src/testing/simulated/disk.js";
 import type { CallInstruction, SimulatedCall } from "../src/testing/simulated/file-system.js";
 import { seededRandom } from "../src/testing/seeded-random.js";
+import { age } from "./age.js";
+import { CallHash } from "./call-hash.js";
+import { isWrite, mayBeNews } from "./call-kinds.js";
 import { Copy } from "./copy.js";
-import { Faults } from "./faults.js";
+import { damage } from "./damage.js";
+import { Faults, type Surroundings } from "./faults.js";
 import { noFigures, type Figures } from "./figures.js";
 import { assertExplained, operate, type Scene } from "./operations.js";
-import { FROM, STORE, TO, Violation, type Oracle } from "./oracle.js";
-import { SimulatedProcess, type Deferred, type ProcessOptions } from "./process.js";
+import { Violation, type Oracle } from "./oracle.js";
+import { SimulatedProcess, type ProcessOptions } from "./process.js";
 import type { Operation, Schedule, Step } from "./schedule.js";
+import { Sleepers } from "./sleepers.js";
+import { turn } from "./turn.js";
+import { answer, pickWaiting, runAlone, type Waiting } from "./waiting.js";
 
 /** Far more than any schedule needs: whoever gets here does not end. */
 const CALLS_MAX = 60_000;
-const AGE_CALLS_MAX = 600;
-const READS: ReadonlySet<string> = new Set([
-  "read",
-  "fstat",
-  "lstat",
-  "readdir",
-  "open",
-  "realpath",
-  "readlink",
-  "room",
-]);
 
-interface Waiting {
-  readonly process: SimulatedProcess;
-  readonly deferred: Deferred;
-}
-
-export class World implements Scene {
+export class World implements Scene, Surroundings {
   readonly figures: Figures = noFigures();
   readonly damaged = new Set<string>();
   copies: Copy[] = [];
@@ -55,10 +45,10 @@ export class World implements Scene {
   readonly #faults: Faults = new Faults(this);
   /** Something was written since the oracle looked. */
   #news = false;
-  #hash = 0x811c9dc5;
+  readonly #hash = new CallHash();
   #full = false;
   #reboot = false;
-  #stopped: { readonly process: SimulatedProcess; readonly at: number; readonly goOn: () => void }[] = [];
+  readonly #sleepers = new Sleepers();
   #finishing = false;
 
   constructor(
@@ -71,7 +61,7 @@ export class World implements Scene {
 
   /** Of all calls so far, in order. */
   get hash(): string {
-    return (this.#hash >>> 0).toString(16).padStart(8, "0");
+    return this.#hash.toString();
   }
 
   nextToken(): string {
@@ -101,10 +91,10 @@ export class World implements Scene {
   protected async take(steps: readonly Step[]): Promise<void> {
     for (const step of steps) {
       this.step++;
-      await this.#wake();
+      await this.#sleepers.wake(this.step);
       await this.#take(step);
       await turn(); // to rest, or something could happen to a process that is in the middle of something
-      await this.#rebootAll();
+      await this.rebootAll();
       this.look();
       if (this.violation !== undefined) return;
     }
@@ -223,7 +213,7 @@ export class World implements Scene {
         this.makeRoom();
         return;
       case "damage":
-        this.#damage(step.file, step.at);
+        this.#damage(step);
         return;
       case "copy":
         this.figures.copies++;
@@ -266,7 +256,12 @@ export class World implements Scene {
       case "stop inside":
         return this.#stopInside(process, step);
       case "age":
-        return this.#age(process, step.rounds);
+        return age(
+          process,
+          step.rounds,
+          (operation) => this.operate(process, operation),
+          () => this.#runAlone(process, 1),
+        );
       case "run":
         return this.#runAlone(process, step.calls);
     }
@@ -276,54 +271,18 @@ export class World implements Scene {
     for (const pick of picks) {
       const waiting = this.pick(pick, ({ suspendedUntil }) => suspendedUntil <= this.step);
       if (waiting === undefined) return;
-      this.#answer(waiting.process, waiting.deferred);
+      answer(waiting);
       await turn();
     }
   }
 
   /** The waiting call at a fraction of 1000 of all. */
   pick(fraction: number, eligible: (process: SimulatedProcess) => boolean): Waiting | undefined {
-    let total = 0;
-    for (const process of this.processes) {
-      if (!process.dead && eligible(process)) total += process.waiting.length;
-    }
-    let left = Math.floor((fraction * total) / 1000);
-    for (const process of this.processes) {
-      if (process.dead || !eligible(process)) continue;
-      const deferred = process.waiting[left];
-      if (deferred !== undefined) return { process, deferred };
-      left -= process.waiting.length;
-    }
-    return undefined;
-  }
-
-  #answer(process: SimulatedProcess, deferred: Deferred): void {
-    process.waiting.splice(process.waiting.indexOf(deferred), 1);
-    deferred.answer();
+    return pickWaiting(this.processes, fraction, eligible);
   }
 
   async #runAlone(process: SimulatedProcess, calls: number): Promise<void> {
-    if (process.suspendedUntil > this.step) return;
-    for (let call = 0; call < calls && !process.dead; call++) {
-      const [deferred] = process.waiting;
-      if (deferred !== undefined) this.#answer(process, deferred);
-      else if (!process.runtime.runNextTimer()) return;
-      await turn();
-    }
-  }
-
-  /** A write, and a checkpoint: everybody else finds that segments have come and gone. */
-  async #age(process: SimulatedProcess, rounds: number): Promise<void> {
-    for (let round = 0; round < rounds; round++) {
-      this.operate(process, { kind: "update", key: (round * 300) % 1000, variant: 3 + round });
-      await turn();
-      this.operate(process, { kind: "checkpoint", key: 0, variant: 0 });
-      await turn();
-      for (let call = 0; call < AGE_CALLS_MAX && process.waiting.length > 0; call++) {
-        await this.#runAlone(process, 1);
-        if (process.dead) return;
-      }
-    }
+    if (process.suspendedUntil <= this.step) await runAlone(process, calls);
   }
 
   /**
@@ -340,27 +299,11 @@ export class World implements Scene {
     deferred?.perform();
     if (process.dead) return;
     this.look();
-    process.asOf = this.oracle.history.length - 1;
-    process.fs.fallAsleep(step.calls);
     const goOn = (): void => {
       if (deferred === undefined) this.operate(process, operation);
-      else this.#answer(process, deferred);
+      else answer({ process, deferred });
     };
-    this.#stopped.push({ process, at: process.suspendedUntil, goOn });
-  }
-
-  /** Whoever stood still goes on, first with what it still sees of the past. */
-  async #wake(all = false): Promise<void> {
-    if (this.#stopped.length === 0) return;
-    const due = this.#stopped.filter(({ at, process }) => !process.dead && (all || at <= this.step));
-    this.#stopped = this.#stopped.filter((stopped) => !due.includes(stopped) && !stopped.process.dead);
-    if (due.length === 0) return;
-    for (const { goOn, process } of due) if (!process.dead) goOn();
-    await turn();
-    for (const { process } of due) {
-      process.fs.wakeUp();
-      process.asOf = undefined;
-    }
+    this.#sleepers.add(process, this.oracle.history.length - 1, step.calls, goOn);
   }
 
   #close(process: SimulatedProcess, slot: number): void {
@@ -399,6 +342,11 @@ export class World implements Scene {
     this.makeRoom();
   }
 
+  /** Every process that stands still inside an operation goes on. */
+  async wakeAll(): Promise<void> {
+    await this.#sleepers.wake(Number.POSITIVE_INFINITY);
+  }
+
   goOn(): void {
     this.#finishing = false;
   }
@@ -409,7 +357,7 @@ export class World implements Scene {
   }
 
   /** Whoever died is started again, after everything that died with it has come to rest. */
-  async #rebootAll(): Promise<void> {
+  async rebootAll(): Promise<void> {
     if (!this.#reboot) return;
     this.#reboot = false;
     await turn();
@@ -417,18 +365,11 @@ export class World implements Scene {
     await turn();
   }
 
-  #damage(file: number, at: number): void {
-    const files = this.disk.names(STORE).filter((name) => !SPARED.has(name));
-    const catalogs = this.disk.names(`${STORE}/.store`).filter((name) => name.startsWith("catalog-"));
-    const all = [...files.map((name) => `${name}/meta.json`), ...catalogs.map((name) => `.store/${name}`)];
-    const chosen = all[Math.floor((file * all.length) / 1000)];
-    const content = chosen === undefined ? undefined : this.disk.readRaw(`${STORE}/${chosen}`);
-    if (chosen === undefined || content === undefined || content.length === 0) return;
-    const place = Math.floor((at * content.length) / 1000);
-    content[place] = content[place]! ^ (1 << (at % 8));
-    this.disk.writeRaw(`${STORE}/${chosen}`, content);
+  #damage({ file, at }: Extract<Step, { do: "damage" }>): void {
+    const key = damage(this.disk, file, at);
+    if (key === undefined) return;
     this.figures.damages++;
-    this.damaged.add(keyFromFolderName(chosen.split("/")[0] ?? "") ?? "");
+    this.damaged.add(key);
   }
 
   #onCall(process: SimulatedProcess, call: SimulatedCall): CallInstruction | undefined {
@@ -436,72 +377,17 @@ export class World implements Scene {
     this.look();
     if (++this.figures.calls > CALLS_MAX) this.failed(new Violation("it does not end"));
     for (const copy of this.copies) copy.called();
-    this.#mix(process.ordinal * 31 + name.length * 7 + name.charCodeAt(2), args[0]);
+    this.#hash.add(process.ordinal, call);
     if (name === "unlink" && String(args[0]).endsWith("/.store/reserve")) this.figures.reserves++;
-    if (!READS.has(name)) {
-      this.#news = true;
-      if (process.options.readOnly && !HARMLESS.has(name)) {
-        this.failed(new Violation(`${process.name} only reads, and calls ${name} ${String(args[0])}`));
-      }
+    if (mayBeNews(name)) this.#news = true;
+    if (process.options.readOnly && isWrite(name)) {
+      this.failed(new Violation(`${process.name} only reads, and calls ${name} ${String(args[0])}`));
     }
     if (this.violation !== undefined && this.figures.calls > CALLS_MAX + 1000) process.fs.kill();
     return this.#finishing ? undefined : this.#faults.strike(process, call);
   }
-
-  #mix(number: number, path: unknown): void {
-    let hash = Math.imul(this.#hash ^ number, 0x01000193);
-    if (typeof path === "string") {
-      for (let at = Math.max(0, path.length - 24); at < path.length; at++) {
-        hash = Math.imul(hash ^ path.charCodeAt(at), 0x01000193);
-      }
-    } else if (typeof path === "number") hash = Math.imul(hash ^ path, 0x01000193);
-    this.#hash = hash;
-  }
-
-  /** Everything goes on until nothing is left to do: whatever is under way ends, without any process waiting for another. */
-  async settle(): Promise<void> {
-    this.calmDown();
-    for (const process of this.processes) {
-      process.suspendedUntil = 0;
-      process.hold = undefined;
-    }
-    await this.#wake(true);
-    await this.#rebootAll();
-    for (let idle = 0; idle < IDLE_MAX && this.violation === undefined; idle++) {
-      for (let progress = true; progress && this.violation === undefined;) {
-        progress = false;
-        for (const process of this.processes) {
-          const [deferred] = process.waiting;
-          if (deferred === undefined || process.dead) continue;
-          progress = true;
-          this.#answer(process, deferred);
-          await turn();
-        }
-      }
-      await this.#rebootAll();
-      this.look();
-      const running = this.processes.filter((process) => process.running > 0 && !process.dead);
-      if (running.length === 0 && this.processes.every(({ waiting }) => waiting.length === 0)) return;
-      for (const process of this.processes) process.runtime.runNextTimer();
-      await turn();
-    }
-    this.violation ??= new Violation(
-      `it does not end: ${this.processes.map(({ name, running }) => `${name} has ${running} running`).join(", ")}`,
-    );
-  }
 }
-
-/** Timers that nothing else waits for. */
-const IDLE_MAX = 400;
-/** Not damaged: what they add up to is looked at in every state. */
-const SPARED: ReadonlySet<string> = new Set([".store", FROM, TO]);
-const HARMLESS: ReadonlySet<string> = new Set(["close", "fileSystemType", "room"]);
 
 function isMissing(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "store_not_found";
-}
-
-/** Everything that can run has run when this resolves: ticks come when no microtask is left. */
-export function turn(): Promise<void> {
-  return new Promise((resolve) => process.nextTick(resolve));
 }

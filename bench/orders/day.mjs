@@ -1,13 +1,13 @@
 // @ts-check
 /** Replays a gateway's day, and compares every session with what the day must have made of it. */
-import { makeEntries, nextTurn } from "../entries.mjs";
-import { DAY_SHAPE, makeDay } from "../gateway-day.mjs";
-import { sizesOf } from "../stores.mjs";
+import { makeEntries, nextTurn } from "../data/entries.mjs";
+import { DAY_SHAPE, makeDay } from "../data/gateway-day.mjs";
+import { sizesOf } from "../runner/stores.mjs";
 import { cpuUs, nextTurnOfLoop } from "./session.mjs";
 
 /**
  * @typedef {import("./session.mjs").Session} Session
- * @typedef {import("../gateway-day.mjs").Operation} Operation
+ * @typedef {import("../data/gateway-day.mjs").Operation} Operation
  */
 
 const OPERATIONS_PER_TURN = 16;

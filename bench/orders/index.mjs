@@ -1,7 +1,7 @@
 // @ts-check
 /** Everything that a worker can be told. Each order gets the session and its own parameters; what it returns is sent back. */
-import { makeEntries } from "../entries.mjs";
-import { sizesOf } from "../stores.mjs";
+import { makeEntries } from "../data/entries.mjs";
+import { sizesOf } from "../runner/stores.mjs";
 import { day } from "./day.mjs";
 import { record } from "../peers/recorded-opening.mjs";
 import { list, newList } from "./list.mjs";

@@ -4,14 +4,14 @@ import { Random } from "../../examples/demo/sessions.mjs";
 
 /**
  * @typedef {import("./session.mjs").Session} Session
- * @typedef {import("../stores.mjs").Selection} Selection
+ * @typedef {import("../runner/stores.mjs").Selection} Selection
  */
 
 /** Fields that every entry has with the same value: what a look into it must find. */
 const LOOKS = {
-  /** @param {import("../entries.mjs").Entry | undefined} entry */
+  /** @param {import("../data/entries.mjs").Entry | undefined} entry */
   top: (entry) => entry?.contextTokens === 200_000,
-  /** @param {import("../entries.mjs").Entry | undefined} entry */
+  /** @param {import("../data/entries.mjs").Entry | undefined} entry */
   snapshot: (entry) => entry?.skillsSnapshot?.prompt.length === 17_308,
 };
 
@@ -49,7 +49,7 @@ export async function newGets(session, { keys, reads, msMax, offset }) {
  * @param {import("../peers/peer.mjs").OpenPeer} store
  * @param {string[]} keys
  * @param {number} msMax
- * @param {(entry: import("../entries.mjs").Entry | undefined) => boolean} isRight
+ * @param {(entry: import("../data/entries.mjs").Entry | undefined) => boolean} isRight
  */
 async function readAll(store, keys, msMax, isRight) {
   const start = performance.now();
@@ -82,7 +82,7 @@ export async function memory(session, { keys, listed }) {
   const names = session.keys(keys);
   const before = rss();
   const store = await session.store();
-  /** @type {(Readonly<import("../entries.mjs").Entry> | undefined)[]} */
+  /** @type {(Readonly<import("../data/entries.mjs").Entry> | undefined)[]} */
   const held = listed ? (await store.all()).map(({ entry }) => entry) : [];
   if (!listed) for (const key of names) held.push(await store.get(key));
   const chars = held.reduce((sum, entry) => sum + (entry?.skillsSnapshot?.prompt.length ?? 0), 0);

@@ -3,7 +3,7 @@
  * How soon a commit of one process is known to another: one that reads again and again, and one that is told
  * (by the store's own watch, or by the file system where the store has none).
  */
-import { nextTurn } from "../entries.mjs";
+import { nextTurn } from "../data/entries.mjs";
 import { nextTurnOfLoop, sharedClockUs } from "./session.mjs";
 
 /** @typedef {import("./session.mjs").Session} Session */

@@ -1,7 +1,7 @@
 // @ts-check
 /** What a worker has at hand: the peer, its store once opened, and the lists of keys that orders name. */
 import { peerNamed } from "../peers/index.mjs";
-import { keysOf } from "../stores.mjs";
+import { keysOf } from "../runner/stores.mjs";
 
 export class Session {
   /** @readonly */
@@ -13,7 +13,7 @@ export class Session {
   /** @readonly @type {Map<string, string[]>} */
   #keys = new Map();
 
-  /** @param {import("../workers.mjs").Which} which */
+  /** @param {import("../runner/workers.mjs").Which} which */
   constructor(which) {
     this.which = which;
   }
@@ -41,7 +41,7 @@ export class Session {
     this.#store = undefined;
   }
 
-  /** @param {import("../stores.mjs").Selection} selection */
+  /** @param {import("../runner/stores.mjs").Selection} selection */
   keys(selection) {
     const name = JSON.stringify(selection);
     const keys = this.#keys.get(name) ?? keysOf(selection);

@@ -1,13 +1,13 @@
 // @ts-check
 /** Updates for a while, in batches and against others; sessions that come and go. */
 import { Random } from "../../examples/demo/sessions.mjs";
-import { makeEntries, nextTurn } from "../entries.mjs";
-import { zipfDraw } from "../zipf.mjs";
+import { makeEntries, nextTurn } from "../data/entries.mjs";
+import { zipfDraw } from "../data/zipf.mjs";
 import { cpuUs, nextTurnOfLoop, sharedClockUs } from "./session.mjs";
 
 /**
  * @typedef {import("./session.mjs").Session} Session
- * @typedef {import("../stores.mjs").Selection} Selection
+ * @typedef {import("../runner/stores.mjs").Selection} Selection
  *
  * @typedef {{ updates: number, us: number, cpuUs: number, worstUs: number, medianUs: number }} Done
  */

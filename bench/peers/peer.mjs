@@ -5,7 +5,7 @@
  */
 
 /**
- * @typedef {import("../entries.mjs").Entry} Entry
+ * @typedef {import("../data/entries.mjs").Entry} Entry
  * @typedef {"disk" | "os"} Durability "disk" survives a power cut, "os" a killed process.
  *
  * @typedef {object} Peer What is known of a peer without loading it.

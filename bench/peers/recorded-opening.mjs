@@ -65,7 +65,7 @@ export async function open() {
     }
     if (fd !== undefined) files.set(fd, Number(result));
   }
-  const NOTHING = /** @type {import("../entries.mjs").Entry} */ ({});
+  const NOTHING = /** @type {import("../data/entries.mjs").Entry} */ ({});
   return {
     ...notAStore,
     get: () => NOTHING,

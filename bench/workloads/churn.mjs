@@ -1,13 +1,13 @@
 // @ts-check
-import { SMALL_650 } from "../stores.mjs";
-import { pace, plainPeers, turnsOfWorkers, verifyCount } from "../turns.mjs";
+import { SMALL_650 } from "../runner/stores.mjs";
+import { pace, plainPeers, turnsOfWorkers, verifyCount } from "../runner/turns.mjs";
 
 export const title = "create and delete";
 export const note =
   "Sessions come and go in a store of 650 small ones, one process, os: created one by one, looked at, deleted one by " +
   "one. For one session.";
 
-/** @param {import("../turns.mjs").Context} context */
+/** @param {import("../runner/turns.mjs").Context} context */
 export async function run(context) {
   const { sheet, quick } = context;
   sheet.define("create", "create", "time");

@@ -1,15 +1,15 @@
 // @ts-check
-import { DAY_SHAPE } from "../gateway-day.mjs";
-import { able, isInGoals, plainPeers, takeTurns } from "../turns.mjs";
-import { askOnce } from "../workers.mjs";
+import { DAY_SHAPE } from "../data/gateway-day.mjs";
+import { able, isInGoals, plainPeers, takeTurns } from "../runner/turns.mjs";
+import { askOnce } from "../runner/workers.mjs";
 
 export const title = "a gateway day";
 export const note =
   "Messages, cron runs, listings and cleanup as one gateway process does them, os, replayed as fast as possible; every " +
-  "session is compared afterwards. bench/gateway-day.mjs says how the mix was derived. Slow peers replay only the " +
+  "session is compared afterwards. bench/data/gateway-day.mjs says how the mix was derived. Slow peers replay only the " +
   "beginning of the day.";
 
-/** @param {import("../turns.mjs").Context} context */
+/** @param {import("../runner/turns.mjs").Context} context */
 export async function run(context) {
   const { sheet, stores, quick } = context;
   const ids = ["day", "day, settled", "day, worst", "day, cpu"];

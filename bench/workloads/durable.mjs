@@ -1,8 +1,16 @@
 // @ts-check
 import { APPEND_BLOCKING, APPEND_ON_POOL, BARE_LOG, CALLS, OVERWRITE_ON_POOL } from "../peers/index.mjs";
-import { SMALL_650 } from "../stores.mjs";
-import { able, contendersOf, pace, plainPeers, takeTurns, verifyCount, withFloors } from "../turns.mjs";
-import { Worker } from "../workers.mjs";
+import { SMALL_650 } from "../runner/stores.mjs";
+import {
+  able,
+  contendersOf,
+  pace,
+  plainPeers,
+  takeTurns,
+  verifyCount,
+  withFloors,
+} from "../runner/turns.mjs";
+import { Worker } from "../runner/workers.mjs";
 
 export const title = "update, disk";
 export const note =
@@ -16,7 +24,7 @@ const ID = "update disk";
 const WARMING_UPDATES = 20_000;
 const WARMING_MS = 4_000;
 
-/** @param {import("../turns.mjs").Context} context */
+/** @param {import("../runner/turns.mjs").Context} context */
 export async function run(context) {
   const { sheet, stores } = context;
   sheet.define(ID, "650 small", "time");

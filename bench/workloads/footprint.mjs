@@ -1,15 +1,15 @@
 // @ts-check
 import { diskUsage } from "../../examples/demo/disk-usage.mjs";
-import { LARGE_650, SMALL_650 } from "../stores.mjs";
-import { able, contendersOf, pace, plainPeers, takeTurns } from "../turns.mjs";
-import { askOnce } from "../workers.mjs";
+import { LARGE_650, SMALL_650 } from "../runner/stores.mjs";
+import { able, contendersOf, pace, plainPeers, takeTurns } from "../runner/turns.mjs";
+import { askOnce } from "../runner/workers.mjs";
 
 export const title = "footprint";
 export const note =
   "What 650 sessions take: of the disk, in blocks that it gives and in bytes of files; and of a new process's memory " +
   "when it holds every one of them and has looked into it (a peer's loaded code is not counted above idle).";
 
-/** @param {import("../turns.mjs").Context} context */
+/** @param {import("../runner/turns.mjs").Context} context */
 export async function run(context) {
   const { sheet, stores, quick } = context;
   sheet.define("disk large", "650 large, on disk", "bytes");

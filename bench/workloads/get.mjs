@@ -1,7 +1,7 @@
 // @ts-check
-import { keysOf, LARGE_650, SMALL_650 } from "../stores.mjs";
+import { keysOf, LARGE_650, SMALL_650 } from "../runner/stores.mjs";
 import { BARE_LOG, CALLS } from "../peers/index.mjs";
-import { pace, plainPeers, turnsOfWorkers, withFloors } from "../turns.mjs";
+import { pace, plainPeers, turnsOfWorkers, withFloors } from "../runner/turns.mjs";
 
 export const title = "get";
 export const note =
@@ -12,7 +12,7 @@ export const note =
 /** Of 650 sessions drawn at random hardly one is left out. */
 const WARMING_READS = 4_000;
 
-/** @param {import("../turns.mjs").Context} context */
+/** @param {import("../runner/turns.mjs").Context} context */
 export async function run(context) {
   const rounds = context.quick ? 4 : 15;
   for (const [id, label, shape, size, look] of /** @type {const} */ ([

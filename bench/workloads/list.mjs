@@ -1,6 +1,6 @@
 // @ts-check
 import { BARE_LOG, OPENING } from "../peers/index.mjs";
-import { SMALL_100_000, SMALL_10_000 } from "../stores.mjs";
+import { SMALL_100_000, SMALL_10_000 } from "../runner/stores.mjs";
 import {
   able,
   contendersOf,
@@ -10,8 +10,8 @@ import {
   takeTurns,
   turnsOfWorkers,
   withFloors,
-} from "../turns.mjs";
-import { askOnce } from "../workers.mjs";
+} from "../runner/turns.mjs";
+import { askOnce } from "../runner/workers.mjs";
 import { recordOpening } from "./open.mjs";
 
 export const title = "list";
@@ -23,7 +23,7 @@ export const note =
 
 const NEWEST = 50;
 
-/** @param {import("../turns.mjs").Context} context */
+/** @param {import("../runner/turns.mjs").Context} context */
 export async function run(context) {
   for (const shape of context.quick ? [SMALL_10_000] : [SMALL_10_000, SMALL_100_000]) {
     const count = shape.sessions.toLocaleString("en-US");
@@ -50,8 +50,8 @@ export async function run(context) {
 }
 
 /**
- * @param {import("../turns.mjs").Context} context
- * @param {import("../stores.mjs").Shape} shape
+ * @param {import("../runner/turns.mjs").Context} context
+ * @param {import("../runner/stores.mjs").Shape} shape
  * @param {{ what: string, count: number }} order
  * @param {string} id
  * @param {string} label
@@ -82,8 +82,8 @@ async function cold(context, shape, order, id, label) {
 }
 
 /**
- * @param {import("../turns.mjs").Context} context
- * @param {import("../stores.mjs").Shape} shape
+ * @param {import("../runner/turns.mjs").Context} context
+ * @param {import("../runner/stores.mjs").Shape} shape
  * @param {{ what: string, count: number }} order
  * @param {string} id
  * @param {string} label
@@ -104,7 +104,7 @@ async function warm(context, shape, order, id, label) {
 /**
  * All of 100,000 sessions take some peers seconds: once must do.
  * @param {import("../peers/peer.mjs").Peer} peer
- * @param {import("../stores.mjs").Shape} shape
+ * @param {import("../runner/stores.mjs").Shape} shape
  * @param {{ what: string }} order
  * @param {number} rounds
  */

@@ -3,8 +3,8 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { writeLegacyFile } from "../legacy-file.mjs";
-import { takeTurns } from "../turns.mjs";
+import { writeLegacyFile } from "../data/legacy-file.mjs";
+import { takeTurns } from "../runner/turns.mjs";
 
 export const title = "migration";
 export const note =
@@ -20,7 +20,7 @@ const RUNS = /** @type {const} */ ([
   ["better-sqlite3", "sqlite"],
 ]);
 
-/** @param {import("../turns.mjs").Context} context */
+/** @param {import("../runner/turns.mjs").Context} context */
 export async function run({ sheet, stores, peers, quick }) {
   const ids = ["migration", "migration, memory", "migration, block"];
   sheet.define("migration", "time", "time");

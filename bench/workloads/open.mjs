@@ -1,11 +1,11 @@
 // @ts-check
 import { join } from "node:path";
-import { keyOf } from "../entries.mjs";
+import { keyOf } from "../data/entries.mjs";
 import { OPENING, peerNamed } from "../peers/index.mjs";
-import { median } from "../statistics.mjs";
-import { SMALL_100_000, SMALL_650 } from "../stores.mjs";
-import { able, contendersOf, pace, plainPeers, takeTurns, withFloors } from "../turns.mjs";
-import { askOnce, liveOnce } from "../workers.mjs";
+import { median } from "../report/statistics.mjs";
+import { SMALL_100_000, SMALL_650 } from "../runner/stores.mjs";
+import { able, contendersOf, pace, plainPeers, takeTurns, withFloors } from "../runner/turns.mjs";
+import { askOnce, liveOnce } from "../runner/workers.mjs";
 
 export const title = "open and get";
 export const note =
@@ -19,7 +19,7 @@ const AGAIN = 12;
 /** Leaves about two megabytes in the log of a sessiondir store that was just checkpointed: half a segment. */
 const UPDATES = 8_000;
 
-/** @param {import("../turns.mjs").Context} context */
+/** @param {import("../runner/turns.mjs").Context} context */
 export async function run(context) {
   for (const [id, label, shape, prepared] of /** @type {const} */ ([
     ["open 650", "650", SMALL_650, "tidy"],
@@ -32,8 +32,8 @@ export async function run(context) {
 }
 
 /**
- * @param {import("../turns.mjs").Context} context
- * @param {{ id: string, label: string, shape: import("../stores.mjs").Shape, prepared: "tidy" | "updated" }} part
+ * @param {import("../runner/turns.mjs").Context} context
+ * @param {{ id: string, label: string, shape: import("../runner/stores.mjs").Shape, prepared: "tidy" | "updated" }} part
  */
 async function measure(context, { id, label, shape, prepared }) {
   const { sheet, stores, quick } = context;
@@ -79,8 +79,8 @@ async function measure(context, { id, label, shape, prepared }) {
 }
 
 /**
- * @param {import("../turns.mjs").Context} context
- * @param {import("../stores.mjs").Shape} shape Of the store of sessiondir, as its turns will find it.
+ * @param {import("../runner/turns.mjs").Context} context
+ * @param {import("../runner/stores.mjs").Shape} shape Of the store of sessiondir, as its turns will find it.
  * @param {{ key: string } | { newest: number }} question
  * @param {string} id
  * @returns {Promise<string>} The folder of the floor.

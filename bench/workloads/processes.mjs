@@ -1,9 +1,17 @@
 // @ts-check
-import { LARGE_650, SMALL_650 } from "../stores.mjs";
+import { LARGE_650, SMALL_650 } from "../runner/stores.mjs";
 import { APPEND_ON_POOL, BARE_LOG, CALLS, CLOCK, OVERWRITE_ON_POOL } from "../peers/index.mjs";
-import { able, contendersOf, isInGoals, plainPeers, takeTurns, verifyCount, withFloors } from "../turns.mjs";
+import {
+  able,
+  contendersOf,
+  isInGoals,
+  plainPeers,
+  takeTurns,
+  verifyCount,
+  withFloors,
+} from "../runner/turns.mjs";
 import { sharedClockUs } from "../orders/session.mjs";
-import { Worker } from "../workers.mjs";
+import { Worker } from "../runner/workers.mjs";
 
 export const title = "several processes";
 export const note =
@@ -26,7 +34,7 @@ const START_DELAY_US = 50_000;
  * @property {string} label
  * @property {number} processes
  * @property {import("../peers/peer.mjs").Durability} durability
- * @property {import("../stores.mjs").Shape} shape
+ * @property {import("../runner/stores.mjs").Shape} shape
  * @property {boolean} [hot]
  * @property {number} [atOnce] So many updates of a process wait at the same time, for as many sessions.
  * @property {boolean} [quick] Also when there is little time.
@@ -86,12 +94,12 @@ const PARTS = [
   },
 ];
 
-/** @param {import("../turns.mjs").Context} context */
+/** @param {import("../runner/turns.mjs").Context} context */
 export async function run(context) {
   for (const part of PARTS) if (!context.quick || part.quick) await measure(context, part);
 }
 
-/** @param {import("../turns.mjs").Context} context @param {Part} part */
+/** @param {import("../runner/turns.mjs").Context} context @param {Part} part */
 async function measure(context, part) {
   const { sheet, quick, stores } = context;
   const { id, label, durability, shape } = part;
@@ -174,7 +182,7 @@ class Crew {
 
   /**
    * @param {{ rounds: number, milliseconds: number }} length
-   * @returns {Promise<import("../turns.mjs").Contender>}
+   * @returns {Promise<import("../runner/turns.mjs").Contender>}
    */
   async contender({ rounds, milliseconds }) {
     const { name, slow, untraceable } = this.#peer;

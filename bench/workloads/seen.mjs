@@ -1,8 +1,8 @@
 // @ts-check
-import { keyOf } from "../entries.mjs";
-import { SMALL_650 } from "../stores.mjs";
-import { able, contendersOf, pace, plainPeers, takeTurns } from "../turns.mjs";
-import { Worker } from "../workers.mjs";
+import { keyOf } from "../data/entries.mjs";
+import { SMALL_650 } from "../runner/stores.mjs";
+import { able, contendersOf, pace, plainPeers, takeTurns } from "../runner/turns.mjs";
+import { Worker } from "../runner/workers.mjs";
 
 export const title = "seen by another process";
 export const note =
@@ -13,7 +13,7 @@ export const note =
 const TOLD = "seen, told";
 const READING = "seen, reading";
 
-/** @param {import("../turns.mjs").Context} context */
+/** @param {import("../runner/turns.mjs").Context} context */
 export async function run(context) {
   const { sheet, stores, quick } = context;
   sheet.define(READING, "reading", "time");

@@ -1,6 +1,6 @@
 // @ts-check
-import { SMALL_10_000 } from "../stores.mjs";
-import { isInGoals, plainPeers, turnsOfWorkers, verifyCount } from "../turns.mjs";
+import { SMALL_10_000 } from "../runner/stores.mjs";
+import { isInGoals, plainPeers, turnsOfWorkers, verifyCount } from "../runner/turns.mjs";
 
 export const title = "sustained";
 export const note =
@@ -17,14 +17,14 @@ const [SLICE, SLICE_MS_MAX] = [50_000, 3_000];
 
 /** @typedef {{ updates: number, us: number, cpuUs: number, checkpoints: number }} Sum */
 
-/** @param {import("../turns.mjs").Context} context */
+/** @param {import("../runner/turns.mjs").Context} context */
 export async function run(context) {
   await measure(context, "zipf");
   await measure(context, "uniform");
 }
 
 /**
- * @param {import("../turns.mjs").Context} context
+ * @param {import("../runner/turns.mjs").Context} context
  * @param {"zipf" | "uniform"} draw
  */
 async function measure(context, draw) {

@@ -1,7 +1,7 @@
 // @ts-check
-import { LARGE_650, SMALL_100_000, SMALL_10_000, SMALL_650 } from "../stores.mjs";
+import { LARGE_650, SMALL_100_000, SMALL_10_000, SMALL_650 } from "../runner/stores.mjs";
 import { BARE_LOG, CALLS } from "../peers/index.mjs";
-import { pace, plainPeers, turnsOfWorkers, verifyCount, withFloors } from "../turns.mjs";
+import { pace, plainPeers, turnsOfWorkers, verifyCount, withFloors } from "../runner/turns.mjs";
 
 export const title = "update, os";
 export const note =
@@ -13,7 +13,7 @@ export const note =
 const IN_USE = 650;
 const MS_MAX = 150;
 
-/** @param {import("../turns.mjs").Context} context */
+/** @param {import("../runner/turns.mjs").Context} context */
 export async function run(context) {
   for (const [id, label, shape, size, updates] of /** @type {const} */ ([
     ["update os 650", "650 small", SMALL_650, "small", 1_500],
@@ -27,9 +27,9 @@ export async function run(context) {
 }
 
 /**
- * @param {import("../turns.mjs").Context} context
- * @param {{ id: string, label: string, shape: import("../stores.mjs").Shape,
- *   size: import("../entries.mjs").EntrySize, updates: number }} part
+ * @param {import("../runner/turns.mjs").Context} context
+ * @param {{ id: string, label: string, shape: import("../runner/stores.mjs").Shape,
+ *   size: import("../data/entries.mjs").EntrySize, updates: number }} part
  */
 async function measure(context, { id, label, shape, size, updates }) {
   const cpu = `${id}, cpu`;

@@ -5,20 +5,20 @@
  * Method: its pure parts, on numbers that can be checked by hand.
  */
 import { describe, expect, it } from "vitest";
-import { makeCharts } from "../../bench/charts/index.mjs";
-import { barChart, lineChart, logScale, spaced } from "../../bench/charts/svg.mjs";
-import { keyOf, makeEntries, nextTurn } from "../../bench/entries.mjs";
-import { DAY_SHAPE, makeDay } from "../../bench/gateway-day.mjs";
-import { evaluateGoals, GOALS, isMet, ratiosOf } from "../../bench/goals.mjs";
-import { fillIn, markdownTable } from "../../bench/page.mjs";
+import { makeCharts } from "../../bench/report/charts/index.mjs";
+import { barChart, lineChart, logScale, spaced } from "../../bench/report/charts/svg.mjs";
+import { keyOf, makeEntries, nextTurn } from "../../bench/data/entries.mjs";
+import { DAY_SHAPE, makeDay } from "../../bench/data/gateway-day.mjs";
+import { evaluateGoals, GOALS, isMet, ratiosOf } from "../../bench/report/goals.mjs";
+import { fillIn, markdownTable } from "../../bench/report/page.mjs";
 import { PEERS } from "../../bench/peers/index.mjs";
-import { rowsOf } from "../../bench/report.mjs";
-import { Sheet } from "../../bench/sheet.mjs";
-import { median, spread } from "../../bench/statistics.mjs";
-import { keysOf, sizesOf } from "../../bench/stores.mjs";
-import { takeTurns } from "../../bench/turns.mjs";
-import { factor, inWords, spreadInWords } from "../../bench/words.mjs";
-import { zipfDraw } from "../../bench/zipf.mjs";
+import { rowsOf } from "../../bench/report/terminal.mjs";
+import { Sheet } from "../../bench/runner/sheet.mjs";
+import { median, spread } from "../../bench/report/statistics.mjs";
+import { keysOf, sizesOf } from "../../bench/runner/stores.mjs";
+import { takeTurns } from "../../bench/runner/turns.mjs";
+import { factor, inWords, spreadInWords } from "../../bench/report/words.mjs";
+import { zipfDraw } from "../../bench/data/zipf.mjs";
 import { Random } from "../../examples/demo/sessions.mjs";
 
 describe("statistics", () => {

@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { missingOf } from "../../bench/report.mjs";
+import { missingOf } from "../../bench/report/terminal.mjs";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 

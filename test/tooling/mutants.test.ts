@@ -1,10 +1,25 @@
 /**
  * Goal: the list of mutants fits the source as it is: whoever changes a step of the protocol changes its mutant, too.
- * Method: every mutant is applied in memory; its suites and its reason are looked at.
+ * A run says at once which mutants do not fit, before it tries any.
+ * Method: every mutant is applied in memory; its suites and its reason are looked at. The program runs beside a copy of the
+ * source in which some of the quoted lines are gone.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { apply } from "../../mutants/apply.mjs";
 import { MUTANTS } from "../../mutants/list.mjs";
 
@@ -39,5 +54,39 @@ describe("a mutant that does not fit", () => {
     expect(() => apply("xy", mutant)).toThrow(/does not have "a"/);
     expect(() => apply("xaya", mutant)).toThrow(/has "a" twice/);
     expect(() => apply("xay", { ...mutant, replace: "a" })).toThrow(/changes nothing/);
+  });
+
+  describe("when all are run", () => {
+    const files = ["src/log/verdict.ts", "src/store/retry.ts"];
+    const stale = MUTANTS.filter(({ file }) => files.includes(file));
+    let copy = "";
+
+    beforeEach(() => {
+      copy = mkdtempSync(join(tmpdir(), "sessiondir-stale-"));
+      for (const name of ["mutants", "src"]) cpSync(join(root, name), join(copy, name), { recursive: true });
+      symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
+      mkdirSync(join(copy, "temporary"));
+    });
+
+    afterEach(() => rmSync(copy, { recursive: true, force: true }));
+
+    it("is named with all others, one of a file that is gone included, and none is tried", () => {
+      writeFileSync(join(copy, files[0]!), "");
+      rmSync(join(copy, files[1]!));
+      const { status, stdout, stderr } = spawnSync(process.execPath, ["mutants/main.mjs"], {
+        cwd: copy,
+        encoding: "utf8",
+        env: { ...process.env, TMPDIR: join(copy, "temporary"), TEMP: join(copy, "temporary") },
+      });
+      expect(status).toBe(1);
+      const lines = stderr.trimEnd().split("\n");
+      expect(lines).toHaveLength(stale.length + 1);
+      for (const { name, file } of stale) {
+        expect(lines.filter((line) => line.startsWith(`${name}: `) && line.includes(file))).toHaveLength(1);
+      }
+      expect(lines.at(-1)).toContain(`${stale.length} of ${MUTANTS.length} mutants do not fit`);
+      expect(stdout).toBe("");
+      expect(readdirSync(join(copy, "temporary")), "folders in which mutants are tried").toEqual([]);
+    });
   });
 });

@@ -1,0 +1,38 @@
+// @ts-check
+/**
+ * A whole life, as of a command-line tool: a new process loads a peer's code, opens a store, reads one session, and then
+ * opens and reads again and again.
+ *
+ *   node bench/runner/cold.mjs '{"peer":"…","folder":"…","durability":"os","key":"…","again":12}' 3>answer
+ */
+import { writeSync } from "node:fs";
+import { peerNamed } from "../peers/index.mjs";
+
+/** @typedef {import("./workers.mjs").Which & { key: string, again: number }} Life */
+/** @typedef {{ loadMs: number, openMs: number, wholeMs: number, againMs: number[] }} Times */
+
+const { peer, folder, durability, key, again } = /** @type {Life} */ (JSON.parse(process.argv[2] ?? ""));
+const begun = performance.now();
+const module = await peerNamed(peer).load();
+// Native code is loaded when it is first used.
+await module.version(folder);
+const loaded = performance.now();
+const openMs = await openAndRead();
+const againMs = [];
+for (let round = 0; round < again; round++) againMs.push(await openAndRead());
+// The clock's zero is the beginning of the process.
+const times = { loadMs: loaded - begun, openMs, wholeMs: loaded + openMs, againMs };
+writeSync(3, JSON.stringify(times));
+// A peer may have left a timer or a thread behind.
+process.exit(0);
+
+/** @returns {Promise<number>} Milliseconds; closing is not counted. */
+async function openAndRead() {
+  const start = performance.now();
+  const store = await module.open(folder, durability);
+  const entry = await store.get(key);
+  const ms = performance.now() - start;
+  if (entry === undefined) throw new Error(`${key} was not found`);
+  await store.close();
+  return ms;
+}

@@ -1,0 +1,310 @@
+// @ts-check
+/** Mutants of commits, of reading one session, and of what retries them and keeps them in order. */
+import * as suite from "../suites.mjs";
+import {
+  BACKGROUND,
+  BAD_BLOBS,
+  BAD_ENTRY,
+  CHANGES,
+  CONFORMANCE,
+  COPIES,
+  EDGES,
+  ENGINE,
+  NESTED,
+  READ_ONLY,
+  RULES,
+  inFile,
+} from "../suites.mjs";
+
+const COMMIT = inFile("src/engine/directory/commit.ts", ENGINE, [
+  {
+    name: "bases are left to rule 4",
+    rule: "O4",
+    suites: [suite.COMMIT],
+    find: `if (op.base !== undefined && states[index]?.base !== op.base) {`,
+    replace: `if (false as boolean) {`,
+  },
+  {
+    name: "a record is composed for a sealed segment",
+    rule: "O2, rule 2",
+    suites: [suite.NEXT_SEGMENT],
+    find: `if (segment.ledger.sealed) return { next: "make segment" };`,
+    replace: ``,
+  },
+  {
+    name: "a file that is ahead of the log is built upon",
+    rule: "O5",
+    suites: [...RULES, COPIES],
+    find: `if (revision >= segment.firstRevision && !segment.ledger.changed.has(op.key)) {`,
+    replace: `if (false as boolean) {`,
+  },
+  {
+    name: "what a listing has told of a session's revision is forgotten",
+    rule: "O5",
+    suites: [suite.COMMIT, COPIES],
+    find: `state?.revision ?? this.log.knownRevision?.(op.key) ?? 0`,
+    replace: `state?.revision ?? 0`,
+  },
+  {
+    name: "the next segment begins at the revision of the file that is ahead",
+    rule: "O5",
+    suites: [...RULES, COPIES],
+    find: `segment, revision: revision + 1 }`,
+    replace: `segment, revision }`,
+  },
+  {
+    name: "shared values are looked up once, and not in every segment",
+    rule: "O14, F15",
+    suites: [suite.COMMIT],
+    find: `this.#lookedUp?.segment === segment ? this.#lookedUp.hashes : undefined`,
+    replace: `this.#lookedUp?.hashes`,
+  },
+  {
+    name: "states of several sessions are of several moments",
+    rule: "O3, O4",
+    suites: [suite.COMMIT],
+    find: `if (!cold || (tail.epoch === epoch && states.every(current))) return states;`,
+    replace: `if (!cold || epoch >= 0 || states.every(current)) return states;`,
+  },
+  {
+    name: "states from before a start-over are used",
+    rule: "O12",
+    suites: [suite.COMMIT],
+    find: `(tail.epoch === epoch && states.every(current))`,
+    replace: `(epoch >= 0 && states.every(current))`,
+  },
+  {
+    name: "a write without a base trusts its predecessor's shared values",
+    rule: "O14",
+    suites: [suite.COMMIT],
+    find: `op.base === undefined || state?.stored === undefined ? [] :`,
+    replace: `state?.stored === undefined ? [] :`,
+  },
+  {
+    name: "shared values within shared values are not looked up",
+    rule: "O14",
+    suites: [NESTED, BAD_BLOBS],
+    find: `if (!reference.nested) continue;`,
+    replace: `if (reference.hash !== "") continue;`,
+  },
+  {
+    name: "a record is appended though an entry's toJSON moved the store on",
+    rule: "O3",
+    suites: [suite.COMMIT, EDGES],
+    find: `if (tail.active !== segment) return undefined;`,
+    replace: ``,
+  },
+  {
+    name: "the first change of a key in a segment is a patch",
+    rule: "rule 4",
+    suites: [suite.COMMIT],
+    find: `plan.segment.ledger.changed.has(k) &&`,
+    replace: ``,
+  },
+  {
+    name: "a patch changes the order of fields",
+    rule: "rule 4",
+    suites: [suite.COMMIT, CONFORMANCE],
+    find: `keepsOrder(before, after, diff.unset)\n`,
+    replace: `(keepsOrder(before, after, diff.unset), true as boolean)\n`,
+  },
+  {
+    name: "who is fenced while a shared value is made waits for ever",
+    rule: "O14, F6",
+    suites: [suite.COMMIT],
+    find: `return this.log.stageGone(segment);`,
+    replace: `return;`,
+  },
+  {
+    name: "a commit is acknowledged as durable without waiting for the disk",
+    rule: "O6",
+    suites: [suite.DURABLE],
+    find: `durable = syncer.sync(segment);`,
+    replace: `durable = (void syncer, Promise.resolve());`,
+  },
+  {
+    name: "a commit whose sync did not begin with its line is not synced",
+    rule: "O6",
+    suites: [suite.COMMIT],
+    find: `if (durability === "disk" && durable === undefined) sync();`,
+    replace: ``,
+  },
+  {
+    name: "a sync begins with every line, however often others are faster",
+    rule: "group commit",
+    suites: [suite.COMMIT],
+    find: `this.#restless = revision === undefined ? RESTLESS_COMMITS : Math.max(0, this.#restless - 1);`,
+    replace: `this.#restless *= RESTLESS_COMMITS;`,
+  },
+  {
+    name: "the failed sync of a record that does not count is nobody's",
+    rule: "O6",
+    suites: [suite.COMMIT],
+    find: `if (revision === undefined) durable?.catch(() => {});`,
+    replace: `void durable;`,
+  },
+  {
+    name: "commits go on after an fdatasync that failed",
+    rule: "O6",
+    find: `throw refused(failure);\n  }`,
+    replace: `}`,
+  },
+  {
+    name: "a reader writes",
+    rule: "read only",
+    suites: [READ_ONLY],
+    find: `if (this.options.readOnly) throw readOnlyError("commit");`,
+    replace: ``,
+    equivalent: "the store refuses every write of a reader before the engine hears of it",
+  },
+  {
+    name: "attempts to commit are not bounded",
+    rule: "bound",
+    suites: [BACKGROUND],
+    find: `const ATTEMPTS_MAX = 200;`,
+    replace: `const ATTEMPTS_MAX = Number.POSITIVE_INFINITY;`,
+  },
+]);
+
+const SESSION_LOG = inFile("src/engine/directory/session-log.ts", ENGINE, [
+  {
+    name: "a file that is ahead of the log is believed at once",
+    rule: "O5",
+    suites: [suite.SESSION_LOG],
+    find: `this.tail.catchUp(); // O5: once more, before a file is believed that the log does not explain`,
+    replace: ``,
+  },
+  {
+    name: "only a damaged file makes a reader look at the log again",
+    rule: "O5",
+    find: `if (file.status === "corrupt" || this.isAhead(file)) {`,
+    replace: `if (file.status === "corrupt") {`,
+    equivalent:
+      "what such a file says is in the log by then: who builds on it reads the log on first, listings do before they answer, everybody else at the next call",
+  },
+  {
+    name: "nothing is ahead of the log",
+    rule: "O5",
+    find: `file.status === "present" && file.revision >= this.tail.active.firstRevision`,
+    replace: `file.status === "present" && file.revision < 0`,
+    equivalent:
+      "what such a file says is in the log by then: who builds on it reads the log on first, listings do before they answer, everybody else at the next call",
+  },
+  {
+    name: "an older copy of a file is believed",
+    rule: "entry_corrupt",
+    suites: [BAD_ENTRY],
+    find: `if (file.status === "present" && file.revision < (this.knownRevision?.(key) ?? 0)) {`,
+    replace: `if (false as boolean) {`,
+  },
+  {
+    name: "a start-over keeps the sessions that were known",
+    rule: "O12",
+    suites: [suite.NEXT_SEGMENT],
+    find: `this.table.clear();`,
+    replace: ``,
+  },
+  {
+    name: "a start-over keeps what segments made of their keys",
+    rule: "O12",
+    suites: [suite.NEXT_SEGMENT],
+    find: `this.finals.clear();`,
+    replace: ``,
+  },
+  {
+    name: "indexes and watches do not hear of a start-over",
+    rule: "O12",
+    suites: [CHANGES, ...RULES],
+    find: `for (const listener of this.listeners) listener.startedOver?.();`,
+    replace: ``,
+  },
+  {
+    name: "a staging folder that is lost does not end its segment",
+    rule: "O10, F6",
+    find: `if (this.tail.active === segment) this.writer.seal(segment);`,
+    replace: ``,
+  },
+  {
+    name: "our own record is not recognised among others",
+    rule: "O2",
+    find: `this.writer.saw(record, revision);`,
+    replace: ``,
+  },
+]);
+
+const TABLE = inFile(
+  "src/engine/directory/session-table.ts",
+  ["test/engine/directory/session-table.test.ts", ...RULES],
+  [
+    {
+      name: "what a file said is kept though the log says otherwise",
+      rule: "cache",
+      find: `if (this.#cold.size > 0) this.forget(state.key);`,
+      replace: ``,
+    },
+    {
+      name: "a later change is given up with the segment of an earlier one",
+      rule: "cache",
+      find: `if (this.hot.get(key) !== state) continue;`,
+      replace: `if (state === undefined) continue;`,
+    },
+    {
+      name: "what was read of files is never let go of",
+      rule: "bound",
+      find: `if (this.#coldBytes > this.coldBytesMax) this.#evict();`,
+      replace: `void this.coldBytesMax;`,
+    },
+  ],
+);
+
+const QUEUE = inFile(
+  "src/store/key-queue.ts",
+  ["test/store/key-queue.test.ts"],
+  [
+    {
+      name: "a key that is held is taken",
+      rule: "key queue",
+      find: `if (this.#lines.has(key)) return false;`,
+      replace: ``,
+    },
+    {
+      name: "several keys are taken in any order",
+      rule: "key queue",
+      find: `for (const key of [...new Set(keys)].sort()) {`,
+      replace: `for (const key of new Set(keys)) {`,
+    },
+    {
+      name: "who gives up while taking several keys keeps those",
+      rule: "key queue",
+      find: `this.leaveAll(held);\n      throw error;`,
+      replace: `throw error;`,
+    },
+    {
+      name: "who has given up gets the key",
+      rule: "key queue",
+      find: `while (waiter?.gone === true) waiter = waiter.next;`,
+      replace: ``,
+    },
+  ],
+);
+
+const RETRY = inFile(
+  "src/store/retry.ts",
+  ["test/store/retry.test.ts", "test/store/session-store.test.ts"],
+  [
+    {
+      name: "conflicts are retried for ever",
+      rule: "bound",
+      find: `if (attempt >= ATTEMPTS_MAX) throw retriesExhausted(doing, key, attempt);`,
+      replace: ``,
+    },
+    {
+      name: "an aborted call is retried",
+      rule: "abort",
+      find: `throwIfAborted(signal);\n  if (attempt`,
+      replace: `if (attempt`,
+    },
+  ],
+);
+
+export const COMMITS = [...COMMIT, ...SESSION_LOG, ...TABLE, ...QUEUE, ...RETRY];

@@ -1,0 +1,228 @@
+// @ts-check
+/** Mutants of migration: a store is built, and takes the place of a legacy file. */
+import {
+  ABSORPTION,
+  LAYOUTS,
+  LEFT,
+  LEGACY_SYNC,
+  MERGE,
+  MIGRATE_CRASH,
+  MIGRATE_LATE,
+  ROLLBACK_LATE,
+  TWO_AT_ONCE,
+  inFile,
+} from "../suites.mjs";
+
+const MIGRATE = inFile(
+  "src/legacy/migration/migrate.ts",
+  [MIGRATE_LATE, LEGACY_SYNC, MERGE],
+  [
+    {
+      name: "the rename that makes the directory count is not synced",
+      rule: "migration, step 2",
+      suites: [LEGACY_SYNC],
+      find: `await syncDirectory(fs, this.work.paths.folder);`,
+      replace: ``,
+    },
+    {
+      name: "a store that has just come is taken for an older layout",
+      rule: "which side counts",
+      find: `if (older?.inDirectory === true && (await isStore(host, paths.directory))) return lookAround(work);`,
+      replace: ``,
+    },
+    {
+      name: "nothing says what a folder with an older layout was replaced by",
+      rule: "replacement",
+      suites: [LEGACY_SYNC],
+      find: `await writeReplacement(host, built.path, { backup });`,
+      replace: `void writeReplacement;`,
+    },
+    {
+      name: "the directory counts only after the file was moved away",
+      rule: "migration, step 4",
+      suites: [MERGE],
+      find: `if (situation.store) return this.#absorb(situation);`,
+      replace: `if (situation.store && situation.file === "none") return this.#absorb(situation);`,
+    },
+    {
+      name: "what was written to the file during the migration stays there",
+      rule: "migration, step 4",
+      find: `if (situation.file !== "none") await absorbLegacyFiles(work, paths.directory);`,
+      replace: ``,
+    },
+    {
+      name: "a file that a killed run was merging is not given back",
+      rule: "which side counts",
+      suites: [ABSORPTION],
+      find: `if (situation.merging && situation.file === "none") await giveBack(work);\n    else if`,
+      replace: `void giveBack;\n    if`,
+    },
+    {
+      name: "what others are building goes on after one side counts",
+      rule: "migration, step 3",
+      find: `await removeUnfinished(work);\n    const kept = work.counts;`,
+      replace: `const kept = work.counts;`,
+    },
+    {
+      name: "who is overtaken fails",
+      rule: "look again",
+      suites: [TWO_AT_ONCE],
+      find: `if (!work.overtaken(error, round === ROUNDS_MAX)) throw error;`,
+      replace: `if (round > 0) throw error;`,
+    },
+  ],
+);
+
+const BUILD = inFile(
+  "src/legacy/migration/build.ts",
+  [LEGACY_SYNC, MERGE, TWO_AT_ONCE],
+  [
+    {
+      name: "what was built is not compared with the source",
+      rule: "migration, step 1",
+      find: `if (difference !== undefined) mismatch = mismatchError(source.path, key, difference);`,
+      replace: `if (difference !== undefined) void mismatchError;`,
+    },
+    {
+      name: "a source that changed while it was read is migrated as it was",
+      rule: "migration, step 1",
+      suites: [MERGE],
+      find: `if (again.sha256 !== reading.sha256 || again.bytes !== reading.bytes) return undefined;`,
+      replace: ``,
+    },
+    {
+      name: "sessions that are in the store and not in the source are not noticed",
+      rule: "migration, step 1",
+      find: `if (digests.length === winners.size && sessions === winners.size) return digests;`,
+      replace: `if (sessions >= 0) return digests;`,
+    },
+    {
+      name: "a building folder is removed under its own name",
+      rule: "fence",
+      suites: [LEFT],
+      find: `await fs.later.rename(path, removing);\n    await removeTree(work.host, removing);`,
+      replace: `await removeTree(work.host, removing === "" ? removing : path);`,
+    },
+  ],
+);
+
+const REPLACING = inFile(
+  "src/legacy/migration/finish-replacement.ts",
+  [MIGRATE_LATE, LAYOUTS],
+  [
+    {
+      name: "a store is renamed aside like an older layout",
+      rule: "which side counts",
+      find: 'if (stampNow(host, `${paths.directory}/${STORE_FOLDER}`) !== "none") return false;',
+      replace: ``,
+    },
+    {
+      name: "a store that was renamed aside stays there",
+      rule: "which side counts",
+      find: `if (!isLayout) await putBack(work, backup);`,
+      replace: `if (!isLayout) void putBack;`,
+    },
+    {
+      name: "a store that was renamed aside is taken for the older layout",
+      rule: "which side counts",
+      find: 'const isLayout = stampNow(host, `${backup}/${STORE_FOLDER}`) === "none";',
+      replace: 'const isLayout = backup !== "none";',
+    },
+    {
+      name: "a new store in the place of one that was renamed aside counts alone",
+      rule: "replacement",
+      find: `if (await isStore(host, store)) await mergeStores(work, store);`,
+      replace: ``,
+    },
+    {
+      name: "the next run finishes with our store where others had theirs",
+      rule: "replacement",
+      find: `const store = (await isStore(host, note.backup)) ? note.backup : building;`,
+      replace: `const store = building;`,
+    },
+  ],
+);
+
+const REPLACEMENT = inFile(
+  "src/legacy/migration/replacement.ts",
+  [LEGACY_SYNC, LAYOUTS],
+  [
+    {
+      name: "the note of what is replaced is not synced",
+      rule: "replacement",
+      find: `{ sync: true });`,
+      replace: `{ sync: false });`,
+    },
+    {
+      name: "the name of the note of what is replaced is not synced",
+      rule: "replacement",
+      find: `await syncDirectory(host.fs, folder);`,
+      replace: `void folder;`,
+    },
+  ],
+);
+
+const LEFTOVERS = inFile(
+  "src/legacy/migration/leftovers.ts",
+  [LEFT, ROLLBACK_LATE],
+  [
+    {
+      name: "what a living builder makes is removed as stale",
+      rule: "fence",
+      find: `if (complete || runtime.now() - latest < STALE_MS) continue;`,
+      replace: `if (complete || runtime.now() - latest < -STALE_MS * 1e9) continue;`,
+    },
+    {
+      name: "unfinished files stay",
+      rule: "fence",
+      find: `await removeUnfinishedFiles(work);`,
+      replace: ``,
+    },
+    {
+      name: "unfinished folders stay",
+      rule: "fence",
+      find: `for (const path of await unfinishedDirectories(work)) await removeBuilding(work, path);`,
+      replace: ``,
+    },
+  ],
+);
+
+const WORK = inFile(
+  "src/legacy/work.ts",
+  [ABSORPTION, TWO_AT_ONCE],
+  [
+    {
+      name: "a legacy function makes a new, empty store where there was one",
+      rule: "create: false",
+      find: `create: false, cacheBytes`,
+      replace: `create: true, cacheBytes`,
+    },
+  ],
+);
+
+const TREE = inFile(
+  "src/legacy/tree.ts",
+  [LEGACY_SYNC, MIGRATE_CRASH],
+  [
+    {
+      name: "files of a store that was built aside are not synced",
+      rule: "migration, step 1",
+      find: `await each(files, (file) => syncFile(fs, file));`,
+      replace: `void files;`,
+    },
+    {
+      name: "a file is opened and not synced",
+      rule: "migration, step 1",
+      find: `await fs.later.fdatasync(fd);`,
+      replace: ``,
+    },
+    {
+      name: "folders of a store that was built aside are not synced",
+      rule: "migration, step 1",
+      find: `await each(folders.toReversed(), (folder) => syncDirectory(fs, folder));`,
+      replace: ``,
+    },
+  ],
+);
+
+export const MIGRATION = [...MIGRATE, ...BUILD, ...REPLACING, ...REPLACEMENT, ...LEFTOVERS, ...WORK, ...TREE];
