@@ -119,7 +119,7 @@ export class LogSyncer {
     const final = isFailedSync(cause);
     const next = final
       ? "Check the disk, then close this store and open it again."
-      : "The disk did not fail: the next commit tries again, and makes these durable as well.";
+      : "The disk did not fail: try again; the next commit makes these durable as well.";
     const error = new SessionStoreError(
       "durability_unknown",
       `${segment.path} could not be synced to the disk. Commits are visible, but a power cut may undo them. ${next}`,

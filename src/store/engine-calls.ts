@@ -62,10 +62,12 @@ export class EngineCalls {
     try {
       const outcome = this.#engine.commit(ops, options);
       return outcome instanceof Promise
-        ? outcome.catch((error: unknown) => refuse(error, committing(ops)))
+        ? outcome.catch((error: unknown) => {
+            throw ofCommit(error, ops);
+          })
         : outcome;
     } catch (error) {
-      throw asStoreError(error, committing(ops));
+      throw ofCommit(error, ops);
     }
   }
 
@@ -115,6 +117,15 @@ export async function untilDurable(durable: Promise<void>, key: string): Promise
 /** Whether a session is there and cannot be read, so that only what needs no base can be done to it. */
 export function isDamaged(error: unknown): boolean {
   return error instanceof SessionStoreError && error.code === "entry_corrupt";
+}
+
+/** A full disk is met by many commits at once, and the engine tells all of them the same. */
+function ofCommit(error: unknown, ops: readonly EngineOp[]): unknown {
+  if (!(error instanceof SessionStoreError) || error.code !== "disk_full") {
+    return asStoreError(error, committing(ops));
+  }
+  const { code, message, data, cause } = error;
+  return new SessionStoreError(code, `could not ${committing(ops)}: ${message}`, { data, cause });
 }
 
 function reading(key: string): string {

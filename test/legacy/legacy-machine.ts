@@ -66,7 +66,8 @@ export class LegacyMachine {
     const warnings: string[] = [];
     const store = await openDirectoryStoreOn<Record<string, unknown>>(fs, runtime, path, {
       readOnly: true,
-      onWarning: (warning) => warnings.push(warning.message),
+      // A hole is what a power cut may leave in a log, and no fault.
+      onWarning: ({ code, message }) => void (code === "log_hole" || warnings.push(message)),
     });
     const { sessions } = await store.list();
     const found = Object.fromEntries(

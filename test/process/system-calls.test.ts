@@ -56,7 +56,8 @@ describe.runIf(canTrace)(traced("a warm store"), () => {
     for (const count of syncs("64 puts")) expect(count).toBeLessThanOrEqual(2);
     for (const region of calls.regions("update")) {
       const files = region.filter(({ name }) => /open|stat|rename|link|mkdir|lock|access/.test(name));
-      expect(files).toEqual([]);
+      // Behind the sync, off the main thread: is the segment still where the store's path leads (O15)?
+      expect(files.map(({ name }) => name)).toEqual(["stat"]);
     }
   });
 });
@@ -80,7 +81,11 @@ describe.runIf(canTrace)(traced("a cold store"), () => {
       const calls = await trace(folder, "cold-calls", { path, other, keys, missing, readOnly: false });
       expect(calls.mainCalls("get")).toEqual(always([READ, "stat", "openat", "stat", READ, "close"]));
       expect(calls.mainCalls("get again")).toEqual(always([READ]));
-      expect(calls.mainCalls("get of nothing")).toEqual(always([READ, "stat"]));
+      // A missing file may be one that somebody removed: which catalog is the newest, and, once, what it knows.
+      const newest = ["openat", "stat", "getdents64", "getdents64", "close"];
+      const [first, ...others] = calls.mainCalls("get of nothing");
+      expect(first).toEqual([READ, "stat", ...newest, "openat", "stat", READ, "close"]);
+      expect(others).toEqual(always([READ, "stat", ...newest]).slice(1));
       opens.push(count(calls.mainCalls("open")[0] ?? []));
     }
     const [atShallow = {}, atDeep = {}] = opens;

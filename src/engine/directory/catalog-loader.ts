@@ -261,7 +261,7 @@ export function readRow(source: CatalogSource, path: string): CatalogRow | strin
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === "ENOENT" || errno === "ENOTDIR") return undefined;
-    if (errno === "EACCES" && isSystemName(folder)) return undefined; // lost+found, which is root's
+    if (errno === "EACCES" && isSystemName(basename(folder))) return undefined; // lost+found, which is root's
     // A file that is unsafe costs its own session. A call that fails says nothing about the session: to leave it out
     // would take it out of this and all later catalogs.
     if (error instanceof SessionStoreError) return error.message;

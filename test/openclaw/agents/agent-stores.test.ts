@@ -52,7 +52,7 @@ describe("below the state directory", () => {
     const warnings: string[] = [];
     configureSessionStores({ onWarning: ({ message }) => warnings.push(message) });
     onTestFinished(() => configureSessionStores({ onWarning: undefined }));
-    expect(await targets(machine)).toEqual([`work ${agent("Work")}`, `main ${agent("main")}`]);
+    expect(await targets(machine)).toEqual([`main ${agent("main")}`, `work ${agent("Work")}`]);
     expect(warnings).toEqual([
       expect.stringContaining(agent("!!!")),
       expect.stringContaining(agent("-main-")),

@@ -178,7 +178,7 @@ describe("a damaged meta.json of a checkpointed session", () => {
       read: () => store.read(KEY),
       update: () => store.update(KEY, () => ({ wrong: true })),
       patch: () => store.patch(KEY, { wrong: true }),
-      delete: () => store.delete(KEY),
+      "delete of a revision": () => store.delete(KEY, { ifRevision: before }),
       "put if absent": () => store.put(KEY, { wrong: true }, { ifRevision: 0 }),
       transact: () => store.transact(async (tx) => tx.put("b", { copied: await tx.get(KEY) })),
     };

@@ -268,7 +268,7 @@ async function attempt<T>(
 }
 
 const NEXT_STEP =
-  /\b(?:[Cc]heck|[Tt]ry|[Ff]ree|[Rr]aise|[Cc]lose|[Rr]ead|[Rr]eopen|[Oo]pen|[Rr]estore|[Pp]ut|[Mm]ove)\b[^:]*$/;
+  /\b(?:[Cc]heck|[Tt]ry|[Ff]ree|[Rr]aise|[Cc]lose|[Rr]ead|[Rr]eopen|[Oo]pen|[Rr]estore|[Pp]ut|[Mm]ove)\b/;
 
 /** @returns Whether the failure struck. */
 async function run(

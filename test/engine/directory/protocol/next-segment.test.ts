@@ -10,7 +10,6 @@ import { settled, start, STORE, turn, type Entry } from "../../../support/proces
 const LOG = `${STORE}/.store/log`;
 const SEGMENT_1 = `${LOG}/00000001.jsonl`;
 const SEGMENT_2 = `${LOG}/00000002.jsonl`;
-const STAGE = `${STORE}/.store/stage`;
 const BULK: Entry = Object.fromEntries(
   Array.from({ length: 50 }, (_, index) => [`f${index}`, "x".repeat(100)]),
 );
@@ -39,27 +38,6 @@ describe("O7, F1: a file that was put in the sealed segment's place", () => {
     a.fs.gate = undefined;
     await settled(a.store.checkpoint(), a); // knows nothing any more of what it had read there before
     expect((await a.store.list()).sessions.map(({ key }) => key)).toEqual(["k"]);
-  });
-});
-
-describe("O7: the two names of a segment", () => {
-  it("one that its maker takes away while somebody looks is no link from elsewhere", async () => {
-    const disk = new SimulatedDisk();
-    await start(disk, "A");
-    const [stage] = disk.names(STAGE);
-    const staged = `${STAGE}/${stage}/segment`;
-    disk.mount("maker").link(SEGMENT_1, staged);
-    const { fs, ...machine } = { fs: disk.mount("B"), name: "B" };
-    let looked = false;
-    fs.onCall = ({ name, args }) => {
-      if (name !== "readdir" || !String(args[0]).endsWith("/stage") || !disk.readRaw(staged)) return;
-      looked = true;
-      disk.mount("maker again").unlink(staged);
-    };
-    const { openOn, boot } = await import("../../../support/processes.js");
-    const b = await openOn({ ...boot(disk, machine.name), fs });
-    expect(await b.store.count()).toBe(0);
-    expect(looked).toBe(true);
   });
 });
 
