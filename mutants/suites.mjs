@@ -33,6 +33,7 @@ export const SESSION_LOG = `${DIRECTORY}/session-log.test.ts`;
 export const OVERTAKEN = `${DIRECTORY}/listing-overtaken.test.ts`;
 export const CATALOG_LOADER = `${DIRECTORY}/catalog-loader.test.ts`;
 export const FULL_DISK = `${DIRECTORY}/full-disk.test.ts`;
+export const SPACE = `${DIRECTORY}/space.test.ts`;
 export const DEAD_VALUES = `${DIRECTORY}/dead-values.test.ts`;
 export const REMOVAL = `${DIRECTORY}/blob-removal.test.ts`;
 export const FLUSH = `${DIRECTORY}/entry-flush.test.ts`;

@@ -160,13 +160,25 @@ const SWEEP = inFile(
 
 const SPACE = inFile(
   "src/engine/directory/space.ts",
-  [suite.FULL_DISK, EDGES],
+  [suite.FULL_DISK, suite.SPACE, EDGES],
   [
     {
       name: "work that meets a full disk does not get the reserve",
       rule: "reserve",
-      find: `if (!isDiskFull(error) || !(await this.giveUpReserve())) throw error;`,
-      replace: `if (this.short || error !== undefined) throw error;\n      void isDiskFull;`,
+      find: `if (!isDiskFull(error)) throw error;`,
+      replace: `if (isDiskFull(error) || this.short || error !== undefined) throw error;`,
+    },
+    {
+      name: "a new reserve takes the room of work that was given the old one",
+      rule: "reserve",
+      find: `if (this.#spending > 0 || possible`,
+      replace: `if (possible`,
+    },
+    {
+      name: "a reserve that is being made is not waited for",
+      rule: "reserve",
+      find: `await this.#makingReserve; //`,
+      replace: `//`,
     },
     {
       name: "commits take the room that the reserve left",
@@ -177,8 +189,8 @@ const SPACE = inFile(
     {
       name: "the reserve is not made again",
       rule: "reserve",
-      find: `if (await this.#reserve.make(`,
-      replace: `if (bytes < 0 && await this.#reserve.make(`,
+      find: `if (await making) this.short`,
+      replace: `if (bytes < 0 && (await making)) this.short`,
     },
     {
       name: "the reserve does not grow with the catalog",

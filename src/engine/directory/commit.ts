@@ -45,8 +45,8 @@ export interface CommitRoom {
    * @throws `disk_full`
    */
   readonly make: (full: boolean) => Promise<void>;
-  /** Gives up the room that is kept for this. Whether there was any. */
-  readonly giveUpReserve: () => Promise<boolean>;
+  /** Does work in the room that is kept for getting out of a full disk, or something else if there is none left. */
+  readonly spendReserve: <T>(work: () => Promise<T>, otherwise: () => Promise<T>) => Promise<T>;
   /** The error of a commit for which there is no room. */
   readonly full: (cause: unknown) => SessionStoreError;
 }
@@ -85,6 +85,8 @@ const BACK_OFF_MS_MAX = 20;
 
 /** Attempts of a commit that meet a full disk, and make room for the next one. */
 const FULL_MAX = 2;
+/** The same for deletes, which others may have robbed of the room that the reserve left, or that was made. */
+const FULL_DELETES_MAX = 5;
 /** After a void record the next so many are synced only when they are known to count. */
 const RESTLESS_COMMITS = 16;
 
@@ -142,12 +144,14 @@ export class Committer {
     failure?: unknown,
   ): Promise<CommitOutcome> {
     const { room } = this.options;
+    const grow = ops.some(grows);
+    const commit = (): Promise<CommitOutcome> => this.#commitLater(ops, options);
     let last = failure;
-    for (let attempt = 0; attempt < FULL_MAX; attempt++) {
-      const isFull = last !== undefined;
-      if (ops.some(grows) || !(await room.giveUpReserve())) await room.make(isFull);
+    for (let attempt = 0; attempt < (grow ? FULL_MAX : FULL_DELETES_MAX); attempt++) {
+      const makeRoom = (): Promise<void> => room.make(last !== undefined);
+      if (grow) await makeRoom();
       try {
-        return await this.#commitLater(ops, options);
+        return await (grow ? commit() : room.spendReserve(commit, () => makeRoom().then(commit)));
       } catch (error) {
         if (!isDiskFull(error)) throw error;
         last = error;

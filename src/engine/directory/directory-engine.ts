@@ -166,7 +166,7 @@ class DirectoryEngine implements SynchronousEngine {
       room: {
         isShort: () => space.short,
         make: (full) => this.#maintenance.makeRoom(full),
-        giveUpReserve: () => space.giveUpReserve(),
+        spendReserve: (work, otherwise) => space.spendReserve(work, otherwise),
         full: (cause) => space.full(cause),
       },
     });

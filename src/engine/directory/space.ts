@@ -46,6 +46,10 @@ export class Space {
   /** Size of the latest catalog, of which the next checkpoint writes another one. */
   catalogBytes = 0;
   readonly #reserve: Reserve;
+  /** Settled unless this process is making a reserve. */
+  #makingReserve: Promise<unknown> = Promise.resolve();
+  /** Work under way in the room of the reserve. */
+  #spending = 0;
 
   constructor(
     private readonly log: SessionLog,
@@ -62,15 +66,27 @@ export class Space {
     try {
       return await work();
     } catch (error) {
-      if (!isDiskFull(error) || !(await this.giveUpReserve())) throw error;
-      return work();
+      if (!isDiskFull(error)) throw error;
+      return this.spendReserve(work, () => {
+        throw error;
+      });
     }
   }
 
-  /** @returns Whether there was a reserve, so that there is room now. */
-  giveUpReserve(): Promise<boolean> {
+  /**
+   * Gives the reserve up and does work in its room. Meanwhile this process makes no new one: it would take that very room.
+   * @param otherwise Done instead when there is no reserve; another process, or other work, may have been faster.
+   */
+  async spendReserve<T>(work: () => Promise<T>, otherwise: () => Promise<T>): Promise<T> {
     this.short = true;
-    return this.#reserve.giveUp();
+    this.#spending++;
+    try {
+      await this.#makingReserve; // it has the blocks already, and can be given up only once it has its name
+      if (await this.#reserve.giveUp()) return await work();
+    } finally {
+      this.#spending--;
+    }
+    return otherwise();
   }
 
   /**
@@ -91,9 +107,10 @@ export class Space {
       // With room for the catalog to grow, or every new session would mean a new reserve.
       const wanted = reserveBytesOn(totalBytes, reserveBytes + 2 * this.catalogBytes);
       const possible = Math.floor(Math.min(wanted, freeBytes * TAKEN_SHARE));
-      if (possible <= Math.max(bytes, least * SMALLEST_SHARE)) return !this.short;
-      if (await this.#reserve.make(this.log.tail.active.ledger.stage, possible))
-        this.short = possible < least * SHORT_SHARE;
+      if (this.#spending > 0 || possible <= Math.max(bytes, least * SMALLEST_SHARE)) return !this.short;
+      const making = this.#reserve.make(this.log.tail.active.ledger.stage, possible);
+      this.#makingReserve = making.catch(() => {});
+      if (await making) this.short = possible < least * SHORT_SHARE;
     } catch (error) {
       if (errnoOf(error) === undefined) throw error;
     }

@@ -1,0 +1,74 @@
+/**
+ * Goal: work on the way out of a full disk has the room of the reserve for itself; other work of the same process that looks
+ * after the reserve at that moment does not take it again. The log takes a part of the room that there is.
+ * Method: a store's disk with no room but the reserve; the looks come at the worst moments.
+ */
+import { expect, it } from "vitest";
+import { RESERVE_BYTES } from "../../../src/entries/reserve.js";
+import { Layout } from "../../../src/format/layout.js";
+import { Space } from "../../../src/engine/directory/space.js";
+import type { SessionLog } from "../../../src/engine/directory/session-log.js";
+import { SimulatedDisk } from "../../../src/testing/simulated/disk.js";
+import { boot, STORE, turn } from "../../support/processes.js";
+
+const layout = new Layout(STORE);
+const STAGE = "1-0000000000000001";
+const OPTIONS = { segmentBytes: 1024 * 1024, reserveBytes: RESERVE_BYTES };
+
+async function fullDisk(): Promise<{ disk: SimulatedDisk; space: Space; fs: ReturnType<typeof boot>["fs"] }> {
+  const disk = new SimulatedDisk({ capacityBytes: 64 * RESERVE_BYTES });
+  const { fs, runtime } = boot(disk, "A");
+  for (const folder of [layout.root, layout.store, layout.stage, layout.stageFolder(STAGE)]) fs.mkdir(folder);
+  const log = { options: { fs, layout, runtime }, tail: { active: { ledger: { stage: STAGE } } } };
+  const space = new Space(log as unknown as SessionLog, OPTIONS);
+  expect(await space.tend()).toBe(true);
+  disk.freeBytes = 0;
+  return { disk, space, fs };
+}
+
+const unexpected = (): Promise<never> => Promise.reject(new Error("there is a reserve"));
+
+it("no reserve is made while work is done in the room of the old one; afterwards it is", async () => {
+  const { disk, space } = await fullDisk();
+  await space.spendReserve(async () => {
+    expect(await space.tend()).toBe(false);
+    expect(disk.freeBytes).toBeGreaterThanOrEqual(RESERVE_BYTES);
+  }, unexpected);
+  expect(await space.tend()).toBe(true);
+  expect(disk.freeBytes).toBeLessThan(RESERVE_BYTES);
+});
+
+it("a reserve that is being made is waited for, and given up", async () => {
+  const { disk, space, fs } = await fullDisk();
+  disk.removeRaw(layout.reserve);
+  const begun = new Promise<void>((resolve) => {
+    fs.onCall = ({ name }) => {
+      if (name === "open") resolve();
+    };
+  });
+  const tending = space.tend();
+  await begun;
+  const spent = space.spendReserve(() => Promise.resolve(disk.freeBytes), unexpected);
+  for (let turns = 0; turns < 20; turns++) await turn();
+  expect(await spent).toBeGreaterThan(RESERVE_BYTES / 2);
+  await tending;
+});
+
+it("other work is done instead where there is no reserve", async () => {
+  const { disk, space } = await fullDisk();
+  disk.removeRaw(layout.reserve);
+  disk.freeBytes = 0;
+  expect(await space.spendReserve(unexpected, () => Promise.resolve("otherwise"))).toBe("otherwise");
+  expect(space.short).toBe(true);
+});
+
+it("a segment is full the earlier, the less room there is", async () => {
+  const { disk, space } = await fullDisk();
+  disk.freeBytes = 1000 * OPTIONS.segmentBytes;
+  await space.tend();
+  expect(space.logBytesMax).toBe(OPTIONS.segmentBytes);
+  disk.freeBytes = 20 * OPTIONS.segmentBytes;
+  await space.tend();
+  expect(space.logBytesMax).toBeLessThan(OPTIONS.segmentBytes / 2);
+  expect(space.logBytesMax).toBeGreaterThan(0);
+});
