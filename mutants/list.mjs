@@ -7,7 +7,7 @@ import { ENTRY_FILES } from "./attacks/entry-files.mjs";
 import { GROUND } from "./attacks/ground.mjs";
 import { LEGACY_FILE } from "./attacks/legacy-file.mjs";
 import { LISTINGS } from "./attacks/listings.mjs";
-import { BACKGROUND_WORK } from "./attacks/maintenance.mjs";
+import { BACKGROUND_WORK } from "./attacks/background-work.mjs";
 import { LEGACY_MERGING } from "./attacks/merging.mjs";
 import { MIGRATION } from "./attacks/migration.mjs";
 import { OPENING } from "./attacks/opening.mjs";

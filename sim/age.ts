@@ -6,7 +6,7 @@ import { turn } from "./turn.js";
 const CALLS_MAX = 600;
 
 /**
- * So many times a write, and a checkpoint.
+ * Writes and checkpoints, `rounds` times in turn.
  *
  * @param operate Begins an operation of the process.
  * @param goOn Lets the process go on by one call, unless it is suspended.

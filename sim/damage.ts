@@ -3,7 +3,7 @@ import { keyFromFolderName } from "../src/format/session-key.js";
 import type { SimulatedDisk } from "../src/testing/simulated/disk.js";
 import { FROM, STORE, TO } from "./oracle.js";
 
-/** Not damaged: what they add up to is looked at in every state. */
+/** Not damaged: the invariant over these sessions is checked in every state. */
 const SPARED: ReadonlySet<string> = new Set([".store", FROM, TO]);
 
 /**

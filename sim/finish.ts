@@ -38,7 +38,7 @@ export async function verify(world: World): Promise<void> {
     fresh,
     until(() => fresh.store !== undefined || world.violation !== undefined),
   );
-  world.look();
+  world.readOn();
   for (const process of world.processes) {
     if (process.store === undefined || process.dead || process.busy) continue;
     await finished(world, process, expectState(world, process));
@@ -53,7 +53,7 @@ async function expectState(world: World, process: SimulatedProcess): Promise<voi
   const { oracle, damaged } = world;
   const store = process.store!;
   const { sessions } = await store.list();
-  world.look();
+  world.readOn();
   const { state } = oracle;
   const found = new Map(sessions.map((record) => [record.key, record]));
   for (const [key, version] of state) {
@@ -106,7 +106,7 @@ export async function tidy(world: World): Promise<void> {
     await finished(world, last, store.put("tidy", { token: world.nextToken(), round }));
     await finished(world, last, store.checkpoint());
   }
-  world.look();
+  world.readOn();
   expectTidy(world, world.oracle.state);
   await finished(world, last, store.close());
   const open = last.fs.openPaths;

@@ -63,7 +63,7 @@ const RECIPES: readonly ((making: Making) => Promise<void>)[] = [
   },
 ];
 
-/** One schedule in so many starts without a store. */
+/** One schedule in this many starts without a store. */
 const NEW_EVERY = 25;
 
 export class Images {
@@ -82,11 +82,11 @@ export class Images {
           durability: "disk",
           readOnly: false,
         });
-        process.fs.onCall = () => oracle.look();
+        process.fs.onCall = () => oracle.readOn();
         return { process, store: await process.open() };
       };
       await recipe({ disk, oracle, open });
-      oracle.look();
+      oracle.readOn();
       images.push({ disk, history: oracle.history });
     }
     return new Images(images);

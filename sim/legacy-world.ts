@@ -36,7 +36,7 @@ interface Versions {
 
 /** No log is read along: the store comes and goes. */
 class NoOracle extends Oracle {
-  override look(): void {}
+  override readOn(): void {}
   override powerWasCut(): void {}
 }
 
@@ -64,7 +64,7 @@ export class LegacyWorld extends World {
         this.boot(slot);
       }
       this.goOn();
-      await this.take(steps.slice(index * length, (index + 1) * length));
+      await this.takeAll(steps.slice(index * length, (index + 1) * length));
       if (this.violation === undefined) await settle(this);
       if (this.violation !== undefined) return;
       await this.#finish();

@@ -25,7 +25,7 @@ export interface Scene {
   /** A number that no other operation of this schedule has. */
   nextToken(): string;
   committed(): void;
-  /** For what nobody awaits. */
+  /** For promises that no operation awaits. */
   failed(error: unknown): void;
 }
 
@@ -109,7 +109,7 @@ function assertHonest(running: Running, error: unknown): void {
   const { scene, process, token } = running;
   assertExplained(scene, process, error, token);
   if (!(error instanceof SessionStoreError)) return;
-  scene.oracle.look();
+  scene.oracle.readOn();
   const counts = scene.oracle.tokens.has(token);
   const mayCount =
     error.code === "commit_unknown" ||
@@ -121,7 +121,7 @@ async function acknowledged(running: Running, work: () => Promise<unknown>): Pro
   const { scene, process, token } = running;
   await work();
   if (process.dead) return;
-  scene.oracle.look();
+  scene.oracle.readOn();
   const revision = scene.oracle.tokens.get(token);
   if (revision === undefined) throw new Violation(`${token} was acknowledged and does not count`);
   scene.committed();
@@ -201,7 +201,7 @@ async function remove(running: Running): Promise<void> {
   const { writer } = process.runtime;
   const deleted = await store.delete(key);
   if (!deleted || process.dead) return;
-  oracle.look();
+  oracle.readOn();
   const mine = oracle.history
     .slice(since)
     .find(
@@ -216,13 +216,13 @@ async function remove(running: Running): Promise<void> {
 
 /** What the log may have said while a question was open. */
 function possible(oracle: Oracle, since: number): State[] {
-  oracle.look();
+  oracle.readOn();
   return oracle.history.slice(since).map(({ after }) => after);
 }
 
 /** When the question was asked. */
 function now({ scene: { oracle }, process }: Running): number {
-  oracle.look();
+  oracle.readOn();
   return process.asOf ?? oracle.history.length - 1;
 }
 
@@ -252,7 +252,7 @@ function assertContentOrReplaced(
   try {
     assertContent(process, record, version);
   } catch (error) {
-    oracle.look();
+    oracle.readOn();
     const replaced = oracle.state.get(record.key)?.revision !== record.revision;
     if (!replaced || !(error instanceof SessionStoreError) || error.code !== "blob_missing") throw error;
   }
@@ -331,12 +331,12 @@ async function count(running: Running): Promise<void> {
 /** Follows the store for as long as the process lives; every change must come, once, in order. */
 function watch({ scene, process, store, variant }: Running): Promise<void> {
   const { oracle } = scene;
-  oracle.look();
+  oracle.readOn();
   const back = variant % 2 === 0 ? undefined : Math.max(0, oracle.revision - (variant % 7));
   const before = oracle.revision;
   const iterable = store.watch(back === undefined ? {} : { since: back });
   // Others may commit during the call: it is for the store to say whether its "now" is before or behind that.
-  oracle.look();
+  oracle.readOn();
   const latest = oracle.revision;
   let after = back;
   let place = 0;
@@ -344,7 +344,7 @@ function watch({ scene, process, store, variant }: Running): Promise<void> {
   const follow = async (): Promise<void> => {
     for await (const change of iterable) {
       if (process.dead) return;
-      oracle.look();
+      oracle.readOn();
       after ??= Math.min(latest, Math.max(before, change.revision - 1));
       const next = nextChange(oracle, after, place);
       if (next?.key !== change.key || next.commit.revision !== change.revision) {

@@ -1,6 +1,6 @@
 /**
- * Somebody who reads every line of the log the moment it was written, decides it by a second, independent reading of the
- * rules, and so knows what really happened: the sequential model that processes' answers are compared with.
+ * A witness that reads every line of the log the moment it was written, decides it by a second, independent reading of
+ * the rules, and so knows what really happened: the sequential model that processes' answers are compared with.
  *
  * It shares no code with `src/log/`: a mistake there shows as a disagreement. Besides the rules it knows what no rule can
  * know: every write carries a token of its own and the token of the entry it was computed from. So it notices a write that
@@ -77,7 +77,7 @@ const CRC_DIGITS = 8;
 export class Oracle {
   /** Every commit that the disk still has, oldest first; the first one stands for the empty store. */
   history: Commit[];
-  /** Latest revision that somebody was promised to find after a power cut. */
+  /** Latest revision that a caller was promised to find after a power cut. */
   promised = 0;
   /** Revision of each token that counts. */
   tokens: Map<string, number>;
@@ -110,8 +110,8 @@ export class Oracle {
     return this.history[this.history.length - 1]!;
   }
 
-  /** Reads on. To be called before anybody can have unlinked what was not read. */
-  look(): void {
+  /** Reads on. To be called before a process can have unlinked what was not read. */
+  readOn(): void {
     if (this.#reading === undefined) this.#begin();
     for (let at = this.#reading; at !== undefined; at = this.#enterNext(at)) {
       this.#readSegment(at);
@@ -136,7 +136,7 @@ export class Oracle {
       this.history = before.slice(0, before.indexOf(base) + 1);
       for (const commit of this.history) this.#enterTokens(commit);
       this.#reading = lowest;
-      this.look();
+      this.readOn();
     }
     for (const [index, commit] of this.history.entries()) {
       const witnessed = before[index];
@@ -157,7 +157,7 @@ export class Oracle {
     const [lowest] = liveRun(this.#segments());
     if (lowest === undefined) return;
     this.#reading = this.#open(lowest);
-    this.look();
+    this.readOn();
   }
 
   #segments(): number[] {
@@ -212,8 +212,8 @@ export class Oracle {
     }
   }
 
-  #decide(at: Reading, line: Line | "void" | "hole"): void {
-    if (line === "void") return;
+  #decide(at: Reading, line: Line | "malformed" | "hole"): void {
+    if (line === "malformed") return;
     if (line === "hole" || line.seal !== undefined) {
       at.sealed = true;
       if (line !== "hole") at.wanted = line.firstRevision ?? 0;
@@ -276,16 +276,16 @@ function liveRun(numbers: readonly number[]): number[] {
   return sorted.slice(Math.max(0, start));
 }
 
-function parse(bytes: Buffer): Line | "void" | "hole" {
+function parse(bytes: Buffer): Line | "malformed" | "hole" {
   if (bytes.includes(0)) return "hole";
-  if (bytes.length < CRC_DIGITS + 3 || bytes[CRC_DIGITS] !== 0x20) return "void";
+  if (bytes.length < CRC_DIGITS + 3 || bytes[CRC_DIGITS] !== 0x20) return "malformed";
   const body = bytes.subarray(CRC_DIGITS + 1);
   const crc = crc32(body).toString(16).padStart(CRC_DIGITS, "0");
-  if (bytes.toString("latin1", 0, CRC_DIGITS) !== crc) return "void";
+  if (bytes.toString("latin1", 0, CRC_DIGITS) !== crc) return "malformed";
   try {
     return JSON.parse(body.toString()) as Line;
   } catch {
-    return "void";
+    return "malformed";
   }
 }
 

@@ -17,7 +17,7 @@ import type { Step } from "./schedule.js";
 
 export type Store = DirectorySessionStore<Fields>;
 
-/** Values of at least so many bytes are shared. */
+/** Values of at least this many bytes are shared. */
 export const BLOB_BYTES = 256;
 const FLUSH_DELAY_MS = 100;
 /** About as much as a full disk of a schedule has left. */

@@ -49,7 +49,7 @@ export class Runner {
     return { ...outcome, figures, violation: `nobody handled ${background}` };
   }
 
-  /** @param current Told the seed before each schedule, so that somebody else can tell which one does not end. */
+  /** @param current Told the seed before each schedule, so that a watcher can tell which one does not end. */
   async runSeeds({ first, count, only }: Seeds, current: (seed: number) => void = () => {}): Promise<Batch> {
     const figures = noFigures();
     const failures: Failure[] = [];

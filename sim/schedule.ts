@@ -82,13 +82,13 @@ export type Step =
   | { readonly do: "close"; readonly process: number }
   /** Of what was not synced, chance with this seed decides what survives. */
   | { readonly do: "cut power"; readonly seed: number }
-  /** The process gets no answer, no timer and nothing new to do for so many steps. */
+  /** The process gets no answer, no timer and nothing new to do for this many steps. */
   | { readonly do: "suspend"; readonly process: number; readonly steps: number }
   /** The same as soon as the process waits for a call with this name: right before a rename, say. */
   | { readonly do: "hold"; readonly process: number; readonly steps: number; readonly call: HeldCall }
   /**
    * The process is stopped between two blocking calls of an operation that it begins now: its first `calls` calls see
-   * the disk as it is now, and the others as it is after so many steps.
+   * the disk as it is now, and the others as it is after this many steps.
    */
   | {
       readonly do: "stop inside";
@@ -97,11 +97,11 @@ export type Step =
       readonly calls: number;
       readonly operation: Operation;
     }
-  /** One process, all others standing still, writes and checkpoints so many times. */
+  /** One process, all others standing still, writes and checkpoints this many times. */
   | { readonly do: "age"; readonly process: number; readonly rounds: number }
   | { readonly do: "fill"; readonly freeBytes: number }
   | { readonly do: "make room" }
-  /** Something will happen to a call that is so many calls away; of any process, blocking or not. */
+  /** Something will happen to the call that is this many calls away; of any process, blocking or not. */
   | {
       readonly do: "arm";
       readonly fault: Fault;
@@ -109,7 +109,7 @@ export type Step =
       readonly amount: number;
       readonly operation: Operation;
     }
-  /** Somebody begins to copy the store with `cp -r`, one name after so many calls of the processes. */
+  /** A person begins to copy the store with `cp -r`, one name after each `pace` calls of the processes. */
   | { readonly do: "copy"; readonly pace: number }
   /** A byte of a file changes behind everybody's back. */
   | { readonly do: "damage"; readonly file: number; readonly at: number };

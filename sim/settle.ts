@@ -19,7 +19,7 @@ export async function settle(world: World): Promise<void> {
   for (let idle = 0; idle < IDLE_MAX && world.violation === undefined; idle++) {
     await answerAll(world.processes, () => world.violation !== undefined);
     await world.rebootAll();
-    world.look();
+    world.readOn();
     const running = world.processes.filter((process) => process.running > 0 && !process.dead);
     if (running.length === 0 && world.processes.every(({ waiting }) => waiting.length === 0)) return;
     for (const process of world.processes) process.runtime.runNextTimer();

@@ -1,6 +1,6 @@
 /**
  * What comes out when a store is copied with `cp -r` while it is in use may miss commits. But it is a store: it opens, says
- * nothing that never was, says the same whoever asks, and goes on from there.
+ * nothing that never was, says the same to every process, and goes on from there.
  */
 import { SessionStoreError } from "../src/errors.js";
 import type { SessionRecord } from "../src/store/types.js";
@@ -16,7 +16,7 @@ export async function verifyCopy(world: World, copy: Copy): Promise<void> {
   copy.finish();
   const { torn } = copy;
   const first = await bootOn(world, copy);
-  // A last line without its newline is decided by the next write; until then it is nobody's.
+  // A last line without its newline is decided by the next write; until then it is undecided.
   if (torn) await finished(world, first.process, first.store.put("first", { token: world.nextToken() }));
   const found = await sameTwice(world, first);
   if (!torn) for (const record of found.values()) expectVersion(first.process, copy, record);

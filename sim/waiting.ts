@@ -32,7 +32,7 @@ export function answer({ process, deferred }: Waiting): void {
   deferred.answer();
 }
 
-/** One process goes on while all others stand still: for so many calls and timers, or until it has none. */
+/** One process goes on while all others stand still: for this many calls and timers, or until it has none. */
 export async function runAlone(process: SimulatedProcess, calls: number): Promise<void> {
   for (let call = 0; call < calls && !process.dead; call++) {
     const [deferred] = process.waiting;

@@ -27,7 +27,7 @@ import { Sleepers } from "./sleepers.js";
 import { turn } from "./turn.js";
 import { answer, pickWaiting, runAlone, type Waiting } from "./waiting.js";
 
-/** Far more than any schedule needs: whoever gets here does not end. */
+/** Far more than any schedule needs: a run that gets here does not end. */
 const CALLS_MAX = 60_000;
 
 export class World implements Scene, Surroundings {
@@ -85,26 +85,26 @@ export class World implements Scene, Surroundings {
   async run(): Promise<void> {
     for (let slot = 0; slot < this.schedule.processes; slot++) this.boot(slot);
     await turn();
-    await this.take(this.schedule.steps);
+    await this.takeAll(this.schedule.steps);
   }
 
-  protected async take(steps: readonly Step[]): Promise<void> {
+  protected async takeAll(steps: readonly Step[]): Promise<void> {
     for (const step of steps) {
       this.step++;
       await this.#sleepers.wake(this.step);
-      await this.#take(step);
+      await this.#takeStep(step);
       await turn(); // to rest, or something could happen to a process that is in the middle of something
       await this.rebootAll();
-      this.look();
+      this.readOn();
       if (this.violation !== undefined) return;
     }
   }
 
-  look(): void {
+  readOn(): void {
     if (!this.#news) return;
     this.#news = false;
     try {
-      this.oracle.look();
+      this.oracle.readOn();
     } catch (error) {
       this.failed(error);
     }
@@ -188,7 +188,7 @@ export class World implements Scene, Surroundings {
     return Math.floor((fraction * this.processes.length) / 1000);
   }
 
-  #take(step: Step): Promise<void> | undefined {
+  #takeStep(step: Step): Promise<void> | undefined {
     switch (step.do) {
       case "release":
         return this.#release(step.picks);
@@ -220,11 +220,11 @@ export class World implements Scene, Surroundings {
         this.copies.push(new Copy(this.disk, this.oracle, step.pace));
         return;
       default:
-        return this.#takeIn(step, this.#slot(step.process));
+        return this.#takeStepOf(step, this.#slot(step.process));
     }
   }
 
-  #takeIn(step: Extract<Step, { process: number }>, slot: number): Promise<void> | undefined {
+  #takeStepOf(step: Extract<Step, { process: number }>, slot: number): Promise<void> | undefined {
     const process = this.processes[slot]!;
     if (process.suspendedUntil > this.step && step.do !== "kill") return;
     switch (step.do) {
@@ -298,7 +298,7 @@ export class World implements Scene, Surroundings {
     const deferred = operation.variant % 2 === 0 ? process.waiting[0] : undefined;
     deferred?.perform();
     if (process.dead) return;
-    this.look();
+    this.readOn();
     const goOn = (): void => {
       if (deferred === undefined) this.operate(process, operation);
       else answer({ process, deferred });
@@ -323,10 +323,10 @@ export class World implements Scene, Surroundings {
 
   /** @param reboot Whether the processes are started again. */
   cutPower(seed: number, reboot = true): void {
-    this.look();
+    this.readOn();
     this.figures.powerCuts++;
     this.disk.powerCut("random", seededRandom(seed));
-    this.copies = this.copies.filter(({ done }) => done); // whoever copies needs power, too
+    this.copies = this.copies.filter(({ done }) => done); // a copying program needs power, too
     this.#reboot = reboot;
     try {
       this.oracle.powerWasCut();
@@ -356,7 +356,7 @@ export class World implements Scene, Surroundings {
     this.disk.freeBytes = Number.POSITIVE_INFINITY;
   }
 
-  /** Whoever died is started again, after everything that died with it has come to rest. */
+  /** A process that died is started again, after everything that died with it has come to rest. */
   async rebootAll(): Promise<void> {
     if (!this.#reboot) return;
     this.#reboot = false;
@@ -374,7 +374,7 @@ export class World implements Scene, Surroundings {
 
   #onCall(process: SimulatedProcess, call: SimulatedCall): CallInstruction | undefined {
     const { name, args } = call;
-    this.look();
+    this.readOn();
     if (++this.figures.calls > CALLS_MAX) this.failed(new Violation("it does not end"));
     for (const copy of this.copies) copy.called();
     this.#hash.add(process.ordinal, call);

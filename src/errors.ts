@@ -8,7 +8,7 @@
 
 /** Every way in which a session store can refuse or fail. `docs/errors.md` has a paragraph for each. */
 export type SessionStoreErrorCode =
-  /** Somebody else changed the session first: `ifRevision` did not hold, or retries ran out. */
+  /** Another writer changed the session first: `ifRevision` did not hold, or retries ran out. */
   | "conflict"
   /** `patch` of a session that does not exist. */
   | "not_found"
@@ -28,7 +28,7 @@ export type SessionStoreErrorCode =
   | "format_unsupported"
   /** `.store/format.json` is missing or unreadable beside an existing log. */
   | "format_damaged"
-  /** A folder on the way to the store could be changed by somebody else. */
+  /** A folder on the way to the store could be changed by another user. */
   | "path_untrusted"
   /** The file system cannot append atomically (NFS, SMB, 9p, …). */
   | "file_system_unsupported"
@@ -183,7 +183,7 @@ export interface StoreWarning {
     | "entry_quarantined"
     | "blob_missing"
     | "log_hole"
-    | "log_line_void"
+    | "log_line_malformed"
     | "segment_garbage"
     | "log_replaced"
     | "log_shared"

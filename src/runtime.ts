@@ -22,7 +22,7 @@ export interface Runtime {
   randomName(bytes: number): string;
   /** Calls `callback` once after `ms`; does not keep the process alive. */
   setTimer(callback: () => void, ms: number): Timer;
-  /** Resolves after `ms`; the process stays alive until then, for somebody waits. */
+  /** Resolves after `ms`; the process stays alive until then, for a caller waits. */
   sleep(ms: number): Promise<void>;
   /** Keeps the process alive until the function that it returns was called. */
   keepAlive(): () => void;

@@ -16,7 +16,7 @@ const SMALL_BYTES = 537;
 const SNAPSHOT_PROMPT_CHARS = 17_308;
 const SNAPSHOT_BYTES = 81_000;
 const OWN_REPORT_BYTES = 8_400;
-/** One in so many sessions has another snapshot than the rest. */
+/** One session in this many has another snapshot than the rest. */
 const OTHER_SNAPSHOT = 20;
 const FIRST_UPDATE = Date.UTC(2026, 0, 1);
 

@@ -14,7 +14,8 @@ const OPERATIONS_PER_TURN = 16;
 
 /**
  * @param {Session} session
- * @param {{ events: number, seed: number, msMax: number }} order Who needs longer replays only the beginning of the day.
+ * @param {{ events: number, seed: number, msMax: number }} order A peer that needs longer than msMax replays only the
+ *   beginning of the day.
  */
 export async function day(session, { events, seed, msMax }) {
   const operations = makeDay(events, seed);

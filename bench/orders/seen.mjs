@@ -27,7 +27,7 @@ export async function arm(session, { key, how }) {
     `${session.which.peer}: ${how === "reads" ? "the update was not seen" : "nobody told of the update"} within ${PATIENCE_MS} ms`,
   );
   waiting = how === "reads" ? readUntil(isThere, late) : toldOf(store, isThere, late);
-  // Whoever asks for it hears of it.
+  // The caller who waits for the reader is told.
   waiting.catch(() => {});
   // The watch has to be on before the other process writes.
   await new Promise((resolve) => setTimeout(resolve, 10));
@@ -49,8 +49,9 @@ async function readUntil(isThere, late) {
 }
 
 /**
- * A notification of the file system may come while the commit is still under way, so whoever hears one reads until
- * there is something new, for a while; and at least once after the last one, however long this process was kept waiting.
+ * A notification of the file system may come while the commit is still under way, so a reader that hears one reads
+ * until there is something new, for a while; and at least once after the last one, however long this process was kept
+ * waiting.
  * @param {import("../peers/peer.mjs").OpenPeer} store
  * @param {() => Promise<boolean>} isThere
  * @param {Error} late

@@ -12,7 +12,9 @@ import { cpuUs, nextTurnOfLoop, sharedClockUs } from "./session.mjs";
  * @typedef {{ updates: number, us: number, cpuUs: number, worstUs: number, medianUs: number }} Done
  */
 
-/** Nobody waits for the event loop longer than that many updates take: only so can anybody work in the background. */
+/**
+ * After this many updates the event loop gets its turn: without it, a peer's work in the background could not go on.
+ */
 const UPDATES_PER_TURN = 16;
 const ZIPF_EXPONENT = 0.99;
 
@@ -63,7 +65,7 @@ export async function burst(session, { keys, seed, milliseconds, startUs, atOnce
   if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
   if (atOnce === 1) return work(store, () => random.pick(all), milliseconds, false);
   const cpuBefore = cpuUs();
-  // Each has sessions of its own: nobody waits for another one's turn.
+  // Each process has sessions of its own, so none waits for another one's turn.
   const shares = Array.from({ length: atOnce }, (_, share) =>
     all.filter((_key, at) => at % atOnce === share),
   );

@@ -61,7 +61,7 @@ export function sizesOf({ sessions, large }) {
  * @typedef {object} Selection
  * @property {Shape} shape
  * @property {import("../data/entries.mjs").EntrySize} size
- * @property {number} [first] Only so many.
+ * @property {number} [first] Only this many, from the beginning.
  * @property {{ number: number, of: number }} [share] Only the part of one worker among several.
  */
 

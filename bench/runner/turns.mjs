@@ -132,7 +132,7 @@ export function isInGoals({ name, floor }) {
   return floor || name === "sessiondir" || name === "better-sqlite3";
 }
 
-/** The peers, and beside them the least that anybody must do. @param {readonly Peer[]} peers @param {...string} floors */
+/** The peers, and beside them the floors: the least work that any peer must do. @param {readonly Peer[]} peers @param {...string} floors */
 export function withFloors(peers, ...floors) {
   return [...peers, ...floors.map(peerNamed)];
 }

@@ -17,5 +17,5 @@ process.on("message", async (/** @type {{ kind: string }} */ order) => {
     process.send?.({ error: /** @type {Error} */ (error).stack ?? String(error) });
   }
 });
-// Whoever gave the orders is gone.
+// The process that gave the orders is gone.
 process.on("disconnect", () => process.exit(1));

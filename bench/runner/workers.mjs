@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { newerNode } from "../install.mjs";
 import { peerNamed } from "../peers/index.mjs";
 
-/** Nothing that is asked takes that long on a machine that works: whoever does not answer is stuck. */
+/** No order takes this long on a machine that works: a process that has not answered by then is stuck. */
 const ANSWER_MS_MAX = 240_000;
 const END_MS_MAX = 20_000;
 

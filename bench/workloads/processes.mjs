@@ -36,7 +36,7 @@ const START_DELAY_US = 50_000;
  * @property {import("../peers/peer.mjs").Durability} durability
  * @property {import("../runner/stores.mjs").Shape} shape
  * @property {boolean} [hot]
- * @property {number} [atOnce] So many updates of a process wait at the same time, for as many sessions.
+ * @property {number} [atOnce] How many updates of a process wait at the same time, each of another session.
  * @property {boolean} [quick] Also when there is little time.
  */
 
@@ -126,7 +126,7 @@ async function measure(context, part) {
 }
 
 /**
- * Everybody who can, in four processes; the rest of the parts is for those who are anywhere near.
+ * All peers that can work in four processes; the other parts have only the peers that come near.
  * @param {import("../peers/peer.mjs").Peer} peer
  * @param {Part} part
  */

@@ -39,7 +39,8 @@ export async function run(context) {
         const key = keyOf(3);
         // A gateway has its compiler's work behind it.
         const keys = { shape: SMALL_650, size: "small" };
-        const [updates, reads] = [2_000, 10_000];
+        const updates = 2_000;
+        const reads = 10_000;
         await writer.ask({ kind: "updates", keys, draw: "uniform", seed: 1, updates, msMax: 300 });
         await reader.ask({ kind: "gets", keys, reads, msMax: 300, seed: 1, look: "top" });
         return {

@@ -10,10 +10,15 @@ export const note =
   "in files» adds the time until nothing is left to be done, the rest of the checkpoints included.";
 
 const CHECKPOINTS = 10;
-/** At most so long goes on a round of sessiondir, and one of those that are in no goal. */
-const [US_MAX, SHORT_US_MAX] = [120_000_000, 5_000_000];
-/** After so many updates, or so long, is looked whether it is enough. */
-const [SLICE, SLICE_MS_MAX] = [50_000, 3_000];
+/** A round of sessiondir, or of a peer that is in a goal, takes at most this long. */
+const US_MAX = 120_000_000;
+/** A round of a peer that is in no goal. */
+const SHORT_US_MAX = 5_000_000;
+/**
+ * A peer works in slices of this many updates, or of this long; after each the benchmark checks whether it was enough.
+ */
+const SLICE = 50_000;
+const SLICE_MS_MAX = 3_000;
 
 /** @typedef {{ updates: number, us: number, cpuUs: number, checkpoints: number }} Sum */
 
@@ -29,8 +34,9 @@ export async function run(context) {
  */
 async function measure(context, draw) {
   const { sheet, quick } = context;
-  const ids = [`sustained ${draw}`, `sustained ${draw}, settled`, `sustained ${draw}, cpu`];
-  const [during = "", settled = "", cpu = ""] = ids;
+  const during = `sustained ${draw}`;
+  const settled = `sustained ${draw}, settled`;
+  const cpu = `sustained ${draw}, cpu`;
   const name = draw === "zipf" ? "Zipf 0.99" : "uniform";
   sheet.define(during, name, "rate");
   sheet.define(settled, `${name}, until all is in files`, "rate");
@@ -38,7 +44,7 @@ async function measure(context, draw) {
   const keys = { shape: SMALL_10_000, size: "small" };
   const rounds = quick ? 1 : 2;
   const peers = plainPeers(context.peers).filter(({ slow }) => !slow);
-  const plan = { part: name, ids, rounds, warmUp: 1, shape: SMALL_10_000 };
+  const plan = { part: name, ids: [during, settled, cpu], rounds, warmUp: 1, shape: SMALL_10_000 };
   /** What sessiondir did in its latest round. */
   let latest = { updates: Infinity, us: SHORT_US_MAX };
   await turnsOfWorkers({ ...context, peers }, plan, async (worker, peer) => {
@@ -50,7 +56,9 @@ async function measure(context, draw) {
       return updates >= 2 * SLICE || us >= SHORT_US_MAX;
     };
     const before = /** @type {number} */ (await worker.ask({ kind: "sum" }));
-    let [total, checkpoints, checkpointsInAll] = [0, 0, 0];
+    let total = 0;
+    let checkpoints = 0;
+    let checkpointsInAll = 0;
     return {
       peer: peer.name,
       ...(!isInGoals(peer) && { rounds: 1 }),

@@ -3,7 +3,7 @@
 import * as suite from "../suites.mjs";
 import { BAD_LOG, DURABLE, EDGES, ENGINE, FAILING, RULES, inFile } from "../suites.mjs";
 
-const APPEND = inFile("src/log/append.ts", ENGINE, [
+const APPEND = inFile("src/log/log-writer.ts", ENGINE, [
   {
     name: "the sync of a commit begins before its line is written",
     rule: "O6",
@@ -105,7 +105,7 @@ const APPEND = inFile("src/log/append.ts", ENGINE, [
 ]);
 
 const PLACE = inFile(
-  "src/log/place.ts",
+  "src/log/store-place.ts",
   [suite.PLACE],
   [
     {
@@ -117,13 +117,13 @@ const PLACE = inFile(
     {
       name: "a store that is gone is looked for once a second only",
       rule: "O15",
-      find: `this.#lookedAt = Number.NEGATIVE_INFINITY; // once it is gone, every call looks`,
+      find: `this.#checkedAt = Number.NEGATIVE_INFINITY; // once it is gone, every call checks`,
       replace: ``,
     },
     {
       name: "answers rest on any old look",
       rule: "O15",
-      find: `if (this.options.monotonic() - this.#lookedAt <= LOOK_MS) return;`,
+      find: `if (this.options.monotonic() - this.#checkedAt <= PLACE_CHECK_MS) return;`,
       replace: `return;`,
     },
     {
@@ -151,18 +151,18 @@ const NEXT = inFile("src/log/next-segment.ts", ENGINE, [
   {
     name: "the name of the sealed segment is not synced again",
     rule: "O7, F2",
-    find: `sealed.directorySynced = false; // the seal's own directory entry must be durable too, whoever made it`,
+    find: `sealed.directorySynced = false; // the seal's own directory entry must be durable too, whichever process made it`,
     replace: ``,
     equivalent:
       "a segment counts as synced only after log/ was synced since it has its name, and a name in log/ never changes",
   },
   {
-    name: "a segment is made after a start-over",
+    name: "a segment is made after a rewind",
     rule: "O12",
-    find: `if (tail.active !== sealed) return; // started over meanwhile: then nothing is known to be durable`,
+    find: `if (tail.active !== sealed) return; // rewound meanwhile: then nothing is known to be durable`,
     replace: ``,
     equivalent:
-      "the sync holds the sealed segment open and is real whatever was started over; and the look at the very file decides",
+      "the sync holds the sealed segment open and is real whatever was rewound; and the look at the very file decides",
   },
   {
     name: "a staged segment is not synced",
@@ -215,9 +215,9 @@ const NEXT = inFile("src/log/next-segment.ts", ENGINE, [
     replace: `void staged;`,
   },
   {
-    name: "who comes too late does not start over",
+    name: "who comes too late does not rewind",
     rule: "O12",
-    find: `if (!stillThere && tail.active === sealed) tail.startOver();`,
+    find: `if (!stillThere && tail.active === sealed) tail.rewind();`,
     replace: ``,
   },
   {
@@ -248,7 +248,7 @@ const NEXT = inFile("src/log/next-segment.ts", ENGINE, [
   },
 ]);
 
-const DURABILITY = inFile("src/log/durability.ts", ENGINE, [
+const DURABILITY = inFile("src/log/log-syncer.ts", ENGINE, [
   {
     name: "a store is closed while a sync is under way",
     rule: "close",
@@ -278,15 +278,15 @@ const DURABILITY = inFile("src/log/durability.ts", ENGINE, [
   {
     name: "the folders on the way to log/ are not synced",
     rule: "O6, F3",
-    find: `this.#way = [layout.store, layout.root, parent];`,
-    replace: `this.#way = parent === "" ? [layout.root] : [];`,
+    find: `this.#ancestorsToSync = [layout.store, layout.root, parent];`,
+    replace: `this.#ancestorsToSync = parent === "" ? [layout.root] : [];`,
   },
   {
     name: "the folder with the store's own name is not synced",
     rule: "O6, F3",
     suites: [DURABLE],
-    find: `this.#way = [layout.store, layout.root, parent];`,
-    replace: `this.#way = [layout.store, parent === "" ? "" : layout.root];`,
+    find: `this.#ancestorsToSync = [layout.store, layout.root, parent];`,
+    replace: `this.#ancestorsToSync = [layout.store, parent === "" ? "" : layout.root];`,
   },
   {
     name: "a segment's name is believed to be durable",
@@ -311,7 +311,7 @@ const DURABILITY = inFile("src/log/durability.ts", ENGINE, [
   {
     name: "nobody looks whether the store is still there before a commit is acknowledged",
     rule: "O15",
-    find: `.then(() => this.place.look(segment))`,
+    find: `.then(() => this.place.assertInPlace(segment))`,
     replace: `.then(() => {})`,
     suites: [suite.PLACE],
   },

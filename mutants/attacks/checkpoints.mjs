@@ -16,14 +16,14 @@ import {
   inFile,
 } from "../suites.mjs";
 
-const CHECKPOINT = inFile("src/engine/directory/checkpoint.ts", ENGINE, [
+const CHECKPOINT = inFile("src/engine/directory/checkpointer.ts", ENGINE, [
   {
     name: "the segment after a lower one is checkpointed first",
     rule: "O10, in order",
     find: `if (segment.number !== lowest) return true; // read it first: strictly in order`,
     replace: ``,
     equivalent:
-      "nothing leads there: removing garbage starts over when the lowest segment was not read, and then the lowest is the active one",
+      "nothing leads there: removing garbage rewinds when the lowest segment was not read, and then the lowest is the active one",
   },
   {
     name: "no fence",
@@ -106,7 +106,7 @@ const CHECKPOINT = inFile("src/engine/directory/checkpoint.ts", ENGINE, [
     replace: "const temporary = layout.catalog(number);",
   },
   {
-    name: "a catalog is written after a start-over",
+    name: "a catalog is written after a rewind",
     rule: "O12",
     suites: [suite.CHECKPOINT],
     find: `if (this.log.tail.epoch !== epoch || this.log.tail.segments[0] !== segment) return false;`,
@@ -186,7 +186,7 @@ const CHECKPOINT = inFile("src/engine/directory/checkpoint.ts", ENGINE, [
     replace: ``,
   },
   {
-    name: "a checkpoint goes on after a start-over",
+    name: "a checkpoint goes on after a rewind",
     rule: "O12",
     find: `!this.#stopped && this.log.tail.epoch === epoch && this.log.tail.segments[0] === segment;`,
     replace: `!this.#stopped && epoch >= 0;`,
@@ -209,7 +209,7 @@ const CHECKPOINT = inFile("src/engine/directory/checkpoint.ts", ENGINE, [
     name: "a file behind a link in place of the session's folder is believed",
     rule: "O_NOFOLLOW",
     suites: [suite.CHECKPOINT, SYMLINKS],
-    find: `assertFolder(fs, folder); // a link in its place would have a file of somebody else's synced and believed`,
+    find: `assertFolder(fs, folder); // a link in its place would have a foreign file synced and believed`,
     replace: ``,
   },
   {
@@ -223,8 +223,8 @@ const CHECKPOINT = inFile("src/engine/directory/checkpoint.ts", ENGINE, [
     name: "files that are never right are written for ever",
     rule: "bound",
     suites: [suite.CHECKPOINT, BUSY],
-    find: `if (look > LOOKS_MAX) throw neverRight(open, this.log);`,
-    replace: `void look;`,
+    find: `if (attempt > VERIFY_ATTEMPTS_MAX) throw neverRight(open, this.log);`,
+    replace: `void attempt;`,
   },
   {
     name: "a segment below a gap is removed though nothing proves that it may go",
@@ -256,10 +256,10 @@ const FLUSH = inFile("src/engine/directory/entry-flush.ts", ENGINE, [
     replace: `const sync = false as boolean;`,
   },
   {
-    name: "states from before a start-over are written",
+    name: "states from before a rewind are written",
     rule: "O12",
     suites: [suite.FLUSH],
-    find: `if (log.tail.epoch !== epoch) return false; // O12: what was taken before a start-over is void`,
+    find: `if (log.tail.epoch !== epoch) return false; // O12: what was taken before a rewind is outdated`,
     replace: ``,
   },
   {
@@ -281,8 +281,8 @@ const FLUSH = inFile("src/engine/directory/entry-flush.ts", ENGINE, [
     name: "a fenced file counts as written",
     rule: "O10",
     suites: [suite.FLUSH],
-    find: `if ((await writer.write(state, segment.ledger.stage, { sync, look })) === "fenced") return false;`,
-    replace: `await writer.write(state, segment.ledger.stage, { sync, look });`,
+    find: `if ((await writer.write(state, segment.ledger.stage, { sync, keepDamaged })) === "fenced") return false;`,
+    replace: `await writer.write(state, segment.ledger.stage, { sync, keepDamaged });`,
   },
   {
     name: "files go through a link in place of the staging folder",
@@ -301,7 +301,7 @@ const FLUSH = inFile("src/engine/directory/entry-flush.ts", ENGINE, [
 ]);
 
 const SEALING = inFile(
-  "src/engine/directory/sealing.ts",
+  "src/engine/directory/sealer.ts",
   [suite.BACKGROUND, suite.FULL_DISK, ...RULES, EDGES],
   [
     {
@@ -321,7 +321,7 @@ const SEALING = inFile(
     {
       name: "a full segment that could not be looked at is not looked at again",
       rule: "pacing",
-      find: `        this.lookAgainIn(RETRY_MS);\n`,
+      find: `        this.checkAgainIn(RETRY_MS);\n`,
       replace: ``,
     },
     {
@@ -333,13 +333,13 @@ const SEALING = inFile(
     {
       name: "a full segment is sealed while the one before it is still there",
       rule: "pacing",
-      find: `return tail.segments.length > 1 ? LOOK_AGAIN_MS : 0;`,
+      find: `return tail.segments.length > 1 ? CHECK_AGAIN_MS : 0;`,
       replace: `return 0;`,
     },
     {
       name: "nobody looks at a full segment again without a further commit",
       rule: "pacing",
-      find: `if (!active.ledger.sealed) this.look(active);`,
+      find: `if (!active.ledger.sealed) this.sealIfDue(active);`,
       replace: `void active;`,
     },
     {

@@ -16,7 +16,7 @@ import {
   inFile,
 } from "../suites.mjs";
 
-const COMMIT = inFile("src/engine/directory/commit.ts", ENGINE, [
+const COMMIT = inFile("src/engine/directory/committer.ts", ENGINE, [
   {
     name: "bases are left to rule 4",
     rule: "O4",
@@ -67,7 +67,7 @@ const COMMIT = inFile("src/engine/directory/commit.ts", ENGINE, [
     replace: `if (!cold || epoch >= 0 || states.every(current)) return states;`,
   },
   {
-    name: "states from before a start-over are used",
+    name: "states from before a rewind are used",
     rule: "O12",
     suites: [suite.COMMIT],
     find: `(tail.epoch === epoch && states.every(current))`,
@@ -133,8 +133,8 @@ const COMMIT = inFile("src/engine/directory/commit.ts", ENGINE, [
     name: "a sync begins with every line, however often others are faster",
     rule: "group commit",
     suites: [suite.COMMIT],
-    find: `this.#restless = revision === undefined ? RESTLESS_COMMITS : Math.max(0, this.#restless - 1);`,
-    replace: `this.#restless *= RESTLESS_COMMITS;`,
+    find: `this.#contended = revision === undefined ? CONTENDED_COMMITS : Math.max(0, this.#contended - 1);`,
+    replace: `this.#contended *= CONTENDED_COMMITS;`,
   },
   {
     name: "the failed sync of a record that does not count is nobody's",
@@ -198,24 +198,24 @@ const SESSION_LOG = inFile("src/engine/directory/session-log.ts", ENGINE, [
     replace: `if (false as boolean) {`,
   },
   {
-    name: "a start-over keeps the sessions that were known",
+    name: "a rewind keeps the sessions that were known",
     rule: "O12",
     suites: [suite.NEXT_SEGMENT],
     find: `this.table.clear();`,
     replace: ``,
   },
   {
-    name: "a start-over keeps what segments made of their keys",
+    name: "a rewind keeps what segments made of their keys",
     rule: "O12",
     suites: [suite.NEXT_SEGMENT],
     find: `this.finals.clear();`,
     replace: ``,
   },
   {
-    name: "indexes and watches do not hear of a start-over",
+    name: "indexes and watches do not hear of a rewind",
     rule: "O12",
     suites: [CHANGES, ...RULES],
-    find: `for (const listener of this.listeners) listener.startedOver?.();`,
+    find: `for (const listener of this.listeners) listener.rewound?.();`,
     replace: ``,
   },
   {

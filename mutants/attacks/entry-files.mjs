@@ -90,7 +90,7 @@ const ENTRY = inFile("src/entries/entry-file.ts", ENGINE, [
   },
 ]);
 
-const STAGING = inFile("src/entries/staging.ts", ENGINE, [
+const STAGING = inFile("src/entries/fence.ts", ENGINE, [
   {
     name: "staging folders are moved away instead of removed",
     rule: "O10, fence",
@@ -154,8 +154,8 @@ const DAMAGED = [
       {
         name: "a file that nobody has seen is written over without a look",
         rule: "I6",
-        find: `const look = !state.replacesSeen;`,
-        replace: `const look = false;`,
+        find: `const keepDamaged = !state.replacesSeen;`,
+        replace: `const keepDamaged = false;`,
       },
     ],
   ),

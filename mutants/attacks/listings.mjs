@@ -40,20 +40,20 @@ const LIST = inFile(
         "nothing is answered in the round in which files were read: the next one reads the log first, and enters what it says",
     },
     {
-      name: "a listing learns what it read before a start-over",
+      name: "a listing learns what it read before a rewind",
       rule: "O12",
       suites: [suite.SESSION_LOG],
       find: `if (tail.epoch === epoch && !row.dead) table.learn(state);`,
       replace: `if (epoch >= 0) table.learn(state);`,
     },
     {
-      name: "an index survives a start-over",
+      name: "an index survives a rewind",
       rule: "O12",
       find: `        this.#index = undefined;\n      },`,
       replace: `      },`,
     },
     {
-      name: "an index from before a start-over is used",
+      name: "an index from before a rewind is used",
       rule: "O12",
       find: `if (tail.epoch !== epoch) continue;`,
       replace: ``,
@@ -66,21 +66,21 @@ const LIST = inFile(
     },
     {
       name: "the newest may be older than sessions that were not read",
-      rule: "glance floor",
+      rule: "head scan floor",
       suites: [NEWEST],
       find: `if (!head.whole && !(more && oldest && floor && compareRows(oldest, floor) <= 0)) return undefined;`,
       replace: `void compareRows;\n    void floor;`,
     },
     {
       name: "the newest come with entries of another revision",
-      rule: "glance",
+      rule: "head scan",
       suites: [NEWEST],
       find: `if (state?.stored === undefined || state.revision !== row.revision) return undefined;`,
       replace: `if (state?.stored === undefined) return undefined;`,
     },
     {
       name: "the newest come from files that are ahead of the log",
-      rule: "glance, O5",
+      rule: "head scan, O5",
       suites: [NEWEST, COPIES],
       find: `if (file.status !== "present" || this.log.isAhead(file)) return undefined;`,
       replace: `if (file.status !== "present") return undefined;`,
@@ -89,7 +89,7 @@ const LIST = inFile(
     },
     {
       name: "the newest are of several moments",
-      rule: "glance, O4",
+      rule: "head scan, O4",
       suites: [NEWEST],
       find: `tail.catchUp();\n      if (tail.revision === revision && tail.epoch === epoch) return states;`,
       replace: `if (revision >= 0 && epoch >= 0) return states;`,
@@ -132,7 +132,7 @@ const LIST = inFile(
       replace: `        this.#index?.change(state);`,
     },
     {
-      name: "an answer from before a start-over is given again",
+      name: "an answer from before a rewind is given again",
       rule: "same answer, O12",
       suites: [LISTING],
       find: `        this.#answered = undefined;\n        this.#index = undefined;`,
@@ -188,7 +188,7 @@ const LOADER = inFile(
     },
     {
       name: "the front of a catalog that is ahead of the log is read",
-      rule: "catalog, glance",
+      rule: "catalog, head scan",
       find: `if (number === undefined || number > to) return undefined;`,
       replace: `if (number === undefined || to < 0) return undefined;`,
     },
@@ -266,7 +266,7 @@ const CATALOGS = inFile(
 );
 
 const FEED = inFile(
-  "src/engine/directory/changes.ts",
+  "src/engine/directory/change-feed.ts",
   [CHANGES, CONFORMANCE],
   [
     {
@@ -288,7 +288,7 @@ const FEED = inFile(
       replace: `takeQueue(subscription);`,
     },
     {
-      name: "a watch does not hear of a start-over",
+      name: "a watch does not hear of a rewind",
       rule: "watch, O12",
       find: `subscription.live = false;\n          subscription.wake?.();`,
       replace: `subscription.wake?.();`,

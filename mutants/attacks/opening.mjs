@@ -55,7 +55,7 @@ const FOLDER = inFile(
       name: "folders of the store that others can change are trusted",
       rule: "trusted path",
       suites: [TRUST],
-      find: `checkFolders(options, engineRoom(layout));`,
+      find: `checkFolders(options, internalFolders(layout));`,
       replace: `void checkFolders;`,
     },
     {
@@ -82,8 +82,8 @@ const FOLDER = inFile(
     {
       name: "a store that appears between two looks is a damaged one",
       rule: "two first openers",
-      find: `if (look === "first") return readFormat(options, layout, path, "second");`,
-      replace: `void look;`,
+      find: `if (attempt === "first") return readFormat(options, layout, path, "second");`,
+      replace: `void attempt;`,
     },
     {
       name: "unfinished stores of dead processes stay",

@@ -4,7 +4,7 @@ import * as suite from "../suites.mjs";
 import { ENGINE, BAD_BLOBS, BAD_ENTRY, BLOBS, NESTED, SIZES, SYMLINKS, inFile } from "../suites.mjs";
 
 const SHARED = inFile(
-  "src/entries/blobs.ts",
+  "src/entries/blob-store.ts",
   [BLOBS, suite.BLOB_TRASH, BAD_BLOBS, ...ENGINE],
   [
     {
@@ -133,7 +133,7 @@ const SHARED = inFile(
       name: "shared values are made behind links in place of the store's folders",
       rule: "O_NOFOLLOW",
       suites: [BLOBS, SYMLINKS],
-      find: `assertEngineRoom(this.fs, this.layout);`,
+      find: `assertInternalFolder(this.fs, this.layout);`,
       replace: ``,
     },
     {
@@ -278,12 +278,12 @@ const REMOVAL = inFile(
       replace: `if (referenced.unknown`,
     },
     {
-      name: "a removal goes on after a start-over",
+      name: "a removal goes on after a rewind",
       rule: "O12, O14",
       find: `log.tail.epoch === epoch && (log.tail`,
       replace: `epoch >= 0 && (log.tail`,
       equivalent:
-        "after a start-over the log is read from its lowest segment on, and whether catalog and log have every session then is the other half of the condition",
+        "after a rewind the log is read from its lowest segment on, and whether catalog and log have every session then is the other half of the condition",
     },
     {
       name: "values go though what a missing one refers to is not known",

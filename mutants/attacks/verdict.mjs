@@ -9,7 +9,7 @@ const VERDICTS = inFile(
     {
       name: "lines behind the seal count",
       rule: "rule 2",
-      find: `if (ledger.sealed) return { fate: "void", reason: "behind the seal" }; // rule 2`,
+      find: `if (ledger.sealed) return { fate: "superseded", reason: "behind the seal" }; // rule 2`,
       replace: ``,
     },
     {
@@ -33,13 +33,13 @@ const VERDICTS = inFile(
     {
       name: "a second header counts",
       rule: "rule 1",
-      find: `if (ledger.firstRevision !== undefined) return { fate: "void", reason: "a second header" };`,
+      find: `if (ledger.firstRevision !== undefined) return { fate: "malformed", reason: "a second header" };`,
       replace: ``,
     },
     {
       name: "the header of another segment counts",
       rule: "rule 1",
-      find: `if (header.segment !== ledger.number) return { fate: "void", reason: "header of another segment" };`,
+      find: `if (header.segment !== ledger.number) return { fate: "malformed", reason: "header of another segment" };`,
       replace: ``,
     },
     {
@@ -51,25 +51,25 @@ const VERDICTS = inFile(
     {
       name: "a seal before the header counts",
       rule: "rule 1",
-      find: `if (ledger.firstRevision === undefined) return { fate: "void", reason: "before the header" };\n      ledger.sealed`,
+      find: `if (ledger.firstRevision === undefined) return { fate: "malformed", reason: "before the header" };\n      ledger.sealed`,
       replace: `ledger.sealed`,
     },
     {
       name: "a record before the header counts",
       rule: "rule 1",
-      find: `if (ledger.firstRevision === undefined) return { fate: "void", reason: "before the header" };\n  if (record.g`,
+      find: `if (ledger.firstRevision === undefined) return { fate: "malformed", reason: "before the header" };\n  if (record.g`,
       replace: `ledger.firstRevision ??= 1;\n  if (record.g`,
     },
     {
       name: "a record composed for another segment counts",
       rule: "rule 3",
-      find: `if (record.g !== ledger.number) return { fate: "void", reason: "composed for another segment" }; // rule 3`,
+      find: `if (record.g !== ledger.number) return { fate: "superseded", reason: "composed for another segment" }; // rule 3`,
       replace: ``,
     },
     {
-      name: "one op that fails does not void the record",
+      name: "one op that fails does not supersede the record",
       rule: "rule 5",
-      find: `if (refusal !== undefined) return { fate: "void", reason: refusal }; // rule 5`,
+      find: `if (refusal !== undefined) return { fate: "superseded", reason: refusal }; // rule 5`,
       replace: ``,
     },
     {
@@ -130,7 +130,7 @@ const LINES = inFile(
     {
       name: "a line with NUL bytes is a damaged line and no hole",
       rule: "rule 2, F8",
-      find: `if (line.kind === "void" && bytes.subarray(start, end).includes(0)) return { kind: "hole" };`,
+      find: `if (line.kind === "malformed" && bytes.subarray(start, end).includes(0)) return { kind: "hole" };`,
       replace: ``,
     },
     {
@@ -148,7 +148,7 @@ const LINES = inFile(
     {
       name: "a line that is not UTF-8 counts",
       rule: "rule 1",
-      find: `if (text.includes("\\ufffd") && !isUtf8(json)) return lineVoid("not UTF-8");`,
+      find: `if (text.includes("\\ufffd") && !isUtf8(json)) return malformed("not UTF-8");`,
       replace: ``,
     },
     {
@@ -203,7 +203,7 @@ const LINES = inFile(
 );
 
 const TAILS = inFile(
-  "src/log/tail.ts",
+  "src/log/log-tail.ts",
   [TAIL, ...ENGINE],
   [
     {
@@ -221,16 +221,16 @@ const TAILS = inFile(
         `        start = bytes.length;\n      }\n      if (newline < 0) break;`,
     },
     {
-      name: "a start-over is not counted",
+      name: "a rewind is not counted",
       rule: "O12",
       find: `this.epoch++;`,
       replace: ``,
     },
     {
-      name: "nobody is told of a start-over",
+      name: "nobody is told of a rewind",
       rule: "O12",
       suites: [...RULES],
-      find: `this.observer.startedOver();`,
+      find: `this.observer.rewound();`,
       replace: ``,
     },
     {

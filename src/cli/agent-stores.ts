@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { asStoreError } from "../errors.js";
 import { reportOf } from "./failure.js";
 import { needsPerson, type Invocation } from "./invocation.js";
-import { exists, namesIn } from "./look.js";
+import { exists, namesIn } from "./presence.js";
 
 export interface AgentStore {
   readonly agent: string;

@@ -37,7 +37,7 @@ const COMMANDS = [
   addMan,
 ];
 
-/** What people call a command who know other programs. */
+/** Names that people know from other programs. */
 const SYNONYMS: Readonly<Record<string, string>> = {
   add: "put",
   cat: "get",

@@ -1,6 +1,6 @@
 /**
  * Keys for completion: `sessiondir __keys PREFIX -- WORDS…`, one a line, from the store that the words so far mean. It is
- * asked while somebody types, so it looks at few keys, and whatever goes wrong is silence.
+ * asked while a person types, so it reads few keys, and stays silent whatever goes wrong.
  */
 import { homedir } from "node:os";
 import { join } from "node:path";

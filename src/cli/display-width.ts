@@ -54,7 +54,7 @@ function characterWidth(character: string): number {
 
 const MORE = "…";
 
-/** The text, or its beginning and "…" in at most so many columns. */
+/** The text, or its beginning and "…", in at most `columns` columns. */
 export function cutEnd(text: string, columns: number): string {
   if (displayWidth(text) <= columns) return text;
   return columns < 1 ? "" : takeColumns(charactersOf(text), columns - 1).join("") + MORE;

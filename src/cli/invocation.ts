@@ -10,10 +10,10 @@ export interface Invocation {
   readonly signal: AbortSignal;
   /** Of `--trust`, once the command line is read. */
   trust?: Trust;
-  /** What is going on, as in "reading /x/sessions.json": whoever interrupts it is told. */
+  /** What is going on, as in "reading /x/sessions.json": a person who interrupts it is told. */
   doing: string;
   /**
-   * For a command that ends by Ctrl-C as a rule: it has so many milliseconds to finish, and says itself that it does.
+   * For a command that ends by Ctrl-C as a rule: how many milliseconds it has to finish; it says itself that it does.
    * Default undefined: the interruption is reported, and the program ends.
    */
   finishMs: number | undefined;

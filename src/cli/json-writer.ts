@@ -1,8 +1,8 @@
 /**
  * JSON in portions: the text of `JSON.stringify`, escaped for a terminal, without ever being in memory as a whole.
  *
- * An entry of a few hundred bytes may stand for gigabytes of JSON: shared values in shared values. Whoever prints one
- * takes a portion at a time, so that a reader sets the pace and a signal ends it between two of them.
+ * An entry of a few hundred bytes may stand for gigabytes of JSON: shared values in shared values. A program that
+ * prints one takes a portion at a time, so that a reader sets the pace and a signal ends it between two of them.
  */
 import { jsonText } from "./visible-text.js";
 

@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import type { ChangingOptions, LegacyProgress } from "../legacy/types.js";
 import { CliError, usageError } from "./failure.js";
 import type { Invocation, StoreOptions } from "./invocation.js";
-import { exists } from "./look.js";
+import { exists } from "./presence.js";
 import { Progress } from "./progress.js";
 import { environmentNamesStore, resolveStateDirectory, resolveStore } from "./store-target.js";
 

@@ -15,7 +15,7 @@ import type { DirectorySessionStore } from "../store/types.js";
 import { foundElsewhere } from "./agent-stores.js";
 import { asUsage, CliError, EXIT } from "./failure.js";
 import { needsPerson, type Invocation } from "./invocation.js";
-import { exists } from "./look.js";
+import { exists } from "./presence.js";
 
 export type Entry = Record<string, unknown>;
 export type Store = DirectorySessionStore<Entry>;

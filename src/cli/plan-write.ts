@@ -1,8 +1,8 @@
 /**
  * What a command that writes one session is going to do, decided once for the dry run and the real one.
  *
- * The real run plans on the state that it read and writes on the condition that it still is that state; if somebody was
- * faster, it plans again. So what it says is what it did, and a dry run says the same of the same state.
+ * The real run plans on the state that it read and writes on the condition that it still is that state; if another
+ * process was faster, it plans again. So what it says is what it did, and a dry run says the same of the same state.
  */
 import { SessionStoreError } from "../errors.js";
 import { shellQuoted } from "../legacy/paths.js";
@@ -11,7 +11,7 @@ import { foundElsewhere } from "./agent-stores.js";
 import { CliError, EXIT } from "./failure.js";
 import { formatCount } from "./figures.js";
 import type { Invocation } from "./invocation.js";
-import { nearestKeys } from "./nearest.js";
+import { nearestKeys } from "./nearest-keys.js";
 import type { Entry, Store } from "./open-store.js";
 import { visible } from "./visible-text.js";
 
@@ -58,7 +58,7 @@ type State =
 
 type Outcome = Omit<WriteResult, "store" | "storeCreated">;
 
-/** Others may be faster so often; the store itself gives up after as many. */
+/** How often other processes may be faster; the store itself gives up after as many attempts. */
 const ATTEMPTS_MAX = 100;
 
 /** Plans, and unless it is a dry run does, one write. */

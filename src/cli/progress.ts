@@ -1,6 +1,6 @@
 /**
  * Progress of long work: a bar on stderr that is drawn over while a person watches, and nothing in a pipe, a log or with
- * `--quiet`. What is going on is kept in any case: whoever interrupts the program is told what that was.
+ * `--quiet`. What is going on is kept in any case: a person who interrupts the program is told what that was.
  */
 import { formatBytes, formatCount } from "./figures.js";
 import type { Invocation } from "./invocation.js";

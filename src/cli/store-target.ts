@@ -20,7 +20,7 @@ import { parseTarget } from "../store/target.js";
 import { findAgentStores, storeOfAgent, warnOfAgent } from "./agent-stores.js";
 import { asUsage, CliError, usageError } from "./failure.js";
 import type { Invocation, StoreOptions } from "./invocation.js";
-import { exists } from "./look.js";
+import { exists } from "./presence.js";
 
 export interface TargetOptions {
   /** Its agent decides when several agents have a store and `--agent` is not given. */
@@ -49,7 +49,7 @@ export async function resolveStore(
   return path;
 }
 
-/** A store that nobody named on the command line. */
+/** A store that the command line does not name. */
 function foundStore(here: boolean): { store: string; because: string } | undefined {
   const { SESSIONDIR_STORE, OPENCLAW_STATE_DIR } = process.env;
   if (SESSIONDIR_STORE) return { store: SESSIONDIR_STORE, because: "$SESSIONDIR_STORE" };

@@ -116,7 +116,7 @@ export class Terminal {
   }
 
   /**
-   * A value as JSON, at the pace of whoever reads it.
+   * A value as JSON, at the pace of its reader.
    * @param indent Spaces a level; 0 is one line. Default 0.
    * @throws the reason of the signal, between two portions.
    */

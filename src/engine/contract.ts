@@ -60,7 +60,7 @@ export interface EngineQuery {
   /** Ties in updatedAt are ordered by key; descending is the exact reverse of ascending. */
   readonly orderBy: "key" | "updatedAt";
   readonly descending: boolean;
-  /** At most so many; Infinity for all. */
+  /** At most this many sessions; Infinity for all. */
   readonly limit: number;
   /** Start right after this position in the order. */
   readonly after: { readonly key: string; readonly updatedAt: number } | undefined;
@@ -145,7 +145,7 @@ export interface Engine {
    * Every change with a revision above `since` (default: from now on), in commit order, without gaps, until the
    * signal aborts or the engine closes. Throws `revision_too_old` when the engine no longer has them, and `revision_unknown`
    * for a revision that the store never had, without waiting for anything. What waits for its consumer is bounded in count
-   * and in bytes: who is further behind is given what is still there, or `revision_too_old`.
+   * and in bytes: a consumer that is further behind is given what is still there, or `revision_too_old`.
    * The position "now" is taken when this method is called, not when the first change is awaited.
    */
   changes(options: {

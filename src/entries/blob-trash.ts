@@ -1,27 +1,28 @@
 /**
  * How shared values leave the store: out of their place into `trash/`, and later out of there.
  *
- * Removal has two phases, so that nobody needs to know what others are about to commit. Unreferenced blobs move
+ * Removal has two phases, so that no process needs to know what others are about to commit. Unreferenced blobs move
  * to `trash/`, each time under a name that is never made twice, and get the number of the active segment appended
  * when the log was read once more AFTER the move. They leave the trash when that segment has been sealed AND a
  * second scan still finds no reference: every record that was composed before the move is then decided, and
- * every one composed later had to look the blob up. Whoever misses a blob looks in the trash; a writer moves it back.
+ * every one composed later had to look the blob up. A reader that misses a blob looks in the trash; a writer moves it
+ * back.
  *
  *     trash/<hash>.<random>.<staging folder>   held: its discarder may still be about to take the blob from its place
  *     trash/<hash>.<random>.<segment>          marked with the segment that was active then
- *     trash/<hash>.<random>                    neither: it was damaged, and nobody could have been promised it
+ *     trash/<hash>.<random>                    neither: it was damaged, so it was promised to no writer
  *
  * The discarder links the blob to its held name, makes that durable, and then renames the blob out of its place into the
  * staging folder. As long as that folder is there, a discarder that was suspended may wake up and do so, however often
- * others have put the blob back since; so a held name stays, and the blob has a durable name whatever a power cut keeps of
- * that rename. The fence of a checkpoint takes the folder away, and with it the danger.
+ * others have restored the blob since; so a held name stays, and the blob has a durable name whatever a power cut keeps
+ * of that rename. The fence of a checkpoint takes the folder away, and with it the danger.
  */
 import { errnoOf } from "../errors.js";
 import type { FileSystem } from "../fs/file-system.js";
 import { syncDirectory } from "../fs/regular-file.js";
 import { partsOfTrashName, type Layout } from "../format/layout.js";
 import type { Runtime } from "../runtime.js";
-import type { BlobStore } from "./blobs.js";
+import type { BlobStore } from "./blob-store.js";
 import { ignoreMissing } from "./entry-file.js";
 
 /** Which blobs are referenced as of the end of the log. */
@@ -45,9 +46,9 @@ export class BlobTrash {
   }
 
   /**
-   * First phase of removal. The name in the trash is durable before the blob leaves its place, for somebody may have been
-   * promised, a moment ago, that it survives a power cut. It leaves by a rename into the staging folder, never by an
-   * unlink: only that fails once the folder is gone.
+   * First phase of removal. The name in the trash is durable before the blob leaves its place, for a writer may have
+   * been promised, a moment ago, that it survives a power cut. It leaves by a rename into the staging folder, never by
+   * an unlink: only that fails once the folder is gone.
    * @param hashes A few at a time: all of their names become durable with one sync.
    * @param stage Staging folder of the active segment.
    * @returns The names in the trash, of those that others have not discarded. Once this has returned, they are held no
@@ -74,8 +75,9 @@ export class BlobTrash {
   /**
    * Second phase: removes what was discarded while a segment was active that is sealed now, unless it is referenced
    * after all; that goes back to its place.
-   * @param scan Reads the log to its end and then tells the active segment and who is referenced. Called after the trash
-   *   and the staging folders were listed, so that a number it gives is never older than a move. Undefined: not now.
+   * @param scan Reads the log to its end and then tells the active segment and which blobs are referenced. Called after
+   *   the trash and the staging folders were listed, so that a number it gives is never older than a move. Undefined:
+   *   not now.
    * @param released Names that {@link discard} returned to this process.
    * @returns Whether there are values left that go behind a later seal.
    */
@@ -108,7 +110,7 @@ export class BlobTrash {
   }
 
   async #discardDamaged(hash: string): Promise<void> {
-    // A name that is held would outlive the good one that somebody may put in its place just now.
+    // A name that is held would outlive the good blob that a writer may put in its place just now.
     const name = `${hash}.${this.runtime.randomName(8)}`;
     await ignoreMissing(this.fs.later.rename(this.layout.blob(hash), `${this.layout.trash}/${name}`));
   }
@@ -141,7 +143,7 @@ export class BlobTrash {
 
   /** Durably in its place before the name in the trash goes, which must not be held. */
   async #moveBack(discarded: string, hash: string, stage: string): Promise<void> {
-    await this.blobs.putBack(discarded, hash, stage);
+    await this.blobs.restore(discarded, hash, stage);
     await this.fs.later.unlink(discarded);
   }
 }

@@ -6,7 +6,7 @@
  * a staging folder, like every file, and is durable before the original may go.
  *
  * A file that says nothing, or nothing that the log does not say as well, is not kept: a power cut leaves empty and torn
- * files of sessions that the log has, and nobody should have to look at those.
+ * files of sessions that the log has, and no person should have to look at those.
  *
  * A crash leaves a temp file in a staging folder (the fence removes it), or the copy beside its original: the next
  * process that writes the session makes the same copy under the same name, for the name has the content's checksum.
@@ -19,7 +19,7 @@ import { endsWithinHeader, revisionInHeader } from "../format/entry-document.js"
 import type { Layout } from "../format/layout.js";
 import { folderNameForKey } from "../format/session-key.js";
 
-/** What tells a file that somebody may miss from one that nobody will. */
+/** What tells a file that its owner may miss from one that holds nothing of value. */
 export interface DamagePolicy {
   /** Whether the log has what a file of this revision had. */
   readonly isInLog: (revision: number) => boolean;
@@ -34,7 +34,7 @@ export interface DamagedFile {
 }
 
 /**
- * Copies a damaged file into the quarantine, if its content could be of use to somebody.
+ * Copies a damaged file into the quarantine, if its content could be of use to its owner.
  * @param temporary A free name in a staging folder.
  * @returns `"fenced"` when the staging folder is gone.
  */

@@ -58,7 +58,7 @@ export type EntryFile =
 
 /** A whole record fits a line, so no entry file is larger than that, give or take its header line. */
 const ENTRY_FILE_BYTES_MAX = LINE_BYTES_MAX + 64 * 1024;
-/** Somebody who sweeps empty folders could take ours as often as we make it; there are not that many sweepers. */
+/** A process that sweeps empty folders could take this one as often as it is made; there are not that many sweepers. */
 const FOLDER_ATTEMPTS_MAX = 100;
 
 /** Reads an entry file, which may be missing or damaged. Never follows a link. */
@@ -116,15 +116,16 @@ export class EntryWriter {
    * @param state A state as of a position in the segment of `stage` or later (O9).
    * @param options.sync Whether the content must be durable before the rename: true for a revision older than the
    *   segment of `stage`, because then no log that outlives a power cut may have it (O8).
-   * @param options.look Whether the file that goes was not seen whole yet: then it is looked at, and kept if it is damaged.
+   * @param options.keepDamaged Whether the file that is replaced must be read first, and kept if it is damaged: this
+   *   process has not seen it whole.
    * @returns `"fenced"` when the staging folder is gone: stop, others have moved on.
    */
   async write(
     state: EntryState,
     stage: string,
-    options: { readonly sync: boolean; readonly look: boolean },
+    options: { readonly sync: boolean; readonly keepDamaged: boolean },
   ): Promise<"done" | "fenced"> {
-    if (options.look && (await this.#keepIfDamaged(state.key, stage)) === "fenced") return "fenced";
+    if (options.keepDamaged && (await this.#keepIfDamaged(state.key, stage)) === "fenced") return "fenced";
     const temporary = `${this.layout.stageFolder(stage)}/${this.runtime.randomName(8)}`;
     if (state.stored === undefined) return this.#remove(state.key, stage, temporary);
     const { bytes } = composeEntryDocument({ ...state, stored: state.stored });
@@ -221,7 +222,7 @@ export class EntryWriter {
     }
   }
 
-  /** Behind a link in place of the folder there is no file of ours, and a folder called meta.json is somebody's own. */
+  /** Behind a link in place of the folder there is no file of ours, and a folder called meta.json is a user's own. */
   async #isRemovable(folder: string, file: string): Promise<boolean> {
     if ((await this.#kindOf(folder)) !== "directory") return false;
     const kind = await this.#kindOf(file);

@@ -20,7 +20,7 @@ import type { Runtime } from "../runtime.js";
 /**
  * What one step out of a full disk takes besides the catalog: a seal, a segment and its folder, four entry files with
  * their folders at a time (values of 4 KiB and more are not in them), growing folders, and the records of some hundred
- * deletes meanwhile. With blocks of 4 KiB that is about 100 KiB; as much again for others who write.
+ * deletes meanwhile. With blocks of 4 KiB that is about 100 KiB; as much again for other processes that write.
  */
 export const RESERVE_BYTES = 256 * 1024;
 /** On a small disk it takes no more than this part of it. */

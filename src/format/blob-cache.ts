@@ -1,7 +1,7 @@
 /**
  * Big values that were loaded or written lately, by the hash of their content.
  *
- * Two sessions that share a blob share one object, for as long as anybody has it: the cache holds a bounded
+ * Two sessions that share a blob share one object, for as long as a caller has it: the cache holds a bounded
  * number of bytes strongly, those that are used again and again, and whatever else is still in use weakly. Strings
  * cannot be held weakly; an evicted one is loaded again.
  */

@@ -1,7 +1,7 @@
 /**
  * From the stored form to the entry that callers see.
  *
- * The entry is deeply frozen and shared by everybody who asks. A part without any name that starts with `$` is
+ * The entry is deeply frozen and shared by all callers who ask. A part without any name that starts with `$` is
  * its own stored form (see plain-parts.ts); any other part gets a translated twin, in which names have lost their
  * escape and a reference has become a getter that loads the big value when it is touched. The twin and its stored
  * form know each other, so the same stored object always gives the same entry, and an entry that
@@ -81,7 +81,7 @@ export class EntryDecoder {
     const known = this.#translated.get(stored);
     if (known !== undefined) return known.decoded;
     this.#whole = { key, unmeasured: stored };
-    const plain = this.#settleFields(stored);
+    const plain = this.#decodeFields(stored);
     Object.freeze(stored);
     return plain ? stored : this.#translate(stored);
   }
@@ -117,7 +117,7 @@ export class EntryDecoder {
     const cached = this.cache.get(reference.hash);
     if (cached !== undefined) return cached;
     const content = parseBlob(this.loadBlob(reference), reference);
-    // Who measures an entry trusts the mark.
+    // The code that measures an entry trusts the mark.
     if (!reference.nested && everyReferenceIn(content).length > 0)
       throw blobCorrupt(reference.hash, "refers to others, and the reference to it does not say so");
     const blob: CachedBlob = {
@@ -144,7 +144,7 @@ export class EntryDecoder {
   #decodeContainer(stored: StoredObject | readonly StoredValue[]): object {
     const known = this.#translated.get(stored);
     if (known !== undefined) return known.decoded;
-    const plain = isStoredArray(stored) ? this.#settleItems(stored) : this.#settleFields(stored);
+    const plain = isStoredArray(stored) ? this.#decodeItems(stored) : this.#decodeFields(stored);
     Object.freeze(stored);
     if (plain) {
       enterPlain(stored);
@@ -160,23 +160,23 @@ export class EntryDecoder {
   }
 
   /** Decodes what is inside; whether all of it is plain. */
-  #settleItems(stored: readonly StoredValue[]): boolean {
+  #decodeItems(stored: readonly StoredValue[]): boolean {
     let plain = true;
-    for (const item of stored) if (!this.#settle(item)) plain = false;
+    for (const item of stored) if (!this.#decodeWithin(item)) plain = false;
     return plain;
   }
 
-  #settleFields(stored: StoredObject): boolean {
+  #decodeFields(stored: StoredObject): boolean {
     let plain = true;
     for (const name of Object.keys(stored)) {
       if (name.startsWith("$")) plain = false;
       const field = stored[name];
-      if (typeof field === "object" && !this.#settle(field)) plain = false;
+      if (typeof field === "object" && !this.#decodeWithin(field)) plain = false;
     }
     return plain;
   }
 
-  #settle(value: StoredValue): boolean {
+  #decodeWithin(value: StoredValue): boolean {
     if (typeof value !== "object" || value === null || isPlain(value)) return true;
     if (this.#translated.has(value)) return false;
     if (referenceOf(value) !== undefined) {
@@ -256,7 +256,7 @@ function sealTwin(decoded: object, stored: StoredObject | readonly StoredValue[]
   return Object.freeze(decoded);
 }
 
-/** The hash proves that these are the bytes that somebody wrote, not that a store wrote them. */
+/** The hash proves that these are the bytes that were written, not that a store wrote them. */
 function parseBlob(bytes: Buffer, { hash }: BlobReference): StoredValue {
   let content: unknown;
   try {

@@ -59,7 +59,7 @@ const NO_BLOBS: ReadonlyMap<string, Buffer> = new Map();
 const NO_NAMES: readonly string[] = Object.freeze([]);
 /** `{"$blob":"sha256:<64>","bytes":<16 digits>,"nested":1}`, rounded up. */
 const REFERENCE_BYTES_MAX = 128;
-/** A bound is never more than so many times the size: a number of one digit counts as 25 bytes and a comma. */
+/** A bound is never more than this many times the size: a number of one digit counts as 25 bytes and a comma. */
 const OVERESTIMATE_MAX = 13;
 
 export class Encoding {
@@ -265,7 +265,7 @@ export class Encoding {
     const place = { name, mark, base: base === undefined ? undefined : referenceOf(base) };
     const made = this.#blobOr(stored, json, place);
     if (made !== undefined) return made;
-    // Now that the exact size is known, nobody needs to find it out again.
+    // Now that the exact size is known, it need not be found out again.
     if (plain) enterPlain(stored, { bound: this.#bound, height });
     this.#height = height;
     return stored;

@@ -2,7 +2,7 @@
 import type { BlobReference, StoredObject } from "./stored-value.js";
 
 export interface Encoded {
-  /** Deeply frozen, and nobody else's. */
+  /** Deeply frozen, and not shared with the caller. */
   readonly stored: StoredObject;
   /** Every blob that `stored` refers to, each once. */
   readonly references: readonly BlobReference[];

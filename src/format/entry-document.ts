@@ -108,7 +108,7 @@ export function parseEntryDocument(bytes: Buffer): ParsedEntryDocument {
 
 /** `{"$session":{"key":"…","revision":18231,` with any key: backslashes escape the quotes in it. */
 const HEADER = /^\{"\$session":\{"key":"(?:[^"\\]|\\.)*","revision":(\d{1,16}),/;
-/** A key has at most so many bytes as JSON: 1024, six for each. */
+/** A key has at most this many bytes as JSON: 1024, six for each. */
 const HEADER_BYTES_MAX = 8 * 1024;
 
 /** The revision that the beginning of a damaged file tells, if it tells one. Says nothing about the rest. */

@@ -29,7 +29,7 @@ export function limitError(
   });
 }
 
-/** Whether an entry with so many bytes inline and in its big values is within the limits. */
+/** Whether an entry of these bytes, inline and in its big values, is within the limits. */
 export function fitsLimits(inlineBytes: number, blobBytes: number, limits: Limits): boolean {
   return inlineBytes <= limits.recordBytesMax && inlineBytes + blobBytes <= limits.entryBytesMax;
 }

@@ -44,7 +44,7 @@ export class Expansion {
     this.#level++;
     try {
       const found = content ?? this.load(reference);
-      if (found === undefined) return bytes; // whoever touches it is told
+      if (found === undefined) return bytes; // a caller who touches it is told
       const size = this.#sizes.get(hash) ?? this.bytesWithin(found, bytes); // loading it may have measured it
       if (Number.isFinite(size)) this.#remember(hash, size);
       return size;
@@ -58,7 +58,7 @@ export class Expansion {
     this.#sizes.set(hash, size);
   }
 
-  /** The same of a stored form that has so many bytes by itself. */
+  /** The same of a stored form that takes `ownBytes` by itself. */
   bytesWithin(stored: StoredValue, ownBytes: number): number {
     let total = ownBytes;
     for (const reference of everyReferenceIn(stored)) {

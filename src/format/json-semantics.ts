@@ -49,7 +49,7 @@ function foreignFlaw(value: object): string {
 /** What stands at the place of an item that JSON would turn into null. */
 export const NO_ITEM = "is undefined or a hole, which JSON would turn into null";
 
-/** `toJSON` of an invalid date gives null, and nobody would know. */
+/** `toJSON` of an invalid date gives null, without a word. */
 export function isInvalidDate(value: unknown): boolean {
   return types.isDate(value) && Number.isNaN(Date.prototype.valueOf.call(value));
 }

@@ -3,7 +3,7 @@
  */
 import { folderNameForKey } from "./session-key.js";
 
-/** Name of the engine room; everything else in a store's folder is a session. */
+/** Name of the store's internal folder; everything else in a store's folder is a session. */
 export const STORE_FOLDER = ".store";
 export const ENTRY_FILE = "meta.json";
 export const RESERVE_FILE = "reserve";

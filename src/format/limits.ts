@@ -27,14 +27,14 @@ export const BLOB_THRESHOLD_BYTES = 4096;
 export const SEGMENT_BYTES = 4 * 1024 * 1024;
 
 /**
- * A longer log line is void for every reader, so it is a constant of format 1 and not an option. Sixteen times
+ * A longer log line is malformed for every reader, so it is a constant of format 1 and not an option. Sixteen times
  * the room of one entry: a transaction may change several.
  */
 export const LINE_BYTES_MAX = 16 * 1024 * 1024;
 
 /**
  * Deepest stored form of an entry, the entry itself being level 1. A deeper one in a log line or an entry file is
- * void for every reader, so it is a constant of format 1 too: `depthMax` above it has no effect. It keeps every
+ * malformed for every reader, so it is a constant of format 1 too: `depthMax` above it has no effect. It keeps every
  * walk over stored values far from the end of the stack.
  */
 export const STORED_DEPTH_MAX = 132;

@@ -2,9 +2,9 @@
  * One line of the commit log: `<crc32 as 8 hex digits> <JSON>\n`, the checksum over the JSON's bytes.
  *
  * Whether a line counts must be a pure function of its bytes, and the same one in every process, so nothing here
- * depends on an option. Whatever is not exactly as described, down to an unknown member, is void: a reader that guessed would decide
- * differently from one that does not. A line with a NUL byte is a hole that a power cut left, whatever else is wrong
- * with it.
+ * depends on an option. What is not exactly as described, down to an unknown member, is malformed: a reader that
+ * guessed would decide differently from one that does not. A line with a NUL byte is a hole that a power cut left,
+ * whatever else is wrong with it.
  *
  * Parsing never throws, and no line, however deep or long, makes it run out of stack.
  */
@@ -74,7 +74,7 @@ export type LogLine =
   | { readonly kind: "record"; readonly record: LogRecord }
   | { readonly kind: "seal"; readonly seal: LogSeal }
   | { readonly kind: "hole" }
-  | { readonly kind: "void"; readonly reason: string };
+  | { readonly kind: "malformed"; readonly reason: string };
 
 /** Bytes in front of the JSON: the checksum and a space. */
 const PREFIX_BYTES = CRC_DIGITS + 1;
@@ -134,66 +134,67 @@ function composeOp(op: LogOp): string {
 export function parseLogLine(bytes: Buffer, start: number, end: number): LogLine {
   const line = parseText(bytes, start, end);
   // No good line has a NUL byte: JSON allows none, and a checksum has none.
-  if (line.kind === "void" && bytes.subarray(start, end).includes(0)) return { kind: "hole" };
+  if (line.kind === "malformed" && bytes.subarray(start, end).includes(0)) return { kind: "hole" };
   return line;
 }
 
 function parseText(bytes: Buffer, start: number, end: number): LogLine {
-  if (end - start > LINE_BYTES_MAX) return lineVoid("longer than a line may be");
-  if (end - start <= PREFIX_BYTES || bytes[start + CRC_DIGITS] !== SPACE) return lineVoid("no checksum");
+  if (end - start > LINE_BYTES_MAX) return malformed("longer than a line may be");
+  if (end - start <= PREFIX_BYTES || bytes[start + CRC_DIGITS] !== SPACE) return malformed("no checksum");
   const json = bytes.subarray(start + PREFIX_BYTES, end);
-  if (crc32Number(json) !== readHex(bytes, start)) return lineVoid("the checksum does not match");
+  if (crc32Number(json) !== readHex(bytes, start)) return malformed("the checksum does not match");
   const text = json.toString();
   // Bytes that are no UTF-8 become U+FFFD; so without one there were none.
-  if (text.includes("\ufffd") && !isUtf8(json)) return lineVoid("not UTF-8");
+  if (text.includes("\ufffd") && !isUtf8(json)) return malformed("not UTF-8");
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    return lineVoid("not JSON");
+    return malformed("not JSON");
   }
   const parsed = value as StoredValue;
-  if (!isStoredObject(parsed)) return lineVoid("not an object");
+  if (!isStoredObject(parsed)) return malformed("not an object");
   if (Object.hasOwn(parsed, "ops")) return recordLine(parsed);
   if (Object.hasOwn(parsed, "segment")) return headerLine(parsed);
   if (Object.hasOwn(parsed, "seal")) return sealLine(parsed);
-  return lineVoid("neither header, record nor seal");
+  return malformed("neither header, record nor seal");
 }
 
-function lineVoid(reason: string): LogLine {
-  return { kind: "void", reason };
+function malformed(reason: string): LogLine {
+  return { kind: "malformed", reason };
 }
 
 function headerLine(value: StoredObject): LogLine {
   const { segment, firstRevision, stage, store } = value;
-  if (!hasOnly(value, 4) || !isCount(segment) || !isCount(firstRevision)) return lineVoid("malformed header");
-  if (!isName(stage) || !isName(store)) return lineVoid("malformed header");
+  if (!hasOnly(value, 4) || !isCount(segment) || !isCount(firstRevision))
+    return malformed("malformed header");
+  if (!isName(stage) || !isName(store)) return malformed("malformed header");
   return { kind: "header", header: { segment, firstRevision, stage, store } };
 }
 
 function sealLine(value: StoredObject): LogLine {
   const { seal, firstRevision } = value;
-  if (!isCount(seal)) return lineVoid("malformed seal");
+  if (!isCount(seal)) return malformed("malformed seal");
   if (!Object.hasOwn(value, "firstRevision")) {
-    return hasOnly(value, 1) ? { kind: "seal", seal: { seal } } : lineVoid("malformed seal");
+    return hasOnly(value, 1) ? { kind: "seal", seal: { seal } } : malformed("malformed seal");
   }
-  if (!hasOnly(value, 2) || !isCount(firstRevision)) return lineVoid("malformed seal");
+  if (!hasOnly(value, 2) || !isCount(firstRevision)) return malformed("malformed seal");
   return { kind: "seal", seal: { seal, firstRevision } };
 }
 
 function recordLine(value: StoredObject): LogLine {
   const { w, n, g, t, ops } = value;
   if (!hasOnly(value, 5) || !isName(w) || !isCount(n) || !isCount(g) || !isCount(t)) {
-    return lineVoid("malformed record");
+    return malformed("malformed record");
   }
-  if (!Array.isArray(ops) || ops.length === 0) return lineVoid("a record without ops");
+  if (!Array.isArray(ops) || ops.length === 0) return malformed("a record without ops");
   for (const op of ops as readonly StoredValue[]) {
     const flaw = flawOfOp(op);
-    if (flaw !== undefined) return lineVoid(flaw);
+    if (flaw !== undefined) return malformed(flaw);
   }
   const checked = ops as readonly LogOp[];
   if (checked.length > 1 && new Set(checked.map((op) => op.k)).size < checked.length) {
-    return lineVoid("a key occurs twice");
+    return malformed("a key occurs twice");
   }
   return { kind: "record", record: { w, n, g, t, ops: checked } };
 }

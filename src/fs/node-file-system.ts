@@ -77,7 +77,7 @@ const later: Deferred<FileCalls> = {
       ),
     ),
   readdir: (path) => promised((done) => fs.readdir(path, done)),
-  // In one piece: between the call and the correction of its mode nobody in this process may use the folder.
+  // In one piece: between the call and the correction of its mode this process must not use the folder.
   mkdir: (path) => promised((done) => finish(done, () => nodeFileSystem.mkdir(path))),
   rmdir: (path) => promised((done) => fs.rmdir(path, done)),
   unlink: (path) => promised((done) => fs.unlink(path, done)),

@@ -2,8 +2,8 @@
  * Whole files, read and made with care.
  *
  * A file of the store is a regular file of bounded size. Anything else (a symlink, a FIFO, a device) is refused as
- * `file_unsafe` without following it and without blocking. How many names a file has does not matter: nobody but us can
- * make a name in a folder of ours, and who has another name for the file made it from one of ours (a snapshot by hard
+ * `file_unsafe` without following it and without blocking. How many names a file has does not matter: no other user can
+ * make a name in a folder of ours, and another name of the file was made from one of ours (a snapshot by hard
  * links, a tool that stages uploads). All but the log is replaced by renames, so such a copy stays as it was.
  *
  * A crash in the middle of {@link createFile} leaves a file that is too short: make it in a folder that is swept.
@@ -122,7 +122,7 @@ export function isFailedSync(error: unknown): boolean {
   return error instanceof Error && SYNCS.has((error as NodeJS.ErrnoException).syscall);
 }
 
-/** What opening or syncing a folder gives that belongs to somebody else, or to the system. */
+/** What opening or syncing a folder gives that belongs to another user, or to the system. */
 const UNREADABLE: ReadonlySet<string> = new Set(["EACCES", "EPERM", "EROFS", "EINVAL", "ENOTSUP"]);
 
 /** The same for a folder on the way to ours: one that we may pass through and not read was not changed by us. */

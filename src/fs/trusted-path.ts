@@ -4,9 +4,9 @@
  * The rule: every directory from the store up to `/` belongs to root or to this user and is not writable by
  * anybody else. A sticky directory (the system's temporary one) is as good for a child that root or this user
  * owns. A symlink may be on the way if it belongs to root or this user and lies in such a directory; then the
- * folders that it leads through are held to the same rule. Where the rule holds, nobody else can swap anything
+ * folders that it leads through are held to the same rule. Where the rule holds, no other user can swap anything
  * below, so there is no race to win afterwards. POSIX ACLs need no extra look: an ACL that lets others write
- * shows in the group bits. With `trust: "group"` a folder may be writable by its group: whoever is in it is trusted like
+ * shows in the group bits. With `trust: "group"` a folder may be writable by its group: its members are trusted like
  * the owner.
  *
  * All that offends is told at once, each folder with its cure: a home whose umask is 002 has one at every step.
@@ -52,7 +52,7 @@ export interface TrustedWay {
 
 /**
  * Opens a store's folder after checking everything on the way to it. ENOENT passes through as the system's own
- * error; a path that anybody else could change throws `path_untrusted`.
+ * error; a path that another user could change throws `path_untrusted`.
  * @param within Folders of the store's own, by their names in it: if the path offends, what offends there is told as well.
  */
 export function openTrustedRoot(
@@ -96,7 +96,7 @@ function walkToEnd(fs: FileSystem, path: string, judge: Judge): Walk {
 }
 
 /**
- * Checks the way to a folder that is about to be made. What exists of it must be such that nobody else could
+ * Checks the way to a folder that is about to be made. What exists of it must be such that no other user could
  * swap the folders that the caller will make inside.
  */
 export function assertTrustedParents(fs: FileSystem, path: string, trust: Trust = "owner"): TrustedWay {
@@ -106,7 +106,8 @@ export function assertTrustedParents(fs: FileSystem, path: string, trust: Trust 
 }
 
 /**
- * Checks folders of the store's own: each is one itself and not a link to one, and nobody else can change what is in it.
+ * Checks folders of the store's own: each is one itself and not a link to one, and no other user can change what is in
+ * it.
  * @returns Those that are missing.
  */
 export function assertTrustedFolders(
@@ -290,11 +291,11 @@ class Judge {
     return this.#offences.size > 0;
   }
 
-  /** Runs `look`, and then throws for all that offended, if anything did; even if `look` could not go on to the end. */
-  all<T>(look: () => T): T {
+  /** Runs checks, and then throws for all folders that offended, also if the checks could not go on to the end. */
+  all<T>(checks: () => T): T {
     let found: T;
     try {
-      found = look();
+      found = checks();
     } catch (error) {
       throw this.offended ? this.#refusal() : error;
     }
@@ -302,7 +303,7 @@ class Judge {
     return found;
   }
 
-  /** Nobody else may own it, or change what is in it. */
+  /** No other user may own it, or change what is in it. */
   folder(path: string, status: FileStatus): void {
     this.owner(path, status);
     this.notWritable(path, status);
@@ -317,15 +318,20 @@ class Judge {
     const user = this.#user;
     if (user === undefined || status.owner === user || status.owner === 0) return;
     const mend = `chown -h ${user} ${quoted(path)}`;
-    this.#note({ path, status, what: "belongs to another user", mend });
+    this.#addOffence({ path, status, what: "belongs to another user", mend });
   }
 
   notWritable(path: string, status: FileStatus): void {
     if (this.#user === undefined || (status.mode & this.#writable) === 0) return;
-    this.#note({ path, status, what: "can be written by other users", mend: `chmod go-w ${quoted(path)}` });
+    this.#addOffence({
+      path,
+      status,
+      what: "can be written by other users",
+      mend: `chmod go-w ${quoted(path)}`,
+    });
   }
 
-  /** `folder` must be such that nobody else can rename, remove or replace `child` in it. */
+  /** `folder` must be such that no other user can rename, remove or replace `child` in it. */
   keepsChild(folder: string, status: FileStatus, child: string, childStatus: FileStatus | undefined): void {
     // A child that does not exist yet will be ours.
     if ((status.mode & STICKY) === 0) this.notWritable(folder, status);
@@ -333,7 +339,7 @@ class Judge {
       this.owner(child, childStatus);
   }
 
-  #note(offence: Offence): void {
+  #addOffence(offence: Offence): void {
     this.#offences.set(`${offence.what} ${offence.path}`, offence);
   }
 

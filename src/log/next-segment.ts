@@ -1,6 +1,6 @@
 /**
- * Makes the segment that follows a sealed one, so that exactly one of all who try succeeds, and a process that
- * was suspended in the middle for any time harms nobody.
+ * Makes the segment that follows a sealed one, so that exactly one of all processes that try succeeds, and one that
+ * was suspended in the middle for any time does no harm.
  *
  * Ordering rule O7. The steps and what each is for:
  *   1. fdatasync the sealed segment, fsync `log/`: the next one must not survive a power cut that this one's
@@ -8,7 +8,7 @@
  *   2. Make `stage/<n>-<random>/`, never twice the same (O13), write the whole segment into it (a header), sync
  *      it, fsync `stage/`: a published segment always has its header and its staging folder.
  *   3. Look whether the sealed segment is still the very file that the seal was read from. If not, others went
- *      on and checkpointed it long ago: start over.
+ *      on and checkpointed it long ago: rewind.
  *   4. link(2) the staged file to `log/<n>`. EEXIST: another one was first. ENOENT: the staging folder was
  *      fenced, which happens only when `n` itself is being checkpointed.
  *   5. Unlink the staged name, fsync `log/`.
@@ -22,9 +22,9 @@ import type { FileSystem } from "../fs/file-system.js";
 import type { Layout } from "../format/layout.js";
 import { encodeLogLine, type LogHeader } from "../format/log-line.js";
 import type { Runtime } from "../runtime.js";
-import type { LogSyncer } from "./durability.js";
+import type { LogSyncer } from "./log-syncer.js";
 import type { Segment } from "./segment.js";
-import type { LogTail } from "./tail.js";
+import type { LogTail } from "./log-tail.js";
 
 /** Name of a staged segment inside its staging folder. */
 const STAGED = "segment";
@@ -51,11 +51,11 @@ export async function makeNextSegment(maker: SegmentMaker, sealed: Segment): Pro
     store: maker.storeId,
     stage: newStageName(maker.runtime, sealed.number + 1),
   };
-  sealed.directorySynced = false; // the seal's own directory entry must be durable too, whoever made it
+  sealed.directorySynced = false; // the seal's own directory entry must be durable too, whichever process made it
   await maker.syncer.sync(sealed);
-  if (tail.active !== sealed) return; // started over meanwhile: then nothing is known to be durable
+  if (tail.active !== sealed) return; // rewound meanwhile: then nothing is known to be durable
   const staged = await stageSegment(maker, header).catch(async (error: unknown) => {
-    // A disk that ran full: every further attempt would leave a folder, and take the room that somebody just made.
+    // A disk that ran full: every further attempt would leave a folder, and take the room that was just made.
     await withdraw(fs, layout, header.stage, stagedPath(layout, header.stage), false).catch(() => {});
     throw error;
   });
@@ -63,7 +63,7 @@ export async function makeNextSegment(maker: SegmentMaker, sealed: Segment): Pro
   const published = stillThere && (await publish(fs, staged, layout.segment(header.segment)));
   await withdraw(fs, layout, header.stage, staged, published);
   if (published) await syncDirectory(fs, layout.log);
-  if (!stillThere && tail.active === sealed) tail.startOver();
+  if (!stillThere && tail.active === sealed) tail.rewind();
 }
 
 /** Names are random for every attempt: a name made twice would undo the fence (O13). */
@@ -89,7 +89,7 @@ export function stagedPath(layout: Layout, stage: string): string {
   return `${layout.stageFolder(stage)}/${STAGED}`;
 }
 
-/** Somebody may fence the folder while we fill it; the link will fail and tell. */
+/** Another process may fence the folder while it is being filled; then the link fails. */
 function ignoreFenced(error: unknown): void {
   if (errnoOf(error) !== "ENOENT") throw error;
 }

@@ -2,7 +2,7 @@
  * One segment of the commit log as this process knows it: an open descriptor, how far it was decided, and
  * what the decided lines add up to.
  *
- * The descriptor outlives the file's name. It is closed when the segment was dropped AND nobody uses it any
+ * The descriptor outlives the file's name. It is closed when the segment was dropped AND no call uses it any
  * more: an fdatasync on the thread pool must never meet a descriptor number that was closed and given to
  * another file.
  */

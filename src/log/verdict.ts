@@ -3,21 +3,22 @@
  *
  * Every process reads the same bytes in the same order and decides alike, without talking to anybody. So this
  * must be a pure fold over the lines of one segment: it looks at nothing but the line and what the lines
- * before it left behind; no clock, no file, no option.
+ * before it left behind; no clock, no file, no option. A line that does not count is void for one of two reasons:
+ * it is malformed (rule 1), or it is superseded (rules 2 to 5), a good line that lost to another process.
  *
- *   Rule 1  A line whose checksum, JSON or shape fails is void. (A last line without its newline is not
- *           decided yet: the reader never shows it to us.)
- *   Rule 2  After the first seal everything in the segment is void. A line with a NUL byte is a seal too: it
+ *   Rule 1  A line whose checksum, JSON or shape fails, or that is before the header or a second one, is malformed.
+ *           (A last line without its newline is not decided yet: the reader never shows it to us.)
+ *   Rule 2  After the first seal everything in the segment is superseded. A line with a NUL byte is a seal too: it
  *           is a hole that a power cut left, and records behind it would be renumbered.
- *   Rule 3  A record composed for another segment (`g`) is void.
+ *   Rule 3  A record composed for another segment (`g`) is superseded.
  *   Rule 4  A record names, for each key, the revision it was computed from (`b`). If the key has changed in
  *           this segment, that must be the very change (0 after a delete). If not, it must be older than the
  *           segment, and the op must not be a patch: the first change of a key in a segment carries the whole
  *           entry, so that no file is needed to understand a segment. Checks test, and count for nothing else.
- *   Rule 5  One op that fails voids the record. Otherwise it commits and takes the next revision.
+ *   Rule 5  One op that fails supersedes the record. Otherwise it commits and takes the next revision.
  *
  * Rule 4 is safe because a writer composes a record for a segment only after it has read every earlier one to
- * its seal, and compares bases with that state itself (`engine/directory/commit.ts`).
+ * its seal, and compares bases with that state itself (`engine/directory/committer.ts`).
  */
 import type { LogLine, LogOp, LogRecord } from "../format/log-line.js";
 
@@ -39,7 +40,7 @@ export interface SegmentLedger {
 }
 
 export type Verdict =
-  | { readonly fate: "void"; readonly reason: string }
+  | { readonly fate: "malformed" | "superseded"; readonly reason: string }
   | { readonly fate: "header" }
   | { readonly fate: "sealed"; readonly hole: boolean }
   | { readonly fate: "committed"; readonly revision: number; readonly record: LogRecord };
@@ -58,24 +59,24 @@ export function newLedger(number: number): SegmentLedger {
 
 /** Decides one newline-terminated line and enters the outcome in the ledger. */
 export function decide(ledger: SegmentLedger, line: LogLine): Verdict {
-  if (ledger.sealed) return { fate: "void", reason: "behind the seal" }; // rule 2
+  if (ledger.sealed) return { fate: "superseded", reason: "behind the seal" }; // rule 2
   switch (line.kind) {
-    case "void": // rule 1
-      return { fate: "void", reason: line.reason };
+    case "malformed": // rule 1
+      return { fate: "malformed", reason: line.reason };
     case "hole": // rule 2
       ledger.sealed = true;
       return { fate: "sealed", hole: true };
     case "header": {
       const { header } = line;
-      if (ledger.firstRevision !== undefined) return { fate: "void", reason: "a second header" };
-      if (header.segment !== ledger.number) return { fate: "void", reason: "header of another segment" };
+      if (ledger.firstRevision !== undefined) return { fate: "malformed", reason: "a second header" };
+      if (header.segment !== ledger.number) return { fate: "malformed", reason: "header of another segment" };
       ledger.firstRevision = header.firstRevision;
       ledger.lastRevision = header.firstRevision - 1;
       ledger.stage = header.stage;
       return { fate: "header" };
     }
     case "seal":
-      if (ledger.firstRevision === undefined) return { fate: "void", reason: "before the header" };
+      if (ledger.firstRevision === undefined) return { fate: "malformed", reason: "before the header" };
       ledger.sealed = true;
       ledger.wantedFirstRevision = line.seal.firstRevision ?? 0;
       return { fate: "sealed", hole: false };
@@ -85,11 +86,11 @@ export function decide(ledger: SegmentLedger, line: LogLine): Verdict {
 }
 
 function decideRecord(ledger: SegmentLedger, record: LogRecord): Verdict {
-  if (ledger.firstRevision === undefined) return { fate: "void", reason: "before the header" };
-  if (record.g !== ledger.number) return { fate: "void", reason: "composed for another segment" }; // rule 3
+  if (ledger.firstRevision === undefined) return { fate: "malformed", reason: "before the header" };
+  if (record.g !== ledger.number) return { fate: "superseded", reason: "composed for another segment" }; // rule 3
   for (const op of record.ops) {
     const refusal = refusalOf(ledger, ledger.firstRevision, op);
-    if (refusal !== undefined) return { fate: "void", reason: refusal }; // rule 5
+    if (refusal !== undefined) return { fate: "superseded", reason: refusal }; // rule 5
   }
   return { fate: "committed", revision: commit(ledger, record), record };
 }

@@ -3,7 +3,7 @@
  *
  * The log decides every commit, so this is not needed for correctness; it spares a process from conflicting
  * with itself, and gives the order of the calls. An idle key costs one lookup and no promise. Keys have an entry here only
- * while somebody holds or awaits them. Whoever entered must leave.
+ * while a call holds or awaits them. A call that entered must leave.
  */
 import { abortReason } from "./retry.js";
 
@@ -20,7 +20,7 @@ interface Line {
 }
 
 export class KeyQueue {
-  /** A key is present while it is held; its line while somebody waits. */
+  /** A key is present while it is held; its line while a call waits. */
   readonly #lines = new Map<string, Line | undefined>();
 
   /** Number of keys that are held. */

@@ -46,7 +46,10 @@ export function findLegacyPlace(fs: FileSystem, file: string): LegacyPlace {
   throw inACircle(file);
 }
 
-/** Whether sessions are in the directory: it is there as soon as its engine room is, for it is renamed into place whole. */
+/**
+ * Whether sessions are in the directory: it is there as soon as its internal folder is, for it is renamed into place
+ * whole.
+ */
 export function storeIdentity(fs: FileSystem, directory: string): string | undefined {
   try {
     const { device, inode } = fs.lstat(`${directory}/${STORE_FOLDER}`);

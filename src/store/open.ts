@@ -174,7 +174,7 @@ function isEmpty(fs: FileSystem, path: string): boolean {
   try {
     return EMPTY_FILE.test(readRegularFile(fs, path, { bytesMax: EMPTY_FILE_BYTES_MAX }).toString());
   } catch (error) {
-    if (error instanceof SessionStoreError) return false; // larger, or no regular file: somebody's sessions
+    if (error instanceof SessionStoreError) return false; // larger, or no regular file: a gateway's sessions
     throw error;
   }
 }

@@ -34,8 +34,8 @@ export interface OpenOptions<T extends object> {
    */
   readonly trust?: Trust | undefined;
   /**
-   * Applied to every key before it is looked up or stored. Must be pure and idempotent, and the same in every process.
-   * Default: keys are opaque and taken as they are.
+   * Applied to every key before a session is looked up or stored. Must be pure and idempotent, and the same in every
+   * process. Default: keys are opaque and taken as they are.
    * @example
    * await openSessionStore<Session>("sessions.d", { normalizeKey: (key) => key.toLowerCase() });
    */
@@ -59,7 +59,7 @@ export interface OpenOptions<T extends object> {
   readonly flushDelayMs?: number | undefined;
   /**
    * Size at which a log segment is sealed and a new one begun, in bytes; under load up to 16 times that, so that
-   * checkpoints keep up. So much may also be left of shared values that nobody uses any more. Less when the disk is
+   * checkpoints keep up. Shared values that no session uses any more may take as much. Less when the disk is
    * nearly full. Default 4 MiB, at least 4096.
    */
   readonly segmentBytes?: number | undefined;

@@ -1,6 +1,6 @@
 /**
  * From the engine's records to the caller's: every record that leaves is a new object around the shared, frozen entry,
- * so that nobody can change what the engine keeps.
+ * so that no caller can change what the engine keeps.
  */
 import type { EngineQuery, EngineRecord, EngineScan } from "../engine/contract.js";
 import { encodeCursor } from "./query.js";

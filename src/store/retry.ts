@@ -1,7 +1,7 @@
 /**
  * How often and how fast an attempt to commit is repeated.
  *
- * A conflict means that somebody else made progress, so most repeats come at once: an attempt takes microseconds.
+ * A conflict means that another process made progress, so most repeats come at once: an attempt takes microseconds.
  * After every eighth there is a pause; pauses grow and are drawn at random, so that processes which collided do not
  * collide in step. Only every eighth, because a pause has its price: what the others committed meanwhile must be
  * read first, and an attempt or two go into catching up. Every loop is bounded; together the pauses of one
@@ -64,7 +64,7 @@ function retriesExhausted(doing: string, key: string, attempts: number): Session
 
 function pause(runtime: Runtime, ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise<void>((resolve, reject) => {
-    // Timers do not keep the process alive, but here somebody waits for a write.
+    // Timers do not keep the process alive, but here a caller waits for a write.
     const letGo = runtime.keepAlive();
     const onAbort = (): void => {
       timer.cancel();

@@ -2,9 +2,9 @@
  * The session store over any engine: what `get`, `update`, `transact`, `list` and `watch` mean.
  *
  * The engine decides commits by compare-and-swap; this layer checks arguments, takes turns, computes, tries again
- * when somebody else was faster, and waits until the commit is durable. Invariants:
+ * when another writer was faster, and waits until the commit is durable. Invariants:
  *  - No `await` between the read and the commit of a write, unless the engine or the caller's function returned a
- *    promise: on an engine that answers at once, nobody can get in between and an update of an idle key
+ *    promise: on an engine that answers at once, no other call can get in between and an update of an idle key
  *    runs in one piece.
  *  - The turn of a key ends when its commit is decided, not when it is durable: writes of one key share an fdatasync.
  *  - Engine records never leave: callers get a record of their own around the shared, frozen entry.

@@ -57,12 +57,12 @@ export async function runTransaction<T extends object, R>(
       const view = new TransactionView<T>(host);
       const ran = await runOnce(view, fn);
       if (!ran.failed) throwIfAborted(signal);
-      const verdict = ran.failed ? await view.validate(lacksValue(ran.error) ? 1 : 2) : await view.commit();
-      if (verdict.status === "committed") {
+      const outcome = ran.failed ? await view.validate(lacksValue(ran.error) ? 1 : 2) : await view.commit();
+      if (outcome.status === "committed") {
         if (ran.failed) throw ran.error;
-        return { result: ran.result, durable: verdict.durable, keys: view.keys() };
+        return { result: ran.result, durable: outcome.durable, keys: view.keys() };
       }
-      const pause = retryOrThrow(host, verdict.key, attempt, signal, ran);
+      const pause = retryOrThrow(host, outcome.key, attempt, signal, ran);
       host.queue.leaveAll(held);
       held = [];
       await pause;
@@ -103,11 +103,12 @@ function retryOrThrow(
   }
 }
 
-type Verdict =
+/** What became of one attempt; reads that were consistent count as committed. */
+type AttemptOutcome =
   | { readonly status: "committed"; readonly durable: Promise<void> | undefined }
   | { readonly status: "conflict"; readonly key: string };
 
-const CONSISTENT: Verdict = { status: "committed", durable: undefined };
+const CONSISTENT: AttemptOutcome = { status: "committed", durable: undefined };
 
 /** The buffered change of one key; the latest decides. */
 type Change =
@@ -130,7 +131,7 @@ class TransactionView<T extends object> {
   /** What the caller's function gets: only the five methods. */
   readonly transaction: Transaction<T> = {
     get: async (key) => currentEntry(await this.#read(key)) as Readonly<T> | undefined,
-    read: async (key) => this.#record(key, await this.#read(key)),
+    read: async (key) => this.#recordOf(key, await this.#read(key)),
     put: async (key, entry) => this.#put(key, entry),
     patch: async (key, fields) => this.#patch(key, fields),
     delete: async (key) => this.#delete(key),
@@ -148,7 +149,7 @@ class TransactionView<T extends object> {
     return [...this.#touched.keys()];
   }
 
-  async commit(): Promise<Verdict> {
+  async commit(): Promise<AttemptOutcome> {
     const ops = [...this.#touched]
       .map(([key, touched]) => opOf(key, touched))
       .filter((op) => op !== undefined);
@@ -162,10 +163,11 @@ class TransactionView<T extends object> {
    * Whether everything that was read still is as it was, at one instant.
    * @param readsMin Fewer reads than that are consistent by themselves.
    */
-  async validate(readsMin = 2): Promise<Verdict> {
+  async validate(readsMin = 2): Promise<AttemptOutcome> {
     const reads = [...this.#touched].filter(([, touched]) => touched.read);
     if (reads.length < readsMin) return CONSISTENT;
-    // A missing session has no revision of its own, so the pass must be one instant: nobody committed meanwhile.
+    // A missing session has no revision of its own, so the pass must be one instant: no other process committed
+    // meanwhile.
     for (let pass = 0; pass < VALIDATION_PASSES_MAX; pass++) {
       const before = this.#host.calls.revision();
       if (isPromiseLike(before)) return this.#commitChecks(reads);
@@ -182,7 +184,7 @@ class TransactionView<T extends object> {
     return { status: "conflict", key: reads[0]?.[0] ?? "" };
   }
 
-  async #commitChecks(reads: readonly [string, Touched][]): Promise<Verdict> {
+  async #commitChecks(reads: readonly [string, Touched][]): Promise<AttemptOutcome> {
     const ops = reads.map(([key, { base }]): EngineOp => ({ kind: "check", key, base: base?.revision ?? 0 }));
     const outcome = await this.#host.calls.commit(ops, { skipUnchanged: true });
     return outcome.status === "conflict" ? outcome : CONSISTENT;
@@ -226,7 +228,7 @@ class TransactionView<T extends object> {
     return touched;
   }
 
-  #record(given: string, touched: Touched): SessionRecord<T> | undefined {
+  #recordOf(given: string, touched: Touched): SessionRecord<T> | undefined {
     const entry = currentEntry(touched);
     if (entry === undefined) return undefined;
     const { base } = touched;

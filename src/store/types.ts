@@ -52,7 +52,7 @@ export interface ListQuery {
   readonly orderBy?: "key" | "updatedAt" | undefined;
   /** The exact reverse. Default false. */
   readonly descending?: boolean | undefined;
-  /** At most so many sessions, 1 or more. Default: all. */
+  /** At most this many sessions, 1 or more. Default: all. */
   readonly limit?: number | undefined;
   /** Goes on where an earlier listing with the same prefix, bounds and order stopped. Default: from the start. */
   readonly cursor?: string | undefined;
@@ -168,8 +168,8 @@ export interface SessionStore<T extends object> extends AsyncDisposable {
     options?: WriteOptions,
   ): Promise<SessionRecord<T>>;
   /**
-   * Read, compute, write, with nobody in between. When another process was faster, `fn` is **called again** on the
-   * fresh entry, so it should have no effects of its own. Returning undefined, the same object or an equal entry
+   * Read, compute, write, with no other writer in between. When another process was faster, `fn` is **called again** on
+   * the fresh entry, so it should have no effects of its own. Returning undefined, the same object or an equal entry
    * writes nothing; returning an entry for a missing session creates it.
    * @returns The record after the update; undefined if there is no session.
    * @throws `conflict` after 100 attempts; whatever `fn` throws, with nothing written.
@@ -185,7 +185,7 @@ export interface SessionStore<T extends object> extends AsyncDisposable {
   delete(key: string, options?: WriteOptions): Promise<boolean>;
   /**
    * Several sessions, all or nothing, serializable: what `fn` read is still so when its writes count. `fn` is
-   * **called again** on fresh state when somebody else was faster. A throw aborts with nothing written.
+   * **called again** on fresh state when another writer was faster. A throw aborts with nothing written.
    *
    * While `fn` runs, two reads may come from different moments; no result computed from such a mixture is ever
    * returned or thrown: the reads are compared once more at the end, even when nothing is written.

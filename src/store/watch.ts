@@ -3,7 +3,7 @@
  * signal aborts, the store closes, the engine fails. All four let go of the engine's iteration and of every listener.
  *
  * The engine is asked at once, so that "from now on" is the moment of the call. The listeners are there from then on
- * too: an iteration that nobody starts is let go of by its signal or by closing the store.
+ * too: an iteration that is never started is let go of by its signal or by closing the store.
  */
 import { asStoreError } from "../errors.js";
 import type { Engine, EngineChange } from "../engine/contract.js";

@@ -1,5 +1,5 @@
 /**
- * A {@link Runtime} whose time stands still until somebody moves it, and whose chance has a seed.
+ * A {@link Runtime} whose time stands still until a test moves it, and whose chance has a seed.
  *
  * Timers fire only inside `advance` and `runNextTimer`, in the order in which they are due. Give each simulated
  * process a runtime with a seed of its own: the same seed makes the same names.
@@ -80,7 +80,7 @@ export class ManualRuntime implements Runtime {
     });
   }
 
-  /** Does nothing: whoever moves this clock keeps the process alive. */
+  /** Does nothing: the test that moves this clock keeps the process alive. */
   keepAlive(): () => void {
     return () => {};
   }

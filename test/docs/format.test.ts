@@ -315,7 +315,7 @@ describe("pure parts", () => {
       ),
       { numRuns: 5000 },
     );
-    expect([...kinds].sort()).toEqual(["header", "hole", "record", "seal", "void"]);
+    expect([...kinds].sort()).toEqual(["header", "hole", "malformed", "record", "seal"]);
     for (const text of [
       "",
       "00000000 ",
@@ -331,7 +331,7 @@ describe("pure parts", () => {
     for (const levels of [131, 132, 133]) {
       const entry = `${'{"a":'.repeat(levels - 1)}{}${"}".repeat(levels - 1)}`;
       const bytes = encodeLogLine(`{"w":"w","n":1,"g":1,"t":1,"ops":[{"k":"x","s":${entry}}]}`);
-      const kind = levels > 132 ? "void" : "record";
+      const kind = levels > 132 ? "malformed" : "record";
       expect([parseLine(bytes.subarray(0, -1)).kind, parseLogLine(bytes, 0, bytes.length - 1).kind]).toEqual([
         kind,
         kind,

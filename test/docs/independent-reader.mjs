@@ -49,18 +49,18 @@ function depthOf(value) {
 export function parseLine(line) {
   if (line.includes(0)) return { kind: "hole" };
   const json = line.subarray(9);
-  if (line.length > 16_777_216 || line.length <= 9 || line[8] !== 0x20) return { kind: "void" };
-  if (line.toString("latin1", 0, 8) !== crc32(json)) return { kind: "void" };
+  if (line.length > 16_777_216 || line.length <= 9 || line[8] !== 0x20) return { kind: "malformed" };
+  if (line.toString("latin1", 0, 8) !== crc32(json)) return { kind: "malformed" };
   let value;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(json));
   } catch {
-    return { kind: "void" };
+    return { kind: "malformed" };
   }
-  if (!isObject(value)) return { kind: "void" };
+  if (!isObject(value)) return { kind: "malformed" };
   const members = Object.keys(value).length;
   const has = (name) => Object.hasOwn(value, name);
-  let kind = "void";
+  let kind = "malformed";
   if (has("ops")) {
     if (
       members === 5 &&
@@ -122,7 +122,7 @@ export class StoreReader {
   /** All sessions as of `revision`. */
   snapshot() {
     for (;;) {
-      this.#startOver();
+      this.#rewind();
       this.#readLog();
       const files = this.#readFiles();
       if (!this.#readLog()) continue; // too slow: segments went by unread
@@ -169,7 +169,7 @@ export class StoreReader {
     return true;
   }
 
-  #startOver() {
+  #rewind() {
     this.#hot = new Map();
     for (;;) {
       const [lowest] = this.#liveNumbers();
@@ -205,7 +205,7 @@ export class StoreReader {
   }
 
   #decide(segment, { kind, value }, onChange) {
-    if (segment.sealed || kind === "void") return;
+    if (segment.sealed || kind === "malformed") return;
     if (kind === "hole") segment.sealed = true;
     else if (kind === "header") {
       if (segment.first >= 0 || value.segment !== segment.number) return;

@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { expect } from "vitest";
 import { BlobTrash, type ReferenceScan } from "../../src/entries/blob-trash.js";
-import { BlobStore } from "../../src/entries/blobs.js";
+import { BlobStore } from "../../src/entries/blob-store.js";
 import { Layout } from "../../src/format/layout.js";
 import { ManualRuntime } from "../../src/testing/manual-runtime.js";
 import { SimulatedDisk } from "../../src/testing/simulated/disk.js";

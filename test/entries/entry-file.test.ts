@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { EntryWriter, readEntryFile } from "../../src/entries/entry-file.js";
-import { fence } from "../../src/entries/staging.js";
+import { fence } from "../../src/entries/fence.js";
 import { Layout } from "../../src/format/layout.js";
 import { ManualRuntime } from "../../src/testing/manual-runtime.js";
 import { SimulatedDisk } from "../../src/testing/simulated/disk.js";
@@ -36,21 +36,21 @@ describe("O8: ENOENT at the rename", () => {
     fs.onCall = ({ name }) => {
       if (name === "rename" && swept++ === 0) disk.removeRaw(layout.sessionFolder("k"));
     };
-    expect(await writer.write(written, STAGE, { sync: false, look: false })).toBe("done");
+    expect(await writer.write(written, STAGE, { sync: false, keepDamaged: false })).toBe("done");
     expect(swept).toBe(2);
     expect(disk.readRaw(layout.entryFile("k"))).toBeDefined();
   });
 
   it("the staging folder is gone: a file is not written, and a deleted session's file stays for its new owner", async () => {
     const { disk, fs, writer } = fixture();
-    expect(await writer.write(written, STAGE, { sync: false, look: false })).toBe("done");
+    expect(await writer.write(written, STAGE, { sync: false, keepDamaged: false })).toBe("done");
     disk.removeRaw(layout.stageFolder(STAGE));
     let renames = 0;
     fs.onCall = (call) => {
       if (call.name === "rename" && ++renames > 3) throw systemError("EIO", call);
     };
-    expect(await writer.write(deleted, STAGE, { sync: false, look: false })).toBe("fenced");
-    expect(await writer.write({ ...written, revision: 3 }, STAGE, { sync: false, look: false })).toBe(
+    expect(await writer.write(deleted, STAGE, { sync: false, keepDamaged: false })).toBe("fenced");
+    expect(await writer.write({ ...written, revision: 3 }, STAGE, { sync: false, keepDamaged: false })).toBe(
       "fenced",
     );
     expect(String(disk.readRaw(layout.entryFile("k")))).toContain('"revision":1');
@@ -60,7 +60,7 @@ describe("O8: ENOENT at the rename", () => {
 describe("a link in place of a folder", () => {
   async function moved(folder: string) {
     const made = fixture();
-    expect(await made.writer.write(written, STAGE, { sync: false, look: false })).toBe("done");
+    expect(await made.writer.write(written, STAGE, { sync: false, keepDamaged: false })).toBe("done");
     made.disk.makeDirectory("/theirs");
     made.fs.rename(folder, "/theirs/moved");
     made.disk.symlink(folder, "/theirs/moved");
@@ -70,9 +70,9 @@ describe("a link in place of a folder", () => {
   it("a session's: its file is not read, written or removed through it", async () => {
     const { disk, fs, writer, before } = await moved(layout.sessionFolder("k"));
     expect(readEntryFile(fs, layout, "k")).toMatchObject({ status: "corrupt" });
-    const writing = writer.write({ ...written, revision: 2 }, STAGE, { sync: false, look: false });
+    const writing = writer.write({ ...written, revision: 2 }, STAGE, { sync: false, keepDamaged: false });
     await expect(writing).rejects.toMatchObject({ code: "file_unsafe" });
-    expect(await writer.write(deleted, STAGE, { sync: false, look: false })).toBe("done");
+    expect(await writer.write(deleted, STAGE, { sync: false, keepDamaged: false })).toBe("done");
     expect(disk.tree("/theirs")).toEqual(before);
   });
 

@@ -1,5 +1,5 @@
 /**
- * Goal: a line says exactly what was written or is void, for any bytes whatever, and parsing never throws.
+ * Goal: a line says exactly what was written or is malformed, for any bytes whatever, and parsing never throws.
  * Method: round trips, a table of malformed lines with good checksums, and damage at each byte.
  */
 import fc from "fast-check";
@@ -164,26 +164,26 @@ describe("parseLogLine", () => {
     ["names that are no strings", record({ k: "a", b: 1, p: {}, u: [1] })],
     ["names that are no array", record({ k: "a", b: 1, p: {}, u: "x" })],
     ["a key that occurs twice", record({ k: "a", b: 1 }, { k: "b", d: 1 }, { k: "a", s: {} })],
-  ])("voids %s", (_, json) => {
-    expect(parseText(json)).toEqual({ kind: "void", reason: expect.any(String) });
+  ])("finds malformed: %s", (_, json) => {
+    expect(parseText(json)).toEqual({ kind: "malformed", reason: expect.any(String) });
   });
 
-  it("voids an entry that nests too deep, and survives any depth", () => {
+  it("finds an entry that nests too deep malformed, and survives any depth", () => {
     const nest = (levels: number): string => `${'{"a":'.repeat(levels - 1)}{}${"}".repeat(levels - 1)}`;
     const line = (levels: number): LogLine =>
       parseText(`{"w":"a","n":1,"g":7,"t":1,"ops":[{"k":"a","s":${nest(levels)}}]}`);
     expect(line(STORED_DEPTH_MAX).kind).toBe("record");
-    expect(line(STORED_DEPTH_MAX + 1)).toEqual({ kind: "void", reason: "an entry that nests too deep" });
-    expect(line(100_000).kind).toBe("void");
-    expect(parseText("[".repeat(1_000_000)).kind).toBe("void");
-    expect(parseText("[".repeat(1_000_000) + "]".repeat(1_000_000)).kind).toBe("void");
+    expect(line(STORED_DEPTH_MAX + 1)).toEqual({ kind: "malformed", reason: "an entry that nests too deep" });
+    expect(line(100_000).kind).toBe("malformed");
+    expect(parseText("[".repeat(1_000_000)).kind).toBe("malformed");
+    expect(parseText("[".repeat(1_000_000) + "]".repeat(1_000_000)).kind).toBe("malformed");
   });
 
-  it("voids a line that is too long, valid or not", () => {
+  it("finds a line malformed that is too long, valid or not", () => {
     const text = `{"w":"a","n":1,"g":7,"t":1,"ops":[{"k":"a","s":{"x":"`;
     const room = LINE_BYTES_MAX - 9 - text.length - `"}}]}`.length;
     expect(parseText(`${text}${"x".repeat(room)}"}}]}`).kind).toBe("record");
-    expect(parseText(`${text}${"x".repeat(room + 1)}"}}]}`).kind).toBe("void");
+    expect(parseText(`${text}${"x".repeat(room + 1)}"}}]}`).kind).toBe("malformed");
   });
 
   it("calls any line with a NUL byte a hole", () => {
@@ -196,14 +196,14 @@ describe("parseLogLine", () => {
     expect(parse(Buffer.from("\0\n"))).toEqual({ kind: "hole" });
     expect(parse(encodeLogLine('{"seal":"\0"}'))).toEqual({ kind: "hole" });
     // Beyond the line is another line.
-    expect(parseLogLine(Buffer.from("x\n\0\0"), 0, 1).kind).toBe("void");
+    expect(parseLogLine(Buffer.from("x\n\0\0"), 0, 1).kind).toBe("malformed");
   });
 
-  it("voids invalid UTF-8 with a good checksum", () => {
+  it("finds invalid UTF-8 malformed, even with a good checksum", () => {
     const json = Buffer.from('{"w":"a","n":1,"g":7,"t":1,"ops":[{"k":"aX","b":1}]}');
     json[json.indexOf("X")] = 0xff;
     const line = Buffer.concat([Buffer.from(`${crc32Hex(json)} `), json, Buffer.from("\n")]);
-    expect(parse(line)).toEqual({ kind: "void", reason: "not UTF-8" });
+    expect(parse(line)).toEqual({ kind: "malformed", reason: "not UTF-8" });
   });
 
   it("notices each changed bit, each cut and each glued line", () => {
@@ -212,11 +212,11 @@ describe("parseLogLine", () => {
       for (let bit = 0; bit < 8; bit++) {
         const changed = Buffer.from(line);
         changed[position] = (changed[position] ?? 0) ^ (1 << bit);
-        expect(["void", "hole"]).toContain(parse(changed).kind);
+        expect(["malformed", "hole"]).toContain(parse(changed).kind);
       }
-      expect(parseLogLine(line, 0, position).kind).toBe("void");
+      expect(parseLogLine(line, 0, position).kind).toBe("malformed");
       expect(parse(Buffer.concat([line.subarray(0, position + 1), line])).kind).toBe(
-        position < line.length ? "void" : "record",
+        position < line.length ? "malformed" : "record",
       );
     }
   });
@@ -224,7 +224,7 @@ describe("parseLogLine", () => {
   it("never throws", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
-        expect(["void", "hole"]).toContain(parseLogLine(Buffer.from(bytes), 0, bytes.length).kind);
+        expect(["malformed", "hole"]).toContain(parseLogLine(Buffer.from(bytes), 0, bytes.length).kind);
       }),
     );
     fc.assert(
@@ -245,7 +245,7 @@ it("a line is what it says itself, whatever a program has put on Object.prototyp
     expect(parse(encodeLogLine('{"segment":1,"firstRevision":1,"stage":"1-a","store":"s"}')).kind).toBe(
       "header",
     );
-    expect(parse(encodeLogLine("{}")).kind).toBe("void");
+    expect(parse(encodeLogLine("{}")).kind).toBe("malformed");
   } finally {
     for (const name of ["ops", "segment", "seal"]) Reflect.deleteProperty(shared, name);
   }

@@ -31,36 +31,36 @@ function fate(ledger: SegmentLedger, line: LogLine): string | number {
 
 const SET: LogOp = { k: "k", s: { whole: true } };
 
-describe("rule 1: what is no line is void", () => {
+describe("rule 1: what is no line is malformed", () => {
   it("and changes nothing", () => {
     const ledger = opened();
-    expect(fate(ledger, { kind: "void", reason: "not JSON" })).toBe("void");
+    expect(fate(ledger, { kind: "malformed", reason: "not JSON" })).toBe("malformed");
     expect(fate(ledger, record(SET))).toBe(FIRST);
   });
 
   it.each<[string, LogLine]>([
     ["a record", record(SET)],
     ["a seal", { kind: "seal", seal: { seal: 8 } }],
-  ])("%s before the header is void", (_name, line) => {
+  ])("%s before the header is malformed", (_name, line) => {
     const ledger = newLedger(SEGMENT);
-    expect(fate(ledger, line)).toBe("void");
+    expect(fate(ledger, line)).toBe("malformed");
     expect(ledger.sealed).toBe(false);
   });
 
-  it("a second header, or one of another segment, is void", () => {
+  it("a second header, or one of another segment, is malformed", () => {
     const ledger = newLedger(SEGMENT);
     const header = (segment: number, firstRevision: number): LogLine => ({
       kind: "header",
       header: { segment, firstRevision, store: "store", stage: `${segment}-c0ffee` },
     });
-    expect(fate(ledger, header(8, 1))).toBe("void");
+    expect(fate(ledger, header(8, 1))).toBe("malformed");
     expect(fate(ledger, header(7, 100))).toBe("header");
-    expect(fate(ledger, header(7, 500))).toBe("void");
+    expect(fate(ledger, header(7, 500))).toBe("malformed");
     expect(ledger).toMatchObject({ firstRevision: 100, lastRevision: 99, stage: "7-c0ffee" });
   });
 });
 
-describe("rule 2: behind the first seal everything is void", () => {
+describe("rule 2: behind the first seal everything is superseded", () => {
   it.each<[string, LogLine, boolean]>([
     ["a seal", { kind: "seal", seal: { seal: 8 } }, false],
     ["a line with a NUL byte", { kind: "hole" }, true],
@@ -68,9 +68,9 @@ describe("rule 2: behind the first seal everything is void", () => {
     const ledger = opened();
     expect(fate(ledger, record(SET))).toBe(FIRST);
     expect(decide(ledger, line)).toEqual({ fate: "sealed", hole });
-    expect(fate(ledger, record({ k: "other", s: {} }))).toBe("void");
-    expect(fate(ledger, { kind: "seal", seal: { seal: 8, firstRevision: 999 } })).toBe("void");
-    expect(fate(ledger, { kind: "hole" })).toBe("void");
+    expect(fate(ledger, record({ k: "other", s: {} }))).toBe("superseded");
+    expect(fate(ledger, { kind: "seal", seal: { seal: 8, firstRevision: 999 } })).toBe("superseded");
+    expect(fate(ledger, { kind: "hole" })).toBe("superseded");
     expect(ledger).toMatchObject({ lastRevision: FIRST, wantedFirstRevision: 0, sealed: true });
   });
 
@@ -81,11 +81,11 @@ describe("rule 2: behind the first seal everything is void", () => {
   });
 });
 
-describe("rule 3: a record that was composed for another segment is void", () => {
+describe("rule 3: a record that was composed for another segment is superseded", () => {
   it.each([6, 8])("segment %d", (g) => {
     const ledger = opened();
     const { record: composed } = record(SET);
-    expect(fate(ledger, { kind: "record", record: { ...composed, g } })).toBe("void");
+    expect(fate(ledger, { kind: "record", record: { ...composed, g } })).toBe("superseded");
     expect(fate(ledger, record(SET))).toBe(FIRST);
   });
 });
@@ -126,16 +126,23 @@ const HISTORIES: Record<string, LogOp[]> = {
 const NEXT = FIRST + 3;
 
 /** Bases: none, must not exist, before the segment, its first revision, the latest change, something in between. */
-type Bases = Record<"none" | 0 | 99 | 100 | 101 | 102, "commit" | "void">;
+type Bases = Record<"none" | 0 | 99 | 100 | 101 | 102, "commit" | "superseded">;
 
-const ALWAYS: Bases = { none: "commit", 0: "commit", 99: "commit", 100: "void", 101: "void", 102: "void" };
+const ALWAYS: Bases = {
+  none: "commit",
+  0: "commit",
+  99: "commit",
+  100: "superseded",
+  101: "superseded",
+  102: "superseded",
+};
 const only = (...bases: (keyof Bases)[]): Bases => ({
-  none: bases.includes("none") ? "commit" : "void",
-  0: bases.includes(0) ? "commit" : "void",
-  99: bases.includes(99) ? "commit" : "void",
-  100: bases.includes(100) ? "commit" : "void",
-  101: bases.includes(101) ? "commit" : "void",
-  102: bases.includes(102) ? "commit" : "void",
+  none: bases.includes("none") ? "commit" : "superseded",
+  0: bases.includes(0) ? "commit" : "superseded",
+  99: bases.includes(99) ? "commit" : "superseded",
+  100: bases.includes(100) ? "commit" : "superseded",
+  101: bases.includes(101) ? "commit" : "superseded",
+  102: bases.includes(102) ? "commit" : "superseded",
 });
 
 /** A patch and a check always have a base, and a patch one above 0: `log-line.ts` sees to that. */
@@ -186,22 +193,22 @@ describe("rule 4: bases", () => {
       expect(fate(ledger, record(op))).toBe(FIRST + index);
     const changed = new Map(ledger.changed);
     const op = { k: "k", ...(base === "none" ? {} : { b: Number(base) }), ...CHANGES[kind] };
-    expect(fate(ledger, record(op))).toBe(expected === "commit" ? NEXT : "void");
-    if (expected === "void" || kind === "check") expect(ledger.changed).toEqual(changed);
+    expect(fate(ledger, record(op))).toBe(expected === "commit" ? NEXT : "superseded");
+    if (expected === "superseded" || kind === "check") expect(ledger.changed).toEqual(changed);
     else expect(ledger.changed.get("k")).toBe(kind === "delete" ? 0 : NEXT);
     expect(ledger.lastRevision).toBe(expected === "commit" ? NEXT : NEXT - 1);
   });
 });
 
 describe("rule 4 by itself, whatever log-line.ts lets through", () => {
-  it("a patch of a session that was deleted in this segment is void", () => {
+  it("a patch of a session that was deleted in this segment is superseded", () => {
     const ledger = opened();
     expect(fate(ledger, record({ k: "k", b: 5, d: 1 }))).toBe(FIRST);
-    expect(fate(ledger, record({ k: "k", b: 0, p: { field: 1 } }))).toBe("void");
+    expect(fate(ledger, record({ k: "k", b: 0, p: { field: 1 } }))).toBe("superseded");
   });
 });
 
-describe("rule 5: one op that fails voids the record", () => {
+describe("rule 5: one op that fails supersedes the record", () => {
   const good: LogOp = { k: "good", b: 5, s: { whole: true } };
   const bad: LogOp = { k: "bad", b: 5, p: { field: 1 } };
 
@@ -210,7 +217,7 @@ describe("rule 5: one op that fails voids the record", () => {
     ["first", [bad, good]],
   ])("the %s one, and nothing of it counts", (_name, ops) => {
     const ledger = opened();
-    expect(fate(ledger, record(...ops))).toBe("void");
+    expect(fate(ledger, record(...ops))).toBe("superseded");
     expect(ledger.changed.size).toBe(0);
     expect(fate(ledger, record(good))).toBe(FIRST);
   });

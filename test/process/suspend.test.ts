@@ -2,7 +2,7 @@
  * Goal: a process that sleeps through whole segments and their checkpoints, wherever in its work it was stopped,
  * loses nothing, brings nothing back and sees the present when it wakes up (I5).
  * Method: some workers are stopped with SIGSTOP at random moments while others go on. They are continued only
- * when the log no longer has the segment that was to be their next, so that they must start over. Then their
+ * when the log no longer has the segment that was to be their next, so that they must rewind. Then their
  * listing is compared with one that was taken before they woke up.
  */
 import { describe, expect, it } from "vitest";

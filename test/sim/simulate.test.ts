@@ -9,8 +9,8 @@ import { noFigures } from "../../sim/figures.js";
 import { Runner } from "../../sim/runner.js";
 import { generate, type Schedule } from "../../sim/schedule.js";
 import { kindOf, shrink } from "../../sim/shrink.js";
-import { LogWriter } from "../../src/log/append.js";
-import { LogSyncer } from "../../src/log/durability.js";
+import { LogWriter } from "../../src/log/log-writer.js";
+import { LogSyncer } from "../../src/log/log-syncer.js";
 import { SimulatedFile } from "../../src/testing/simulated/inode.js";
 
 const SEED = 1_000_000;

@@ -2,13 +2,13 @@
  * Somebody who reads every line of the log the moment it was written, and so knows what really happened: which
  * state every commit made. What processes answer, and what a power cut leaves, is compared with that.
  *
- * The witness trusts `verdict.ts` and `tail.ts`, which have suites of their own.
+ * The witness trusts `verdict.ts` and `log-tail.ts`, which have suites of their own.
  */
 import { Layout } from "../../src/format/layout.js";
 import type { LogOp, LogRecord } from "../../src/format/log-line.js";
 import { applyPatch } from "../../src/format/stored-patch.js";
 import type { StoredObject } from "../../src/format/stored-value.js";
-import { LogTail, type LogObserver } from "../../src/log/tail.js";
+import { LogTail, type LogObserver } from "../../src/log/log-tail.js";
 import type { Segment } from "../../src/log/segment.js";
 import type { SimulatedDisk } from "../../src/testing/simulated/disk.js";
 import type { SimulatedFileSystem } from "../../src/testing/simulated/file-system.js";
@@ -87,7 +87,7 @@ export class LogWitness implements LogObserver {
 
   entered(): void {}
   dropped(): void {}
-  startedOver(): void {}
+  rewound(): void {}
   foundHole(): void {}
 }
 

@@ -64,7 +64,7 @@ describe("layer", () => {
     ["legacy/g.ts", "openclaw/settings.ts"],
     ["openclaw/entry/j.ts", "openclaw/form/k.ts"],
     ["openclaw/maintenance/k.ts", "openclaw/access/l.ts"],
-    ["cli/look.ts", "cli/commands/ls.ts"],
+    ["cli/presence.ts", "cli/commands/ls.ts"],
     ["openclaw/j.ts", "index.ts"],
   ] as const;
   it.each(low)("refuses %s importing %s", (lower, higher) => {

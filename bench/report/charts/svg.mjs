@@ -43,7 +43,11 @@ const DARK = [
  * @returns {string}
  */
 export function lineChart({ title, subtitle, xLabel, xTicks, formatX, formatY, series }) {
-  const [left, right, top, bottom, height] = [72, 190, 64, 48, 430];
+  const left = 72;
+  const right = 190;
+  const top = 64;
+  const bottom = 48;
+  const height = 430;
   const ys = series.flatMap(({ points }) => points.map(({ y }) => y));
   const y = logScale(Math.min(...ys), Math.max(...ys), height - bottom, top);
   const x = logScale(xTicks[0] ?? 1, xTicks.at(-1) ?? 1, left + 14, WIDTH - right - 14, false);
@@ -91,7 +95,10 @@ export function lineChart({ title, subtitle, xLabel, xTicks, formatX, formatY, s
  * @returns {string}
  */
 export function barChart({ title, subtitle, formatX, bars }) {
-  const [left, right, top, step] = [190, 120, 64, 30];
+  const left = 190;
+  const right = 120;
+  const top = 64;
+  const step = 30;
   const bottom = top + bars.length * step;
   const values = bars.map(({ value }) => value);
   const x = logScale(Math.min(...values) / 1.6, Math.max(...values), left, WIDTH - right);

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { CliError, usageError } from "../failure.js";
 import { formatFieldPath, hasStep, parseFieldPath, topLevel, type FieldPath } from "../field-path.js";
 import { addExamples, addStoreOptions, type Invocation, type StoreOptions } from "../invocation.js";
-import { acceptKey } from "../session-key-argument.js";
+import { acceptKey } from "../accept-key.js";
 import { resolveStore } from "../store-target.js";
 import { visible } from "../visible-text.js";
 

@@ -57,7 +57,7 @@ async function ls(invocation: Invocation, options: Options): Promise<void> {
   await withStore(invocation, path, {}, async (store) => {
     const { prefix, order: orderBy, descending, limit, cursor } = options;
     invocation.doing = `listing the sessions of ${path}`;
-    // From before the listing: whoever watches since this revision misses nothing.
+    // From before the listing: a watch since this revision misses nothing.
     const revision = await store.revision();
     const found = await asUsage(() => store.list({ prefix, orderBy, descending, limit, cursor }));
     await printListing(invocation, {

@@ -112,7 +112,7 @@ function print({ terminal }: Invocation, store: string, { path }: Mirror, state:
   );
 }
 
-/** What the first round would do: the file is somebody else's and merged first, or it is written. */
+/** What the first round would do: a foreign file is merged first, any other one is written. */
 async function plan(invocation: Invocation, store: string, options: Options): Promise<void> {
   const { terminal } = invocation;
   const { inspectLegacyStore } = await import("../../legacy/inspect.js");

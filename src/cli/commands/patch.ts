@@ -12,7 +12,7 @@ import {
 } from "../invocation.js";
 import type { Store } from "../open-store.js";
 import type { Write, WritePlan } from "../plan-write.js";
-import { acceptKey } from "../session-key-argument.js";
+import { acceptKey } from "../accept-key.js";
 import { resolveStore } from "../store-target.js";
 
 interface Options extends StoreOptions {

@@ -9,7 +9,7 @@ import {
 } from "../invocation.js";
 import type { Entry, Store } from "../open-store.js";
 import type { Write } from "../plan-write.js";
-import { acceptKey } from "../session-key-argument.js";
+import { acceptKey } from "../accept-key.js";
 import { resolveStore } from "../store-target.js";
 
 interface Options extends StoreOptions {
@@ -52,7 +52,7 @@ async function put(invocation: Invocation, key: string, options: Options): Promi
   const { planAndWrite, printWrite } = await import("../plan-write.js");
   const { ifRevision, create = false, dryRun = false } = options;
   const storeCreated = create && !hasStore(path);
-  assertMayOpen(path, create); // before anybody types an entry in vain
+  assertMayOpen(path, create); // before a person types an entry in vain
   const entry = await readObject(invocation, options);
 
   if (storeCreated && dryRun) {

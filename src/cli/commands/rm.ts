@@ -7,7 +7,7 @@ import {
   type Invocation,
   type StoreOptions,
 } from "../invocation.js";
-import { acceptKey } from "../session-key-argument.js";
+import { acceptKey } from "../accept-key.js";
 import { resolveStore } from "../store-target.js";
 
 interface Options extends StoreOptions {

@@ -102,7 +102,7 @@ function printLine({ terminal }: Invocation, change: SessionChange<Entry>): Prom
   const { key, revision, kind, modifiedAt } = change;
   const columnsMax = terminal.dataColumns;
   const time = formatTime(modifiedAt) ?? "-".padEnd("2026-01-01T00:00:00Z".length);
-  // Who watches on a narrow terminal knows the date.
+  // On a narrow terminal the date is left out: a person who watches knows it.
   const shown = columnsMax < FULL_COLUMNS_MIN ? time.slice(-"00:00:00Z".length) : time;
   const line = `${String(revision).padStart(8)}  ${shown}  ${kind.padEnd("delete".length)}  `;
   return terminal.line(line + cutMiddle(visible(key), Math.max(columnsMax - line.length, KEY_COLUMNS_MIN)));

@@ -4,7 +4,7 @@
  * others. See `entries/blob-trash.ts` for why two phases, and for what must be read before what.
  */
 import type { BlobTrash } from "../../entries/blob-trash.js";
-import type { BlobStore } from "../../entries/blobs.js";
+import type { BlobStore } from "../../entries/blob-store.js";
 import { SessionStoreError } from "../../errors.js";
 import type { BlobReference } from "../../format/stored-value.js";
 import { referencesIn } from "../../format/stored-references.js";
@@ -27,7 +27,7 @@ const SAMPLED = 64;
 
 /**
  * Removes unreferenced blobs, and empties the trash of those that were discarded long enough ago.
- * @returns Undefined if it is not known who is referenced: then nothing was removed.
+ * @returns Undefined if it is not known which blobs are referenced: then nothing was removed.
  */
 export async function removeUnreferencedBlobs(
   log: SessionLog,

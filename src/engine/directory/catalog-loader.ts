@@ -24,7 +24,7 @@ import {
 } from "./catalog.js";
 import { runNow, sortInSlices } from "./time-slices.js";
 
-/** Every further attempt is a checkpoint that somebody finished meanwhile. */
+/** Every further attempt is a checkpoint that another process finished meanwhile. */
 const ATTEMPTS_MAX = 100;
 
 export interface CatalogSource {

@@ -2,9 +2,10 @@
  * Counts what commits left behind: shared values that some session referred to and does not any more.
  *
  * The count says when a removal is worth its while; what is dead is for the removal to find out (`blob-removal.ts`). So
- * it may be wrong in both directions: another session may still refer to a value, and of a session that this process has
- * not seen nobody knows what it referred to. Every process counts its own commits and those that it reads from the log; of
- * both it looks only at the fields that changed. A process that comes later reads the live log, and counts the same.
+ * it may be wrong in both directions: another session may still refer to a value, and if this process has not seen a
+ * session, it does not know what that referred to. Every process counts its own commits and those that it reads from the
+ * log; of both it looks only at the fields that changed. A process that comes later reads the live log, and counts the
+ * same.
  */
 import type { BlobReference, StoredObject, StoredValue } from "../../format/stored-value.js";
 import { referencesInField } from "../../format/stored-references.js";
@@ -13,7 +14,7 @@ import type { SessionState } from "./session-table.js";
 
 /** What a deleted session of which nothing is known is taken to have had. */
 const UNKNOWN_BYTES = 4096;
-/** Values within values are told apart once somebody looks: not more of them than that are remembered. */
+/** Values within values are counted in the background: no more of them than this are remembered until then. */
 const NESTED_MAX = 1000;
 
 export class DeadValues {
@@ -32,14 +33,14 @@ export class DeadValues {
     const old = before?.stored;
     if (op.p === undefined) {
       if (old !== undefined) for (const name of Object.keys(old)) this.#giveUp(old[name]);
-      if (op.s !== undefined) for (const name of Object.keys(op.s)) this.#take(op.s[name]);
+      if (op.s !== undefined) for (const name of Object.keys(op.s)) this.#takeBack(op.s[name]);
       return;
     }
     if (old !== undefined) this.#giveUpFields(old, op.p, op.u);
-    for (const name of Object.keys(op.p)) this.#take(op.p[name]);
+    for (const name of Object.keys(op.p)) this.#takeBack(op.p[name]);
   }
 
-  /** Reading went on in another segment: whoever sealed the one before collects what it left. */
+  /** Reading went on in another segment: the process that sealed the one before collects what it left. */
   sealed(): void {
     this.inSegment = 0;
   }
@@ -90,7 +91,7 @@ export class DeadValues {
     if (nested && this.#nested.length < NESTED_MAX) this.#nested.push(reference);
   }
 
-  #take(field: StoredValue | undefined): void {
+  #takeBack(field: StoredValue | undefined): void {
     if (this.#given.size === 0 || typeof field !== "object" || field === null) return;
     for (const { hash } of referencesInField(field)) {
       const bytes = this.#given.get(hash);

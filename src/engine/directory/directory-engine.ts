@@ -5,7 +5,7 @@
 import { dirname, join, resolve } from "node:path";
 import { asStoreError, readOnlyError, SessionStoreError, type StoreWarning } from "../../errors.js";
 import { BlobTrash } from "../../entries/blob-trash.js";
-import { BlobStore } from "../../entries/blobs.js";
+import { BlobStore } from "../../entries/blob-store.js";
 import { EntryWriter } from "../../entries/entry-file.js";
 import { RESERVE_BYTES } from "../../entries/reserve.js";
 import type { FileSystem } from "../../fs/file-system.js";
@@ -27,11 +27,11 @@ import type {
   SynchronousEngine,
 } from "../contract.js";
 import { catalogsAmong, removeCatalogsAhead, type CatalogSource } from "./catalog-loader.js";
-import { ChangeFeed, type ChangesOptions } from "./changes.js";
-import { Committer, type CommitOptions } from "./commit.js";
+import { ChangeFeed, type ChangesOptions } from "./change-feed.js";
+import { Committer, type CommitOptions } from "./committer.js";
 import { Listing } from "./listing.js";
 import { hasLog, replaceLostLog } from "./lost-log.js";
-import { Maintenance } from "./maintenance.js";
+import { BackgroundWork } from "./background-work.js";
 import { damageWithRealPaths, warningWithRealPaths, withRealPaths } from "./real-paths.js";
 import { SessionLog } from "./session-log.js";
 import { findStoreFolder, makeStoreFolder, type StoreFolder } from "./store-folder.js";
@@ -98,7 +98,7 @@ class DirectoryEngine implements SynchronousEngine {
   readonly #log: SessionLog;
   readonly #committer: Committer;
   readonly #listing: Listing;
-  readonly #maintenance: Maintenance;
+  readonly #background: BackgroundWork;
   readonly #feed: ChangeFeed;
   readonly #blobs: BlobStore;
   readonly #source: CatalogSource;
@@ -110,7 +110,7 @@ class DirectoryEngine implements SynchronousEngine {
   ) {
     const { fileSystem: fs, runtime, readOnly, limits, cacheBytes } = options;
     const { layout, storeId } = folder;
-    // Later, when the log is not being read any more: whoever hears of it may use the store.
+    // Later, when the log is not being read any more: the caller's function may use the store.
     const onWarning = (warning: StoreWarning): void =>
       queueMicrotask(() => options.onWarning(warningWithRealPaths(warning, folder.root)));
     this.#blobs = new BlobStore(fs, layout, runtime, { bytesMax: limits.blobBytesMax });
@@ -153,19 +153,19 @@ class DirectoryEngine implements SynchronousEngine {
     const isInLog = (revision: number): boolean => this.#log.isInLog(revision);
     const writer = new EntryWriter(fs, layout, runtime, { isInLog, onWarning });
     const trash = new BlobTrash(this.#blobs, fs, layout, runtime);
-    this.#maintenance = new Maintenance(this.#log, writer, trash, this.#source, {
+    this.#background = new BackgroundWork(this.#log, writer, trash, this.#source, {
       ...options,
       reserveBytes: options.reserveBytes ?? RESERVE_BYTES,
     });
-    const { space } = this.#maintenance;
+    const { space } = this.#background;
     this.#feed = new ChangeFeed(this.#log);
     this.#committer = new Committer(this.#log, codec, this.#blobs, {
       durability: options.durability,
       readOnly,
-      onCommitted: (segment, key, revision) => this.#maintenance.committed(segment, key, revision),
+      onCommitted: (segment, key, revision) => this.#background.committed(segment, key, revision),
       room: {
         isShort: () => space.short,
-        make: (full) => this.#maintenance.makeRoom(full),
+        make: (full) => this.#background.makeRoom(full),
         spendReserve: (work, otherwise) => space.spendReserve(work, otherwise),
         full: (cause) => space.full(cause),
       },
@@ -198,7 +198,7 @@ class DirectoryEngine implements SynchronousEngine {
     while (tail.advance()) yield;
     if (this.options.readOnly) return;
     removeCatalogsAhead(this.#source, catalogs, tail.active.number);
-    this.#maintenance.start(names.includes(RESERVE_FILE));
+    this.#background.start(names.includes(RESERVE_FILE));
   }
 
   read(key: string): EngineRecord | undefined {
@@ -207,7 +207,7 @@ class DirectoryEngine implements SynchronousEngine {
 
   readNow(key: string): EngineRecord | undefined {
     try {
-      this.#log.place.lookIfTime();
+      this.#log.place.assertInPlaceIfDue();
       const state = this.#log.read(key);
       return state.stored === undefined ? undefined : state;
     } catch (error) {
@@ -222,7 +222,7 @@ class DirectoryEngine implements SynchronousEngine {
   scanNow(query: EngineQuery): EngineScan {
     return this.#scanWithRealPaths(
       this.#onRealPaths(() => {
-        this.#log.place.lookIfTime();
+        this.#log.place.assertInPlaceIfDue();
         return runNow(this.#listing.scan(query));
       }),
     );
@@ -239,7 +239,7 @@ class DirectoryEngine implements SynchronousEngine {
 
   commit(ops: readonly EngineOp[], options?: CommitOptions): MaybePromise<CommitOutcome> {
     try {
-      this.#log.place.lookIfTime();
+      this.#log.place.assertInPlaceIfDue();
       const outcome = this.#committer.commit(ops, options);
       return outcome instanceof Promise ? this.#decidedLater(outcome) : this.#untilDurable(outcome);
     } catch (error) {
@@ -261,7 +261,7 @@ class DirectoryEngine implements SynchronousEngine {
 
   revision(): number {
     return this.#onRealPaths(() => {
-      this.#log.place.lookIfTime();
+      this.#log.place.assertInPlaceIfDue();
       this.#log.tail.catchUp();
       return this.#log.tail.revision;
     });
@@ -269,7 +269,7 @@ class DirectoryEngine implements SynchronousEngine {
 
   changes(options: ChangesOptions): AsyncIterable<EngineChange> {
     return this.#onRealPaths(() => {
-      this.#log.place.lookIfTime();
+      this.#log.place.assertInPlaceIfDue();
       return this.#feed.changes(options);
     });
   }
@@ -284,12 +284,12 @@ class DirectoryEngine implements SynchronousEngine {
 
   flush(): Promise<void> {
     this.#assertWritable("flush the store");
-    return this.#maintenance.flush().catch((error: unknown) => this.#refuse(error));
+    return this.#background.flush().catch((error: unknown) => this.#refuse(error));
   }
 
   checkpoint(): Promise<void> {
     this.#assertWritable("checkpoint the store");
-    return this.#maintenance.checkpoint().catch((error: unknown) => this.#refuse(error));
+    return this.#background.checkpoint().catch((error: unknown) => this.#refuse(error));
   }
 
   async close(): Promise<void> {
@@ -297,8 +297,8 @@ class DirectoryEngine implements SynchronousEngine {
     this.#feed.close();
     try {
       await this.#listing.close();
-      await this.#maintenance.close();
-      await this.#log.syncer.settled(); // of a record that counts for nothing nobody else waits for it
+      await this.#background.close();
+      await this.#log.syncer.settled(); // no commit waits for the sync of a void record
     } finally {
       this.#closed = true;
       this.#onRealPaths(() => {
@@ -337,7 +337,7 @@ class DirectoryEngine implements SynchronousEngine {
         activeSegment: tail.active.number,
         blobs: blobs.count,
         blobBytes: blobs.bytes,
-        unflushed: this.#maintenance.dirty.size,
+        unflushed: this.#background.dirty.size,
         cachedEntries: table.size,
         cachedBytes: table.coldBytes,
         ...fs.guarantees,
@@ -346,7 +346,7 @@ class DirectoryEngine implements SynchronousEngine {
   }
 
   async #inSlices<T>(work: () => Generator<void, T>): Promise<T> {
-    this.#onRealPaths(() => this.#log.place.lookIfTime());
+    this.#onRealPaths(() => this.#log.place.assertInPlaceIfDue());
     return runInSlices(work(), this.options.runtime).catch((error: unknown) => this.#refuse(error));
   }
 

@@ -1,18 +1,18 @@
 /**
  * The sessions that this process changed and whose files it has not written since, and which of them to write now.
  *
- * A session that rests is written at the next look. One that goes on changing would be written for nothing, again and
- * again, so it waits until it rests, or until it was passed over so often that a person who looks would call the file old.
+ * A session that rests is written in the next round. One that goes on changing would be written for nothing, again and
+ * again, so it waits until it rests, or until it was passed over so often that a person would call its file old.
  */
 
 interface Dirty {
-  /** Revision at the last look, or that made it dirty. */
+  /** Revision in the last round, or that made it dirty. */
   revision: number;
-  /** Looks at which it had changed again. */
+  /** Rounds in which it had changed again. */
   passedOver: number;
 }
 
-/** With the default of half a second between two looks: five seconds. */
+/** With the default of half a second between two rounds: five seconds. */
 export const PASSED_OVER_MAX = 10;
 
 export class DirtySessions {
@@ -38,14 +38,14 @@ export class DirtySessions {
     this.#sessions.delete(key);
   }
 
-  /** A session that could not be written: its turn is at the next look. */
-  putBack(key: string): void {
+  /** A session that could not be written: it is due in the next round. */
+  makeDue(key: string): void {
     this.#sessions.set(key, { revision: 0, passedOver: PASSED_OVER_MAX });
   }
 
   /**
-   * The sessions to write now. To be called once a look.
-   * @param revisionOf Latest revision of a session, whoever made it; undefined if its file has it.
+   * The sessions to write now. To be called once a round.
+   * @param revisionOf Latest revision of a session, of any process; undefined if its file has it.
    */
   due(revisionOf: (key: string) => number | undefined): string[] {
     const due: string[] = [];

@@ -1,13 +1,14 @@
 /**
- * Brings entry files up to the log: lazily for people who look, and for a checkpoint before its segment goes.
+ * Brings entry files up to the log: lazily for people who read them, and for a checkpoint before its segment goes.
  *
  * States and staging folder are taken at one instant (O3, O9), the log is made durable up to there (O8), and only
- * then the files are written, a few at a time. Which files a process wrote is no secret of it: whoever
- * finds the staging folder gone stops, and somebody else's checkpoint has done or will do the rest.
+ * then the files are written, a few at a time. A process that finds the staging folder gone stops: the checkpoint of
+ * another process has written the rest, or will.
  */
 import { SessionStoreError } from "../../errors.js";
-import { assertFolderIfAny } from "../../entries/engine-room.js";
+import { assertFolderIfAny } from "../../entries/internal-folder.js";
 import type { EntryWriter } from "../../entries/entry-file.js";
+import { composeEntryDocument } from "../../format/entry-document.js";
 import type { Segment } from "../../log/segment.js";
 import type { SessionLog } from "./session-log.js";
 import type { SessionState } from "./session-table.js";
@@ -17,8 +18,8 @@ const AT_ONCE = 4;
 
 /**
  * Writes the newest states of some sessions. Sessions that memory does not know have their file already.
- * @param written Told what was written: by the time somebody looks, memory may know a newer state.
- * @returns Whether all were written; false when the process was fenced and must look again.
+ * @param written Gets what was written: by the time the caller verifies it, memory may know a newer state.
+ * @returns Whether all were written; false when the process was fenced and must try again.
  */
 export async function writeEntries(
   log: SessionLog,
@@ -37,7 +38,7 @@ export async function writeEntries(
   if (states.length === 0) return true;
   const { epoch } = log.tail;
   await log.syncer.sync(segment); // log before data
-  if (log.tail.epoch !== epoch) return false; // O12: what was taken before a start-over is void
+  if (log.tail.epoch !== epoch) return false; // O12: what was taken before a rewind is outdated
   assertFolderIfAny(log.options.fs, log.options.layout.stageFolder(segment.ledger.stage));
   for (const state of states) written?.set(state.key, state);
   const complete = await inParallel(states, (state) => writeOne(writer, state, segment));
@@ -47,11 +48,33 @@ export async function writeEntries(
 
 async function writeOne(writer: EntryWriter, state: SessionState, segment: Segment): Promise<boolean> {
   const sync = state.revision < segment.firstRevision;
-  const look = !state.replacesSeen;
-  if ((await writer.write(state, segment.ledger.stage, { sync, look })) === "fenced") return false;
+  const keepDamaged = !state.replacesSeen;
+  if ((await writer.write(state, segment.ledger.stage, { sync, keepDamaged })) === "fenced") return false;
   state.flushed = true;
   state.replacesSeen = true;
   return true;
+}
+
+/** Finds out which of these sessions have their latest state in their file. */
+export function* recogniseFlushed(log: SessionLog, keys: Iterable<string>): Generator<void, void> {
+  for (const key of keys) {
+    const state = log.table.hot.get(key);
+    if (state === undefined || state.flushed) continue;
+    const file = log.readFile(key);
+    state.replacesSeen = file.status !== "corrupt";
+    if (file.status === "present")
+      state.flushed = file.revision === state.revision && file.crc === crcOf(state);
+    else if (file.status === "absent") state.flushed = state.stored === undefined;
+    yield;
+  }
+}
+
+/** Checksum that the entry file of a state has; none if the session was deleted. */
+export function crcOf(state: SessionState): string | undefined {
+  const { key, revision, modifiedAt, stored } = state;
+  if (stored === undefined) return undefined;
+  state.crc ??= composeEntryDocument({ key, revision, modifiedAt, stored }).crc;
+  return state.crc;
 }
 
 /**

@@ -30,18 +30,18 @@ import { MISSING, type SessionLog } from "./session-log.js";
 import { SessionState } from "./session-table.js";
 import { runInSlices, runNow } from "./time-slices.js";
 
-/** Somebody would have to start this process over, again and again, to get here. */
+/** Other processes would have to overtake this one with a checkpoint in each round to get here. */
 const ROUNDS_MAX = 1000;
 /** Rounds whose answer is put together in slices; it counts only if the log did not move on meanwhile. */
 const SLICED_ROUNDS = 4;
 const ROWS_PER_STEP = 256;
-/** Sessions, and live changes, for which a glance at the catalog is short enough to be taken in one piece. */
-const GLANCE_ROWS_MAX = 128;
-const GLANCE_HOT_MAX = 2048;
-/** An index pays from the second listing on, if that is for the same process to make; a glance may have to be repeated. */
-const GLANCES_MAX = 4;
+/** Sessions, and live changes, for which a scan of the catalog's head is short enough to run in one piece. */
+const HEAD_ROWS_MAX = 128;
+const HEAD_HOT_MAX = 2048;
+/** An index pays off from the second listing of a process on; a head scan may have to be repeated. */
+const HEAD_SCANS_MAX = 4;
 
-/** So much of catalogs is searched for single sessions (some 20 ms of work), and then an index is made. */
+/** Once this much of catalogs was searched for single sessions (some 20 ms of work), an index is made. */
 const SEARCHED_BYTES_MAX = 32 * 1024 * 1024;
 
 /** What the file of a row said. */
@@ -61,7 +61,7 @@ export class Listing {
   readonly #reported = new Set<string>();
   /** Damaged files of sessions that the index has no rows of, for it was made from files. */
   #damagedFiles: readonly DamagedSession[] = [];
-  #glances = 0;
+  #headScans = 0;
   #searched: SearchedCatalog = {};
   #searchedBytes = 0;
   #preparing: Promise<void> | undefined;
@@ -78,7 +78,7 @@ export class Listing {
         this.#index?.change(state);
         for (const later of this.#buildings) later.set(state.key, state);
       },
-      startedOver: () => {
+      rewound: () => {
         this.#answered = undefined;
         this.#index = undefined;
       },
@@ -92,8 +92,9 @@ export class Listing {
   }
 
   /**
-   * Revision of a session that neither the log nor a file says anything of: from the index, or from a short search in the
-   * catalog. Sessions that are to be made are looked for as well, so whoever makes many gets an index in the background.
+   * Revision of a session that neither the log nor a file mentions: from the index, or from a short search in the
+   * catalog. Sessions that are to be made are looked for as well, so a process that makes many gets an index in the
+   * background.
    */
   revisionElsewhere(key: string): number | undefined {
     if (this.#index !== undefined) return this.knownRevision(key);
@@ -136,7 +137,7 @@ export class Listing {
     /** What files said; a row is only ever looked up while it is alive, so nothing in here can be stale. */
     const loaded = new Map<IndexRow, Loaded>();
     const { tail } = this.log;
-    const newest = this.#glance(query);
+    const newest = this.#headScan(query);
     if (newest !== undefined) return newest;
     for (let round = 0; round < ROUNDS_MAX; round++) {
       tail.catchUp();
@@ -167,21 +168,21 @@ export class Listing {
 
   /**
    * The newest few sessions from the front of the catalog: what a process wants that has just started. In one piece,
-   * for it takes a few milliseconds. Whoever asks again and again gets an index.
-   * @returns Undefined if the answer is not to be had like that, or if anything is odd: the index is for that.
+   * for it takes a few milliseconds. A process that asks again and again gets an index.
+   * @returns Undefined if the head cannot give the answer, or anything is odd: then the index does.
    */
-  #glance(query: EngineQuery): EngineScan | undefined {
+  #headScan(query: EngineQuery): EngineScan | undefined {
     const { prefix, updatedAfter, updatedBefore, orderBy, descending, limit, after } = query;
     if (this.#index !== undefined || this.#buildings.size > 0) return undefined;
-    if (orderBy !== "updatedAt" || !descending || limit > GLANCE_ROWS_MAX) return undefined;
+    if (orderBy !== "updatedAt" || !descending || limit > HEAD_ROWS_MAX) return undefined;
     if (prefix !== "" || (updatedAfter ?? updatedBefore ?? after) !== undefined) return undefined;
     const { tail, table } = this.log;
     const files = new Map<string, SessionState>();
-    while (this.#glances < GLANCES_MAX) {
-      this.#glances++;
+    while (this.#headScans < HEAD_SCANS_MAX) {
+      this.#headScans++;
       tail.catchUp();
       const { revision, epoch } = tail;
-      const states = table.hot.size > GLANCE_HOT_MAX ? undefined : this.#newestStates(query, files);
+      const states = table.hot.size > HEAD_HOT_MAX ? undefined : this.#newestStates(query, files);
       if (states === undefined) return undefined;
       tail.catchUp();
       if (tail.revision === revision && tail.epoch === epoch) return states;
@@ -203,7 +204,7 @@ export class Listing {
     if (!head.whole && !(more && oldest && floor && compareRows(oldest, floor) <= 0)) return undefined;
     const records: SessionState[] = [];
     for (const row of rows) {
-      const state = this.#known(row) ?? files.get(row.key) ?? this.#glanceAt(row);
+      const state = this.#known(row) ?? files.get(row.key) ?? this.#stateInFile(row);
       if (state?.stored === undefined || state.revision !== row.revision) return undefined;
       files.set(row.key, state);
       records.push(state);
@@ -212,7 +213,7 @@ export class Listing {
     return { records, next };
   }
 
-  #glanceAt({ key }: IndexRow): SessionState | undefined {
+  #stateInFile({ key }: IndexRow): SessionState | undefined {
     const file = this.log.readFile(key);
     if (file.status !== "present" || this.log.isAhead(file)) return undefined;
     return this.log.stateOf(key, file);
@@ -276,7 +277,7 @@ export class Listing {
     const path = this.log.options.layout.entryFile(key);
     const file = this.log.readFile(key);
     if (file.status === "absent") {
-      // Either a delete that the next reading of the log tells of, or somebody removed the file by hand.
+      // Either a delete that the next reading of the log tells of, or a person removed the file by hand.
       tail.catchUp();
       if (tail.epoch !== epoch || row.dead || this.#known(row) !== undefined) return;
       loaded.set(row, { key, path, reason: MISSING, missing: true });
@@ -344,7 +345,7 @@ export class Listing {
       if (state === undefined) missing.push(row);
       if (state !== undefined && !(state instanceof SessionState)) damaged.push(state);
       if (!(state instanceof SessionState) || state.stored === undefined) continue;
-      void state.entry; // decoded here, in slices, and not all at once by whoever asks for it
+      void state.entry; // decoded here, in slices, and not all at once by the caller who asks for it
       records.push(state);
     }
     const last = rows.at(-1);

@@ -9,9 +9,9 @@
  *      `.store` makes all of it count.
  *
  * Several processes may do this at once: one of them wins the last rename, and what the others found is the same. A crash before
- * it leaves a building folder, which the next one who builds or opens the store removes, and folders with better names;
- * a crash after it leaves a store. Values that were shared (`$blob`) were in `.store` and cannot be made from files: the
- * report names them session by session.
+ * it leaves a building folder, which the next process that builds or opens the store removes, and folders with better
+ * names; a crash after it leaves a store. Values that were shared (`$blob`) were in `.store` and cannot be made from
+ * files: the report names them session by session.
  */
 import { errnoOf, SessionStoreError } from "../../errors.js";
 import type { FileSystem } from "../../fs/file-system.js";
@@ -140,7 +140,7 @@ class Rebuild {
     if (this.#found.size === 0 && this.#damaged.length === 0) throw nothingToRebuild(this.root.realPath);
     if (dryRun) return this.#report(true);
     try {
-      for (const found of this.#found.values()) await this.#settle(found);
+      for (const found of this.#found.values()) await this.#placeDurably(found);
     } catch (error) {
       // Another rebuild was faster, and has swept our building folder.
       if (errnoOf(error) === "ENOENT" && this.#hasStore()) return this.#report(false);
@@ -207,7 +207,7 @@ class Rebuild {
     }
   }
 
-  /** A folder whose right name is taken, by a damaged session or by somebody's own things, stays as it is. */
+  /** A folder whose right name is taken, by a damaged session or by a user's own things, stays as it is. */
   #planNames(): void {
     for (const found of this.#found.values()) {
       const to = folderNameForKey(found.key);
@@ -234,7 +234,7 @@ class Rebuild {
   }
 
   /** A session's file under its right name, durably. */
-  async #settle({ folder, key, bytes }: Found): Promise<void> {
+  async #placeDurably({ folder, key, bytes }: Found): Promise<void> {
     const { fs, signal } = this.options;
     signal?.throwIfAborted();
     const right = this.#layout.sessionFolder(key);
@@ -248,7 +248,7 @@ class Rebuild {
     await syncDirectory(fs, right);
   }
 
-  /** By way of a building folder: what is cut short there is removed by whoever comes next. */
+  /** By way of a building folder: the next process removes what was cut short there. */
   async #copyIn(bytes: Buffer, right: string): Promise<void> {
     const { fs, runtime } = this.options;
     const aside = `${this.root.path}/${BUILDING}${runtime.randomName(8)}`;

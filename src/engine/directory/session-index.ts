@@ -43,7 +43,7 @@ class Order {
 
   add(row: IndexRow): void {
     this.#added.push(row);
-    // Nobody may ask for this order for a long time, while one session changes a million times.
+    // It may be long before a listing asks for this order, while one session changes a million times.
     if (this.#added.length < this.#addedMax) return;
     this.#added = this.#added.filter((added) => !added.dead);
     this.#addedMax = 4096 + 2 * this.#added.length; // so that a growing store pays for this once in a while only

@@ -12,12 +12,12 @@ import { applyPatch } from "../../format/stored-patch.js";
 import type { StoredObject } from "../../format/stored-value.js";
 import type { Layout } from "../../format/layout.js";
 import type { LogOp, LogRecord } from "../../format/log-line.js";
-import { LogWriter } from "../../log/append.js";
-import { LogSyncer } from "../../log/durability.js";
+import { LogWriter } from "../../log/log-writer.js";
+import { LogSyncer } from "../../log/log-syncer.js";
 import { makeNextSegment } from "../../log/next-segment.js";
-import { StorePlace } from "../../log/place.js";
+import { StorePlace } from "../../log/store-place.js";
 import type { Segment } from "../../log/segment.js";
-import { LogTail, type LogObserver } from "../../log/tail.js";
+import { LogTail, type LogObserver } from "../../log/log-tail.js";
 import type { Runtime } from "../../runtime.js";
 import { SessionState, SessionTable, type Decode } from "./session-table.js";
 
@@ -28,8 +28,8 @@ export interface SessionLogListener {
    * @param before What this process knew of the session before.
    */
   changed?(state: SessionState, last: boolean, before: SessionState | undefined, op: LogOp): void;
-  startedOver?(): void;
-  /** The first record-bearing look at a segment that another one follows. */
+  rewound?(): void;
+  /** Reading goes on in the segment behind a sealed one. */
   entered?(segment: Segment): void;
 }
 
@@ -50,7 +50,7 @@ export interface SessionLogOptions {
   readonly onWarning: (warning: StoreWarning) => void;
 }
 
-/** Losing the race for the next segment is progress of somebody else, so this bounds only a broken folder. */
+/** Losing the race for the next segment is progress of another process, so this bounds only a broken folder. */
 const SEGMENT_ATTEMPTS_MAX = 200;
 
 export class SessionLog implements LogObserver {
@@ -65,8 +65,8 @@ export class SessionLog implements LogObserver {
   /** What a loaded index says that a session's file must at least have. */
   knownRevision: ((key: string) => number | undefined) | undefined;
   /**
-   * The revision that a session must have of which neither the log nor a file says anything; undefined if there is no
-   * such session, or nobody can tell at an affordable cost. The log must have been read just before.
+   * The revision of a session that neither the log nor a file mentions, though it was written; undefined if there is no
+   * such session, or if it would cost too much to find out. The log must have been read just before.
    */
   revisionElsewhere: ((key: string) => number | undefined) | undefined;
   #making: Promise<void> | undefined;
@@ -204,10 +204,10 @@ export class SessionLog implements LogObserver {
     if (finals !== undefined) this.table.release(finals);
   }
 
-  startedOver(): void {
+  rewound(): void {
     this.table.clear();
     this.finals.clear();
-    for (const listener of this.listeners) listener.startedOver?.();
+    for (const listener of this.listeners) listener.rewound?.();
   }
 
   entered(segment: Segment): void {
@@ -222,10 +222,10 @@ export class SessionLog implements LogObserver {
     });
   }
 
-  foundVoid(segment: Segment, offset: number, reason: string): void {
+  foundMalformed(segment: Segment, offset: number, reason: string): void {
     const { path, number } = segment;
     this.options.onWarning({
-      code: "log_line_void",
+      code: "log_line_malformed",
       message:
         `${path} has a line at byte ${offset} that counts for nothing (${reason}): a write that was cut short, or ` +
         "damage. If this file was damaged, restore it from a backup before the next checkpoint.",

@@ -57,7 +57,7 @@ export class SessionTable {
   readonly hot = new Map<string, SessionState>();
   readonly #cold = new Map<string, SessionState>();
   #coldBytes = 0;
-  /** Told when sessions are let go of for lack of room, so that nobody else keeps them either. */
+  /** Called when sessions are let go of for lack of room, so that no other cache keeps them either. */
   onEvicted: (() => void) | undefined;
 
   constructor(private readonly coldBytesMax: number) {}
@@ -84,7 +84,7 @@ export class SessionTable {
     if (this.#coldBytes > this.coldBytesMax) this.#evict();
   }
 
-  /** A segment was checkpointed: what nobody changed since is in its file now. */
+  /** A segment was checkpointed: a session that was not changed since is in its file now. */
   release(finals: ReadonlyMap<string, SessionState>): void {
     for (const [key, state] of finals) {
       if (this.hot.get(key) !== state) continue;

@@ -8,8 +8,8 @@
  *    is *short*, until there is enough of a reserve again: commits that need room first collect what is dead, and are refused when
  *    that does not help. Deletes and checkpoints are not, for the room that the reserve left is theirs.
  *
- * Looks are rare and in the background. That the reserve is missing is also noticed when a store is opened, for then the
- * folder is listed anyway.
+ * The room is asked for rarely, and in the background. A missing reserve is also noticed when a store is opened, which
+ * lists the folder anyway.
  */
 import { errnoOf, isDiskFull, SessionStoreError } from "../../errors.js";
 import { Reserve, reserveBytesOn } from "../../entries/reserve.js";
@@ -20,16 +20,16 @@ export interface SpaceOptions {
   readonly reserveBytes: number;
 }
 
-/** Log and dead values may take such a part of the room that is left. A segment under load becomes 16 times as large. */
+/** The parts of the free room that the log and dead values may take. A segment under load becomes 16 times as large. */
 const LOG_SHARE = 1 / 64;
 const DEAD_SHARE = 1 / 8;
 /** Below this it is the checkpoints that take the room. */
 const LOG_BYTES_MIN = 64 * 1024;
-/** Dead values may take such a part of the room that those take which are in use; half of it on their way out. */
+/** Dead values may take this part of what the live ones take; half of it while they wait in the trash. */
 const DEAD_SHARE_OF_LIVE = 1 / 8;
-/** A reserve is made of what is left, be it little, before others take that. A part of it may be needed for making it. */
+/** A reserve is made of what is left, however little, before other programs take it. The rest is for making it. */
 const TAKEN_SHARE = 15 / 16;
-/** Below this part of what there should be, it is not worth its while. */
+/** Below this part of what there should be, a reserve is not worth making. */
 const SMALLEST_SHARE = 1 / 8;
 /** Below this part no commit may take room: each way out of a full disk uses some of the reserve up. */
 const SHORT_SHARE = 1 / 2;
@@ -39,7 +39,7 @@ export class Space {
   short = false;
   /** Size at which the active segment is full. */
   logBytesMax: number;
-  /** Dead values of so many bytes are collected. As much again may wait in the trash. */
+  /** Once dead values have this many bytes they are collected. As much again may wait in the trash. */
   deadBytesMax: number;
   /** Size of the values that were in use at the last removal. */
   liveBytes = 0;
@@ -91,7 +91,7 @@ export class Space {
 
   /**
    * Finds out how much room there is, and makes the reserve anew if it is gone or has become too small. Two system calls,
-   * normally. A call that fails changes nothing: who needs the room will find out.
+   * normally. A call that fails changes nothing: the commit that needs the room will find out.
    * @returns Whether there is enough of a reserve, so that commits may take room.
    */
   async tend(): Promise<boolean> {
@@ -125,7 +125,7 @@ export class Space {
     this.deadBytesMax = Math.min(deadBytesMax, part(DEAD_SHARE));
   }
 
-  /** What a commit is told that needs room. */
+  /** The error of a commit that needs room. */
   full(cause: unknown): SessionStoreError {
     const { fs, layout } = this.log.options;
     const { store } = layout;

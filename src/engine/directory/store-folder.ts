@@ -3,12 +3,12 @@
  *
  * A new store is built aside as `.store.building-<random>`, synced, and renamed to `.store` in one step, so two first
  * openers cannot race: the rename onto the winner's folder fails, for that is not empty. A crash leaves a building
- * folder, which the next one who makes or opens the store for the first time removes.
+ * folder, which the next process that makes or first opens the store removes.
  */
 import { dirname } from "node:path";
 import { errnoOf, isDiskFull, SessionStoreError, type StoreWarning } from "../../errors.js";
 import { RESERVE_BYTES, reserveBytesOn, writeReserve } from "../../entries/reserve.js";
-import { assertFolderIfAny, engineRoom } from "../../entries/engine-room.js";
+import { assertFolderIfAny, internalFolders } from "../../entries/internal-folder.js";
 import type { FileSystem } from "../../fs/file-system.js";
 import {
   createFile,
@@ -51,7 +51,7 @@ export interface StoreFolderOptions {
 /** Major version of the on-disk format that this code reads and writes. */
 const FORMAT = 1;
 const KIND = "sessiondir";
-/** Folders with this prefix are half-made, and removed by whoever finds them in a store. */
+/** Folders with this prefix are half-made, and removed by the next process that finds them in a store. */
 export const BUILDING = `${STORE_FOLDER}.building-`;
 const FORMAT_BYTES_MAX = 64 * 1024;
 
@@ -78,7 +78,7 @@ export function findStoreFolder(options: StoreFolderOptions): StoreFolder | unde
       return undefined;
     }
     warnOfLimits(options, root.realPath, locality);
-    checkFolders(options, engineRoom(layout));
+    checkFolders(options, internalFolders(layout));
     return { root, layout, storeId };
   } catch (error) {
     root.close();
@@ -133,7 +133,7 @@ function checkFolders({ fs, readOnly, trust }: StoreFolderOptions, folders: read
 
 function findRoot({ fs, path, trust }: StoreFolderOptions): TrustedRoot | undefined {
   try {
-    return openTrustedRoot(fs, path, trust, engineRoom(new Layout(".")));
+    return openTrustedRoot(fs, path, trust, internalFolders(new Layout(".")));
   } catch (error) {
     if (errnoOf(error) !== "ENOENT") throw error;
     return undefined;
@@ -180,7 +180,7 @@ function readFormat(
   options: StoreFolderOptions,
   layout: Layout,
   path: string,
-  look: "first" | "second" = "first",
+  attempt: "first" | "second" = "first",
 ): string | undefined {
   let text: string;
   try {
@@ -190,7 +190,7 @@ function readFormat(
     const names = options.fs.readdir(layout.root);
     if (names.includes(STORE_FOLDER)) {
       // Another first opener may have moved it in between the two looks; it came as a whole.
-      if (look === "first") return readFormat(options, layout, path, "second");
+      if (attempt === "first") return readFormat(options, layout, path, "second");
       throw formatDamaged(path, "is missing");
     }
     const foreign = names.find((name) => !name.startsWith(".") && !isSystemName(name));
@@ -290,7 +290,7 @@ async function build(
   for (const folder of [...folders, building.store]) await syncDirectory(fs, folder);
 }
 
-/** A store without one may be used, too: whoever writes to it first makes it, if there is room by then. */
+/** A store without one may be used, too: the first process that writes to it makes it, if there is room by then. */
 async function buildReserve(
   { fs }: Pick<StoreFolderOptions, "fs">,
   building: Layout,

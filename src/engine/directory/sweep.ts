@@ -2,7 +2,7 @@
  * Removes what killed or fenced processes leave in a store's folder (F14): unfinished store folders, and empty session
  * folders from between mkdir and rename.
  *
- * Nobody's session can be in an empty folder, and whoever is about to rename a file into one finds it gone and makes
+ * No session is in an empty folder, and a process that is about to rename a file into one finds it gone and makes
  * it again. A folder with anything in it, a user's own files for example, is not empty and stays.
  */
 import { errnoOf } from "../../errors.js";

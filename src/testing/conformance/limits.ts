@@ -125,7 +125,7 @@ function manyFields(count: number): ConformanceEntry {
   return Object.fromEntries(integersUpTo(count).map((n) => [`field${n}`, `value number ${n} of many`]));
 }
 
-/** An entry with so many objects inside each other, itself included. */
+/** An entry of `depth` objects inside each other, itself included. */
 function nested(levels: number): ConformanceEntry {
   let value: ConformanceEntry = {};
   for (let level = 1; level < levels; level++) value = { in: value };

@@ -112,7 +112,7 @@ export function watchCases(kit: Kit): void {
         all.map(({ last }) => last),
         revisions.map((revision, index) => revision !== revisions[index + 1]),
       );
-      // Whoever stops anywhere and goes on from what was saved sees the rest of that commit.
+      // A consumer that stops anywhere and goes on from what it saved sees the rest of that commit.
       for (let stop = 0; stop < all.length; stop++) {
         const seen = all.slice(0, stop + 1);
         const since = seen.findLast(({ last }) => last)?.revision ?? 0;

@@ -22,7 +22,7 @@ interface Descriptor {
   readonly inode: SimulatedFile | SimulatedFolder;
   readonly mode: OpenMode;
   readonly path: string;
-  /** The folder it was opened through: whoever watches that one hears of writes. */
+  /** The folder it was opened through: a watcher of that one hears of writes. */
   readonly folder: SimulatedFolder;
   /** Where the next write of a `"create"` descriptor goes. */
   position: number;

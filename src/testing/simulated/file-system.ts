@@ -2,7 +2,7 @@
  * One simulated process: the file-system port over a simulated disk, with handles to fail, stop, park and
  * kill it at any system call.
  *
- * Order of events of one call: it is counted; a deferred one waits for its `gate`, or for whoever has it from
+ * Order of events of one call: it is counted; a deferred one waits for its `gate`, or for the test that has it from
  * `onDeferred`; it enters the `log`; `onCall` runs and may throw, run other processes' code or return an instruction;
  * then the call takes effect, at one instant. A blocking call does all of that before it returns. A deferred call does it
  * in a later microtask, even without a gate, and resolves right after its effect; or when it is told to.
@@ -39,7 +39,7 @@ export interface SimulatedCall {
 
 /** What `onCall` may ask for instead of throwing. */
 export interface CallInstruction {
-  /** `write` takes only so many bytes. */
+  /** `write` takes only this many bytes. */
   readonly shortWrite?: number;
   /** `fdatasync` and `fsync` throw EIO and drop what was dirty: a later sync succeeds and does not bring it back. */
   readonly failSync?: boolean;
@@ -103,9 +103,9 @@ export class SimulatedFileSystem implements FileSystem {
   onCall: ((call: SimulatedCall) => CallInstruction | undefined | void) | undefined;
   /** Parks a deferred call until its promise resolves; rejecting it fails the call. */
   gate: ((call: SimulatedCall) => Promise<void> | undefined) | undefined;
-  /** Takes deferred calls over, instead of `gate`: nothing happens until somebody performs and answers them. */
+  /** Takes deferred calls over, instead of `gate`: nothing happens until the test performs and answers them. */
   onDeferred: ((deferred: DeferredCall) => void) | undefined;
-  /** Takes the notifications of `watch` over: nobody hears of a change until `deliver` is called. */
+  /** Takes the notifications of `watch` over: no watcher hears of a change until `deliver` is called. */
   onNotification: ((deliver: () => void) => void) | undefined;
   readonly #volume: SimulatedVolume;
   readonly #ended: () => void;
@@ -280,7 +280,7 @@ export class SimulatedFileSystem implements FileSystem {
     return stop;
   }
 
-  /** Counts a blocking call; true when nobody wants to see it. */
+  /** Counts a blocking call; true when the test does not want to see it. */
   #plain(): boolean {
     if (this.#killed) throw new ProcessKilled(this.process);
     this.calls++;

@@ -128,7 +128,7 @@ export class SimulatedFile extends Inode {
     if (this.#unsynced.length > 0) this.#unsynced = [];
   }
 
-  /** A sync that failed: the pages count as clean, nobody writes them again, readers still see them. */
+  /** A sync that failed: the pages count as clean, no later sync writes them, readers still see them. */
   dropUnsynced(): void {
     this.#dropped = this.#dropped.concat(this.#unsynced);
     this.#unsynced = [];
@@ -157,7 +157,7 @@ export class SimulatedFile extends Inode {
     const copy = new SimulatedFile(this.number, this.mode, this.kind);
     copy.owner = this.owner;
     copy.modifiedAt = this.modifiedAt;
-    // Without room at its end: whoever appends to the copy, moves out.
+    // Without room at its end: an append to the copy moves it out.
     copy.#bytes = this.#bytes.subarray(0, this.#size);
     copy.#shared = this.#shared = true;
     copy.#size = this.#size;

@@ -1,5 +1,5 @@
 /**
- * The heart of the simulated disk: the tree of inodes, paths through it, room, and who watches which folder. The
+ * The heart of the simulated disk: the tree of inodes, paths through it, room, and the watchers of folders. The
  * simulated processes work on it; `simulated-disk.ts` is the door for everybody else.
  */
 import { SimulatedFile, SimulatedFolder, SimulatedSymlink, type SimulatedInode } from "./inode.js";
@@ -119,7 +119,7 @@ export class SimulatedVolume {
     return { volume, copies };
   }
 
-  /** Gives the room of a file back, if nobody can reach it any more. */
+  /** Gives the room of a file back, if no name and no descriptor leads to it any more. */
   release(inode: SimulatedInode): void {
     if (inode instanceof SimulatedFile && inode.links === 0 && inode.opens === 0)
       this.usedBytes -= inode.size;

@@ -20,7 +20,7 @@ it("O10: a flush whose staging folder is lost goes through another segment's", a
   expect(String(disk.readRaw(FILE))).toContain('"n":1');
 });
 
-it("O12: what was taken before a start-over is not written", async () => {
+it("O12: what was taken before a rewind is not written", async () => {
   const disk = new SimulatedDisk();
   const a = await start(disk, "A");
   await a.store.put("k", { n: "in a log that is lost" });

@@ -2,8 +2,8 @@
  * Goal: a process that has just started lists the newest sessions from the front of the catalog, without reading the
  * rest of it, and gives the answer that the whole index would give.
  * Method: a simulated disk with a catalog much longer than what is read of it. The live log changes, deletes and adds
- * sessions at random, up to where nearly all that was read is void; another process commits between any two system calls;
- * files are damaged. A process that lists by key first has an index: its answer is the one to be equal to.
+ * sessions at random, up to where nearly all that was read is outdated; another process commits between any two system
+ * calls; files are damaged. A process that lists by key first has an index: its answer is the one to be equal to.
  */
 import { beforeAll, describe, expect, it } from "vitest";
 import type { StoreWarning } from "../../../src/errors.js";

@@ -54,7 +54,7 @@ it("O5: a file that another process has just written is not ahead of the log: a 
   expect(disk.names(LOG)).toHaveLength(1);
 });
 
-it("O12: a listing does not remember a file that it read before it started over", async () => {
+it("O12: a listing does not remember a file that it read before it rewound", async () => {
   const { disk, segment } = await checkpointed();
   const future = disk.clone();
   const other = await start(future, "other");

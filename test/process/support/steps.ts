@@ -81,9 +81,9 @@ export async function prepare(path: string, { prepared }: Scenario): Promise<voi
 }
 
 /** A write that was cut short is void, and says so. */
-const AFTER_KILL = /^log_line_void:/;
+const AFTER_KILL = /^log_line_malformed:/;
 /** What docs/durability.md expects. */
-const AFTER_POWER_CUT = /^(log_line_void|log_hole|segment_garbage):/;
+const AFTER_POWER_CUT = /^(log_line_malformed|log_hole|segment_garbage):/;
 
 /** Errors after which a write may count or not. */
 function mayCount({ code, written }: Message): boolean {

@@ -11,7 +11,7 @@ import type { SessionRecord } from "../../../src/index.js";
  * @param sessions All sessions, as the store lists them.
  */
 export function untidiness(store: string, sessions: readonly SessionRecord<object>[]): string[] {
-  return [...engineRoom(store), ...sessionFolders(store, sessions)];
+  return [...internalFolders(store), ...sessionFolders(store, sessions)];
 }
 
 /** Numbers of the log's segments, lowest first. */
@@ -21,7 +21,7 @@ export function segmentsOf(store: string): number[] {
     .sort((a, b) => a - b);
 }
 
-function engineRoom(store: string): string[] {
+function internalFolders(store: string): string[] {
   const found: string[] = [];
   const room = join(store, ".store");
   const segments = readdirSync(join(room, "log"));

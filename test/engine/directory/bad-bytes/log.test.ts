@@ -1,6 +1,6 @@
 /**
- * Goal: whatever is in the log, every process reads the same from it: damage voids a line or is refused with a
- * code, revisions never go back, what a session is told to be was once committed (fault 21).
+ * Goal: whatever is in the log, every process reads the same from it: damage makes a line malformed or is refused with
+ * a code, revisions never go back, what a session is told to be was once committed (fault 21).
  * Method: the segment files of a small store are damaged, removed and filled up; fresh stores open them.
  */
 import {
@@ -75,7 +75,7 @@ describe("the end of the log", () => {
       const again = await box.reopen();
       expect(await again.get("c")).toEqual({ cut });
       expect(await again.revision()).toBe(revision);
-      expect(box.warned("log_line_void")).toHaveLength(cut === 1 || cut === lastLine ? 0 : 1);
+      expect(box.warned("log_line_malformed")).toHaveLength(cut === 1 || cut === lastLine ? 0 : 1);
     }
   });
 
@@ -165,7 +165,7 @@ describe("a line in the middle", () => {
         .trimEnd(),
   };
 
-  it.each(Object.keys(DAMAGES))("%s: is void for everybody, the others stand", async (name) => {
+  it.each(Object.keys(DAMAGES))("%s: is malformed for every process, the others stand", async (name) => {
     const box = await logged();
     const path = box.segment();
     const all = lines(path);
@@ -199,9 +199,9 @@ describe("a line in the middle", () => {
       readFileSync(path, "utf8").replace(all[2]!, all[2]!.replace('"version":1', '"version":7')),
     );
     await box.open();
-    expect(box.warned("log_line_void")).toHaveLength(1);
-    expect(box.warned("log_line_void")[0]).toMatchObject({ data: { path, offset, segment: 1 } });
-    expect(box.warned("log_line_void")[0]?.message).toContain(`byte ${offset}`);
+    expect(box.warned("log_line_malformed")).toHaveLength(1);
+    expect(box.warned("log_line_malformed")[0]).toMatchObject({ data: { path, offset, segment: 1 } });
+    expect(box.warned("log_line_malformed")[0]?.message).toContain(`byte ${offset}`);
   });
 
   it("survives a warning callback that throws", async () => {
@@ -226,7 +226,7 @@ describe("a line in the middle", () => {
 });
 
 describe("a line without end", () => {
-  it("of more than 16 MiB is void, and what comes behind it counts", async () => {
+  it("of more than 16 MiB is malformed, and what comes behind it counts", async () => {
     const box = await logged();
     const path = box.segment();
     const huge = logLine(record(1, [{ k: "b", s: { text: "x".repeat(17 * 1024 * 1024) } }]));
@@ -235,7 +235,7 @@ describe("a line without end", () => {
     expect(await store.get("b")).toEqual({ version: 1 });
     expect(await store.revision()).toBe(3);
     expect((await store.put("c", {})).revision).toBe(4);
-    expect(box.warned("log_line_void")).toHaveLength(1);
+    expect(box.warned("log_line_malformed")).toHaveLength(1);
     expect(await (await box.reopen()).revision()).toBe(4);
   });
 

@@ -153,13 +153,13 @@ describe("hostile names", () => {
     '{"w":"00ff","n":1,"g":1,"t":1,"__proto__":[],"ops":[{"k":"a","s":{}}]}',
     '{"__proto__":{"segment":1,"firstRevision":9,"stage":"1-00","store":"x"}}',
     '{"__proto__":{"seal":2}}',
-  ])("in a log line, where members belong: void: %s", async (line) => {
+  ])("in a log line, where members belong: malformed: %s", async (line) => {
     const { box } = holder;
     await (await box.open()).close();
     appendFileSync(box.segment(), logLine(line));
     const store = await box.open();
     expect(await store.revision()).toBe(0);
-    expect(box.warned("log_line_void")).toHaveLength(1);
+    expect(box.warned("log_line_malformed")).toHaveLength(1);
   });
 
   it("in a catalog", async () => {

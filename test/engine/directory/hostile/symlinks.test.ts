@@ -19,7 +19,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
-import { fence } from "../../../../src/entries/staging.js";
+import { fence } from "../../../../src/entries/fence.js";
 import { SessionStoreError } from "../../../../src/errors.js";
 import { Layout } from "../../../../src/format/layout.js";
 import { nodeFileSystem } from "../../../../src/fs/node-file-system.js";

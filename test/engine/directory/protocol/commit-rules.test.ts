@@ -173,7 +173,7 @@ describe("O4: several cold sessions are of one moment", () => {
   });
 });
 
-describe("O12: after a start-over nothing from before survives", () => {
+describe("O12: after a rewind nothing from before survives", () => {
   it("a process that slept through segments knows what happened meanwhile", async () => {
     const { disk, a } = await alone();
     for (const key of ["changed", "deleted", "kept"]) await a.store.put(key, { old: true });

@@ -5,7 +5,7 @@
  * before every single call of a durable update as well. On a simulated disk, where inode numbers are never used twice.
  */
 import { describe, expect, it } from "vitest";
-import { LOOK_MS } from "../../src/log/place.js";
+import { PLACE_CHECK_MS } from "../../src/log/store-place.js";
 import { SimulatedDisk } from "../../src/testing/simulated/disk.js";
 import { systemError } from "../../src/testing/simulated/system-error.js";
 import { settled, start, STORE, turn } from "../support/processes.js";
@@ -83,7 +83,7 @@ describe.each(Object.entries(TAKEN))("%s", (_name, { take, replaced }) => {
     const a = await start(disk, "A", { durability: "os" });
     await a.store.put("k", { n: 1 });
     await take(disk);
-    a.runtime.advance(LOOK_MS + 1);
+    a.runtime.advance(PLACE_CHECK_MS + 1);
     const gone = { code: "store_gone", data: { path: STORE, replaced, written: false } };
     await expect(a.store.put("k", { n: 2 })).rejects.toMatchObject(gone);
     expect(() => a.store.getSync("k")).toThrow(expect.objectContaining(gone));
@@ -116,7 +116,7 @@ describe.each(Object.entries(TAKEN))("%s", (_name, { take, replaced }) => {
     await take(disk);
     const before = disk.tree();
     for (let timers = 0; timers < 50; timers++) {
-      a.runtime.advance(LOOK_MS * 6);
+      a.runtime.advance(PLACE_CHECK_MS * 6);
       await turn();
     }
     expect(a.warnings.map(({ code }) => code)).toEqual(["flush_failed"]);
@@ -178,7 +178,7 @@ it("a segment that others have checkpointed is no store that is gone", async () 
   for (let round = 0; round < 3; round++) {
     await b.store.put("l", { round });
     await settled(b.store.checkpoint(), b);
-    a.runtime.advance(LOOK_MS + 1);
+    a.runtime.advance(PLACE_CHECK_MS + 1);
     expect(a.store.getSync("l")).toEqual({ round });
     await a.store.put("k", { n: round });
   }

@@ -8,16 +8,16 @@
  *   O5  a file that is ahead of the log: the segment is sealed with a first revision above it, before anything
  *       is built on it
  *   O14 blobs that the same key's base does not refer to are looked up in every segment, after it was read. Once a
- *       segment is enough: who discards the blob later does so in this segment or after it, and what was
+ *       segment is enough: a process that discards the blob later does so in this segment or after it, and what was
  *       discarded stays until that segment is sealed; by then our record is in it, or void.
  */
 import { isDiskFull, readOnlyError, SessionStoreError } from "../../errors.js";
-import type { BlobStore } from "../../entries/blobs.js";
+import type { BlobStore } from "../../entries/blob-store.js";
 import { applyPatch, diffStored } from "../../format/stored-patch.js";
 import type { EntryCodec } from "../../format/entry-codec.js";
 import type { LogOp, LogRecord } from "../../format/log-line.js";
 import type { BlobReference, StoredObject } from "../../format/stored-value.js";
-import { isStoreGone } from "../../log/place.js";
+import { isStoreGone } from "../../log/store-place.js";
 import type { Segment } from "../../log/segment.js";
 import type { CommitOutcome, EngineOp, MaybePromise } from "../contract.js";
 import { isChange, type SessionLog } from "./session-log.js";
@@ -77,7 +77,7 @@ interface LookedUp {
 /** Occurs in a blob that refers to others; if it occurs in another one by chance, nothing comes of it. */
 const REFERENCE_MARK = '"$blob":"sha256:';
 
-/** Every attempt that fails is somebody else's success; so many in a row mean that something is wrong. */
+/** Every attempt that fails is the success of another process; this many in a row mean that something is wrong. */
 const ATTEMPTS_MAX = 200;
 /** Attempts that are repeated at once; from then on they are spread out. */
 const PROMPT_ATTEMPTS = 8;
@@ -87,12 +87,12 @@ const BACK_OFF_MS_MAX = 20;
 const FULL_MAX = 2;
 /** The same for deletes, which others may have robbed of the room that the reserve left, or that was made. */
 const FULL_DELETES_MAX = 5;
-/** After a void record the next so many are synced only when they are known to count. */
-const RESTLESS_COMMITS = 16;
+/** After a void record this many commits are synced only once they are known to count. */
+const CONTENDED_COMMITS = 16;
 
 export class Committer {
   #lookedUp: LookedUp | undefined;
-  #restless = 0;
+  #contended = 0;
 
   constructor(
     private readonly log: SessionLog,
@@ -219,7 +219,7 @@ export class Committer {
 
   /**
    * Makes the blobs of a plan durable, and those that they refer to: a removal that was cut short can have taken a
-   * part and left the whole. The plan itself is void afterwards: time has passed.
+   * part and left the whole. The plan itself is outdated afterwards: time has passed.
    */
   async #makeBlobs({ segment, blobs }: Plan): Promise<void> {
     const open = [...blobs.values()];
@@ -254,7 +254,7 @@ export class Committer {
     const plan: Plan = { segment, ops: [], after: [], blobs: new Map(), changes: false };
     for (const [index, op] of ops.entries()) {
       const state = states[index];
-      // Of a session that nobody here has read, a listing may have told.
+      // A session that this process has not read may be known from a listing.
       const revision = state?.revision ?? this.log.knownRevision?.(op.key) ?? 0;
       if (revision >= segment.firstRevision && !segment.ledger.changed.has(op.key)) {
         return { next: "raise revision", segment, revision: revision + 1 };
@@ -354,7 +354,7 @@ export class Committer {
     encoded: { references: readonly BlobReference[]; newBlobs: ReadonlyMap<string, Buffer> },
   ): void {
     if (encoded.references.length === 0 && encoded.newBlobs.size === 0) return;
-    // Only a base that the record names protects its references: it voids the record if it is not the latest.
+    // Only a base that the record names protects its references: if it is not the latest, the record is superseded.
     const ofBase =
       op.base === undefined || state?.stored === undefined ? [] : this.codec.referencesOf(state.stored);
     const inBase = (hash: string): boolean => ofBase.some((reference) => reference.hash === hash);
@@ -369,7 +369,7 @@ export class Committer {
     }
   }
 
-  /** @returns Undefined if the log voided the record. */
+  /** @returns Undefined if the record is void. */
   #append({ segment, ops, after }: Plan): CommitOutcome | undefined {
     const { writer, table, syncer, tail } = this.log;
     const { decode, runtime } = this.log.options;
@@ -394,14 +394,14 @@ export class Committer {
         segment,
         record,
         after,
-        durability === "disk" && this.#restless === 0 ? sync : undefined,
+        durability === "disk" && this.#contended === 0 ? sync : undefined,
       );
     } finally {
-      // Of a record that does not count nobody waits for the sync; if it fails, the syncer remembers.
+      // The caller does not wait for the sync of a record that does not count; if it fails, the syncer remembers.
       if (revision === undefined) durable?.catch(() => {});
     }
     // Where others often come first, a sync that began too early would have to be waited for by the next attempt.
-    this.#restless = revision === undefined ? RESTLESS_COMMITS : Math.max(0, this.#restless - 1);
+    this.#contended = revision === undefined ? CONTENDED_COMMITS : Math.max(0, this.#contended - 1);
     if (revision === undefined) return undefined;
     if (durability === "disk" && durable === undefined) sync();
     const records = ops.map((op, index) => {

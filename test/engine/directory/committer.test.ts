@@ -43,7 +43,7 @@ async function future(before: SimulatedDisk, segment: string, checkpoints: numbe
 describe("O3, O4: a transaction over sessions that memory does not have", () => {
   it.each([
     ["the log goes on in another segment", 0],
-    ["this process has to start over", 3],
+    ["this process has to rewind", 3],
   ])("%s between any two of its calls: no change is lost", async (_what, checkpoints) => {
     const disk = new SimulatedDisk();
     const writer = await start(disk, "writer");

@@ -2,16 +2,16 @@
  * Whether the log still stands where the store's path leads.
  *
  * A process works through open descriptors, and those outlive names: after `rm -rf` of the store, or when a backup was
- * moved to its place, every append and every fdatasync still succeeds, in files that nobody will ever find again. So
- * it is looked at the one thing that all of it hangs on: the path that was opened leads to the very segment that this
- * process has open. One lstat shows that the root, `.store`, `log/` and the segment are what they were.
+ * moved to its place, every append and every fdatasync still succeeds, in files that no process will ever find again.
+ * So it checks the one thing that all of it hangs on: that the path that was opened leads to the very segment that it
+ * has open. One lstat shows that the root, `.store`, `log/` and the segment are what they were.
  *
- *   - Behind every fdatasync, off the caller's thread, before anybody hears that a commit is durable (durability.ts).
- *   - Before any other answer, if the last look is longer ago than {@link LOOK_MS}.
+ *   - Behind every fdatasync, off the caller's thread, before a caller hears that a commit is durable (log-syncer.ts).
+ *   - Before any other answer, if the last check is longer ago than {@link PLACE_CHECK_MS}.
  *
  * A segment leaves its name in one way only: a later one exists and the checkpoint has unlinked it; then it is sealed.
- * Every other absence, and any other file in its place, is `store_gone`. That is asked anew at each look: a store that
- * was moved away for a moment and put back goes on. A look changes nothing, so a crash leaves nothing behind.
+ * Every other absence, and any other file in its place, is `store_gone`. Each check asks anew: a store that
+ * was moved away for a moment and put back goes on. A check changes nothing, so a crash leaves nothing behind.
  */
 import { errnoOf, SessionStoreError } from "../errors.js";
 import type { FileStatus, FileSystem } from "../fs/file-system.js";
@@ -19,8 +19,8 @@ import { readRegularFile } from "../fs/regular-file.js";
 import { Layout, segmentNumber } from "../format/layout.js";
 import type { Segment } from "./segment.js";
 
-/** An answer, and a commit that is not synced, rest on a look that is at most so old. */
-export const LOOK_MS = 1000;
+/** Answers, and commits that are not synced, rest on a check that is at most this old. */
+export const PLACE_CHECK_MS = 1000;
 
 const FORMAT_BYTES_MAX = 64 * 1024;
 
@@ -49,21 +49,21 @@ export interface Reading {
 export class StorePlace {
   /** The store's files by way of its path, as the next process to open it will find them. */
   readonly #named: Layout;
-  #lookedAt: number;
+  #checkedAt: number;
 
   constructor(
     private readonly options: PlaceOptions,
     private readonly reading: Reading,
   ) {
     this.#named = new Layout(options.path);
-    this.#lookedAt = options.monotonic(); // it was just opened
+    this.#checkedAt = options.monotonic(); // it was just opened
   }
 
   /**
-   * Looks off the caller's thread, behind a sync of this segment.
+   * Checks off the caller's thread, behind a sync of this segment.
    * @throws `store_gone`
    */
-  async look(segment: Segment): Promise<void> {
+  async assertInPlace(segment: Segment): Promise<void> {
     const { later } = this.options.fs;
     const { number } = segment;
     const status = await later
@@ -75,13 +75,13 @@ export class StorePlace {
   }
 
   /**
-   * Looks at once, unless the last look is of this second.
+   * Checks at once, unless the last check is of this second.
    * @throws `store_gone`
    */
-  lookIfTime(): void {
-    if (this.options.monotonic() - this.#lookedAt <= LOOK_MS) return;
+  assertInPlaceIfDue(): void {
+    if (this.options.monotonic() - this.#checkedAt <= PLACE_CHECK_MS) return;
     const { current } = this.reading;
-    if (current === undefined) this.#lookAtStore();
+    if (current === undefined) this.#assertStoreThere();
     else this.#judge(current, this.#statusOf(this.#named.segment(current.number), current.path));
   }
 
@@ -89,9 +89,9 @@ export class StorePlace {
   explain(error: unknown): unknown {
     if (!mayComeOfAbsence(error)) return error;
     try {
-      this.#lookAtStore();
+      this.#assertStoreThere();
       const { current } = this.reading;
-      if (current !== undefined) this.#lookAtSegment(current);
+      if (current !== undefined) this.#assertSegmentThere(current);
     } catch (found) {
       if (isStoreGone(found)) return found;
     }
@@ -100,15 +100,15 @@ export class StorePlace {
 
   #judge(segment: Segment, status: Identity | undefined): void {
     if (status === undefined || !isSame(status, segment.identity)) {
-      this.#lookedAt = Number.NEGATIVE_INFINITY; // once it is gone, every call looks
-      this.#lookAtStore();
-      this.#lookAtSegment(segment);
+      this.#checkedAt = Number.NEGATIVE_INFINITY; // once it is gone, every call checks
+      this.#assertStoreThere();
+      this.#assertSegmentThere(segment);
     }
-    this.#lookedAt = this.options.monotonic();
+    this.#checkedAt = this.options.monotonic();
   }
 
   /** The folder that was opened, and in it the store that was. */
-  #lookAtStore(): void {
+  #assertStoreThere(): void {
     const { path, root, storeId, layout } = this.options;
     const status = this.#statusOf(`${path}/.`, `${layout.root}/.`);
     if (status === undefined) throw gone(path, false);
@@ -119,7 +119,7 @@ export class StorePlace {
   }
 
   /** A segment that has no name any more was checkpointed: a later one is there, and it ends in a seal. */
-  #lookAtSegment(segment: Segment): void {
+  #assertSegmentThere(segment: Segment): void {
     const { path } = this.options;
     const { number } = segment;
     const status = this.#statusOf(this.#named.segment(number), segment.path);

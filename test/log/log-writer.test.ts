@@ -6,8 +6,8 @@ import { expect, it } from "vitest";
 import { Layout } from "../../src/format/layout.js";
 import { LINE_BYTES_MAX } from "../../src/format/limits.js";
 import { encodeLogLine } from "../../src/format/log-line.js";
-import { LogWriter } from "../../src/log/append.js";
-import { LogTail, type LogObserver } from "../../src/log/tail.js";
+import { LogWriter } from "../../src/log/log-writer.js";
+import { LogTail, type LogObserver } from "../../src/log/log-tail.js";
 import { SimulatedDisk } from "../../src/testing/simulated/disk.js";
 
 const layout = new Layout("/s");
@@ -20,7 +20,7 @@ function fixture() {
     committed: () => {},
     entered: () => {},
     dropped: () => {},
-    startedOver: () => {},
+    rewound: () => {},
     foundHole: () => {},
   };
   const fs = disk.mount("writer");

@@ -2,15 +2,15 @@
  * Makes the log durable, off the caller's thread, with as few fdatasyncs as possible.
  *
  * Commits that wait at the same time share one fdatasync (group commit): the one that is under way may have
- * started before our append, so we take part in the next, and everybody who comes meanwhile joins that.
+ * started before our append, so our commit takes part in the next one, and commits that come meanwhile join that.
  *
  *   O6  A commit is acknowledged as durable after fdatasync of its segment, and, once per segment and process,
- *       fsync of `log/`: whoever made the segment may have been stopped before it did so. The same holds, once per
- *       process, for the folders that lead to `log/`, up to the one with the store's own name: a migration renames the
- *       whole store into its place.
+ *       fsync of `log/`: the process that made the segment may have been stopped before it did so. The same holds, once
+ *       per process, for the folders that lead to `log/`, up to the one with the store's own name: a migration renames
+ *       the whole store into its place.
  *
  *   O15 Behind the sync, and before the acknowledgement, the segment is looked for where the store's path leads:
- *       fdatasync of a file that was removed succeeds as well (place.ts).
+ *       fdatasync of a file that was removed succeeds as well (store-place.ts).
  *
  * A sync that failed is never repeated: the kernel reports lost pages once and then calls them clean. From then on
  * nothing is acknowledged as durable until the store is opened anew. Whatever else fails here (a folder that could not
@@ -20,7 +20,7 @@ import { SessionStoreError } from "../errors.js";
 import type { FileSystem } from "../fs/file-system.js";
 import { isFailedSync, syncDirectory, syncDirectoryOnTheWay } from "../fs/regular-file.js";
 import type { Layout } from "../format/layout.js";
-import { isStoreGone, type StorePlace } from "./place.js";
+import { isStoreGone, type StorePlace } from "./store-place.js";
 import type { Segment } from "./segment.js";
 
 interface Rounds {
@@ -32,8 +32,8 @@ export class LogSyncer {
   /** Why this process no longer gives durable acknowledgements. */
   failure: SessionStoreError | undefined;
   readonly #rounds = new Map<Segment, Rounds>();
-  /** Folders with names on the way to the log that nobody may have synced yet. */
-  #way: readonly string[];
+  /** Folders with names on the way to the log that may not have been synced yet. */
+  #ancestorsToSync: readonly string[];
 
   constructor(
     private readonly fs: FileSystem,
@@ -42,7 +42,7 @@ export class LogSyncer {
     parent: string,
     private readonly place: StorePlace,
   ) {
-    this.#way = [layout.store, layout.root, parent];
+    this.#ancestorsToSync = [layout.store, layout.root, parent];
   }
 
   /**
@@ -52,7 +52,7 @@ export class LogSyncer {
   sync(segment: Segment): Promise<void> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
     // Closed before its last commit was synced: it was checkpointed, so the files have everything; or the tail
-    // started over, and whoever goes on from here looks at that.
+    // rewound, and its caller looks at the epoch.
     if (segment.closed) return Promise.resolve();
     const rounds = this.#rounds.get(segment);
     if (rounds === undefined) return this.#start(segment);
@@ -81,7 +81,7 @@ export class LogSyncer {
     const rounds: Rounds = {
       next: undefined,
       running: work
-        .then(() => this.place.look(segment))
+        .then(() => this.place.assertInPlace(segment))
         .then(
           () => {
             release();
@@ -103,7 +103,7 @@ export class LogSyncer {
     const data = this.fs.later.fdatasync(segment.fd);
     const folders = [
       syncDirectory(this.fs, this.layout.log),
-      ...this.#way.map((path) => syncDirectoryOnTheWay(this.fs, path)),
+      ...this.#ancestorsToSync.map((path) => syncDirectoryOnTheWay(this.fs, path)),
     ];
     const results = await Promise.allSettled([data, ...folders]);
     const failures = results.flatMap((result) =>
@@ -111,7 +111,7 @@ export class LogSyncer {
     );
     if (failures.length > 0) throw failures.find(isFailedSync) ?? failures[0];
     segment.directorySynced = true;
-    this.#way = [];
+    this.#ancestorsToSync = [];
   }
 
   #failed(segment: Segment, cause: unknown): SessionStoreError {
@@ -130,7 +130,7 @@ export class LogSyncer {
   }
 }
 
-/** For commits that were appended before anybody saw that the store is gone. */
+/** For commits that were appended before this process saw that the store is gone. */
 function lostWith(cause: SessionStoreError): SessionStoreError {
   return new SessionStoreError(
     "store_gone",

@@ -1,16 +1,16 @@
 /**
  * Appends a record to the active segment and finds out what the log made of it.
  *
- * One `write`, one `read` back. If the bytes that came back are the bytes that went out, nobody was in between
+ * One `write`, one `read` back. If the bytes that came back are the bytes that went out, no other writer was in between
  * and the record is decided without parsing anything. Otherwise the lines of others are decided first, as
- * everybody does, until our own turns up or the end of the file shows that it is void.
+ * in every process, until our own turns up or the end of the file shows that it is void.
  *
  *   O2  One record is one append under a new number. It is composed again only after this one was DECIDED
  *       void. If the tail is torn, the write starts with a newline.
  *   O3  The caller composed the record in this very turn of the event loop: no `await` between its state and
  *       this append.
  *
- * A crash in the middle leaves a torn last line, which is void as soon as somebody ends it with a newline.
+ * A crash in the middle leaves a torn last line, which is malformed as soon as the next writer ends it with a newline.
  */
 import { SessionStoreError } from "../errors.js";
 import type { FileSystem } from "../fs/file-system.js";
@@ -23,7 +23,7 @@ import {
 } from "../format/log-line.js";
 import { LINE_BYTES_MAX } from "../format/limits.js";
 import type { StoredObject } from "../format/stored-value.js";
-import type { LogObserver, LogTail } from "./tail.js";
+import type { LogObserver, LogTail } from "./log-tail.js";
 import type { Segment } from "./segment.js";
 import { decide } from "./verdict.js";
 
@@ -59,10 +59,10 @@ export class LogWriter {
 
   /**
    * Appends a record of this writer to a segment that was read to its end.
-   * @param after What each op makes of its session if the record commits and nobody else was in between.
-   * @param onWritten Called once the whole line is in the file, before anybody knows what becomes of it: what takes
+   * @param after What each op makes of its session if the record commits and no other writer was in between.
+   * @param onWritten Called once the whole line is in the file, before it is known what becomes of it: what takes
    *   long, such as a sync, can begin while the line is read back.
-   * @returns The revision it committed as, or undefined if the log voided it: compose it again.
+   * @returns The revision it committed as, or undefined if it is void: compose it again.
    * @throws The failure of the system call when it certainly does not count, `commit_unknown` when it may.
    */
   append(
@@ -130,7 +130,7 @@ export class LogWriter {
   }
 
   #readOn(segment: Segment, count: number): void {
-    let more = this.tail.digest(segment, count);
+    let more = this.tail.decideBuffered(segment, count);
     while (more && !segment.ledger.sealed) more = this.tail.advance();
   }
 
@@ -154,7 +154,7 @@ export class LogWriter {
       }
       if (this.#awaitedRevision > 0) return this.#awaitedRevision;
     }
-    throw error; // whoever asked for the commit says which session it was
+    throw error; // the layer that asked for the commit says which session it was
   }
 
   #unknown(segment: Segment, cause: unknown): SessionStoreError {

@@ -2,7 +2,7 @@
  * Checkpoint of the lowest live segment: its sessions into their files, then the segment goes.
  *
  * Ordering rule O10. Any number of processes may do this at once, each may be stopped for ever or for a day at any
- * call, and whoever comes next finishes it:
+ * call, and the next process finishes it:
  *
  *   1. Fence: remove every staging folder up to g. A writer of an older state that was suspended fails from now on,
  *      however late it wakes.
@@ -18,23 +18,22 @@
  */
 import { errnoOf, SessionStoreError } from "../../errors.js";
 import { ignoreMissing, interpret, type EntryFile, type EntryWriter } from "../../entries/entry-file.js";
-import { fence } from "../../entries/staging.js";
+import { fence } from "../../entries/fence.js";
 import { assertFolder, createFile, syncDirectory } from "../../fs/regular-file.js";
-import { composeEntryDocument } from "../../format/entry-document.js";
 import { catalogNumber, liveRun, segmentName } from "../../format/layout.js";
 import { LINE_BYTES_MAX } from "../../format/limits.js";
 import { referencesIn } from "../../format/stored-references.js";
 import type { Segment } from "../../log/segment.js";
 import { blobName, composeCatalog, mergeRows, type Catalog, type CatalogRow } from "./catalog.js";
 import { catalogsFrom, completedCatalog, loadCatalog, type CatalogSource } from "./catalog-loader.js";
-import { inParallel, writeEntries } from "./entry-flush.js";
+import { crcOf, inParallel, writeEntries } from "./entry-flush.js";
 import type { SessionLog } from "./session-log.js";
 import type { SessionState } from "./session-table.js";
 import type { Space } from "./space.js";
 import { runInSlices } from "./time-slices.js";
 
 /** Each repair competes only with lazy writers of the same key, which are half a second apart. */
-const LOOKS_MAX = 60;
+const VERIFY_ATTEMPTS_MAX = 60;
 
 export class Checkpointer {
   /** The catalog that this process wrote last, so that the next merge need not read it. */
@@ -48,7 +47,9 @@ export class Checkpointer {
     private readonly space: Pick<Space, "catalogBytes">,
   ) {}
 
-  /** Gives up between two sessions what is under way: somebody else, or the next one to open, finishes it. */
+  /**
+   * Gives up between two sessions what is under way: another process, or the next one to open the store, finishes it.
+   */
   stop(): void {
     this.#stopped = true;
   }
@@ -101,21 +102,21 @@ export class Checkpointer {
     }
     const { tail } = this.log;
     tail.dropBelow(lowest);
-    if ((tail.segments[0]?.number ?? 0) > lowest) tail.startOver();
+    if ((tail.segments[0]?.number ?? 0) > lowest) tail.rewind();
     return lowest;
   }
 
-  /** @returns False when the segment is no longer ours to checkpoint. */
+  /** @returns False when this process no longer owns the checkpoint of the segment: others have moved on. */
   async #verifyAll(segment: Segment, keys: readonly string[], epoch: number): Promise<boolean> {
-    const mine = (): boolean =>
+    const stillOwner = (): boolean =>
       !this.#stopped && this.log.tail.epoch === epoch && this.log.tail.segments[0] === segment;
     const written = new Map<string, SessionState>();
     let open = keys;
-    for (let look = 0; open.length > 0; look++) {
-      if (!mine()) return false;
-      if (look > LOOKS_MAX) throw neverRight(open, this.log);
+    for (let attempt = 0; open.length > 0; attempt++) {
+      if (!stillOwner()) return false;
+      if (attempt > VERIFY_ATTEMPTS_MAX) throw neverRight(open, this.log);
       await writeEntries(this.log, this.writer, open, written);
-      if (!mine()) return false;
+      if (!stillOwner()) return false;
       const wrong: string[] = [];
       await inParallel(open, async (key) => {
         try {
@@ -125,14 +126,15 @@ export class Checkpointer {
           this.#distrust([key]);
           throw error;
         }
-        return mine();
+        return stillOwner();
       });
-      // What is wrong although we wrote it was changed by somebody else: write it again, whatever we believed.
+      // What is wrong although this process wrote it was changed by another one: write it again, whatever is
+      // remembered.
       this.log.tail.catchUp();
       this.#distrust(wrong);
       open = wrong;
     }
-    return mine();
+    return stillOwner();
   }
 
   #distrust(keys: readonly string[]): void {
@@ -151,14 +153,14 @@ export class Checkpointer {
     const path = layout.entryFile(key);
     let fd: number;
     try {
-      assertFolder(fs, folder); // a link in its place would have a file of somebody else's synced and believed
+      assertFolder(fs, folder); // a link in its place would have a foreign file synced and believed
       fd = fs.open(path, "read");
     } catch (error) {
       const unsafe = error instanceof SessionStoreError; // then there is no file of ours
       const errno = errnoOf(error);
       if (!unsafe && errno !== "ENOENT" && errno !== "ENOTDIR" && errno !== "ELOOP") throw error;
       if (!this.#isGiven(segment, written, key, { status: "absent" })) return false;
-      await this.#settleAbsence(folder);
+      await this.#makeAbsent(folder);
       return true;
     }
     try {
@@ -192,7 +194,7 @@ export class Checkpointer {
     return interpret(bytes.subarray(0, count), key, path);
   }
 
-  async #settleAbsence(folder: string): Promise<void> {
+  async #makeAbsent(folder: string): Promise<void> {
     const { fs } = this.log.options;
     await this.writer.removeFolder(folder);
     try {
@@ -232,7 +234,7 @@ export class Checkpointer {
     // What could not be read then may have been mended since.
     const again = loaded?.incomplete === true;
     const previous = again ? await runInSlices(completedCatalog(this.source, loaded), runtime) : loaded;
-    // A later catalog is there already: the segment was checkpointed by somebody and only waits to be unlinked.
+    // A later catalog is there already: another process has checkpointed the segment, which only waits to be unlinked.
     if (previous !== undefined) {
       const rows = await runInSlices(mergeRows(previous.rows, changed), runtime);
       const { incomplete } = previous;
@@ -277,19 +279,11 @@ export class Checkpointer {
   }
 }
 
-/** Checksum that the entry file of a state has; none if the session was deleted. */
-export function crcOf(state: SessionState): string | undefined {
-  const { key, revision, modifiedAt, stored } = state;
-  if (stored === undefined) return undefined;
-  state.crc ??= composeEntryDocument({ key, revision, modifiedAt, stored }).crc;
-  return state.crc;
-}
-
 function neverRight(keys: readonly string[], log: SessionLog): SessionStoreError {
   const path = log.options.layout.entryFile(keys[0] ?? "");
   return new SessionStoreError(
     "io_error",
-    `${path} is not what was just written to it, ${LOOKS_MAX} times in a row. The log keeps its sessions.`,
+    `${path} is not what was just written to it, ${VERIFY_ATTEMPTS_MAX} times in a row. The log keeps its sessions.`,
     { data: { path, sessions: keys.length } },
   );
 }

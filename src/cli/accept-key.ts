@@ -1,4 +1,4 @@
-/** A session key from the command line: checked before a store is looked for. */
+/** A session key from the command line: checked before the program looks for a store. */
 import { DEFAULT_LIMITS } from "../format/limits.js";
 import { assertSessionKey } from "../format/session-key.js";
 import { asUsage } from "./failure.js";

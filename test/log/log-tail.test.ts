@@ -8,7 +8,7 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { encodeLogLine } from "../../src/format/log-line.js";
 import { Layout, liveRun } from "../../src/format/layout.js";
-import { LogTail, type LogObserver } from "../../src/log/tail.js";
+import { LogTail, type LogObserver } from "../../src/log/log-tail.js";
 import type { FileSystem } from "../../src/fs/file-system.js";
 import { SimulatedDisk } from "../../src/testing/simulated/disk.js";
 import { systemError } from "../../src/testing/simulated/system-error.js";
@@ -48,7 +48,7 @@ class Reading implements LogObserver {
   entered: LogObserver["entered"] = (segment) => void this.told.push(`entered ${segment.number}`);
   dropped: LogObserver["dropped"] = (segment) => void this.told.push(`dropped ${segment.number}`);
   foundHole: LogObserver["foundHole"] = (segment) => void this.told.push(`hole in ${segment.number}`);
-  startedOver = (): void => {};
+  rewound = (): void => {};
 }
 
 const key = fc.constantFrom("a", "b", "c");
@@ -272,7 +272,7 @@ describe("rule 2 in a line that is longer than any valid one", () => {
     expect(reading.tail.active.ledger.sealed).toBe(true);
   });
 
-  it("without one it is void, and what comes behind it counts", () => {
+  it("without one it is malformed, and what comes behind it counts", () => {
     const behind = encoded(1, 1, [{ k: "a", s: {} }]);
     const line = Buffer.concat([Buffer.alloc(LONG, "x"), Buffer.from("\n")]);
     const reading = new Reading(diskWith(Buffer.concat([header(1, 10), line, behind])).mount("reader"));
@@ -308,7 +308,7 @@ describe("O11: which segments are live", () => {
     expect(reading.told).toEqual(["entered 2", "2: 1 is 10"]);
   });
 
-  it("a reader whose next segment is gone starts over", () => {
+  it("a reader whose next segment is gone rewinds", () => {
     const disk = diskWith(Buffer.concat([header(1, 10), encodeLogLine('{"seal":2}')]));
     const reading = new Reading(disk.mount("reader"));
     reading.tail.catchUp();

@@ -7,7 +7,7 @@
  *
  *   O1   only newline-terminated lines are decided, by `verdict.ts` alone
  *   O11  live segments are the contiguous run that ends in the highest number; ENOENT means: list again
- *   O12  after a start-over nothing from before survives, except decided fates of own records
+ *   O12  after a rewind nothing from before survives, except decided fates of own records
  */
 import { errnoOf, SessionStoreError } from "../errors.js";
 import type { FileSystem } from "../fs/file-system.js";
@@ -30,19 +30,19 @@ export interface LogObserver {
   ): void;
   /** Reading goes on in the segment behind a sealed one. */
   entered(segment: Segment): void;
-  /** A segment was checkpointed by somebody; its keys no longer need to be remembered. */
+  /** A process has checkpointed a segment; its keys no longer need to be remembered. */
   dropped(segment: Segment): void;
   /** This process slept through whole segments: forget everything, reading begins anew. */
-  startedOver(): void;
+  rewound(): void;
   /** A hole that a power cut left ended a segment early. */
   foundHole(segment: Segment): void;
   /** A line that is none: cut short by a full disk or a crash, or damaged later. */
-  foundVoid?(segment: Segment, offset: number, reason: string): void;
+  foundMalformed?(segment: Segment, offset: number, reason: string): void;
 }
 
 const REENTERED =
   "a session store was used from inside a function that it calls while it reads its log (the updatedAt option)";
-/** So much news is read again for more; but never for ever, if others write faster than this process reads. */
+/** After this many new bytes the tail reads again for more; but not for ever, if others write faster than it reads. */
 const CHASE_BYTES = 4096;
 const CHASES_MAX = 16;
 const READ_BYTES = 1024 * 1024;
@@ -52,7 +52,7 @@ const ATTEMPTS_MAX = 200;
 export class LogTail {
   /** Live segments as far as this process has read, lowest first; the last one is where it reads. */
   segments: Segment[] = [];
-  /** Counts start-overs: what was learnt under another epoch is void. */
+  /** Counts rewinds: what was learnt under another epoch is outdated. */
   epoch = 0;
   /** Bytes of the latest read; shared with the writer, which compares its read-back in place. */
   buffer = Buffer.allocUnsafeSlow(READ_BYTES);
@@ -71,7 +71,7 @@ export class LogTail {
 
   /** The segment that this process has read up to. */
   get active(): Segment {
-    return this.#active ?? this.startOver();
+    return this.#active ?? this.rewind();
   }
 
   /** The same, if there is one; it never reads. */
@@ -100,12 +100,12 @@ export class LogTail {
    */
   advance(): boolean {
     if (this.#deciding) throw new TypeError(REENTERED);
-    const segment = this.#active ?? this.startOver();
+    const segment = this.#active ?? this.rewind();
     if (segment.ledger.sealed) return this.#enterNext(segment);
     if (segment.oversize !== undefined) return this.#skipOversize(segment);
     const count = this.fill(segment, 0);
     if (count === segment.undecided && count < this.buffer.length) return this.#atEnd(segment);
-    return this.digest(segment, count) || segment.ledger.sealed || this.#atEnd(segment);
+    return this.decideBuffered(segment, count) || segment.ledger.sealed || this.#atEnd(segment);
   }
 
   /**
@@ -132,7 +132,7 @@ export class LogTail {
    * Decides the lines among the first `count` bytes of `buffer`, which were read at the segment's position.
    * @returns Whether the buffer was full, so that there is more to read.
    */
-  digest(segment: Segment, count: number): boolean {
+  decideBuffered(segment: Segment, count: number): boolean {
     this.#deciding = true;
     try {
       return this.#decideLines(segment, count);
@@ -149,8 +149,8 @@ export class LogTail {
       if (newline < 0) break; // O1
       const line = parseLogLine(bytes, start, newline);
       // An empty line is what two writers leave that both end the same torn one.
-      if (line.kind === "void" && newline > start) {
-        this.observer.foundVoid?.(segment, segment.position + start, line.reason);
+      if (line.kind === "malformed" && newline > start) {
+        this.observer.foundMalformed?.(segment, segment.position + start, line.reason);
       }
       this.#decide(segment, line);
       start = newline + 1;
@@ -212,11 +212,11 @@ export class LogTail {
       segment.undecided = line.scanned - segment.position;
       return count === this.buffer.length || this.#atEnd(segment);
     }
-    if (!line.hole) this.observer.foundVoid?.(segment, segment.position, "longer than a line may be");
+    if (!line.hole) this.observer.foundMalformed?.(segment, segment.position, "longer than a line may be");
     segment.position = line.scanned + 1;
     segment.undecided = 0;
     segment.oversize = undefined;
-    this.#decide(segment, line.hole ? { kind: "hole" } : { kind: "void", reason: "too long" });
+    this.#decide(segment, line.hole ? { kind: "hole" } : { kind: "malformed", reason: "too long" });
     return true;
   }
 
@@ -238,20 +238,20 @@ export class LogTail {
       const highest = Math.max(0, ...numbers);
       if (highest === sealed.number) return false;
       if (numbers.includes(sealed.number + 1)) continue;
-      this.startOver();
+      this.rewind();
       return true;
     }
     throw unstable(this.layout.log);
   }
 
   /** Forgets everything and begins at the lowest live segment. */
-  startOver(): Segment {
+  rewind(): Segment {
     const previous = this.segments;
     this.segments = [];
     this.#active = undefined;
     for (const segment of previous) segment.drop();
     this.epoch++;
-    this.observer.startedOver();
+    this.observer.rewound();
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const [lowest] = liveRun(this.listLog());
       if (lowest === undefined) {

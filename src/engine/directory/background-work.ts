@@ -1,85 +1,78 @@
 /**
- * What a process does for the store besides answering: lazy entry files, checkpoints, removal of what nobody needs.
+ * What a process does for the store besides answering: it writes entry files, does checkpoints, and removes what is
+ * dead.
  *
  * All of it is one queue per process, so that it never competes with itself, and none of it delays a commit. None
  * of it is needed for correctness: a process that is killed here leaves nothing that another one would not do.
  *
  * A file costs as much as twenty commits, so under load there must be fewer files than commits: a session that goes
- * on changing waits for its file, and `sealing.ts` paces checkpoints.
+ * on changing waits for its file, and the sealer paces checkpoints (`sealer.ts`).
  *
- * What is dead is bounded by what is alive: commits are counted (`dead-values.ts`), and enough of them seal the segment,
- * whose checkpoint is followed by a removal. What that leaves in the trash goes behind the next seal, which comes by
- * itself even when nobody commits any more. All of it gives the reserve up when the disk is full (`space.ts`).
- *
- * The log is the one file that is changed in place. A copy of the store that was made of hard links shares its active
- * segment, would go on changing with it, and would write to it if it were opened. So a segment that has had a second name
- * for a while is sealed: the log goes on in one that is nobody else's. A process that ends before that, such as a command, seals
- * one that was at rest for so long when it came.
+ * The dead bytes are bounded by the live ones: commits are counted (`dead-values.ts`), and enough of them seal the
+ * segment, whose checkpoint is followed by a removal. What a removal leaves in the trash is removed behind the next
+ * seal; a timer makes that seal if no commit does. All of this work gives the reserve up when the disk is full
+ * (`space.ts`, `room-maker.ts`), and leaves a segment that a copy shares (`shared-segment-watch.ts`).
  */
-import { errnoOf, SessionStoreError, type StoreWarning } from "../../errors.js";
+import { SessionStoreError, type StoreWarning } from "../../errors.js";
 import type { BlobTrash } from "../../entries/blob-trash.js";
-import { assertEngineRoom } from "../../entries/engine-room.js";
+import { assertInternalFolder } from "../../entries/internal-folder.js";
 import type { EntryWriter } from "../../entries/entry-file.js";
-import { fence } from "../../entries/staging.js";
-import { stagedPath } from "../../log/next-segment.js";
-import { isStoreGone } from "../../log/place.js";
+import { fence } from "../../entries/fence.js";
+import { isStoreGone } from "../../log/store-place.js";
 import type { Segment } from "../../log/segment.js";
 import type { Timer } from "../../runtime.js";
 import { removeUnreferencedBlobs } from "./blob-removal.js";
 import type { CatalogSource } from "./catalog-loader.js";
-import { Checkpointer, crcOf } from "./checkpoint.js";
-import { writeEntries } from "./entry-flush.js";
+import { Checkpointer } from "./checkpointer.js";
+import { recogniseFlushed, writeEntries } from "./entry-flush.js";
 import { DeadValues } from "./dead-values.js";
 import { DirtySessions } from "./dirty-sessions.js";
-import { REST, RETRY_MS, Sealer } from "./sealing.js";
+import { RoomMaker } from "./room-maker.js";
+import { REST, RETRY_MS, Sealer } from "./sealer.js";
 import type { SessionLog } from "./session-log.js";
 import type { SessionState } from "./session-table.js";
+import { SharedSegmentWatch } from "./shared-segment-watch.js";
 import { Space } from "./space.js";
 import { sweep } from "./sweep.js";
 import { runInSlices } from "./time-slices.js";
 
-export interface MaintenanceOptions {
+export interface BackgroundWorkOptions {
   readonly flushDelayMs: number;
   readonly segmentBytes: number;
   readonly reserveBytes: number;
 }
 
-/** How long others wait before they do a checkpoint that the sealing process should have done, at the least. */
+/**
+ * A process waits at least this long for the checkpoint of the process that sealed; then it does the checkpoint itself.
+ */
 const STEP_IN_MS = 2000;
-/** A segment has two names for a moment when it is made; some file systems tell of a name for a second after it went. */
-const SECOND_NAME_MS = 2000;
-/** Nor is a segment sealed for that more often, should a file system count names as it likes. */
-const SECOND_NAME_REST_MS = 60_000;
-/** Between two removals of blobs by one process for which there is no other reason. */
+/**
+ * After a checkpoint a process removes blobs if its last removal is this long ago, also if few are known to be dead.
+ */
 const BLOB_REMOVAL_MS = 60_000;
-/** What is in the trash waits so long, at the least, for a seal that comes of commits. */
+/** The trash waits at least this long for a seal that comes of commits; then the process seals for it. */
 const TRASH_MS = 10_000;
-/** Into the trash, and out of it. */
+/** The first moves dead values into the trash, the second removes them from it. */
 const REMOVAL_PHASES = 2;
 /** Rounds in which an explicit flush may be fenced or overtaken. */
 const FLUSH_ROUNDS_MAX = 100;
 
-export class Maintenance {
+export class BackgroundWork {
   readonly checkpointer: Checkpointer;
   readonly dirty = new DirtySessions();
   readonly space: Space;
   readonly #dead = new DeadValues();
   readonly #sealer: Sealer;
-  /** Sessions of the live log, from before this process came: their files may or may not be written. */
-  readonly #unsure = new Map<string, SessionState>();
+  readonly #sharedSegment: SharedSegmentWatch;
+  readonly #room: RoomMaker;
+  /** Sessions of the live log from before this process came: a process that has ended may have written their files. */
+  readonly #maybeFlushed = new Map<string, SessionState>();
   #queue: Promise<void> = Promise.resolve();
   #flushTimer: Timer | undefined;
   #checkpointTimer: Timer | undefined;
   #trashTimer: Timer | undefined;
   #flushNotBefore = 0;
   #blobsRemovedAt = Number.NEGATIVE_INFINITY;
-  /** The active segment, if it had a second name, and since when. */
-  #shared: { readonly segment: Segment; readonly since: number } | undefined;
-  #sealedForName = Number.NEGATIVE_INFINITY;
-  /** Room that is being made, for all commits that wait for it. */
-  #making: Promise<void> | undefined;
-  /** Everything that is dead was collected: before this there is none, unless something dies. */
-  #collectNotBefore = Number.NEGATIVE_INFINITY;
   #swept = false;
   #closing = false;
 
@@ -88,7 +81,7 @@ export class Maintenance {
     private readonly writer: EntryWriter,
     private readonly trash: BlobTrash,
     private readonly source: CatalogSource,
-    private readonly options: MaintenanceOptions,
+    private readonly options: BackgroundWorkOptions,
   ) {
     this.space = new Space(log, options);
     this.checkpointer = new Checkpointer(log, writer, source, this.space);
@@ -97,11 +90,13 @@ export class Maintenance {
       sealed: () => this.#checkpointSoon(0),
       full: () => void this.makeRoom(true).catch(() => {}), // commits will find out and say so
     });
+    this.#sharedSegment = new SharedSegmentWatch(log, () => this.#checkpointSoon(0));
+    this.#room = new RoomMaker(log, this.space, this.#dead, trash, () => this.#collectDead());
     if (log.options.readOnly) return;
     log.listeners.add({
       changed: (state, _last, before, op) => this.#dead.changed(state, before, op),
       entered: () => this.#entered(),
-      startedOver: () => this.#dead.removed(), // the log is read again, and counted again
+      rewound: () => this.#dead.removed(), // the log is read again, and counted again
     });
   }
 
@@ -109,7 +104,7 @@ export class Maintenance {
   committed(segment: Segment, key: string, revision: number): void {
     this.dirty.changed(key, revision);
     this.#flushTimer ??= this.#setTimer(() => this.#flushSoon(), this.options.flushDelayMs);
-    this.#sealer.look(segment);
+    this.#sealer.sealIfDue(segment);
   }
 
   /**
@@ -119,10 +114,10 @@ export class Maintenance {
   start(hasReserve: boolean): void {
     const { tail } = this.log;
     this.space.short = !hasReserve;
-    if (this.#dead.inSegment >= this.space.deadBytesMax) this.#sealer.lookAgainIn(0);
-    for (const [key, state] of this.log.table.hot) this.#unsure.set(key, state);
-    this.#leaveSharedSegmentAtOnce();
-    if (this.#unsure.size > 0)
+    if (this.#dead.inSegment >= this.space.deadBytesMax) this.#sealer.checkAgainIn(0);
+    for (const [key, state] of this.log.table.hot) this.#maybeFlushed.set(key, state);
+    this.#sharedSegment.leaveAtOnceIfShared();
+    if (this.#maybeFlushed.size > 0)
       this.#flushTimer ??= this.#setTimer(() => this.#flushSoon(), this.options.flushDelayMs);
     if (tail.active.ledger.sealed || tail.segments.length > 1) this.#checkpointSoon(0);
   }
@@ -133,7 +128,7 @@ export class Maintenance {
       for (let round = 0; round < FLUSH_ROUNDS_MAX; round++) {
         this.log.tail.catchUp();
         const keys = [...this.log.table.hot.keys()];
-        if (await this.#write(keys, this.log.table.hot.keys())) return;
+        if (await this.#writeFiles(keys, this.log.table.hot.keys())) return;
       }
       throw new SessionStoreError(
         "io_error",
@@ -156,7 +151,7 @@ export class Maintenance {
    * @throws `disk_full` when what is dead was collected and there is no room even so.
    */
   makeRoom(full: boolean): Promise<void> {
-    return (this.#making ??= this.#makeRoom(full).finally(() => (this.#making = undefined)));
+    return this.#room.makeRoom(full);
   }
 
   /** Waits for what is under way and takes nothing new on. */
@@ -179,8 +174,8 @@ export class Maintenance {
 
   #enqueue(work: () => Promise<void>): Promise<void> {
     const result = this.#queue.then(() => {
-      this.log.place.lookIfTime();
-      assertEngineRoom(this.log.options.fs, this.log.options.layout);
+      this.log.place.assertInPlaceIfDue();
+      assertInternalFolder(this.log.options.fs, this.log.options.layout);
       return this.space.inReserve(work);
     });
     this.#queue = result.catch(() => {});
@@ -194,9 +189,9 @@ export class Maintenance {
     again: () => void,
   ): void {
     this.#enqueue(work).catch((error: unknown) => {
-      const told = this.log.place.explain(error);
-      const gone = isStoreGone(told); // tried again if the store comes back: by the next commit
-      const reason = told instanceof Error ? told.message : String(told);
+      const explained = this.log.place.explain(error);
+      const gone = isStoreGone(explained); // tried again if the store comes back: by the next commit
+      const reason = explained instanceof Error ? explained.message : String(explained);
       const message = gone
         ? `${what} failed: ${reason}`
         : `${what} failed and will be tried again: ${reason} Nothing is lost, the log has everything.`;
@@ -223,9 +218,9 @@ export class Maintenance {
     const start = runtime.monotonic();
     const { hot } = this.log.table;
     const due = this.dirty.due((key) => hot.get(key)?.revision);
-    const unsure = this.#stillUnsure();
-    const complete = await this.#write([...due, ...unsure], unsure);
-    await this.#leaveSharedSegment();
+    const maybeFlushed = this.#takeMaybeFlushed();
+    const complete = await this.#writeFiles([...due, ...maybeFlushed], maybeFlushed);
+    await this.#sharedSegment.leaveIfShared();
     const end = runtime.monotonic();
     this.#flushNotBefore = end + REST * (end - start);
     await this.#tendSpace();
@@ -233,81 +228,38 @@ export class Maintenance {
     this.#flushTimer ??= this.#setTimer(() => this.#flushSoon(), this.options.flushDelayMs);
   }
 
-  /** Looked at again before anything is done: the first look may have met the maker of the segment at work. */
-  async #leaveSharedSegment(): Promise<void> {
-    const { fs, runtime } = this.log.options;
-    const segment = this.log.tail.active;
-    const letGo = segment.hold();
-    const { links } = await fs.later.fstat(segment.fd).finally(letGo);
-    const now = runtime.monotonic();
-    if (links <= 1) this.#shared = undefined;
-    else if (this.#shared?.segment !== segment) this.#shared = { segment, since: now };
-    else if (now - this.#shared.since >= SECOND_NAME_MS && now - this.#sealedForName >= SECOND_NAME_REST_MS) {
-      if (this.log.tail.active === segment && !segment.ledger.sealed) this.#sealShared(segment, links);
-    }
-  }
-
-  /** Before the first commit: what a short-lived process writes, or deletes, must not happen in the copy as well. */
-  #leaveSharedSegmentAtOnce(): void {
-    const { fs, runtime, layout } = this.log.options;
-    const segment = this.log.tail.active;
-    const { links, modifiedAt } = segment.identity;
-    if (links <= 1 || segment.ledger.sealed || runtime.now() - modifiedAt < SECOND_NAME_MS) return;
-    try {
-      fs.lstat(stagedPath(layout, segment.ledger.stage)); // a crash left this second name
-    } catch (error) {
-      if (errnoOf(error) !== "ENOENT") return;
-      try {
-        this.#sealShared(segment, links);
-      } catch {
-        // Opening does not fail for that, on a full disk say; the look in the background comes as well.
-      }
-    }
-  }
-
-  #sealShared(segment: Segment, links: number): void {
-    const { runtime, onWarning } = this.log.options;
-    const { path } = segment;
-    this.#shared = undefined;
-    this.#sealedForName = runtime.monotonic();
-    this.log.writer.seal(segment);
-    const message =
-      `${path} has ${links} names: a copy made of hard links shares it. The log goes on in a new segment, so that the ` +
-      "copy stays as it is from now on. For a backup that is complete, copy the files with all processes stopped, or " +
-      "take a snapshot of the file system.";
-    onWarning({ code: "log_shared", message, data: { path, links } });
-    this.#checkpointSoon(0);
-  }
-
   async #flushAll(): Promise<void> {
-    const unsure = this.#stillUnsure();
-    await this.#write([...this.dirty.keys(), ...unsure], unsure);
+    const maybeFlushed = this.#takeMaybeFlushed();
+    await this.#writeFiles([...this.dirty.keys(), ...maybeFlushed], maybeFlushed);
   }
 
-  /** Who has changed a session since we came is alive, and writes its file. */
-  #stillUnsure(): string[] {
+  /** A process that has changed a session since this one came is alive, and writes the session's file itself. */
+  #takeMaybeFlushed(): string[] {
     const { hot } = this.log.table;
-    const unsure = [...this.#unsure].filter(([key, state]) => hot.get(key) === state).map(([key]) => key);
-    this.#unsure.clear();
-    return unsure;
+    const maybeFlushed = [...this.#maybeFlushed]
+      .filter(([key, state]) => hot.get(key) === state)
+      .map(([key]) => key);
+    this.#maybeFlushed.clear();
+    return maybeFlushed;
   }
 
   /**
    * @param keys Sessions whose files shall be up to date.
-   * @param unsure Those of them that somebody else may have written already; reading is much cheaper than writing.
+   * @param maybeFlushed Those of them that another process may have written; reading a file is much cheaper than
+   *   writing it.
    * @returns Whether all are; false when the process was fenced.
    */
-  async #write(keys: readonly string[], unsure: Iterable<string>): Promise<boolean> {
-    const toLookAt = [...unsure].filter((key) => !this.dirty.has(key));
+  async #writeFiles(keys: readonly string[], maybeFlushed: Iterable<string>): Promise<boolean> {
+    const toRead = [...maybeFlushed].filter((key) => !this.dirty.has(key));
     // Before the first await: what is changed from here on is dirty again, whatever becomes of this round.
     for (const key of keys) this.dirty.delete(key);
     let complete = false;
     try {
-      await runInSlices(recogniseWritten(this.log, toLookAt), this.log.options.runtime);
+      await runInSlices(recogniseFlushed(this.log, toRead), this.log.options.runtime);
       complete = await writeEntries(this.log, this.writer, keys);
       return complete;
     } finally {
-      if (!complete) for (const key of keys) this.dirty.putBack(key);
+      if (!complete) for (const key of keys) this.dirty.makeDue(key);
     }
   }
 
@@ -352,6 +304,13 @@ export class Maintenance {
     }
     if (removal || this.#removalIsDue(progress)) await this.#removeBlobs();
     await this.#tendSpace();
+  }
+
+  /** Through both phases of a removal. */
+  #collectDead(): Promise<void> {
+    return this.#enqueue(async () => {
+      for (let phase = 1; phase <= REMOVAL_PHASES; phase++) await this.#sealAndCheckpoint();
+    });
   }
 
   async #sealAndCheckpoint(): Promise<void> {
@@ -401,7 +360,7 @@ export class Maintenance {
     return TRASH_MS * (1 + this.log.options.runtime.random());
   }
 
-  /** Nothing leaves the trash before a seal, and of commits there may come none any more. */
+  /** Nothing leaves the trash before a seal, and there may be no further commit that brings one about. */
   #emptyTrash(): void {
     this.#trashTimer = undefined;
     this.#inBackground(
@@ -414,49 +373,9 @@ export class Maintenance {
     );
   }
 
-  /** In the background, a few system calls: how much room is there, and is a part of it reserved? */
+  /** In the background, a few system calls: how much room is there, and is the reserve in its place? */
   async #tendSpace(): Promise<void> {
     this.#dead.countNested((hash) => this.trash.blobs.tryReferencesWithin(hash));
     await this.space.tend();
-  }
-
-  /** Whether anything happened since everything was collected that is a reason to do so again. */
-  async #mayCollect(): Promise<boolean> {
-    const { tail } = this.log;
-    if (this.#dead.bytes > 0 || tail.segments.length > 1 || tail.active.ledger.changed.size > 0) return true;
-    return !(await this.trash.isEmpty());
-  }
-
-  async #makeRoom(full: boolean): Promise<void> {
-    const { space } = this;
-    const { runtime } = this.log.options;
-    let cause: unknown;
-    try {
-      if (!full && (await space.tend())) return;
-      if (runtime.monotonic() >= this.#collectNotBefore || (await this.#mayCollect())) {
-        await this.#enqueue(async () => {
-          for (let phase = 1; phase <= REMOVAL_PHASES; phase++) await this.#sealAndCheckpoint();
-        });
-        this.#collectNotBefore = runtime.monotonic() + RETRY_MS;
-      }
-      if (await space.tend()) return;
-    } catch (error) {
-      cause = error;
-    }
-    throw space.full(cause);
-  }
-}
-
-/** Finds out which of these sessions have their latest state in their file. */
-function* recogniseWritten(log: SessionLog, keys: Iterable<string>): Generator<void, void> {
-  for (const key of keys) {
-    const state = log.table.hot.get(key);
-    if (state === undefined || state.flushed) continue;
-    const file = log.readFile(key);
-    state.replacesSeen = file.status !== "corrupt";
-    if (file.status === "present")
-      state.flushed = file.revision === state.revision && file.crc === crcOf(state);
-    else if (file.status === "absent") state.flushed = state.stored === undefined;
-    yield;
   }
 }

@@ -3,9 +3,9 @@
  *
  * A file costs as much as twenty commits, so a full segment stays open while the one before it is checkpointed, and for a
  * few times as long as that takes: then it has several changes of each session, and the checkpoint writes one file. But it
- * must be read by everybody who opens the store, so there is an end to that.
+ * must be read by every process that opens the store, so its growth has an end.
  *
- * The look at each commit is arithmetic. Nothing here throws: the commit that made a segment full counts.
+ * The check at each commit is arithmetic. Nothing here throws: the commit that made a segment full counts.
  */
 import { isDiskFull } from "../../errors.js";
 import { liveRun } from "../../format/layout.js";
@@ -15,15 +15,15 @@ import type { DeadValues } from "./dead-values.js";
 import type { SessionLog } from "./session-log.js";
 import type { Space } from "./space.js";
 
-/** Files are written, and segments checkpointed, for about one part of the time in so many. */
+/** A process writes files, and checkpoints segments, for about one part of its time in this many. */
 export const REST = 4;
-/** A segment that is so many times full is sealed in any case. */
+/** A segment of this many times its full size is sealed in any case. */
 const FULL_TIMES_MAX = 16;
-/** The same for what is dead. It is what fills disks, so less of it is waited for. */
+/** The same for dead bytes. These fill disks, so the factor is smaller. */
 const DEAD_TIMES_MAX = 4;
-/** Others may have checkpointed a segment: so often is looked, while one is full. */
-const LOOK_AGAIN_MS = 50;
-/** What failed (a full disk, say) is tried again after so long. */
+/** While the active segment is full, the process checks this often whether others have checkpointed the one before. */
+const CHECK_AGAIN_MS = 50;
+/** What failed (because of a full disk, say) is tried again after this time. */
 export const RETRY_MS = 5000;
 
 export interface SealerHooks {
@@ -35,11 +35,11 @@ export interface SealerHooks {
 }
 
 export class Sealer {
-  /** What the last checkpoint of this process took. */
+  /** How long the last checkpoint of this process took. */
   checkpointMs = 0;
   /** When the active segment was entered, on the monotonic clock. */
   #enteredAt: number;
-  /** Before this nobody need look whether the active segment should be sealed. */
+  /** Before this time commits need not check whether the active segment should be sealed. */
   #notBefore = 0;
   #timer: Timer | undefined;
 
@@ -60,8 +60,8 @@ export class Sealer {
     this.#timer?.cancel();
   }
 
-  /** Seals a full segment, unless checkpoints would not keep up; then it is looked at again. */
-  look(segment: Segment): void {
+  /** Seals a full segment, unless checkpoints would not keep up; then a timer checks again. */
+  sealIfDue(segment: Segment): void {
     const { space, dead } = this;
     if (segment.position < space.logBytesMax && dead.inSegment < space.deadBytesMax) return;
     const now = this.log.options.runtime.monotonic();
@@ -69,7 +69,7 @@ export class Sealer {
       segment.position >= FULL_TIMES_MAX * space.logBytesMax ||
       dead.inSegment >= DEAD_TIMES_MAX * space.deadBytesMax;
     if (now < this.#notBefore && !tooFull) return;
-    let waitMs = LOOK_AGAIN_MS;
+    let waitMs = CHECK_AGAIN_MS;
     try {
       waitMs = tooFull ? 0 : this.#sealInMs(now);
       if (waitMs === 0) this.#seal(segment);
@@ -79,29 +79,29 @@ export class Sealer {
     }
     if (waitMs === 0) return;
     this.#notBefore = now + waitMs;
-    this.lookAgainIn(waitMs); // there may be no further commit that would look
+    this.checkAgainIn(waitMs); // there may be no further commit that would check
   }
 
-  lookAgainIn(ms: number): void {
+  checkAgainIn(ms: number): void {
     this.#timer ??= this.hooks.setTimer(() => {
       this.#timer = undefined;
       try {
-        const { active } = this.log.tail; // this process may have to start over, and read the log
-        if (!active.ledger.sealed) this.look(active);
+        const { active } = this.log.tail; // this may rewind the log, and read it
+        if (!active.ledger.sealed) this.sealIfDue(active);
       } catch (error) {
         this.#couldNotSeal(this.log.options.layout.log, error);
-        this.lookAgainIn(RETRY_MS);
+        this.checkAgainIn(RETRY_MS);
       }
     }, ms);
   }
 
-  /** Milliseconds until it makes sense to look again; 0: now is the time. */
+  /** Milliseconds until it makes sense to check again; 0: now is the time. */
   #sealInMs(now: number): number {
     const { tail } = this.log;
     const restMs = this.#enteredAt + REST * this.checkpointMs - now;
     if (restMs > 0) return restMs;
     if (tail.segments.length > 1) tail.dropBelow(liveRun(tail.listLog())[0] ?? 0);
-    return tail.segments.length > 1 ? LOOK_AGAIN_MS : 0;
+    return tail.segments.length > 1 ? CHECK_AGAIN_MS : 0;
   }
 
   #seal(segment: Segment): void {

@@ -3,7 +3,7 @@
  *
  * Every open refuses a link at the last name of a path, but the system follows links on the way there. So before
  * anything is read, written or removed by way of one of these folders, one lstat each shows that they are
- * folders themselves. Nobody else can swap them afterwards (see fs/trusted-path.ts); what this finds are the
+ * folders themselves. No other user can swap them afterwards (see fs/trusted-path.ts); what this finds are the
  * mistakes of people and tools: a folder moved to another disk, a copy that made links.
  */
 import { errnoOf } from "../errors.js";
@@ -12,12 +12,12 @@ import { assertFolder } from "../fs/regular-file.js";
 import type { Layout } from "../format/layout.js";
 
 /** Throws `file_unsafe` if one of the folders is something else. A missing one leads nowhere, so it passes. */
-export function assertEngineRoom(fs: FileSystem, layout: Layout): void {
-  for (const folder of engineRoom(layout)) assertFolderIfAny(fs, folder);
+export function assertInternalFolder(fs: FileSystem, layout: Layout): void {
+  for (const folder of internalFolders(layout)) assertFolderIfAny(fs, folder);
 }
 
 /** The folders in the order in which they can be made. */
-export function engineRoom(layout: Layout): readonly string[] {
+export function internalFolders(layout: Layout): readonly string[] {
   return [layout.store, layout.log, layout.stage, layout.blobs, layout.trash, layout.quarantine];
 }
 

@@ -8,16 +8,16 @@
  * store was restored to an older state), it ends with `revision_unknown`, at once.
  *
  * Changes are kept and delivered by commit, so that a watch is never behind by half a transaction; the last change of a
- * commit says so, for whoever saves its revision must not do so before.
+ * commit says so: a consumer that saves its revision must not do so before that one.
  *
  * Changes of other processes are noticed through the system's own notifications of `log/`; where there are none,
- * by polling, and a warning says so. Of a log that is no longer there nothing is ever heard again, so a timer looks for
- * it; the watchers then end with `store_gone`.
+ * by polling, and a warning says so. A log that is no longer there makes no more notifications, so a timer checks
+ * that it is in its place; if it is not, the watchers end with `store_gone`.
  */
 import { SessionStoreError } from "../../errors.js";
-import { LogTail, type LogObserver } from "../../log/tail.js";
+import { LogTail, type LogObserver } from "../../log/log-tail.js";
 import type { LogRecord } from "../../format/log-line.js";
-import { isStoreGone, LOOK_MS } from "../../log/place.js";
+import { isStoreGone, PLACE_CHECK_MS } from "../../log/store-place.js";
 import type { Segment } from "../../log/segment.js";
 import type { Timer } from "../../runtime.js";
 import type { EngineChange } from "../contract.js";
@@ -55,13 +55,13 @@ export class ChangeFeed {
   #commit: SessionState[] = [];
   #stopWatching: (() => void) | undefined;
   #poll: Timer | undefined;
-  #lookout: Timer | undefined;
+  #placeTimer: Timer | undefined;
   #closed = false;
 
   constructor(private readonly log: SessionLog) {
     log.listeners.add({
       changed: (state, last) => this.#collect(state, last),
-      startedOver: () => {
+      rewound: () => {
         this.#commit = [];
         for (const subscription of this.#subscriptions) {
           subscription.live = false;
@@ -87,7 +87,7 @@ export class ChangeFeed {
     if (options.signal?.aborted === true) return this.#follow(subscription, { ...options, since });
     if (since > now) return failing(unknownRevision(since, now));
     this.#add(subscription);
-    // Listened to from here on: nobody may ever ask for the first change.
+    // Listened to from here on: the consumer may never ask for the first change.
     const onAbort = (): void => {
       this.#remove(subscription);
       subscription.wake?.();
@@ -121,7 +121,7 @@ export class ChangeFeed {
           delivered = revisionOf(commit);
         }
         if (subscription.failure !== undefined) throw subscription.failure;
-        // Nothing may come between this look and the wait: it would be noticed only with the next commit.
+        // Nothing may come between this check and the wait: it would be noticed only with the next commit.
         if (subscription.live && subscription.queue.length === 0 && !stopped())
           await this.#news(subscription);
       }
@@ -132,7 +132,7 @@ export class ChangeFeed {
   }
 
   #news(subscription: Subscription): Promise<void> {
-    const letGo = this.log.options.runtime.keepAlive(); // somebody waits for news
+    const letGo = this.log.options.runtime.keepAlive(); // a consumer waits for news
     return new Promise((resolve) => {
       subscription.wake = () => {
         subscription.wake = undefined;
@@ -198,12 +198,12 @@ export class ChangeFeed {
     const { fs, layout } = this.log.options;
     this.#stopWatching = fs.watch(
       layout.log,
-      () => this.#look(),
+      () => this.#readNews(),
       () => this.#startPolling(),
     );
     if (this.#stopWatching === undefined) this.#startPolling();
-    this.#lookOut();
-    this.#look(); // what was appended before the notifications began
+    this.#watchPlace();
+    this.#readNews(); // what was appended before the notifications began
   }
 
   /** The system does not notify, or no longer. */
@@ -220,16 +220,16 @@ export class ChangeFeed {
 
   #pollAgain(): void {
     this.#poll = this.log.options.runtime.setTimer(() => {
-      this.#look();
+      this.#readNews();
       this.#pollAgain();
     }, POLL_MS);
   }
 
-  #lookOut(): void {
-    this.#lookout = this.log.options.runtime.setTimer(() => {
-      this.#lookOut();
-      this.#try(() => this.log.place.lookIfTime());
-    }, LOOK_MS);
+  #watchPlace(): void {
+    this.#placeTimer = this.log.options.runtime.setTimer(() => {
+      this.#watchPlace();
+      this.#orWarn(() => this.log.place.assertInPlaceIfDue());
+    }, PLACE_CHECK_MS);
   }
 
   #stopNotifications(): void {
@@ -237,8 +237,8 @@ export class ChangeFeed {
     this.#stopWatching = undefined;
     this.#poll?.cancel();
     this.#poll = undefined;
-    this.#lookout?.cancel();
-    this.#lookout = undefined;
+    this.#placeTimer?.cancel();
+    this.#placeTimer = undefined;
   }
 
   #end(failure: SessionStoreError): void {
@@ -250,17 +250,17 @@ export class ChangeFeed {
     this.#stopNotifications();
   }
 
-  #look(): void {
-    this.#try(() => this.log.tail.catchUp());
+  #readNews(): void {
+    this.#orWarn(() => this.log.tail.catchUp());
   }
 
-  #try(look: () => void): void {
+  #orWarn(read: () => void): void {
     try {
-      if (!this.#closed) look();
+      if (!this.#closed) read();
     } catch (failure) {
       const error = this.log.place.explain(failure);
       if (isStoreGone(error)) return this.#end(error);
-      // The next call on the store meets the same trouble and reports it to somebody who waits for an answer.
+      // The next call on the store meets the same trouble and reports it to a caller who waits for an answer.
       const { onWarning, layout } = this.log.options;
       const message = error instanceof Error ? error.message : String(error);
       onWarning({
@@ -322,7 +322,7 @@ class Replay implements LogObserver {
     this.#states = new Map(); // rule 4: every segment can be understood by itself
   }
 
-  startedOver(): void {
+  rewound(): void {
     this.#epochs++;
     this.#states = new Map();
   }

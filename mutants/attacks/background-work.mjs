@@ -3,24 +3,10 @@
 import * as suite from "../suites.mjs";
 import { EDGES, READ_ONLY, RULES, STRAY, SYMLINKS, inFile } from "../suites.mjs";
 
-const MAINTENANCE = inFile(
-  "src/engine/directory/maintenance.ts",
+const BACKGROUND = inFile(
+  "src/engine/directory/background-work.ts",
   [suite.BACKGROUND, ...RULES, EDGES],
   [
-    {
-      name: "a segment that a copy of hard links shares is appended to for ever",
-      rule: "link count",
-      suites: [suite.SHARED_LOG],
-      find: `if (links <= 1) this.#shared = undefined;`,
-      replace: `if (links >= 0) this.#shared = undefined;`,
-    },
-    {
-      name: "a second name of a moment is worth a segment",
-      rule: "link count",
-      suites: [suite.SHARED_LOG],
-      find: `now - this.#shared.since >= SECOND_NAME_MS &&`,
-      replace: ``,
-    },
     {
       name: "staging folders of segments that are gone stay",
       rule: "O11",
@@ -36,14 +22,8 @@ const MAINTENANCE = inFile(
     {
       name: "what a flush could not write is forgotten",
       rule: "flush",
-      find: `if (!complete) for (const key of keys) this.dirty.putBack(key);`,
+      find: `if (!complete) for (const key of keys) this.dirty.makeDue(key);`,
       replace: `void complete;`,
-    },
-    {
-      name: "a file of the right revision has the latest state, whatever is in it",
-      rule: "F7",
-      find: `file.revision === state.revision && file.crc === crcOf(state)`,
-      replace: `file.revision === state.revision && crcOf(state) !== ""`,
     },
     {
       name: "nobody checkpoints what a dead process has sealed",
@@ -60,7 +40,7 @@ const MAINTENANCE = inFile(
     {
       name: "who opens a store does not write the files that dead processes owed",
       rule: "flush",
-      find: `for (const [key, state] of this.log.table.hot) this.#unsure.set(key, state);`,
+      find: `for (const [key, state] of this.log.table.hot) this.#maybeFlushed.set(key, state);`,
       replace: ``,
     },
     {
@@ -108,8 +88,40 @@ const MAINTENANCE = inFile(
       name: "work in the background goes through links in place of the store's folders",
       rule: "O_NOFOLLOW",
       suites: [SYMLINKS],
-      find: `assertEngineRoom(this.log.options.fs, this.log.options.layout);`,
+      find: `assertInternalFolder(this.log.options.fs, this.log.options.layout);`,
       replace: ``,
+    },
+  ],
+);
+
+const SHARED_SEGMENT = inFile(
+  "src/engine/directory/shared-segment-watch.ts",
+  [suite.SHARED_LOG],
+  [
+    {
+      name: "a segment that a copy of hard links shares is appended to for ever",
+      rule: "link count",
+      find: `if (links <= 1) this.#shared = undefined;`,
+      replace: `if (links >= 0) this.#shared = undefined;`,
+    },
+    {
+      name: "a second name of a moment is worth a segment",
+      rule: "link count",
+      find: `now - this.#shared.since >= SECOND_NAME_MS &&`,
+      replace: ``,
+    },
+  ],
+);
+
+const FLUSHED = inFile(
+  "src/engine/directory/entry-flush.ts",
+  [suite.BACKGROUND, ...RULES, EDGES],
+  [
+    {
+      name: "a file of the right revision has the latest state, whatever is in it",
+      rule: "F7",
+      find: `file.revision === state.revision && file.crc === crcOf(state)`,
+      replace: `file.revision === state.revision && crcOf(state) !== ""`,
     },
   ],
 );
@@ -125,7 +137,7 @@ const DIRTY = inFile(
       replace: ``,
     },
     {
-      name: "a session is written at every look, however often it changes",
+      name: "a session is written in every round, however often it changes",
       rule: "passed over",
       find: `if (revision === undefined || revision === dirty.revision || dirty.passedOver`,
       replace: `if (revision !== -1 || dirty.passedOver`,
@@ -238,4 +250,12 @@ const RESERVE = inFile(
   ],
 );
 
-export const BACKGROUND_WORK = [...MAINTENANCE, ...DIRTY, ...SWEEP, ...SPACE, ...RESERVE];
+export const BACKGROUND_WORK = [
+  ...BACKGROUND,
+  ...SHARED_SEGMENT,
+  ...FLUSHED,
+  ...DIRTY,
+  ...SWEEP,
+  ...SPACE,
+  ...RESERVE,
+];

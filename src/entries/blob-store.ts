@@ -2,12 +2,13 @@
  * Big values that several sessions share: one file each, named by the SHA-256 of its content.
  *
  *   O14  A blob is durable, file and folder, before the record that names it; its user makes it so himself, even
- *        if it was there already (whoever wrote it may not have synced it yet). It is looked up in every segment,
- *        after that was read, unless the same key's base already refers to it (`engine/directory/commit.ts` says why).
+ *        if it was there already (the process that wrote it may not have synced it yet). It is looked up in every
+ *        segment, after that was read, unless the same key's base already refers to it (`engine/directory/committer.ts`
+ *        says why).
  *
- * A crash leaves a temp file in a staging folder, or a blob that nobody refers to: the next removal takes both.
- * A blob that nobody refers to any more leaves by way of the trash (`blob-trash.ts`). Whoever misses one looks there as
- * well; a writer puts it back.
+ * A crash leaves a temp file in a staging folder, or a blob that no session refers to: the next removal takes both.
+ * A blob that no session refers to any more leaves by way of the trash (`blob-trash.ts`). A reader that misses one
+ * looks there as well; a writer restores it.
  */
 import { createHash } from "node:crypto";
 import { errnoOf, SessionStoreError } from "../errors.js";
@@ -17,10 +18,10 @@ import { partsOfTrashName, type Layout } from "../format/layout.js";
 import { referencesIn } from "../format/stored-references.js";
 import type { BlobReference, StoredValue } from "../format/stored-value.js";
 import type { Runtime } from "../runtime.js";
-import { assertEngineRoom, assertFolderIfAny } from "./engine-room.js";
+import { assertInternalFolder, assertFolderIfAny } from "./internal-folder.js";
 import { ignoreMissing } from "./entry-file.js";
 
-/** A blob may travel to and fro between its place and the trash while we look; not for ever. */
+/** A blob may move between its place and the trash while a process looks for it; not for ever. */
 const ATTEMPTS_MAX = 50;
 
 export class BlobStore {
@@ -67,7 +68,7 @@ export class BlobStore {
   ): Promise<"done" | "fenced"> {
     const { hash, bytes } = reference;
     const path = this.layout.blob(hash);
-    assertEngineRoom(this.fs, this.layout);
+    assertInternalFolder(this.fs, this.layout);
     assertFolderIfAny(this.fs, this.layout.stageFolder(stage));
     assertFolderIfAny(this.fs, this.layout.blobFolder(hash));
     let corrupt = false;
@@ -82,7 +83,7 @@ export class BlobStore {
       const own = content !== undefined && hashOf(content) === hash ? content : this.#readUnsynced(reference);
       // What lies in the trash may be as damaged as what is in its place.
       const discarded = corrupt && own !== undefined ? undefined : this.#findInTrash(hash);
-      // Asked before the blob is looked for in its place again: later, its discarder may have taken it and been fenced.
+      // Asked before the next look at the blob's place: later, its discarder may have taken it and been fenced.
       needless = discarded === undefined || this.#isHeld(discarded) ? undefined : discarded;
       const temporary = `${this.layout.stageFolder(stage)}/${this.runtime.randomName(8)}`;
       try {
@@ -148,7 +149,7 @@ export class BlobStore {
     return referencesIn(JSON.parse(content.toString("utf8")) as StoredValue);
   }
 
-  /** The same, for who does not need to know; undefined when the blob cannot be read. */
+  /** The same, but undefined when the blob cannot be read. */
   tryReferencesWithin(hash: string): readonly BlobReference[] | undefined {
     try {
       return this.referencesWithin(hash);
@@ -172,7 +173,7 @@ export class BlobStore {
    * Makes durable what is in a blob's place, or puts what was discarded there.
    * @throws ENOENT, with nothing changed, when the discarded name or the staging folder is gone.
    */
-  async putBack(discarded: string, hash: string, stage: string): Promise<void> {
+  async restore(discarded: string, hash: string, stage: string): Promise<void> {
     if ((await this.#syncExisting(hash)) === "done") return;
     const temporary = `${this.layout.stageFolder(stage)}/${this.runtime.randomName(8)}`;
     await this.#linkIntoPlace(discarded, temporary, hash);
