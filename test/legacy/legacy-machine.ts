@@ -40,13 +40,18 @@ export function pretty(sessions: unknown): string {
   return JSON.stringify(sessions, null, 2);
 }
 
+/** Room for what the tests write, and so little that the reserve of each store, a part of it, is quickly written. */
+const DISK_BYTES = 1024 * 1024;
+
 export class LegacyMachine {
   readonly disk: SimulatedDisk;
   #clock = 1_000_000;
   #processes = 0;
 
   constructor(seed = 1, disk?: SimulatedDisk) {
-    this.disk = disk ?? new SimulatedDisk({ random: seededRandom(seed), now: () => ++this.#clock });
+    this.disk =
+      disk ??
+      new SimulatedDisk({ random: seededRandom(seed), now: () => ++this.#clock, capacityBytes: DISK_BYTES });
     this.disk.makeDirectory("/home/sessions");
   }
 

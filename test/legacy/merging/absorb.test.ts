@@ -154,6 +154,7 @@ describe("a legacy file that is put aside", () => {
 describe("a damaged legacy file", () => {
   it("is not merged by half, however much of it can be read", async () => {
     const machine = await withStore();
+    machine.disk.freeBytes = Infinity;
     // Several pieces, and several batches before the damage.
     const many = Object.fromEntries(
       Array.from({ length: 100 }, (_, index) => [`more ${index}`, { text: "x".repeat(20_000) }]),
