@@ -82,6 +82,7 @@ export const TWO_AT_ONCE = "test/legacy/two-at-once.test.ts";
 export const LEGACY_SYNC = "test/legacy/sync.test.ts";
 export const MERGE = "test/legacy/merging/merge.test.ts";
 export const MIRROR = "test/legacy/back/mirror.test.ts";
+export const DECISION = "test/legacy/migration/situation.test.ts";
 export const MIGRATE_LATE = "test/legacy/migration/migrate.test.ts";
 export const ABSORPTION = "test/legacy/merging/absorb.test.ts";
 export const ROLLBACK_LATE = "test/legacy/back/rollback.test.ts";

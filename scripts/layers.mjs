@@ -40,13 +40,13 @@ export const ROOMS = [
   },
   {
     name: "legacy",
-    pattern: /^legacy\/(types|host|paths|tree|damage-reports)\.ts$/,
+    pattern: /^legacy\/(types|host|paths|tree|tally|journal|damage-reports)\.ts$/,
     what: "reports, names and trees around a legacy file",
   },
   { name: "legacy/reading", pattern: /^legacy\/reading\//, what: "a file of any size in bounded memory" },
   {
     name: "legacy (one run)",
-    pattern: /^legacy\/(work|checked-source|resemblance|damage)\.ts$/,
+    pattern: /^legacy\/(work|run|checked-source|resemblance|damage)\.ts$/,
     what: "one run over one store",
   },
   { name: "legacy/layouts", pattern: /^legacy\/layouts\//, what: "four older layouts, read as one source" },

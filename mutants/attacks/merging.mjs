@@ -83,14 +83,14 @@ const ABSORB = inFile(
     {
       name: "a damaged file stays aside",
       rule: "legacy_invalid",
-      find: `if (damaged || !(await isStore(host, directory))) await putBack(work, path);`,
+      find: `if (damaged || !(await isStore(host, directory))) await putBack(work, journal, path);`,
       replace: `void damaged;`,
     },
     {
       name: "a damaged file is merged by half",
       rule: "legacy_invalid",
-      find: `const checked = await merge.read(source, { commit: false });`,
-      replace: `const checked = await merge.read(source, { commit: true });`,
+      find: `const { reading, intake } = await merge.read(source, { commit: false });`,
+      replace: `const { reading, intake } = await merge.read(source, { commit: true });`,
     },
     {
       name: "a file that we wrote ourselves is merged",

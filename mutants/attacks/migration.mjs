@@ -2,6 +2,7 @@
 /** Mutants of migration: a store is built, and takes the place of a legacy file. */
 import {
   ABSORPTION,
+  DECISION,
   LAYOUTS,
   LEFT,
   LEGACY_SYNC,
@@ -21,13 +22,7 @@ const MIGRATE = inFile(
       name: "the rename that makes the directory count is not synced",
       rule: "migration, step 2",
       suites: [LEGACY_SYNC],
-      find: `await syncDirectory(fs, this.work.paths.folder);`,
-      replace: ``,
-    },
-    {
-      name: "a store that has just come is taken for an older layout",
-      rule: "which side counts",
-      find: `if (older?.inDirectory === true && (await isStore(host, paths.directory))) return lookAround(work);`,
+      find: `await syncDirectory(fs, folder);`,
       replace: ``,
     },
     {
@@ -38,35 +33,62 @@ const MIGRATE = inFile(
       replace: `void writeReplacement;`,
     },
     {
-      name: "the directory counts only after the file was moved away",
-      rule: "migration, step 4",
-      suites: [MERGE],
-      find: `if (situation.store) return this.#absorb(situation);`,
-      replace: `if (situation.store && situation.file === "none") return this.#absorb(situation);`,
-    },
-    {
       name: "what was written to the file during the migration stays there",
       rule: "migration, step 4",
-      find: `if (situation.file !== "none") await absorbLegacyFiles(work, paths.directory);`,
-      replace: ``,
+      find: `await removeUnfinished(work);\n    await absorbLegacyFiles(work, journal, work.paths.directory);`,
+      replace: `await removeUnfinished(work);`,
     },
     {
       name: "a file that a killed run was merging is not given back",
       rule: "which side counts",
       suites: [ABSORPTION],
-      find: `if (situation.merging && situation.file === "none") await giveBack(work);\n    else if`,
-      replace: `void giveBack;\n    if`,
+      find: `await giveBack(work, journal);\n        return undefined;`,
+      replace: `void giveBack;\n        return { outcome: "missing", tally: EMPTY_TALLY };`,
     },
     {
       name: "what others are building goes on after one side counts",
       rule: "migration, step 3",
-      find: `await removeUnfinished(work);\n    const kept = work.counts;`,
-      replace: `const kept = work.counts;`,
+      find: `await removeUnfinished(work);\n    await absorbLegacyFiles`,
+      replace: `await absorbLegacyFiles`,
     },
+  ],
+);
+
+const SITUATION = inFile(
+  "src/legacy/migration/situation.ts",
+  [MIGRATE_LATE, DECISION],
+  [
+    {
+      name: "a store that has just come is taken for an older layout",
+      rule: "which side counts",
+      suites: [MIGRATE_LATE],
+      find: `if (older?.inDirectory === true && (await isStore(host, paths.directory))) return lookAround(work);`,
+      replace: ``,
+    },
+    {
+      name: "the directory counts only after the file was moved away",
+      rule: "migration, step 4",
+      suites: [MERGE, DECISION],
+      find: `if (store) return alone`,
+      replace: `if (store && file === "none") return alone`,
+    },
+    {
+      name: "a file that has come since is migrated before the one that a killed run was merging",
+      rule: "which side counts",
+      suites: [DECISION],
+      find: `if (merging && file === "none") return`,
+      replace: `if (merging && file === "none" && older === undefined) return`,
+    },
+  ],
+);
+
+const RUN = inFile(
+  "src/legacy/run.ts",
+  [TWO_AT_ONCE],
+  [
     {
       name: "who is overtaken fails",
       rule: "look again",
-      suites: [TWO_AT_ONCE],
       find: `if (!work.overtaken(error, round === ROUNDS_MAX)) throw error;`,
       replace: `if (round > 0) throw error;`,
     },
@@ -225,4 +247,14 @@ const TREE = inFile(
   ],
 );
 
-export const MIGRATION = [...MIGRATE, ...BUILD, ...REPLACING, ...REPLACEMENT, ...LEFTOVERS, ...WORK, ...TREE];
+export const MIGRATION = [
+  ...MIGRATE,
+  ...SITUATION,
+  ...RUN,
+  ...BUILD,
+  ...REPLACING,
+  ...REPLACEMENT,
+  ...LEFTOVERS,
+  ...WORK,
+  ...TREE,
+];

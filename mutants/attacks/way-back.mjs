@@ -69,8 +69,8 @@ const ROLLBACK = inFile(
     {
       name: "late commits are written over an old gateway's file",
       rule: "rollback, step 6",
-      find: `if (sha256 !== this.#written?.record.sha256 || !(await this.#write(backup))) return;`,
-      replace: `if (sha256 === "" || !(await this.#write(backup))) return;`,
+      find: `if (sha256 !== this.#written?.record.sha256 || !(await this.#writeFile(backup))) return;`,
+      replace: `if (sha256 === "" || !(await this.#writeFile(backup))) return;`,
     },
   ],
 );
@@ -148,7 +148,7 @@ const MIRRORS = inFile(
     {
       name: "unfinished files of earlier revisions stay",
       rule: "mirror, step 5",
-      find: `await this.#removeOlder(work, revision);`,
+      find: `await this.#removeOlder(revision);`,
       replace: ``,
     },
     {

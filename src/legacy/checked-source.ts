@@ -6,10 +6,12 @@
  */
 import { SessionStoreError } from "../errors.js";
 import { checkEntry } from "./reading/check-entry.js";
+import { Refusals, type Tally } from "./tally.js";
 import { OddNumbersFound } from "./reading/odd-numbers.js";
 import type { LegacyEntry } from "./reading/read-file.js";
 import { ReadAgain, stampOf, type LegacySource, type SourceReading } from "./reading/source.js";
-import { noteResemblance, type Resemblance } from "./resemblance.js";
+import { noteResemblance } from "./resemblance.js";
+import type { LegacyWarning, Refusal } from "./types.js";
 import type { LegacyWork } from "./work.js";
 
 export interface Winner {
@@ -18,17 +20,39 @@ export interface Winner {
   readonly updatedAt: number;
 }
 
-/** A source that was read and checked. */
-export interface CheckedSource {
-  readonly reading: SourceReading;
-  readonly winners: ReadonlyMap<string, Winner>;
-  readonly resemblance: Resemblance;
+/** What one attempt to read a source has taken in so far. Dropped with the attempt. */
+export class Intake {
+  read = 0;
+  /** By session: the entry that is it, as far as was read. */
+  readonly winners = new Map<string, Winner>();
+  readonly refusals = new Refusals();
+  /** Of entries that could be kept: those that look like sessions, and those that do not. One without any field says neither. */
+  like = 0;
+  unlike = 0;
+
+  /** The store does not take this version of a session: the one before it is the session, if there is one. */
+  refuseWinner(key: string, prior: Winner | undefined, refusal: Refusal): void {
+    this.refusals.add(refusal);
+    if (prior === undefined) this.winners.delete(key);
+    else this.winners.set(key, prior);
+  }
+
+  /** What was neither refused nor kept nor there before gave way to a newer version of its session. */
+  tally(
+    { kept, unchanged }: { readonly kept: number; readonly unchanged: number },
+    warnings: readonly LegacyWarning[],
+  ): Tally {
+    const { read } = this;
+    const { count: refused, named } = this.refusals;
+    const counts = { read, kept, merged: read - kept - unchanged - refused, unchanged, refused };
+    return { counts, refusals: named, warnings };
+  }
 }
 
 const ATTEMPTS_MAX = 5;
 const PAUSE_MS = 200;
 
-/** Reads until the source holds still, giving each reading to `work`. */
+/** Reads until the source holds still. */
 export async function whileChanging<T>(
   work: LegacyWork,
   source: LegacySource,
@@ -37,7 +61,6 @@ export async function whileChanging<T>(
   const { host } = work;
   for (let count = 1; count <= ATTEMPTS_MAX; count++) {
     work.throwIfAborted();
-    work.startOver();
     const before = await stampOf(host, source.path);
     try {
       const result = await attempt();
@@ -58,33 +81,33 @@ export async function whileChanging<T>(
   );
 }
 
-/** Reads and checks the whole source, and gives every entry that will be kept, unless a newer one comes later. */
+/**
+ * Reads and checks the whole source, and gives every entry that will be kept, unless a newer one comes later.
+ * @param intake Filled as the reading goes on.
+ */
 export async function readSource(
   work: LegacyWork,
   source: LegacySource,
+  intake: Intake,
   options: {
     readonly phase: "reading" | "merging";
-    /** Filled as the reading goes on. */
-    readonly winners: Map<string, Winner>;
     readonly onKept?: (key: string, entry: object, from: LegacyEntry, prior: Winner | undefined) => void;
     readonly afterPiece?: () => Promise<void> | void;
   },
-): Promise<CheckedSource> {
-  const { winners } = options;
-  const resemblance: Resemblance = { like: 0, unlike: 0 };
+): Promise<SourceReading> {
+  const { winners } = intake;
   const odd = new OddNumbersFound(source.path);
   const reading = await source.read({
     levelsMax: work.rules.limits.depthMax,
     signal: work.signal,
     onEntry: (from) => {
-      work.count("read");
+      intake.read++;
       const checked = checkEntry(from, work.rules);
-      if (!checked.ok) return work.refuse(checked.refusal);
+      if (!checked.ok) return intake.refusals.add(checked.refusal);
       const { key, entry, updatedAt } = checked;
-      noteResemblance(resemblance, entry, work.rules);
+      noteResemblance(intake, entry, work.rules);
       odd.note(key, from.odd);
       const prior = winners.get(key);
-      if (prior !== undefined) work.count("merged");
       if (prior !== undefined && prior.updatedAt > updatedAt) return;
       winners.set(key, { ordinal: from.ordinal, updatedAt });
       options.onKept?.(key, entry, from, prior);
@@ -94,10 +117,7 @@ export async function readSource(
       await options.afterPiece?.();
     },
   });
-  for (const refusal of reading.refusals) {
-    work.count("read");
-    work.refuse(refusal);
-  }
-  const warnings = [...reading.warnings, ...odd.warnings()];
-  return { reading: { ...reading, warnings }, winners, resemblance };
+  intake.read += reading.refusals.length;
+  for (const refusal of reading.refusals) intake.refusals.add(refusal);
+  return { ...reading, warnings: [...reading.warnings, ...odd.warnings()] };
 }

@@ -12,6 +12,7 @@ import { namesIn, statusOf } from "./host.js";
 import { checkEntry } from "./reading/check-entry.js";
 import type { EntryComparison } from "./reading/equality.js";
 import { FileSource, ReadAgain } from "./reading/source.js";
+import type { Tally } from "./tally.js";
 import type { Refusal } from "./types.js";
 import type { LegacyWork } from "./work.js";
 
@@ -141,8 +142,8 @@ async function entriesIn(
   return new Map([...found].map(([key, { entry }]) => [key, entry]));
 }
 
-/** What a receipt says of one of them. */
-export function damageRefusal({ key, path, reason }: DamagedSession, copy: OlderCopy | undefined): Refusal {
+/** What a report says of one of them. */
+function damageRefusal({ key, path, reason }: DamagedSession, copy: OlderCopy | undefined): Refusal {
   const name = key === undefined ? "a session" : `session ${JSON.stringify(key)}`;
   const kept =
     copy === undefined
@@ -155,30 +156,29 @@ export function damageRefusal({ key, path, reason }: DamagedSession, copy: Older
   };
 }
 
-/** Says what became of damaged sessions, each by its name and all together. */
-export function reportDamage(
-  work: LegacyWork,
+/** What became of damaged sessions: each by its name, and one warning of all together. */
+export function describeDamage(
+  { paths: { directory, file } }: LegacyWork,
   damaged: readonly DamagedSession[],
   copies: ReadonlyMap<string, OlderCopy>,
-): void {
-  if (damaged.length === 0) return;
+): Pick<Tally, "refusals" | "warnings"> {
+  if (damaged.length === 0) return { refusals: [], warnings: [] };
   const refusals = damaged.map((session) =>
     damageRefusal(session, session.key === undefined ? undefined : copies.get(session.key)),
   );
-  for (const refusal of refusals) work.refuse(refusal);
-  const { directory } = work.paths;
   const lost = damaged.length - copies.size;
   const message =
-    `${directory}: ${damaged.length} sessions cannot be read. Of ${copies.size} an older copy is kept in ${work.paths.file}, ` +
+    `${directory}: ${damaged.length} sessions cannot be read. Of ${copies.size} an older copy is kept in ${file}, ` +
     `of ${lost} none was found. ${refusals[0]!.message} Restore their files from a backup, or write the sessions again.`;
   const keys = damaged.slice(0, KEYS_TOLD_MAX).map(({ key, path }) => key ?? path);
-  work.warn("sessions_damaged", message, {
+  const data = {
     path: directory,
     damaged: damaged.length,
     older: copies.size,
     keys: keys.join("\n"),
-  });
+  };
+  return { refusals, warnings: [{ code: "sessions_damaged", message, data }] };
 }
 
-/** The receipt has more of them. */
+/** The report has more of them. */
 const KEYS_TOLD_MAX = 20;

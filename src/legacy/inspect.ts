@@ -1,9 +1,12 @@
 /** Looks at a legacy store and says what a migration would do. Reads everything, changes nothing. */
 import { errnoOf } from "../errors.js";
-import { findOlderCopies, readSessions, reportDamage } from "./damage.js";
+import type { DirectorySessionStore } from "../store/types.js";
+import { describeDamage, findOlderCopies, readSessions } from "./damage.js";
+import { DamageReports } from "./damage-reports.js";
 import { keysOf } from "./back/write-file.js";
 import { namesIn, systemHost, type LegacyHost } from "./host.js";
-import { lookAround, Migration } from "./migration/migrate.js";
+import { Migration } from "./migration/migrate.js";
+import { lookAround } from "./migration/situation.js";
 import { EntryComparison } from "./reading/equality.js";
 import type { LegacyInspection, LegacyOptions } from "./types.js";
 import { LegacyWork } from "./work.js";
@@ -33,7 +36,7 @@ export async function inspectOn(
   const situation = await lookAround(work).catch(() => undefined);
   const authority = situation?.store ? "directory" : receipt.outcome === "missing" ? "none" : "file";
   const { path, directory, outcome, layouts, entries, refusals, warnings, error, next } = receipt;
-  const { sha256 } = migration.source;
+  const { sha256 } = migration.journal;
   const counted = authority === "directory" ? await countSessions(work) : undefined;
   return {
     path,
@@ -62,15 +65,19 @@ interface Counted extends Pick<LegacyInspection, "refusals" | "warnings"> {
 }
 
 /** Reads every session: one that is only counted may be damaged. */
-async function countSessions({ host, paths, options }: LegacyWork): Promise<Counted | undefined> {
-  const work = new LegacyWork(host, paths, options);
+async function countSessions(work: LegacyWork): Promise<Counted | undefined> {
+  const damage = new DamageReports();
   try {
-    return await work.peek(paths.directory, async (store) => {
-      const { sessions, damaged } = await readSessions(work, store, work.damage, new EntryComparison());
-      reportDamage(work, damaged, await findOlderCopies(work, keysOf(damaged)));
-      const { refusals, warnings } = work;
-      return { sessions: sessions.length, damaged: damaged.length, refusals, warnings };
-    });
+    const look = async (store: DirectorySessionStore<object>): Promise<Counted> => {
+      const { sessions, damaged } = await readSessions(work, store, damage, new EntryComparison());
+      const copies = await findOlderCopies(work, keysOf(damaged));
+      return {
+        sessions: sessions.length,
+        damaged: damaged.length,
+        ...describeDamage(work, damaged, copies),
+      };
+    };
+    return await work.peek(work.paths.directory, look, { onWarning: damage.onWarning });
   } catch (error) {
     if (errnoOf(error) !== undefined) return undefined; // what is wrong with it is in the result's error
     throw error;

@@ -69,7 +69,11 @@ async function withMirror(work: LegacyWork, receipt: MigrationReceipt): Promise<
     }
     return { ...done, mirror: paths.file };
   } catch (error) {
-    const { code, message, data } = work.failure(error, `write ${paths.file}`);
+    const { code, message, data } = work.failure(
+      error,
+      `write ${paths.file}`,
+      `${paths.directory} counts, and has all sessions.`,
+    );
     warnings.push({ code: "mirror_failed", message, data: { ...data, code } });
     return done;
   }

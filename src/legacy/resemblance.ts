@@ -6,15 +6,14 @@
  */
 import { SessionStoreError } from "../errors.js";
 import type { EntryRules } from "./reading/check-entry.js";
+import type { Refusals } from "./tally.js";
 import type { LegacyWork } from "./work.js";
 
-/** Of entries that could be kept. One without any field says neither. */
-export interface Resemblance {
-  like: number;
-  unlike: number;
-}
-
-export function noteResemblance(found: Resemblance, entry: object, rules: EntryRules): void {
+export function noteResemblance(
+  found: { like: number; unlike: number },
+  entry: object,
+  rules: EntryRules,
+): void {
   const known = Object.hasOwn(entry, "sessionId") || Object.hasOwn(entry, "updatedAt");
   if (known || rules.updatedAt(entry) !== 0) found.like++;
   else if (Object.keys(entry).length > 0) found.unlike++;
@@ -24,12 +23,17 @@ export function noteResemblance(found: Resemblance, entry: object, rules: EntryR
 export function assertSessions(
   work: LegacyWork,
   path: string,
-  { resemblance: { like, unlike } }: { readonly resemblance: Resemblance },
+  {
+    read,
+    refusals,
+    like,
+    unlike,
+  }: { readonly read: number; readonly refusals: Refusals; readonly like: number; readonly unlike: number },
 ): void {
-  const { read, refused } = work.counts;
+  const { count: refused } = refusals;
   const taken = read - refused;
   if (work.force || taken === 0 || (refused <= taken && unlike <= like)) return;
-  const strange = work.refusals[0];
+  const [strange] = refusals.named;
   const found = [`of its ${read} entries ${taken} are objects`];
   if (unlike > 0) found.push(`${unlike} of these have neither a sessionId nor an updatedAt`);
   if (refused > 0) found.push(`${refused} would be refused${strange ? ` (${strange.message})` : ""}`);

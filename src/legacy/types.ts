@@ -150,7 +150,7 @@ export interface EntryCounts {
 export type MigrationOutcome =
   "migrated" | "merged" | "already_directory" | "skipped_empty" | "skipped_invalid" | "missing" | "failed";
 
-interface Receipt {
+export interface Receipt {
   /** The legacy file, whether it is there or not. */
   readonly path: string;
   /** The store's directory. */

@@ -1,5 +1,6 @@
 /**
- * One run of a legacy function over one store: its options with every default filled in, and what goes into its receipt.
+ * The context of a legacy function over one store: what it runs on, its names, and its options with every default filled in.
+ * Nothing in it changes; what a run finds and does is in its journal and its tallies.
  */
 import { join } from "node:path";
 import { asStoreError, errnoOf, SessionStoreError } from "../errors.js";
@@ -8,21 +9,11 @@ import { resolveOptions, type OpenOptions } from "../store/options.js";
 import { openDirectoryStoreOn } from "../store/open.js";
 import type { DirectorySessionStore } from "../store/types.js";
 import type { EntryRules } from "./reading/check-entry.js";
-import { DamageReports } from "./damage-reports.js";
 import type { LegacyHost } from "./host.js";
 import { LegacyPaths, shellQuoted } from "./paths.js";
 import { JSON5_BYTES_MAX } from "./reading/read-json5.js";
-import type {
-  ChangingOptions,
-  EntryCounts,
-  LegacyFailure,
-  LegacyProgress,
-  LegacyWarning,
-  Refusal,
-} from "./types.js";
+import type { ChangingOptions, LegacyFailure, LegacyProgress } from "./types.js";
 
-/** A million refusals are one problem, not a million: the rest is counted. */
-const REFUSALS_MAX = 1000;
 /** What a call says of what another process has taken away, or is still filling while it is being taken away. */
 const GONE: ReadonlySet<string> = new Set(["ENOENT", "ENOTEMPTY"]);
 /** What a store also says whose folder was renamed, removed or filled while it was being opened or used. */
@@ -39,19 +30,8 @@ export class LegacyWork {
   /** What does not look like sessions is taken all the same. */
   readonly force: boolean;
   readonly signal: AbortSignal | undefined;
-  readonly warnings: LegacyWarning[] = [];
-  readonly refusals: Refusal[] = [];
-  readonly backups: string[] = [];
-  /** What stores of this run have said of sessions that cannot be read. */
-  readonly damage = new DamageReports();
-  /**
-   * What is true if the next call fails, as a sentence for people. Only who changes something knows, so errors from below
-   * say nothing of the kind.
-   */
-  state = "The sessions are as they were.";
   readonly #misplaced: Error | undefined;
   readonly #started: number;
-  #counts = { read: 0, kept: 0, merged: 0, unchanged: 0, refused: 0 };
 
   /**
    * @param target As the caller gave it, or the paths of an earlier run.
@@ -78,10 +58,6 @@ export class LegacyWork {
     this.#started = host.runtime.monotonic();
   }
 
-  get counts(): EntryCounts {
-    return { ...this.#counts };
-  }
-
   get durationMs(): number {
     return Math.round(this.host.runtime.monotonic() - this.#started);
   }
@@ -89,30 +65,6 @@ export class LegacyWork {
   /** @throws What stood in the way to the real place. */
   assertPlace(): void {
     if (this.#misplaced !== undefined) throw this.#misplaced;
-  }
-
-  count(what: keyof EntryCounts, by = 1): void {
-    this.#counts[what] += by;
-  }
-
-  /** Forgets what was counted: the reading starts over. */
-  startOver(): void {
-    this.#counts = { read: 0, kept: 0, merged: 0, unchanged: 0, refused: 0 };
-    this.refusals.length = 0;
-  }
-
-  /** Puts back counts that were taken before: what followed was not about the source. */
-  restore(counts: EntryCounts): void {
-    this.#counts = { ...counts };
-  }
-
-  refuse(refusal: Refusal): void {
-    this.#counts.refused++;
-    if (this.refusals.length < REFUSALS_MAX) this.refusals.push(refusal);
-  }
-
-  warn(code: LegacyWarning["code"], message: string, data: LegacyWarning["data"] = {}): void {
-    this.warnings.push({ code, message, data });
   }
 
   progress(phase: LegacyProgress["phase"], done: number, total: number, entries: number): void {
@@ -125,6 +77,7 @@ export class LegacyWork {
 
   /**
    * A store whose keys are normalized already.
+   * @param options `onWarning` by default hears nothing: what a run has to say of a store it finds out by itself.
    * @throws `store_not_found` also where the store was a moment ago: another process may have rolled it back, and a
    *   new, empty one in its place would count more than the legacy file.
    */
@@ -134,14 +87,17 @@ export class LegacyWork {
     fs = this.host.fs,
   ): Promise<DirectorySessionStore<object>> {
     const { normalizeKey: _, ...given } = this.#storeOptions();
-    const { onWarning } = this.damage;
-    const all = { ...given, create: false, cacheBytes: CACHE_BYTES, onWarning, ...options };
+    const all = { ...given, create: false, cacheBytes: CACHE_BYTES, onWarning: () => {}, ...options };
     return openDirectoryStoreOn<object>(fs, this.host.runtime, path, all);
   }
 
   /** Opens a store for a moment, to read something. */
-  async peek<T>(path: string, look: (store: DirectorySessionStore<object>) => Promise<T>): Promise<T> {
-    const store = await this.openStore(path, { readOnly: true });
+  async peek<T>(
+    path: string,
+    look: (store: DirectorySessionStore<object>) => Promise<T>,
+    options: OpenOptions<object> = {},
+  ): Promise<T> {
+    const store = await this.openStore(path, { ...options, readOnly: true });
     try {
       return await look(store);
     } finally {
@@ -149,13 +105,17 @@ export class LegacyWork {
     }
   }
 
-  /** The error as a receipt has it. @throws The reason of an aborted signal. */
-  failure(error: unknown, doing: string): LegacyFailure {
+  /**
+   * The error as a report has it.
+   * @param state What is true now, as a sentence for people.
+   * @throws The reason of an aborted signal.
+   */
+  failure(error: unknown, doing: string, state: string): LegacyFailure {
     if (this.signal?.aborted === true) throw this.signal.reason;
     if (error instanceof TypeError) throw error;
     const known = asStoreError(error, doing);
     if (!(known instanceof SessionStoreError)) throw known;
-    return { code: known.code, message: messageOf(known, doing, this.state), data: known.data };
+    return { code: known.code, message: messageOf(known, doing, state), data: known.data };
   }
 
   /**

@@ -31,7 +31,8 @@ import { hashFile } from "../reading/read-file.js";
 import { replaceLegacyFile } from "./replace-file.js";
 import type { LegacyOptions, LegacyWarning } from "../types.js";
 import { LegacyWork, messageOf } from "../work.js";
-import { reportDamage } from "../damage.js";
+import { describeDamage } from "../damage.js";
+import { DamageReports } from "../damage-reports.js";
 import { writeLegacyFile } from "./write-file.js";
 
 export interface MirrorOptions extends Omit<LegacyOptions, "onProgress" | "signal"> {
@@ -107,7 +108,9 @@ async function startOn(work: LegacyWork, options: MirrorOptions): Promise<Mirror
     );
   }
   const identity = await identityOf(host, directory);
-  const mirror = new RunningMirror(work, options, await work.openStore(directory), identity);
+  const damage = new DamageReports();
+  const store = await work.openStore(directory, { onWarning: damage.onWarning });
+  const mirror = new RunningMirror(work, options, store, damage, identity);
   mirror.start();
   return mirror;
 }
@@ -127,15 +130,16 @@ class RunningMirror implements Mirror {
   #queue: Promise<unknown> = Promise.resolve();
   #stopping: Promise<void> | undefined;
 
-  /** @param opening Its stores tell it of damage. */
+  /** @param damage Hears from `store`. */
   constructor(
-    private readonly opening: LegacyWork,
+    private readonly work: LegacyWork,
     private readonly options: MirrorOptions,
     private readonly store: DirectorySessionStore<object>,
+    private readonly damage: DamageReports,
     private readonly identity: string,
   ) {
-    this.path = opening.paths.file;
-    this.#host = opening.host;
+    this.path = work.paths.file;
+    this.#host = work.host;
   }
 
   get state(): MirrorState {
@@ -195,7 +199,7 @@ class RunningMirror implements Mirror {
     const known = asStoreError(error, doing);
     if (!(known instanceof SessionStoreError)) return known;
     const { code, data, cause } = known;
-    const message = messageOf(known, doing, `${this.opening.paths.directory} counts, as before.`);
+    const message = messageOf(known, doing, `${this.work.paths.directory} counts, as before.`);
     return new SessionStoreError(code, message, { data, cause });
   }
 
@@ -223,18 +227,18 @@ class RunningMirror implements Mirror {
   async #round(): Promise<boolean> {
     const { store } = this;
     const host = this.#host;
-    const work = new LegacyWork(host, this.opening.paths, this.options);
-    await this.#assertStillThere(work.paths.directory);
+    const { paths } = this.work;
+    await this.#assertStillThere(paths.directory);
     const expected = stampNow(host, this.path);
     const wanted = await store.revision();
     if (expected === this.#inStep && this.#revision >= wanted) return true;
-    const known = await KnownFiles.load(host, work.paths.directory);
+    const known = await KnownFiles.load(host, paths.directory);
     if (expected !== "none" && expected !== this.#inStep) {
-      const found = await this.#look(work, known);
+      const found = await this.#look(known);
       if (found === undefined || stampNow(host, this.path) !== expected) return false; // merged, or just being written
       if (found.complete && found.revision >= wanted) return this.#settle(expected, found.revision);
     }
-    const written = await this.#write(work, expected);
+    const written = await this.#write(expected);
     if (written === undefined) return false;
     this.#written++;
     return this.#settle(written.stamp, written.revision);
@@ -247,7 +251,8 @@ class RunningMirror implements Mirror {
   }
 
   /** @returns The record of the file that is there; undefined if there was none and it has been merged. */
-  async #look(work: LegacyWork, known: KnownFiles): Promise<KnownFile | undefined> {
+  async #look(known: KnownFiles): Promise<KnownFile | undefined> {
+    const { work } = this;
     const status = await statusOf(this.#host.fs, this.path);
     if (status === undefined) return undefined;
     if (status.kind !== "file") throw notAFile(this.path, status.kind);
@@ -257,15 +262,15 @@ class RunningMirror implements Mirror {
     // Since `known` was loaded, another mirror may have written it.
     const again = (await KnownFiles.load(this.#host, work.paths.directory)).find(bytes, sha256);
     if (again !== undefined) return again;
-    await mergeForeign(work, this.store, work.paths.directory, known, this.path);
+    const { warnings } = await mergeForeign(work, this.store, work.paths.directory, known, this.path);
     this.#merged++;
-    for (const warning of work.warnings) this.options.onWarning?.(warning);
+    for (const warning of warnings) this.options.onWarning?.(warning);
     return undefined;
   }
 
   /** @returns Undefined when others were faster. */
-  async #write(work: LegacyWork, expected: string): Promise<{ revision: number; stamp: string } | undefined> {
-    const { store, opening } = this;
+  async #write(expected: string): Promise<{ revision: number; stamp: string } | undefined> {
+    const { work, store, damage } = this;
     const { host, paths } = work;
     const revision = await store.revision();
     const temporary = paths.writing(host.runtime, revision);
@@ -274,14 +279,13 @@ class RunningMirror implements Mirror {
       await this.#assertStillThere(paths.directory);
       const known = await KnownFiles.load(host, paths.directory);
       const file = { path: temporary, fd };
-      const { record, damaged, copies } = await writeLegacyFile(work, store, opening.damage, known, file);
+      const { record, damaged, copies } = await writeLegacyFile(work, store, damage, known, file);
       await recordKnownFile(host, paths.directory, { ...record, revision });
-      await this.#removeOlder(work, revision);
+      await this.#removeOlder(revision);
       const stamp = stampNow(host, temporary); // afterwards, what has the name may be somebody else's
       if (!(await replaceLegacyFile(host, paths, temporary, expected))) return undefined;
       this.#damaged = damaged.length;
-      reportDamage(work, damaged, copies);
-      this.#tellDamage(work);
+      this.#tellDamage(describeDamage(work, damaged, copies).warnings[0]);
       return { revision, stamp };
     } catch (error) {
       if (stampNow(host, temporary) === "none") return undefined; // taken away: others are ahead
@@ -293,8 +297,7 @@ class RunningMirror implements Mirror {
   }
 
   /** Once, as long as nothing else is to be said. */
-  #tellDamage({ warnings }: LegacyWork): void {
-    const warning = warnings.find(({ code }) => code === "sessions_damaged");
+  #tellDamage(warning: LegacyWarning | undefined): void {
     if (warning?.message !== this.#damageTold && warning !== undefined) this.options.onWarning?.(warning);
     this.#damageTold = warning?.message;
   }
@@ -309,7 +312,8 @@ class RunningMirror implements Mirror {
     );
   }
 
-  async #removeOlder({ paths }: LegacyWork, revision: number): Promise<void> {
+  async #removeOlder(revision: number): Promise<void> {
+    const { paths } = this.work;
     for (const name of await namesIn(this.#host.fs, paths.folder)) {
       const other = paths.writingRevision(name);
       if (other === undefined || other >= revision) continue;

@@ -19,21 +19,24 @@
  * A file is made before the store is opened by its path. So a writer that wakes up late either lost its file in step 5, or
  * does not find the store.
  */
-import { errnoOf, SessionStoreError } from "../../errors.js";
+import { errnoOf } from "../../errors.js";
 import { syncDirectory } from "../../fs/regular-file.js";
 import type { DirectorySessionStore } from "../../store/types.js";
-import type { DamagedSession } from "../damage-reports.js";
+import { DamageReports, type DamagedSession } from "../damage-reports.js";
+import { Journal } from "../journal.js";
 import { absorbLegacyFiles, giveBack, nextFile, notAFile, planForeign } from "../merging/absorb.js";
 import { isStore, stampNow, statusOf, systemHost, type LegacyHost } from "../host.js";
-import { KnownFiles, recordKnownFile, type KnownFile } from "../merging/known-files.js";
+import { KnownFiles, recordKnownFile } from "../merging/known-files.js";
 import { removeStale, removeUnfinished, removeUnfinishedFiles } from "../migration/leftovers.js";
 import { backupPath } from "../paths.js";
 import { EntryComparison } from "../reading/equality.js";
 import { hashFile } from "../reading/read-file.js";
-import { findOlderCopies, readSessions, reportDamage, type OlderCopy } from "../damage.js";
+import { describeDamage, findOlderCopies, readSessions, type OlderCopy } from "../damage.js";
 import { replaceLegacyFile } from "./replace-file.js";
 import { listTree } from "../tree.js";
-import type { ChangingOptions, LegacyFailure, RollbackReceipt } from "../types.js";
+import { runToReport, type Ending, type LegacyRun } from "../run.js";
+import { EMPTY_TALLY, sumOf } from "../tally.js";
+import type { ChangingOptions, RollbackReceipt } from "../types.js";
 import { LegacyWork } from "../work.js";
 import { keysOf, writeLegacyFile, type WrittenFile } from "./write-file.js";
 
@@ -58,72 +61,101 @@ export function rollbackOn(
   return new Rollback(new LegacyWork(host, target, options)).run();
 }
 
-const ROUNDS_MAX = 5;
-/** Trying again does not mend it: a person has to look. */
-const SKIPPED: ReadonlySet<string> = new Set(["legacy_invalid", "not_a_store", "file_unsafe"]);
+type RollbackOutcome = RollbackReceipt["outcome"];
+type RollbackEnding = Ending<RollbackOutcome>;
 
-class Rollback {
+/** How often the file may be written again for commits that come late. */
+const ROUNDS_MAX = 5;
+
+class Rollback implements LegacyRun<RollbackOutcome> {
+  readonly journal = new Journal();
+  readonly doing: string;
+  readonly overtaken: LegacyRun<RollbackOutcome>["overtaken"];
+  /** What stores of this run have said of sessions that cannot be read. */
+  readonly #damage = new DamageReports();
   #written: WrittenFile | undefined;
   /** Which file that is. */
   #stamp = "none";
-  #bytesBefore = 0;
 
-  constructor(private readonly work: LegacyWork) {}
-
-  async run(): Promise<RollbackReceipt> {
-    const { work } = this;
-    try {
-      work.assertPlace();
-      return this.#receipt(await this.#rollBack());
-    } catch (error) {
-      const failure = work.failure(error, `roll back ${work.paths.directory}`);
-      const invalid = SKIPPED.has(failure.code);
-      return this.#receipt(invalid ? "skipped_invalid" : "failed", failure);
-    }
+  constructor(readonly work: LegacyWork) {
+    const { file, directory } = work.paths;
+    this.doing = `roll back ${directory}`;
+    const message =
+      `${directory} or ${file} was written again and again during the rollback; the directory still counts. ` +
+      "Stop the gateways, then try again.";
+    this.overtaken = { message, path: directory };
   }
 
-  async #rollBack(): Promise<RollbackReceipt["outcome"]> {
-    const { work } = this;
-    const { paths } = work;
-    let overtaken: unknown;
-    for (let round = 1; round <= ROUNDS_MAX; round++) {
-      work.throwIfAborted();
-      try {
-        const outcome = await this.#tryOnce();
-        if (outcome !== undefined) return outcome;
-      } catch (error) {
-        if (!work.overtaken(error, round === ROUNDS_MAX)) throw error;
-        overtaken = error;
-      }
-    }
-    throw new SessionStoreError(
-      "legacy_changing",
-      `${paths.directory} or ${paths.file} was written again and again during the rollback; the directory still counts. ` +
-        "Stop the gateways, then try again.",
-      { data: { path: paths.directory, attempts: ROUNDS_MAX }, cause: overtaken },
-    );
+  async run(): Promise<RollbackReceipt> {
+    const report = await runToReport(this);
+    const { sha256 } = this.journal;
+    return { ...report, ...(sha256 === undefined ? undefined : { sha256 }) };
   }
 
   /** @returns Undefined when others changed what was looked at. */
-  async #tryOnce(): Promise<RollbackReceipt["outcome"] | undefined> {
-    const { work } = this;
+  async tryOnce(): Promise<RollbackEnding | undefined> {
+    const { work, journal } = this;
     const { host, paths } = work;
-    if (!(await isStore(host, paths.directory))) {
-      // Nobody can be writing a file from a store that is gone: what is left of it is a killed process's.
-      if (!work.dryRun) await removeUnfinishedFiles(work);
-      const left = await nextFile(work);
-      if (left === undefined) return "missing";
-      const kind = (await statusOf(host.fs, left))?.kind ?? "file";
-      if (kind !== "file") throw notAFile(left, kind);
-      if (!work.dryRun) await giveBack(work);
-      return "already_legacy";
-    }
-    work.state = `${paths.directory} still counts.`;
-    this.#bytesBefore = (await listTree(host, paths.directory)).bytes;
-    if (work.dryRun) return this.#plan();
-    await removeStale(work);
+    if (!(await isStore(host, paths.directory))) return this.#keepLegacy();
+    await this.#noteStore();
+    await removeStale(work, journal);
     await this.#absorbForeign();
-    if (!(await this.#write(paths.directory))) return undefined;
+    if (!(await this.#writeFile(paths.directory))) return undefined;
+    const backup = await this.#moveStoreAside();
+    if (backup === undefined) return undefined;
+    journal.state = `${paths.file} counts now, with all sessions; the store is ${backup}.`;
+    await syncDirectory(host.fs, paths.folder);
+    journal.backups.push(backup);
+    await removeUnfinished(work);
+    await this.#addLateCommits(backup);
+    journal.layouts = ["session_store"];
+    const { record, damaged, copies } = this.#written!;
+    return this.#rolledBack(record.entries.length - copies.size, damaged, copies);
+  }
+
+  async plan(): Promise<RollbackEnding> {
+    const { work, journal } = this;
+    if (!(await isStore(work.host, work.paths.directory))) return this.#keepLegacy();
+    await this.#noteStore();
+    const look = async (store: DirectorySessionStore<object>): Promise<RollbackEnding> => {
+      const { added, tally } = await planForeign(work, store);
+      const { sessions, damaged } = await readSessions(work, store, this.#damage, new EntryComparison());
+      journal.warnings.push(...tally.warnings);
+      return this.#rolledBack(sessions.length + added, damaged, await findOlderCopies(work, keysOf(damaged)));
+    };
+    const ending = await work.peek(work.paths.directory, look, { onWarning: this.#damage.onWarning });
+    journal.layouts = ["session_store"];
+    return ending;
+  }
+
+  nextVerb(outcome: RollbackOutcome): string | undefined {
+    if (outcome === "rolled_back") return this.work.dryRun ? "rollback" : "migrate";
+    if (outcome === "failed") return "rollback";
+    return outcome === "skipped_invalid" ? "inspect" : undefined;
+  }
+
+  /** There is no store, so the file counts, if there is one. */
+  async #keepLegacy(): Promise<RollbackEnding> {
+    const { work, journal } = this;
+    // Nobody can be writing a file from a store that is gone: what is left of it is a killed process's.
+    if (!work.dryRun) await removeUnfinishedFiles(work);
+    const left = await nextFile(work);
+    if (left === undefined) return { outcome: "missing", tally: EMPTY_TALLY };
+    const kind = (await statusOf(work.host.fs, left))?.kind ?? "file";
+    if (kind !== "file") throw notAFile(left, kind);
+    if (!work.dryRun) await giveBack(work, journal);
+    return { outcome: "already_legacy", tally: EMPTY_TALLY };
+  }
+
+  async #noteStore(): Promise<void> {
+    const { work, journal } = this;
+    journal.state = `${work.paths.directory} still counts.`;
+    journal.bytesBefore = (await listTree(work.host, work.paths.directory)).bytes;
+  }
+
+  /** From here on the file counts. @returns Where the store is; undefined when others were faster. */
+  async #moveStoreAside(): Promise<string | undefined> {
+    const { host, paths } = this.work;
     const backup = await backupPath(host.fs, host.runtime, paths.directory);
     // A migration that came in between has made a backup of the file, for the directory still counted. Looked at and
     // renamed with nothing in between in this process; and once more, lest both sides are gone.
@@ -133,31 +165,18 @@ class Rollback {
       await host.fs.later.rename(backup, paths.directory);
       return undefined;
     }
-    work.state = `${paths.file} counts now, with all sessions; the store is ${backup}.`;
-    await syncDirectory(host.fs, paths.folder);
-    work.backups.push(backup);
-    await removeUnfinished(work);
-    await this.#addLateCommits(backup);
-    return "rolled_back";
+    return backup;
   }
 
-  /** The same readings, and no change. */
-  async #plan(): Promise<"rolled_back"> {
-    const { work } = this;
-    await work.peek(work.paths.directory, async (store) => {
-      const added = await planForeign(work, store);
-      const { sessions, damaged } = await readSessions(work, store, work.damage, new EntryComparison());
-      this.#count(sessions.length + added, damaged, await findOlderCopies(work, keysOf(damaged)));
-    });
-    return "rolled_back";
-  }
-
-  #count(readable: number, damaged: readonly DamagedSession[], copies: ReadonlyMap<string, OlderCopy>): void {
-    const { work } = this;
-    work.startOver();
-    work.count("read", readable + damaged.length);
-    work.count("kept", readable);
-    reportDamage(work, damaged, copies);
+  #rolledBack(
+    readable: number,
+    damaged: readonly DamagedSession[],
+    copies: ReadonlyMap<string, OlderCopy>,
+  ): RollbackEnding {
+    const { refusals, warnings } = describeDamage(this.work, damaged, copies);
+    const refused = damaged.length;
+    const counts = { read: readable + refused, kept: readable, merged: 0, unchanged: 0, refused };
+    return { outcome: "rolled_back", tally: sumOf({ counts, refusals, warnings }) };
   }
 
   /** A file that a mirror wrote, or the last rollback, is simply replaced. Any other one is merged and kept. */
@@ -169,11 +188,11 @@ class Rollback {
       throw error;
     });
     if (hash !== undefined && known.knows(hash.bytes, hash.sha256)) return;
-    await absorbLegacyFiles(work, work.paths.directory);
+    await absorbLegacyFiles(work, this.journal, work.paths.directory);
   }
 
   /** @returns False when something changed meanwhile, so that it has to be done again. */
-  async #write(directory: string): Promise<boolean> {
+  async #writeFile(directory: string): Promise<boolean> {
     const { work } = this;
     const { host, paths } = work;
     const expected = stampNow(host, paths.file);
@@ -181,13 +200,16 @@ class Rollback {
     const fd = await host.fs.later.open(temporary, "create");
     let store: DirectorySessionStore<object> | undefined;
     try {
-      store = await work.openStore(directory, directory === paths.directory ? {} : { readOnly: true });
+      const { onWarning } = this.#damage;
+      store = await work.openStore(directory, { onWarning, readOnly: directory !== paths.directory });
       const known = await KnownFiles.load(host, directory);
-      const written = await writeLegacyFile(work, store, work.damage, known, { path: temporary, fd });
+      const written = await writeLegacyFile(work, store, this.#damage, known, { path: temporary, fd });
       if (directory === paths.directory) await recordKnownFile(host, directory, written.record);
       this.#stamp = stampNow(host, temporary);
       if (!(await replaceLegacyFile(host, paths, temporary, expected))) return false;
       this.#written = written;
+      this.journal.bytesAfter = written.record.bytes;
+      this.journal.sha256 = written.record.sha256;
       return (await store.revision()) === written.record.revision;
     } catch (error) {
       if (stampNow(host, temporary) === "none") return false; // taken away: others are ahead
@@ -205,49 +227,13 @@ class Rollback {
       const revision = await work.peek(backup, (store) => store.revision());
       const late = revision - (this.#written?.record.revision ?? 0);
       if (late <= 0) return;
-      work.warn(
-        "late_commits",
+      const message =
         `a process committed ${late} changes to the store while it was being rolled back. They are in ` +
-          `${work.paths.file}; what it commits from now on is only in ${backup}. Stop it.`,
-        { path: backup, late },
-      );
+        `${work.paths.file}; what it commits from now on is only in ${backup}. Stop it.`;
+      this.journal.warnings.push({ code: "late_commits", message, data: { path: backup, late } });
       // An old gateway that runs already has the last word on its file.
       const { sha256 } = await hashFile(work.host, work.paths.file, work.signal);
-      if (sha256 !== this.#written?.record.sha256 || !(await this.#write(backup))) return;
+      if (sha256 !== this.#written?.record.sha256 || !(await this.#writeFile(backup))) return;
     }
   }
-
-  #receipt(outcome: RollbackReceipt["outcome"], error?: LegacyFailure): RollbackReceipt {
-    const { work } = this;
-    const written = this.#written;
-    const file: KnownFile | undefined = written?.record;
-    const next = nextCommand(work, outcome);
-    if (written !== undefined && outcome === "rolled_back") {
-      const { record, damaged, copies } = written;
-      this.#count(record.entries.length - copies.size, damaged, copies);
-    }
-    return {
-      outcome,
-      path: work.paths.file,
-      directory: work.paths.directory,
-      dryRun: work.dryRun,
-      layouts: outcome === "rolled_back" ? ["session_store"] : [],
-      entries: work.counts,
-      refusals: work.refusals,
-      bytesBefore: this.#bytesBefore,
-      bytesAfter: file?.bytes ?? 0,
-      ...(file === undefined ? undefined : { sha256: file.sha256 }),
-      backups: work.backups,
-      warnings: work.warnings,
-      ...(error === undefined ? undefined : { error }),
-      ...(next === undefined ? undefined : { next }),
-      durationMs: work.durationMs,
-    };
-  }
-}
-
-function nextCommand(work: LegacyWork, outcome: RollbackReceipt["outcome"]): string | undefined {
-  if (outcome === "rolled_back") return work.command(work.dryRun ? "rollback" : "migrate");
-  if (outcome === "failed") return work.command("rollback");
-  return outcome === "skipped_invalid" ? work.command("inspect") : undefined;
 }

@@ -16,11 +16,13 @@ import { isStore, namesIn, statusOf } from "../host.js";
 import { keysIn } from "./layout-keys.js";
 import { hasLegacyFile, joined, LayoutSource, readJson, type LayoutFile } from "./layout-source.js";
 import { isDamage } from "../damage.js";
+import type { Journal } from "../journal.js";
 import { backupPath, shellQuoted } from "../paths.js";
 import { checkEntry, refusalOf } from "../reading/check-entry.js";
 import { levelsOf } from "../reading/nesting.js";
 import { plainEntry, readLegacyFile } from "../reading/read-file.js";
 import type { LegacySource } from "../reading/source.js";
+import { EMPTY_TALLY, Refusals, type Tally } from "../tally.js";
 import type { Refusal } from "../types.js";
 import type { LegacyWork } from "../work.js";
 
@@ -100,7 +102,9 @@ export async function assertPlaceIsFree(work: LegacyWork, older: OlderLayout | u
 }
 
 /** What is newer in sidecars goes into their sessions. */
-export async function absorbSidecars(work: LegacyWork, { sidecars }: OlderLayout): Promise<void> {
+export async function absorbSidecars(work: LegacyWork, { sidecars }: OlderLayout): Promise<Tally> {
+  const counts = { ...EMPTY_TALLY.counts, read: sidecars.length };
+  const refusals = new Refusals();
   const store = await work.openStore(work.paths.directory);
   try {
     const { sessions } = await store.list();
@@ -108,10 +112,9 @@ export async function absorbSidecars(work: LegacyWork, { sidecars }: OlderLayout
       sessions.map(({ key, entry }) => [(entry as { sessionId?: unknown }).sessionId, key]),
     );
     for (const file of sidecars) {
-      work.count("read");
       const read = sidecarOf(work, file, bySessionId);
       if ("refusal" in read) {
-        work.refuse(read.refusal);
+        refusals.add(read.refusal);
         continue;
       }
       const { key, sidecar } = read;
@@ -120,13 +123,14 @@ export async function absorbSidecars(work: LegacyWork, { sidecars }: OlderLayout
       try {
         const before = await store.get(key);
         await store.update(key, (entry) => (newer(entry) ? joined(work, entry ?? {}, sidecar) : undefined));
-        work.count(newer(before) ? "kept" : "unchanged");
+        counts[newer(before) ? "kept" : "unchanged"]++;
       } catch (error) {
         const refusal = isDamage(error) ? damageRefusal(file, error) : refusalOf(error, key);
         if (refusal === undefined) throw error;
-        work.refuse(refusal);
+        refusals.add(refusal);
       }
     }
+    return { counts: { ...counts, refused: refusals.count }, refusals: refusals.named, warnings: [] };
   } finally {
     await store.close();
   }
@@ -156,12 +160,16 @@ function damageRefusal({ path }: LayoutFile, { message }: SessionStoreError): Re
 }
 
 /** Sidecars become backups, one rename each. */
-export async function backUpLayout(work: LegacyWork, { sidecars }: OlderLayout): Promise<void> {
+export async function backUpSidecars(
+  work: LegacyWork,
+  journal: Journal,
+  { sidecars }: OlderLayout,
+): Promise<void> {
   const { fs, runtime } = work.host;
   for (const { path } of sidecars) {
     const backup = await backupPath(fs, runtime, path);
     await fs.later.rename(path, backup);
-    work.backups.push(backup);
+    journal.backups.push(backup);
   }
   if (sidecars.length > 0) await syncDirectory(fs, work.paths.folder);
 }

@@ -17,20 +17,23 @@ import { syncDirectory } from "../../fs/regular-file.js";
 import type { DirectorySessionStore } from "../../store/types.js";
 import { assertSessions } from "../resemblance.js";
 import { whileChanging } from "../checked-source.js";
+import type { Journal } from "../journal.js";
 import { isStore, namesIn, stampNow, statusOf } from "../host.js";
 import { KnownFiles, recordKnownFile } from "./known-files.js";
-import { Merge } from "./merge.js";
+import { Merge, type Merged } from "./merge.js";
 import { backupPath } from "../paths.js";
 import { hashFile } from "../reading/read-file.js";
 import { FileSource } from "../reading/source.js";
+import { EMPTY_TALLY, sumOf, type Tally } from "../tally.js";
+import type { LegacyWarning } from "../types.js";
 import type { LegacyWork } from "../work.js";
 
 export interface Absorbed {
   /** Files that were there. */
   readonly files: number;
-  /** Files of those that were not known. */
-  readonly foreign: number;
   readonly bytes: number;
+  /** Of those that were not known. What there is to say of them is in the journal. */
+  readonly tally: Tally;
 }
 
 /** How often a file may appear again while we merge the last one. */
@@ -40,21 +43,28 @@ const ROUNDS_MAX = 5;
  * @param directory The store's path.
  * @throws `legacy_invalid` for a file that cannot be read: it is left where it is. And what reading and committing throw.
  */
-export async function absorbLegacyFiles(work: LegacyWork, directory: string): Promise<Absorbed> {
-  const absorbed = { files: 0, foreign: 0, bytes: 0 };
+export async function absorbLegacyFiles(
+  work: LegacyWork,
+  journal: Journal,
+  directory: string,
+): Promise<Absorbed> {
+  let tally = EMPTY_TALLY;
+  let bytes = 0;
   let store: DirectorySessionStore<object> | undefined;
   const open = async (): Promise<DirectorySessionStore<object>> =>
     (store ??= await work.openStore(directory));
   try {
-    for (let round = 0; ; round++) {
+    for (let files = 0; ; files++) {
       const path = await nextFile(work);
-      if (path === undefined) return absorbed;
-      if (round >= ROUNDS_MAX) return stillWritten(work, absorbed);
+      if (path === undefined) return { files, bytes, tally };
+      if (files >= ROUNDS_MAX) {
+        journal.warnings.push(stillWritten(work));
+        return { files, bytes, tally };
+      }
       work.throwIfAborted();
-      const { bytes, foreign } = await absorbOne(work, open, directory, path);
-      absorbed.files++;
-      absorbed.bytes += bytes;
-      if (foreign) absorbed.foreign++;
+      const absorbed = await absorbFile(work, journal, open, directory, path);
+      tally = sumOf(tally, absorbed.tally);
+      bytes += absorbed.bytes;
     }
   } finally {
     await store?.close();
@@ -68,23 +78,21 @@ export async function nextFile({ paths, host }: LegacyWork): Promise<string | un
   return (await statusOf(host.fs, paths.file)) === undefined ? undefined : paths.file;
 }
 
-function stillWritten(work: LegacyWork, absorbed: Absorbed): Absorbed {
-  const { file } = work.paths;
-  work.warn(
-    "source_still_written",
+function stillWritten({ paths: { file }, command }: LegacyWork): LegacyWarning {
+  const message =
     `${file} appears again and again: an old gateway is still running. What it wrote so far is in the store. Stop it, ` +
-      `then run: ${work.command("migrate")}`,
-    { path: file },
-  );
-  return absorbed;
+    `then run: ${command("migrate")}`;
+  return { code: "source_still_written", message, data: { path: file } };
 }
 
-async function absorbOne(
+/** @returns What merging it came to; nothing for a file that is known. */
+async function absorbFile(
   work: LegacyWork,
+  journal: Journal,
   open: () => Promise<DirectorySessionStore<object>>,
   directory: string,
   found: string,
-): Promise<{ bytes: number; foreign: boolean }> {
+): Promise<{ readonly bytes: number; readonly tally: Tally }> {
   const { host, paths } = work;
   const status = await statusOf(host.fs, found);
   if (status !== undefined && status.kind !== "file") throw notAFile(found, status.kind);
@@ -97,22 +105,25 @@ async function absorbOne(
   const known = await KnownFiles.load(host, directory);
   const { bytes, sha256 } = await hashFile(host, path, work.signal);
   const foreign = !known.knows(bytes, sha256);
+  let tally = EMPTY_TALLY;
   if (foreign) {
     try {
-      await mergeForeign(work, await open(), directory, known, path);
+      const { warnings, ...merged } = await mergeForeign(work, await open(), directory, known, path);
+      journal.warnings.push(...warnings); // it is in the store, whatever comes next
+      tally = { ...merged, warnings: [] };
     } catch (error) {
       const damaged = error instanceof SessionStoreError && error.code === "legacy_invalid";
-      if (damaged || !(await isStore(host, directory))) await putBack(work, path);
+      if (damaged || !(await isStore(host, directory))) await putBack(work, journal, path);
       throw error;
     }
   }
   if (!(await isStore(host, directory))) {
-    await putBack(work, path);
+    await putBack(work, journal, path);
     throw goneMeanwhile(directory);
   }
   work.progress("backing_up", bytes, bytes, 0);
-  await backUp(work, path);
-  return { bytes, foreign };
+  await backUp(work, journal, path);
+  return { bytes, tally };
 }
 
 /** @returns The name under which the legacy file is merged. */
@@ -137,14 +148,14 @@ async function takeAside({ host, paths }: LegacyWork): Promise<string> {
 }
 
 /** Gives a merged file its last name, durably before it loses the one it has. */
-async function backUp(work: LegacyWork, path: string): Promise<void> {
+async function backUp(work: LegacyWork, journal: Journal, path: string): Promise<void> {
   const { host, paths } = work;
   const { fs } = host;
   while (!(await isBackedUp(work, path))) {
     const backup = await backupPath(fs, host.runtime, paths.file);
     try {
       await fs.later.link(path, backup);
-      work.backups.push(backup);
+      journal.backups.push(backup);
       break;
     } catch (error) {
       if (errnoOf(error) !== "EEXIST") throw error; // another process has just taken the name for a backup of its own
@@ -173,59 +184,58 @@ export async function mergeForeign(
   directory: string,
   known: KnownFiles,
   path: string,
-): Promise<void> {
+): Promise<Tally> {
   const source = new FileSource(work.host, path, work.json5BytesMax);
   const merge = new Merge(work, store, known.base());
   // Read to the end before anything is committed: a damaged file is not merged by half.
-  const reading = await whileChanging(work, source, async () => {
-    const checked = await merge.read(source, { commit: false });
+  const { bytes, sha256 } = await whileChanging(work, source, async () => {
+    const { reading, intake } = await merge.read(source, { commit: false });
     const again = await hashFile(work.host, path, work.signal);
-    if (again.sha256 !== checked.reading.sha256) return undefined;
-    assertSessions(work, path, checked);
-    return checked.reading;
+    if (again.sha256 !== reading.sha256) return undefined;
+    assertSessions(work, path, intake);
+    return reading;
   });
-  work.startOver();
-  work.warnings.push(...reading.warnings);
-  await merge.read(source, { commit: true });
-  merge.report(path);
-  const { bytes, sha256 } = reading;
+  const { digests: entries, tally } = await merge.read(source, { commit: true });
   const revision = await store.revision();
-  const entries = merge.digests;
   const gone = known.goneWithout(new Set(entries.map(([key]) => key)));
   const recordedAt = work.host.runtime.now();
   const record = { revision, bytes, sha256, complete: false, recordedAt, entries, gone };
   await recordKnownFile(work.host, directory, record);
+  return tally;
 }
 
 /**
  * What merging the file that lies beside a store would do; nothing is changed.
- * @returns Sessions that would be new to the store.
+ * @returns `added`: sessions that would be new to the store.
  */
-export async function planForeign(work: LegacyWork, store: DirectorySessionStore<object>): Promise<number> {
+export async function planForeign(
+  work: LegacyWork,
+  store: DirectorySessionStore<object>,
+): Promise<Pick<Merged, "added" | "tally">> {
   const path = await nextFile(work);
-  if (path === undefined) return 0;
+  if (path === undefined) return NOT_FOREIGN;
   const kind = (await statusOf(work.host.fs, path))?.kind;
   if (kind !== undefined && kind !== "file") throw notAFile(path, kind);
   const known = await KnownFiles.load(work.host, work.paths.directory);
   const { bytes, sha256 } = await hashFile(work.host, path, work.signal);
-  if (known.knows(bytes, sha256)) return 0;
+  if (known.knows(bytes, sha256)) return NOT_FOREIGN;
   const merge = new Merge(work, store, known.base());
   const source = new FileSource(work.host, path, work.json5BytesMax);
-  const checked = await whileChanging(work, source, () => merge.read(source, { commit: false }));
-  assertSessions(work, path, checked);
-  work.warnings.push(...checked.reading.warnings);
-  merge.report(path);
-  return merge.added;
+  const merged = await whileChanging(work, source, () => merge.read(source, { commit: false }));
+  assertSessions(work, path, merged.intake);
+  return merged;
 }
 
+const NOT_FOREIGN = { added: 0, tally: EMPTY_TALLY };
+
 /** People look for a damaged file under its own name; if there is a newer one by now, that stays. */
-async function putBack(work: LegacyWork, path: string): Promise<void> {
+async function putBack(work: LegacyWork, journal: Journal, path: string): Promise<void> {
   const { host, paths } = work;
   try {
     await host.fs.later.link(path, paths.file);
   } catch (error) {
     if (errnoOf(error) !== "EEXIST") throw error;
-    await backUp(work, path);
+    await backUp(work, journal, path);
     return;
   }
   await syncDirectory(host.fs, paths.folder);
@@ -234,9 +244,9 @@ async function putBack(work: LegacyWork, path: string): Promise<void> {
 }
 
 /** A killed run was merging a legacy file, and the store is gone: it is the legacy file again. */
-export async function giveBack(work: LegacyWork): Promise<void> {
+export async function giveBack(work: LegacyWork, journal: Journal): Promise<void> {
   const path = await nextFile(work);
-  if (path !== undefined && path !== work.paths.file) await putBack(work, path);
+  if (path !== undefined && path !== work.paths.file) await putBack(work, journal, path);
 }
 
 function goneMeanwhile(directory: string): SessionStoreError {

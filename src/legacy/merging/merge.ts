@@ -16,10 +16,12 @@
  */
 import type { DirectorySessionStore, Transaction } from "../../store/types.js";
 import { isDamage } from "../damage.js";
-import { readSource, type CheckedSource, type Winner } from "../checked-source.js";
+import { Intake, readSource } from "../checked-source.js";
 import { isTooMuchTogether, refusalOf } from "../reading/check-entry.js";
 import { EntryComparison } from "../reading/equality.js";
-import type { LegacySource } from "../reading/source.js";
+import type { LegacySource, SourceReading } from "../reading/source.js";
+import type { Tally } from "../tally.js";
+import type { LegacyWarning } from "../types.js";
 import type { LegacyWork } from "../work.js";
 
 const BATCH_BYTES = 1024 * 1024;
@@ -33,18 +35,42 @@ interface Candidate {
   readonly digest: string;
 }
 
-type Verdict = "file" | "same" | "store" | "untouched";
+/** Whose version of a session is taken. */
+type Winning = "file" | "same" | "store" | "untouched";
 
 /** A session of the store that it cannot read. */
 const DAMAGED = Symbol("damaged");
 
-export class Merge {
+type StoreView = Transaction<object> | DirectorySessionStore<object>;
+
+/** What merging a file came to, or would come to. */
+export interface Merged {
+  readonly reading: SourceReading;
+  readonly intake: Intake;
   /** Key and digest of every session of the file, in its order. */
-  digests: (readonly [key: string, digest: string])[] = [];
+  readonly digests: readonly (readonly [key: string, digest: string])[];
+  /** Sessions that the store did not have. */
+  readonly added: number;
+  readonly tally: Tally;
+}
+
+/** Sessions by whose version was taken, as they are decided. */
+class Decided {
+  added = 0;
+  replaced = 0;
+  storeWon = 0;
+  unchanged = 0;
+
+  note({ winning, existed }: { readonly winning: Winning; readonly existed: boolean }): void {
+    if (winning === "store") this.storeWon++;
+    else if (winning !== "file") this.unchanged++;
+    else if (existed) this.replaced++;
+    else this.added++;
+  }
+}
+
+export class Merge {
   readonly #comparison = new EntryComparison();
-  #added = 0;
-  #replaced = 0;
-  #storeWon = 0;
 
   constructor(
     private readonly work: LegacyWork,
@@ -52,115 +78,105 @@ export class Merge {
     private readonly base: ReadonlyMap<string, string>,
   ) {}
 
-  /** Reads a file to its end. @param options.commit False: count what would happen, and change nothing. */
-  async read(source: LegacySource, options: { readonly commit: boolean }): Promise<CheckedSource> {
-    this.#added = this.#replaced = this.#storeWon = 0;
+  /** Reads a file to its end. @param options.commit False: say what would happen, and change nothing. */
+  async read(source: LegacySource, { commit }: { readonly commit: boolean }): Promise<Merged> {
+    const intake = new Intake();
+    const decided = new Decided();
     const digests = new Map<string, string>();
-    const winners = new Map<string, Winner>();
     let pending: Candidate[] = [];
     let bytes = 0;
-    const settle = async (): Promise<void> => {
+    const decideBatch = async (): Promise<void> => {
       const batch = pending;
       pending = [];
       bytes = 0;
-      await this.#settle(batch, options.commit);
+      await this.#decideBatch(batch, commit, intake, decided);
     };
-    const checked = await readSource(this.work, source, {
-      phase: options.commit ? "merging" : "reading",
-      winners,
+    const reading = await readSource(this.work, source, intake, {
+      phase: commit ? "merging" : "reading",
       onKept: (key, entry, from, prior) => {
-        if (prior !== undefined) {
-          // Two entries for one session, and this is the newer one. The other is counted once: here, or by its verdict.
-          const index = pending.findIndex((earlier) => earlier.key === key);
-          if (index < 0) this.work.count("merged", -1);
-          else pending.splice(index, 1);
-        }
+        // Two entries for one session, and this is the newer one: the other one gives way, unless it is decided by now.
+        const index = prior === undefined ? -1 : pending.findIndex((earlier) => earlier.key === key);
+        if (index >= 0) pending.splice(index, 1);
         const digest = this.#comparison.digest(entry);
         digests.set(key, digest);
-        const { updatedAt } = winners.get(key)!;
+        const { updatedAt } = intake.winners.get(key)!;
         pending.push({ key, givenKey: from.key, entry, updatedAt, digest });
         bytes += from.newBytes;
       },
-      afterPiece: () => (bytes >= BATCH_BYTES || pending.length >= BATCH_ENTRIES ? settle() : undefined),
+      afterPiece: () => (bytes >= BATCH_BYTES || pending.length >= BATCH_ENTRIES ? decideBatch() : undefined),
     });
-    await settle();
-    this.digests = [...digests];
-    return checked;
+    await decideBatch();
+    const { added, replaced, unchanged } = decided;
+    const warnings = [...reading.warnings, ...this.#describe(source.path, decided, digests)];
+    const tally = intake.tally({ kept: added + replaced, unchanged }, warnings);
+    return { reading, intake, digests: [...digests], added, tally };
   }
 
-  /** Sessions that the store did not have. */
-  get added(): number {
-    return this.#added;
-  }
-
-  /** Warnings about what was found. */
-  report(path: string): void {
-    const data = { path, added: this.#added, replaced: this.#replaced, storeWon: this.#storeWon };
-    const taken = this.#added + this.#replaced;
-    if (taken > 0) {
-      this.work.warn(
-        "foreign_merged",
-        `${path} was written by somebody else: ${this.#added} of its sessions were added to the store and ` +
-          `${this.#replaced} replaced. If an old gateway still runs, stop it or start a mirror.`,
-        data,
-      );
+  #describe(
+    path: string,
+    { added, replaced, storeWon }: Decided,
+    inFile: ReadonlyMap<string, string>,
+  ): LegacyWarning[] {
+    const warnings: LegacyWarning[] = [];
+    const data = { path, added, replaced, storeWon };
+    if (added + replaced > 0) {
+      const message =
+        `${path} was written by somebody else: ${added} of its sessions were added to the store and ` +
+        `${replaced} replaced. If an old gateway still runs, stop it or start a mirror.`;
+      warnings.push({ code: "foreign_merged", message, data });
     }
-    if (this.#storeWon > 0) {
-      this.work.warn(
-        "store_won",
-        `${path} has ${this.#storeWon} sessions that differ and are not newer than the store's: the store's were kept. ` +
-          "The file's are in the backup.",
-        data,
-      );
+    if (storeWon > 0) {
+      const message =
+        `${path} has ${storeWon} sessions that differ and are not newer than the store's: the store's were kept. ` +
+        "The file's are in the backup.";
+      warnings.push({ code: "store_won", message, data });
     }
-    const inFile = new Set(this.digests.map(([key]) => key));
     const missing = [...this.base.keys()].filter((key) => !inFile.has(key)).length;
     if (missing > 0) {
       const message = `${path} lacks ${missing} sessions that it had before: they stay in the store.`;
-      this.work.warn("foreign_missing", message, { path, missing });
+      warnings.push({ code: "foreign_missing", message, data: { path, missing } });
     }
+    return warnings;
   }
 
-  async #settle(batch: Candidate[], commit: boolean): Promise<void> {
+  async #decideBatch(batch: Candidate[], commit: boolean, intake: Intake, decided: Decided): Promise<void> {
     while (batch.length > 0) {
       try {
-        const verdicts = commit
+        const decisions = commit
           ? await this.store.transact((tx) => this.#decideAll(tx, batch), { signal: this.work.signal })
           : await this.#decideAll(this.store, batch);
-        return this.#count(verdicts);
+        for (const decision of decisions) decided.note(decision);
+        return;
       } catch (error) {
         if (isTooMuchTogether(error) && batch.length > 1) {
-          await this.#settle(batch.splice(0, Math.ceil(batch.length / 2)), commit);
+          await this.#decideBatch(batch.splice(0, Math.ceil(batch.length / 2)), commit, intake, decided);
           continue;
         }
         const refusal = refusalOf(error, batch.length === 1 ? batch[0]?.key : undefined);
         const index = batch.findLastIndex(({ key }) => key === refusal?.key);
         const [refused] = index < 0 ? [] : batch.splice(index, 1);
         if (refusal === undefined || refused === undefined) throw error;
-        this.work.refuse({ ...refusal, key: refused.givenKey });
+        intake.refusals.add({ ...refusal, key: refused.givenKey });
       }
     }
   }
 
   async #decideAll(
-    view: Transaction<object> | DirectorySessionStore<object>,
+    view: StoreView,
     batch: readonly Candidate[],
-  ): Promise<{ verdict: Verdict; existed: boolean }[]> {
-    const verdicts: { verdict: Verdict; existed: boolean }[] = [];
+  ): Promise<{ winning: Winning; existed: boolean }[]> {
+    const decisions: { winning: Winning; existed: boolean }[] = [];
     for (const candidate of batch) {
       const current = await this.#readable(view, candidate.key);
-      const verdict = this.#decide(candidate, current);
-      if (verdict === "file" && view !== this.store) await view.put(candidate.key, candidate.entry);
-      verdicts.push({ verdict, existed: current !== undefined });
+      const winning = this.#decide(candidate, current);
+      if (winning === "file" && view !== this.store) await view.put(candidate.key, candidate.entry);
+      decisions.push({ winning, existed: current !== undefined });
     }
-    return verdicts;
+    return decisions;
   }
 
   /** A session and every value in it: none of those that cannot be read may cost the others. */
-  async #readable(
-    view: Transaction<object> | DirectorySessionStore<object>,
-    key: string,
-  ): Promise<object | typeof DAMAGED | undefined> {
+  async #readable(view: StoreView, key: string): Promise<object | typeof DAMAGED | undefined> {
     try {
       const current = await view.get(key);
       if (current !== undefined) this.#comparison.digest(current);
@@ -171,7 +187,7 @@ export class Merge {
     }
   }
 
-  #decide({ key, updatedAt, digest }: Candidate, current: object | typeof DAMAGED | undefined): Verdict {
+  #decide({ key, updatedAt, digest }: Candidate, current: object | typeof DAMAGED | undefined): Winning {
     const base = this.base.get(key);
     if (base === digest) return "untouched";
     if (current === undefined || current === DAMAGED) return "file";
@@ -180,18 +196,5 @@ export class Merge {
     const storedAt = this.work.rules.updatedAt(current);
     if (updatedAt !== storedAt) return updatedAt > storedAt ? "file" : "store";
     return stored === base ? "file" : "store";
-  }
-
-  #count(verdicts: readonly { verdict: Verdict; existed: boolean }[]): void {
-    for (const { verdict, existed } of verdicts) {
-      if (verdict === "file") {
-        this.work.count("kept");
-        if (existed) this.#replaced++;
-        else this.#added++;
-      } else if (verdict === "store") {
-        this.work.count("merged");
-        this.#storeWon++;
-      } else this.work.count("unchanged");
-    }
   }
 }

@@ -20,12 +20,19 @@ import { statusOf } from "../host.js";
 import { EntryComparison } from "../reading/equality.js";
 import { recordKnownFile } from "../merging/known-files.js";
 import type { LegacyEntry } from "../reading/read-file.js";
-import type { LegacySource } from "../reading/source.js";
+import type { LegacySource, SourceReading } from "../reading/source.js";
 import { SharedValues } from "../reading/shared-values.js";
-import { readSource, whileChanging, type CheckedSource, type Winner } from "../checked-source.js";
+import { Intake, readSource, whileChanging, type Winner } from "../checked-source.js";
+import { withWarnings, type Tally } from "../tally.js";
 import type { LegacyWork } from "../work.js";
 
-export interface BuiltStore extends CheckedSource {
+/** What a migration takes from its source. */
+export interface SourceRead {
+  readonly reading: SourceReading;
+  readonly tally: Tally;
+}
+
+export interface BuiltStore extends SourceRead {
   readonly path: string;
 }
 
@@ -39,12 +46,13 @@ export function buildAside(work: LegacyWork, source: LegacySource): Promise<Buil
     const path = work.paths.building(work.host.runtime);
     await work.host.fs.later.mkdir(path);
     try {
-      const filled = await fill(work, source, path);
-      assertSessions(work, source.path, filled);
-      if (filled.winners.size > 0) {
-        const digests = await verify(work, source, path, filled);
+      const intake = new Intake();
+      const reading = await fill(work, source, path, intake);
+      assertSessions(work, source.path, intake);
+      if (intake.winners.size > 0) {
+        const digests = await verify(work, source, path, { reading, winners: intake.winners });
         if (digests === undefined) return await removeBuilding(work, path);
-        await record(work, path, filled, digests);
+        await record(work, path, reading, digests);
         await syncTree(
           work.host,
           path,
@@ -52,7 +60,7 @@ export function buildAside(work: LegacyWork, source: LegacySource): Promise<Buil
           work.signal,
         );
       }
-      return { path, ...filled };
+      return { path, reading, tally: tallyOf(source, reading, intake) };
     } catch (error) {
       const taken = (await statusOf(work.host.fs, path)) === undefined;
       // On a full disk its room is needed most. If this fails too, the next migration removes it.
@@ -98,25 +106,38 @@ interface Pending {
   readonly prior: Winner | undefined;
 }
 
-async function fill(work: LegacyWork, source: LegacySource, path: string): Promise<CheckedSource> {
+/** Of a source whose winners are all that is kept. */
+export function tallyOf(source: LegacySource, { warnings }: SourceReading, intake: Intake): Tally {
+  const tally = intake.tally({ kept: intake.winners.size, unchanged: 0 }, warnings);
+  const { merged } = tally.counts;
+  if (merged === 0) return tally;
+  const message = `${merged} entries of ${source.path} are older versions of sessions that it has twice.`;
+  const data = { path: source.path, merged };
+  return withWarnings(tally, [{ code: "duplicate_keys", message, data }]);
+}
+
+async function fill(
+  work: LegacyWork,
+  source: LegacySource,
+  path: string,
+  intake: Intake,
+): Promise<SourceReading> {
   const store = await work.openStore(
     path,
     { create: true, durability: "os", flushDelayMs: 3_600_000 },
     withoutSync(work.host),
   );
   try {
-    const winners = new Map<string, Winner>();
     let pending: Pending[] = [];
     let bytes = 0;
     const commit = async (): Promise<void> => {
       const batch = pending;
       pending = [];
       bytes = 0;
-      await commitBatch(work, store, batch, winners);
+      await commitBatch(store, batch, intake);
     };
-    const checked = await readSource(work, source, {
+    const reading = await readSource(work, source, intake, {
       phase: "reading",
-      winners,
       onKept: (key, entry, from, prior) => {
         pending.push({ key, entry, from, prior });
         bytes += from.newBytes;
@@ -125,9 +146,8 @@ async function fill(work: LegacyWork, source: LegacySource, path: string): Promi
     });
     await commit();
     work.throwIfAborted();
-    if (winners.size > 0) await store.checkpoint();
-    work.count("kept", winners.size);
-    return checked;
+    if (intake.winners.size > 0) await store.checkpoint();
+    return reading;
   } finally {
     await store.close();
   }
@@ -135,10 +155,9 @@ async function fill(work: LegacyWork, source: LegacySource, path: string): Promi
 
 /** Commits entries together; one that the store does not take is refused, and the others are committed without it. */
 async function commitBatch(
-  work: LegacyWork,
   store: DirectorySessionStore<object>,
   batch: Pending[],
-  winners: Map<string, Winner>,
+  intake: Intake,
 ): Promise<void> {
   while (batch.length > 0) {
     try {
@@ -148,19 +167,15 @@ async function commitBatch(
       break;
     } catch (error) {
       if (isTooMuchTogether(error) && batch.length > 1) {
-        await commitBatch(work, store, batch.splice(0, Math.ceil(batch.length / 2)), winners);
+        await commitBatch(store, batch.splice(0, Math.ceil(batch.length / 2)), intake);
         continue;
       }
       const refusal = refusalOf(error, batch.length === 1 ? batch[0]?.key : undefined);
       const index = batch.findLastIndex(({ key }) => key === refusal?.key);
       const [refused] = index < 0 ? [] : batch.splice(index, 1);
       if (refusal === undefined || refused === undefined) throw error;
-      work.refuse({ ...refusal, key: refused.from.key });
-      if (refused.prior === undefined) winners.delete(refused.key);
-      else {
-        winners.set(refused.key, refused.prior); // the older version is in the store, or in this batch
-        work.count("merged", -1);
-      }
+      // The older version, if there is one, is in the store or in this batch.
+      intake.refuseWinner(refused.key, refused.prior, { ...refusal, key: refused.from.key });
     }
   }
   adopt(store, batch);
@@ -189,7 +204,7 @@ async function verify(
   work: LegacyWork,
   source: LegacySource,
   path: string,
-  { reading, winners }: CheckedSource,
+  { reading, winners }: { readonly reading: SourceReading; readonly winners: ReadonlyMap<string, Winner> },
 ): Promise<Digests | undefined> {
   const store = await work.openStore(path, { readOnly: true });
   const comparison = new EntryComparison();
@@ -228,7 +243,7 @@ async function verify(
 async function record(
   work: LegacyWork,
   path: string,
-  { reading }: CheckedSource,
+  reading: SourceReading,
   entries: Digests,
 ): Promise<void> {
   const { host } = work;

@@ -83,7 +83,6 @@ async function mergeStores(work: LegacyWork, path: string): Promise<void> {
   } finally {
     await from.close();
   }
-  work.startOver();
 }
 
 /** A store of our own as a source. */

@@ -8,6 +8,7 @@
 import { errnoOf } from "../../errors.js";
 import { removeBuilding } from "./build.js";
 import { namesIn, statusOf } from "../host.js";
+import type { Journal } from "../journal.js";
 import { readReplacement } from "./replacement.js";
 import type { LegacyWork } from "../work.js";
 
@@ -17,7 +18,7 @@ const STALE_MS = 60_000;
 const BUSY_FOLDERS = ["", "/.store", "/.store/log", "/.store/stage", "/.store/blobs"];
 
 /** Before a run: what nobody can be working on any more. */
-export async function removeStale(work: LegacyWork): Promise<void> {
+export async function removeStale(work: LegacyWork, journal: Journal): Promise<void> {
   const { fs, runtime } = work.host;
   let removed = 0;
   for (const path of await unfinishedDirectories(work)) {
@@ -30,7 +31,7 @@ export async function removeStale(work: LegacyWork): Promise<void> {
   }
   if (removed === 0) return;
   const message = `${removed} unfinished folders of earlier runs beside ${work.paths.file} were removed.`;
-  work.warn("leftover_removed", message, { path: work.paths.file, removed });
+  journal.warnings.push({ code: "leftover_removed", message, data: { path: work.paths.file, removed } });
 }
 
 /** After one side was made to count: everything that was made from what counted before. */

@@ -15,354 +15,197 @@
  *
  * An older layout that is itself in `NAME.d` has to be moved away before step 2; see replacement.ts for that instant.
  */
-import { errnoOf, SessionStoreError } from "../../errors.js";
+import { errnoOf } from "../../errors.js";
 import { syncDirectory } from "../../fs/regular-file.js";
-import { EntryCodec } from "../../format/entry-codec.js";
-import { BLOB_THRESHOLD_BYTES } from "../../format/limits.js";
-import {
-  absorbLegacyFiles,
-  giveBack,
-  nextFile,
-  notAFile,
-  planForeign,
-  type Absorbed,
-} from "../merging/absorb.js";
-import { readSource, whileChanging, type CheckedSource, type Winner } from "../checked-source.js";
-import { buildAside, removeBuilding } from "./build.js";
-import { refusalOf } from "../reading/check-entry.js";
-import { isStore, statusOf } from "../host.js";
-import { assertSessions } from "../resemblance.js";
-import { finishReplacement, moveLayoutAside, TAKEN } from "./finish-replacement.js";
+import { isStore } from "../host.js";
+import { Journal } from "../journal.js";
 import {
   absorbSidecars,
   assertPlaceIsFree,
-  backUpLayout,
-  findLayout,
+  backUpSidecars,
   type OlderLayout,
 } from "../layouts/older-layout.js";
-import { removeStale, removeUnfinished, removeUnfinishedFiles } from "./leftovers.js";
+import { absorbLegacyFiles, giveBack, notAFile } from "../merging/absorb.js";
 import { backupPath } from "../paths.js";
-import { hashFile } from "../reading/read-file.js";
-import { removeReplacement, writeReplacement } from "./replacement.js";
 import { FileSource, type LegacySource } from "../reading/source.js";
+import { runToReport, type Ending, type LegacyRun } from "../run.js";
+import { EMPTY_TALLY, sumOf, withWarnings, type Tally } from "../tally.js";
 import { listTree } from "../tree.js";
-import type { LegacyFailure, LegacyLayout, MigrationOutcome, MigrationReceipt } from "../types.js";
+import type { MigrationOutcome, MigrationReceipt } from "../types.js";
 import type { LegacyWork } from "../work.js";
+import { buildAside, removeBuilding, type BuiltStore } from "./build.js";
+import { endingWithout, endingWithoutBytes, noteSource } from "./ending.js";
+import { finishReplacement, moveLayoutAside, TAKEN } from "./finish-replacement.js";
+import { removeStale, removeUnfinished, removeUnfinishedFiles } from "./leftovers.js";
+import { planMigration } from "./plan.js";
+import { removeReplacement, writeReplacement } from "./replacement.js";
+import { decide, lookAround } from "./situation.js";
 
-/** How often others may change what we have just looked at. */
-const ROUNDS_MAX = 5;
+type MigrationEnding = Ending<MigrationOutcome>;
 
-/** What lies there, as of one look. */
-export interface Situation {
-  readonly store: boolean;
-  readonly file: "none" | "file" | "directory" | "symlink" | "other";
-  /** A legacy file that a killed run was merging. */
-  readonly merging: boolean;
-  readonly older: OlderLayout | undefined;
-}
+export class Migration implements LegacyRun<MigrationOutcome> {
+  readonly journal = new Journal();
+  readonly doing: string;
+  readonly overtaken: LegacyRun<MigrationOutcome>["overtaken"];
 
-export async function lookAround(work: LegacyWork): Promise<Situation> {
-  const { host, paths } = work;
-  const store = await isStore(host, paths.directory);
-  const file = (await statusOf(host.fs, paths.file))?.kind ?? "none";
-  const next = await nextFile(work);
-  const merging = next !== undefined && next !== paths.file;
-  const older = await findLayout(work, store);
-  // The folders of a store that another process has just put there look like an older layout.
-  if (older?.inDirectory === true && (await isStore(host, paths.directory))) return lookAround(work);
-  return { store, file, merging, older };
-}
-
-export class Migration {
-  /** For inspection: what was read. */
-  source: { sha256?: string } = {};
-  #layouts: readonly LegacyLayout[] = [];
-  #bytesBefore = 0;
-
-  constructor(private readonly work: LegacyWork) {}
-
-  async run(): Promise<MigrationReceipt> {
-    const { work } = this;
-    try {
-      work.assertPlace();
-      const outcome = work.dryRun ? await this.#plan() : await this.#change();
-      return await this.#receipt(outcome);
-    } catch (error) {
-      const failure = work.failure(error, `migrate ${work.paths.file}`);
-      work.startOver(); // what was counted so far did not happen
-      return this.#receipt(this.#skips(failure) ? "skipped_invalid" : "failed", failure);
-    }
+  constructor(readonly work: LegacyWork) {
+    const { file } = work.paths;
+    this.doing = `migrate ${file}`;
+    const message = `${file} is being migrated by other processes at the same time. Wait for them, then try again.`;
+    this.overtaken = { message, path: file };
   }
 
-  async #change(): Promise<MigrationOutcome> {
-    const { work } = this;
-    await removeStale(work);
-    let overtaken: unknown;
-    for (let round = 1; round <= ROUNDS_MAX; round++) {
-      try {
-        const outcome = await this.#tryOnce();
-        if (outcome !== undefined) return outcome;
-      } catch (error) {
-        if (!work.overtaken(error, round === ROUNDS_MAX)) throw error;
-        overtaken = error;
-        work.startOver();
-      }
-    }
-    throw new SessionStoreError(
-      "legacy_changing",
-      `${work.paths.file} is being migrated by other processes at the same time. Wait for them, then try again.`,
-      { data: { path: work.paths.file, attempts: ROUNDS_MAX }, cause: overtaken },
-    );
+  run(): Promise<MigrationReceipt> {
+    return runToReport(this);
   }
 
-  /** @returns Undefined when others changed what was looked at. */
-  async #tryOnce(): Promise<MigrationOutcome | undefined> {
-    const { work } = this;
+  async plan(): Promise<MigrationEnding> {
+    return this.#withRefusals(await planMigration(this.work, this.journal));
+  }
+
+  async tryOnce(): Promise<MigrationEnding | undefined> {
+    const { work, journal } = this;
+    await removeStale(work, journal);
     await finishReplacement(work);
-    const situation = await lookAround(work);
-    if (situation.store) return this.#absorb(situation);
+    const ending = await this.#takeStep();
+    if (ending === undefined) return undefined;
+    if (COUNTS.has(ending.outcome))
+      journal.bytesAfter = (await listTree(work.host, work.paths.directory)).bytes;
+    return this.#withRefusals(ending);
+  }
+
+  nextVerb(outcome: MigrationOutcome): string | undefined {
+    if (outcome === "migrated" || outcome === "merged") return this.work.dryRun ? "migrate" : "stats";
+    return NEXT_VERB[outcome];
+  }
+
+  async #takeStep(): Promise<MigrationEnding | undefined> {
+    const { work, journal } = this;
+    const step = decide(await lookAround(work));
+    if (step.step === "keep" || step.step === "absorb") {
+      const { directory } = work.paths;
+      journal.layouts = ["session_store"];
+      journal.state = `${directory} counts, as before; what lies beside it is still to be taken into it.`;
+      const ending = step.step === "keep" ? KEPT : await this.#absorbBeside(step.older);
+      await removeUnfinished(work);
+      return ending;
+    }
     await removeUnfinishedFiles(work); // of a rollback or mirror that was killed: its store is gone
-    if (situation.merging && situation.file === "none") await giveBack(work);
-    else if (situation.file !== "none" || situation.older !== undefined) return this.#build(situation);
-    else if (!(await isStore(work.host, work.paths.directory))) return "missing";
-    return undefined;
-  }
-
-  /** There is a store: whatever lies beside it goes into it. */
-  async #absorb({ older }: Situation): Promise<MigrationOutcome> {
-    const { work } = this;
-    this.#layouts = ["session_store"];
-    work.state = `${work.paths.directory} counts, as before; what lies beside it is still to be taken into it.`;
-    const absorbed = await absorbLegacyFiles(work, work.paths.directory);
-    this.#note(absorbed);
-    if (older !== undefined) await this.#absorbOlder(older);
-    await removeUnfinished(work);
-    return absorbed.files > 0 || older !== undefined ? "merged" : "already_directory";
-  }
-
-  async #absorbOlder(older: OlderLayout): Promise<void> {
-    const { work } = this;
-    this.#layouts = [...this.#layouts, ...older.source.layouts];
-    await absorbSidecars(work, older);
-    await backUpLayout(work, older);
-  }
-
-  /** No store: one is built. @returns Undefined when others changed what we started from. */
-  async #build(situation: Situation): Promise<MigrationOutcome | undefined> {
-    const { work } = this;
-    const { paths, host } = work;
-    const source = this.#sourceOf(situation);
-    this.#layouts = source.layouts;
-    await assertPlaceIsFree(work, situation.older);
-    const built = await this.#zeroBytesAsEmpty(() => buildAside(work, source));
-    if (built === "skipped_empty") return built;
-    this.#read(built);
-    if (built.winners.size === 0) {
-      await removeBuilding(work, built.path);
-      return this.#nothing();
+    switch (step.step) {
+      case "give back":
+        await giveBack(work, journal);
+        return undefined;
+      case "build":
+        return this.#buildStore(step.older);
+      case "replace":
+        return this.#replaceLayout(step.older);
+      case "refuse":
+        throw notAFile(work.paths.file, step.kind);
+      case "stop":
+        if (await isStore(work.host, work.paths.directory)) return undefined; // another process has just put it there
+        return { outcome: "missing", tally: EMPTY_TALLY };
     }
-    await this.#unlessAborted(built.path);
-    const { older } = situation;
-    let backup: string | undefined;
-    if (older?.inDirectory === true) {
-      backup = await backupPath(host.fs, host.runtime, paths.directory);
-      await writeReplacement(host, built.path, { backup });
-      if (!(await moveLayoutAside(work, backup))) return removeBuilding(work, built.path);
-      work.state = `The older layout is in ${backup}, and the next run puts the store in its place.`;
-      work.backups.push(backup);
-    }
-    if (!(await this.#movesIntoPlace(built.path))) {
-      if (backup === undefined) await removeBuilding(work, built.path);
-      return undefined; // with a note of what it replaces, the next round finishes it
-    }
-    if (backup !== undefined) await removeReplacement(host, paths.directory);
-    await removeUnfinished(work);
-    const kept = work.counts;
-    if (situation.file !== "none") await absorbLegacyFiles(work, paths.directory);
-    if (older !== undefined && !older.inDirectory) await backUpLayout(work, older);
-    work.restore(kept);
-    return "migrated";
   }
 
-  /** The last chance to give up: from here on the directory counts. */
-  async #unlessAborted(building: string): Promise<void> {
-    if (this.work.signal?.aborted === true) await removeBuilding(this.work, building);
-    this.work.throwIfAborted();
+  async #absorbBeside(older: OlderLayout | undefined): Promise<MigrationEnding> {
+    const { work, journal } = this;
+    const { files, bytes, tally } = await absorbLegacyFiles(work, journal, work.paths.directory);
+    journal.bytesBefore += bytes;
+    if (older === undefined) return { outcome: files > 0 ? "merged" : "already_directory", tally };
+    journal.layouts = [...journal.layouts, ...older.source.layouts];
+    const absorbed = await absorbSidecars(work, older);
+    await backUpSidecars(work, journal, older);
+    return { outcome: "merged", tally: sumOf(tally, absorbed) };
+  }
+
+  /** @returns Undefined when others changed what we started from. */
+  async #buildStore(older: OlderLayout | undefined): Promise<MigrationEnding | undefined> {
+    const { work, journal } = this;
+    await assertPlaceIsFree(work, older);
+    const built = await this.#buildAside(
+      older?.source ?? new FileSource(work.host, work.paths.file, work.json5BytesMax),
+    );
+    if ("outcome" in built) return built;
+    if (!(await this.#moveIntoPlace(built.path))) return removeBuilding(work, built.path);
+    const ending = await this.#absorbSource(built.tally);
+    if (older !== undefined) await backUpSidecars(work, journal, older);
+    return ending;
+  }
+
+  /** @returns Undefined when others changed what we started from. */
+  async #replaceLayout(older: OlderLayout): Promise<MigrationEnding | undefined> {
+    const { work, journal } = this;
+    const { host, paths } = work;
+    const built = await this.#buildAside(older.source);
+    if ("outcome" in built) return built;
+    const backup = await backupPath(host.fs, host.runtime, paths.directory);
+    await writeReplacement(host, built.path, { backup });
+    if (!(await moveLayoutAside(work, backup))) return removeBuilding(work, built.path);
+    journal.state = `The older layout is in ${backup}, and the next run puts the store in its place.`;
+    journal.backups.push(backup);
+    if (!(await this.#moveIntoPlace(built.path))) return undefined; // with its note, the next round finishes it
+    await removeReplacement(host, paths.directory);
+    return this.#absorbSource(built.tally);
+  }
+
+  /** @returns How it ends, where there is nothing to put into place. */
+  async #buildAside(source: LegacySource): Promise<BuiltStore | MigrationEnding> {
+    const { work, journal } = this;
+    journal.layouts = source.layouts;
+    let built: BuiltStore;
+    try {
+      built = await buildAside(work, source);
+    } catch (error) {
+      return endingWithoutBytes(work, journal, error);
+    }
+    noteSource(journal, built);
+    const ending = endingWithout(built);
+    // The last chance to give up: from the next step on, something is moved.
+    if (ending !== undefined || work.signal?.aborted === true) await removeBuilding(work, built.path);
+    work.throwIfAborted();
+    return ending ?? built;
   }
 
   /** A rename and its durability. @returns False when others were faster: one of the names is not as it was. */
-  async #movesIntoPlace(built: string): Promise<boolean> {
-    const { fs } = this.work.host;
+  async #moveIntoPlace(built: string): Promise<boolean> {
+    const { work, journal } = this;
+    const { file, directory, folder } = work.paths;
+    const { fs } = work.host;
     try {
-      await fs.later.rename(built, this.work.paths.directory);
+      await fs.later.rename(built, directory);
     } catch (error) {
       if (TAKEN.has(errnoOf(error) ?? "")) return false;
       throw error;
     }
-    const { file, directory } = this.work.paths;
-    this.work.state = `The store ${directory} was made, has all sessions and counts; the next run takes ${file} out of its way.`;
-    await syncDirectory(fs, this.work.paths.folder);
+    journal.state = `The store ${directory} was made, has all sessions and counts; the next run takes ${file} out of its way.`;
+    await syncDirectory(fs, folder);
     return true;
   }
 
-  #sourceOf({ file, older }: Situation): LegacySource {
-    const { work } = this;
-    if (older !== undefined) return older.source;
-    if (file !== "file" && file !== "none") throw notAFile(work.paths.file, file);
-    return new FileSource(work.host, work.paths.file, work.json5BytesMax);
+  /** The file becomes a backup. What was written to it meanwhile is told of, and is not part of what was migrated. */
+  async #absorbSource(tally: Tally): Promise<MigrationEnding> {
+    const { work, journal } = this;
+    await removeUnfinished(work);
+    await absorbLegacyFiles(work, journal, work.paths.directory);
+    return { outcome: "migrated", tally };
   }
 
-  /** A file of no bytes at all is what a crash or a full disk makes of a store: nothing can be read from it. */
-  async #zeroBytesAsEmpty<T>(read: () => Promise<T>): Promise<T | "skipped_empty"> {
-    const { work } = this;
-    try {
-      return await read();
-    } catch (error) {
-      const empty =
-        error instanceof SessionStoreError &&
-        error.data.reason === "empty" &&
-        error.data.path === work.paths.file;
-      if (!empty) throw error;
-      const message =
-        `${work.paths.file} has no content, not even {}: a crash or a full disk may have emptied it. It was left as ` +
-        "it is. Look for a backup of it before the gateway starts with no sessions.";
-      work.warn("source_zero_bytes", message, { path: work.paths.file });
-      this.#layouts = ["sessions_json"];
-      return "skipped_empty";
-    }
-  }
-
-  #read({ reading }: CheckedSource): void {
-    this.#bytesBefore = reading.bytes;
-    this.source = { sha256: reading.sha256 };
-    this.work.warnings.push(...reading.warnings);
-    const { merged } = this.work.counts;
-    if (merged === 0) return;
-    const message = `${merged} entries of ${this.work.paths.file} are older versions of sessions that it has twice.`;
-    this.work.warn("duplicate_keys", message, { path: this.work.paths.file, merged });
-  }
-
-  #nothing(): MigrationOutcome {
-    return this.work.counts.refused > 0 ? "skipped_invalid" : "skipped_empty";
-  }
-
-  #note({ bytes }: Absorbed): void {
-    this.#bytesBefore += bytes;
-  }
-
-  /** The same looks, readings and decisions, and no change. */
-  async #plan(): Promise<MigrationOutcome> {
-    const { work } = this;
-    const situation = await lookAround(work);
-    if (situation.store) return this.#planAbsorb(situation);
-    if (situation.file === "none" && situation.older === undefined && !situation.merging) return "missing";
-    const path = situation.file === "none" && situation.merging ? await nextFile(work) : undefined;
-    const source =
-      path === undefined ? this.#sourceOf(situation) : new FileSource(work.host, path, work.json5BytesMax);
-    this.#layouts = source.layouts;
-    const checked = await this.#zeroBytesAsEmpty(() =>
-      whileChanging(work, source, () => this.#tryOut(source)),
-    );
-    if (checked === "skipped_empty") return checked;
-    this.#read(checked);
-    return checked.winners.size === 0 ? this.#nothing() : "migrated";
-  }
-
-  /** Reads everything, and lets the store's own codec look at every entry. */
-  async #tryOut(source: LegacySource): Promise<CheckedSource> {
-    const { work } = this;
-    const winners = new Map<string, Winner>();
-    const codec = new EntryCodec({
-      thresholdBytes: BLOB_THRESHOLD_BYTES,
-      limits: work.rules.limits,
-      loadBlob: () => {
-        throw new Error("nothing was stored");
-      },
-    });
-    const checked = await readSource(work, source, {
-      phase: "reading",
-      winners,
-      onKept: (key, entry, from, prior) => {
-        try {
-          codec.encode(entry, undefined, key);
-        } catch (error) {
-          const refusal = refusalOf(error);
-          if (refusal === undefined) throw error;
-          work.refuse({ ...refusal, key: from.key });
-          if (prior === undefined) winners.delete(key);
-          else {
-            winners.set(key, prior);
-            work.count("merged", -1);
-          }
-        }
-      },
-    });
-    assertSessions(work, source.path, checked);
-    work.count("kept", winners.size);
-    return checked;
-  }
-
-  async #planAbsorb({ file, merging, older }: Situation): Promise<MigrationOutcome> {
-    const { work } = this;
-    this.#layouts = ["session_store", ...(older?.source.layouts ?? [])];
-    if (file === "none" && !merging && older === undefined) return "already_directory";
-    const path = await nextFile(work);
-    await work.peek(work.paths.directory, (store) => planForeign(work, store));
-    if (path !== undefined) {
-      const { bytes, sha256 } = await hashFile(work.host, path, work.signal);
-      this.#bytesBefore += bytes;
-      this.source = { sha256 };
-    }
-    return "merged";
-  }
-
-  /** A source that cannot be read is not a failure of the run: others go on, and a person has to look. */
-  #skips({ code }: LegacyFailure): boolean {
-    return code === "legacy_invalid" || code === "file_unsafe" || code === "not_a_store";
-  }
-
-  async #receipt(outcome: MigrationOutcome, error?: LegacyFailure): Promise<MigrationReceipt> {
-    const { work } = this;
-    const { refused } = work.counts;
-    if (refused > 0) {
-      const message = `${refused} entries of ${work.paths.file} were refused; the receipt names them. They are in the backup.`;
-      work.warn("entries_refused", message, { path: work.paths.file, refused });
-    }
-    const done = outcome === "migrated" || outcome === "merged" || outcome === "already_directory";
-    const bytesAfter = done && !work.dryRun ? (await listTree(work.host, work.paths.directory)).bytes : 0;
-    const next = nextCommand(work, outcome);
-    return {
-      outcome,
-      path: work.paths.file,
-      directory: work.paths.directory,
-      dryRun: work.dryRun,
-      layouts: this.#layouts,
-      entries: work.counts,
-      refusals: work.refusals,
-      bytesBefore: this.#bytesBefore,
-      bytesAfter,
-      backups: work.backups,
-      warnings: work.warnings,
-      ...(error === undefined ? undefined : { error }),
-      ...(next === undefined ? undefined : { next }),
-      durationMs: work.durationMs,
-    };
+  #withRefusals({ outcome, tally }: MigrationEnding): MigrationEnding {
+    const { refused } = tally.counts;
+    if (refused === 0) return { outcome, tally };
+    const { file } = this.work.paths;
+    const message = `${refused} entries of ${file} were refused; the receipt names them. They are in the backup.`;
+    const warnings = [{ code: "entries_refused", message, data: { path: file, refused } } as const];
+    return { outcome, tally: withWarnings(tally, warnings) };
   }
 }
 
-function nextCommand(work: LegacyWork, outcome: MigrationOutcome): string | undefined {
-  switch (outcome) {
-    case "migrated":
-    case "merged":
-      return work.command(work.dryRun ? "migrate" : "stats");
-    case "already_directory":
-      return work.command("stats");
-    case "failed":
-      return work.command("migrate");
-    case "skipped_invalid":
-      return work.command("inspect");
-    case "skipped_empty":
-    case "missing":
-      return undefined;
-  }
-}
+const KEPT: MigrationEnding = { outcome: "already_directory", tally: EMPTY_TALLY };
+/** Outcomes after which the directory counts. */
+const COUNTS: ReadonlySet<MigrationOutcome> = new Set(["migrated", "merged", "already_directory"]);
+
+const NEXT_VERB: Readonly<Partial<Record<MigrationOutcome, string>>> = {
+  already_directory: "stats",
+  failed: "migrate",
+  skipped_invalid: "inspect",
+};

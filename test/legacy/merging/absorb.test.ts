@@ -6,6 +6,7 @@
 import { describe, expect, it } from "vitest";
 import { absorbLegacyFiles } from "../../../src/legacy/merging/absorb.js";
 import type { LegacyHost } from "../../../src/legacy/host.js";
+import { Journal } from "../../../src/legacy/journal.js";
 import { migrateOn } from "../../../src/legacy/migrate.js";
 import { LegacyWork } from "../../../src/legacy/work.js";
 import type { SimulatedCall } from "../../../src/testing/simulated/file-system.js";
@@ -30,7 +31,7 @@ async function withStore(): Promise<LegacyMachine> {
 }
 
 function absorb(host: LegacyHost): Promise<unknown> {
-  return absorbLegacyFiles(new LegacyWork(host, FILE, {}), DIRECTORY);
+  return absorbLegacyFiles(new LegacyWork(host, FILE, {}), new Journal(), DIRECTORY);
 }
 
 /** Does something once, inside the first call that `isIt` recognises, before that takes effect. */
@@ -143,11 +144,20 @@ describe("a legacy file that is put aside", () => {
   it("is not merged if it is known, and recorded if it was not", async () => {
     const machine = await withStore();
     write(machine, SOURCE);
-    expect(await absorb(machine.process())).toMatchObject({ files: 1, foreign: 0 });
-    for (const foreign of [1, 0]) {
+    expect(await absorb(machine.process())).toMatchObject({ files: 1, tally: { counts: { read: 0 } } });
+    for (const read of [1, 0]) {
       write(machine, { c: {} });
-      expect(await absorb(machine.process())).toMatchObject({ files: 1, foreign });
+      expect(await absorb(machine.process())).toMatchObject({ files: 1, tally: { counts: { read } } });
     }
+  });
+
+  it("counts with every other one that is absorbed in the same run", async () => {
+    const machine = await withStore();
+    machine.disk.writeRaw(`${MERGING}-aaaa`, pretty({ c: { updatedAt: 1 }, none: null }));
+    machine.disk.writeRaw(FILE, pretty({ ...SOURCE, d: { updatedAt: 2 } }));
+    const { entries, refusals } = await migrateOn(machine.process(), FILE);
+    expect(entries).toEqual({ read: 5, kept: 2, merged: 0, unchanged: 2, refused: 1 });
+    expect(refusals.map(({ key }) => key)).toEqual(["none"]);
   });
 });
 

@@ -5,6 +5,7 @@
  */
 import { expect, it } from "vitest";
 import { removeStale, removeUnfinished } from "../../../src/legacy/migration/leftovers.js";
+import { Journal } from "../../../src/legacy/journal.js";
 import { LegacyWork } from "../../../src/legacy/work.js";
 import { DIRECTORY, FILE, LegacyMachine } from "../legacy-machine.js";
 
@@ -29,10 +30,11 @@ it.each([
   ["go when they are old", 61_000, "", false],
 ])("unfinished folders %s", async (_name, ageMs, where, stay) => {
   const { machine, work } = withLeftovers(ageMs, where);
-  await removeStale(work);
+  const journal = new Journal();
+  await removeStale(work, journal);
   const folders = machine.names().filter((name) => name.startsWith("sessions.d."));
   expect(folders).toHaveLength(stay ? 2 : 0);
-  expect(work.warnings.map(({ code }) => code)).toEqual(stay ? [] : ["leftover_removed"]);
+  expect(journal.warnings.map(({ code }) => code)).toEqual(stay ? [] : ["leftover_removed"]);
 });
 
 it("a folder that is complete, and whose place was made free, stays however old it is", async () => {
@@ -40,7 +42,7 @@ it("a folder that is complete, and whose place was made free, stays however old 
   const backup = `${DIRECTORY}.saved-1`;
   machine.disk.makeDirectory(backup);
   machine.disk.writeRaw(`${FOLDERS[0]}/.store/legacy/replaces.json`, JSON.stringify({ backup }));
-  await removeStale(work);
+  await removeStale(work, new Journal());
   expect(machine.names()).toContain("sessions.d.building-aa");
 });
 
