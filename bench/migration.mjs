@@ -4,7 +4,7 @@
  * `sessions.json`. Default: 650 sessions, nearly 90 MB; 3700 make 500 MB.
  *
  * Each measurement is a process of its own, by turns, three times; medians. Memory is the highest resident size of
- * the process; the longest block is that of the event loop. The migration is checked by its receipt: every session
+ * the process; the longest block is that of the event loop. The migration is checked by its report: every session
  * kept, none refused (it has compared every field itself by then).
  */
 import { spawnSync } from "node:child_process";
@@ -33,11 +33,11 @@ async function migrate(file) {
   const delay = monitorEventLoopDelay({ resolution: 1 });
   delay.enable();
   const start = performance.now();
-  const receipt = await migrateLegacyStore(file);
+  const report = await migrateLegacyStore(file);
   const ms = performance.now() - start;
   delay.disable();
-  if (receipt.outcome !== "migrated") throw new Error(JSON.stringify(receipt));
-  return { ms, blockMs: delay.max / 1e6, kept: receipt.entries.kept, bytesAfter: receipt.bytesAfter };
+  if (report.outcome !== "migrated") throw new Error(JSON.stringify(report));
+  return { ms, blockMs: delay.max / 1e6, kept: report.entries.kept, bytesAfter: report.bytesAfter };
 }
 
 /** @param {string} file */

@@ -94,7 +94,7 @@ export const LAYOUTS = "test/legacy/layouts/older-layout.test.ts";
 export const DAMAGE = "test/legacy/back/damage.test.ts";
 export const LINKS = "test/legacy/links.test.ts";
 export const LOCK = "test/openclaw/legacy-file/lock.test.ts";
-export const FILE_FORM = "test/openclaw/legacy-file/file-form.test.ts";
+export const FILE_FORM = "test/openclaw/legacy-file/file-backend.test.ts";
 
 /**
  * @typedef {object} Mutant

@@ -77,8 +77,8 @@ export const ROOMS = [
     what: "what a gateway keeps of a session, in all its spellings",
   },
   {
-    name: "openclaw/form",
-    pattern: /^openclaw\/form\//,
+    name: "openclaw/backend",
+    pattern: /^openclaw\/backend\//,
     what: "the whole-store object that gateways know",
   },
   {

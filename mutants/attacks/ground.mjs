@@ -217,7 +217,7 @@ const DOCUMENTS = inFile(
   [DOCUMENT, BAD_ENTRY],
   [
     {
-      name: "an entry file counts whatever its checksum",
+      name: "an entry file is authoritative whatever its checksum",
       rule: "checksum",
       find: `if (found !== crc || !isUtf8(bytes)) return diagnose(bytes);`,
       replace: `if (found === "" || !isUtf8(bytes)) return diagnose(bytes);`,

@@ -118,7 +118,7 @@ const FILE = inFile(
     },
     {
       name: "a file that a migration has put aside is an empty store",
-      rule: "which side counts",
+      rule: "which side is authoritative",
       find: `if (aside === undefined) return NOTHING;`,
       replace: `if (aside === undefined || aside !== "") return NOTHING;`,
     },

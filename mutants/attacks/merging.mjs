@@ -18,13 +18,13 @@ const ABSORB = inFile(
   [
     {
       name: "a file is put aside though the store is gone",
-      rule: "which side counts",
+      rule: "which side is authoritative",
       find: `if (!(await isStore(host, directory))) throw goneMeanwhile(directory);`,
       replace: ``,
     },
     {
       name: "a file that was put aside stays there when the store is gone",
-      rule: "which side counts",
+      rule: "which side is authoritative",
       find: `if (!(await isStore(host, directory))) {`,
       replace: `if (false as boolean) {`,
     },
@@ -277,7 +277,7 @@ const LAYOUT = inFile(
   [
     {
       name: "session folders of our own are taken for an older layout",
-      rule: "which side counts",
+      rule: "which side is authoritative",
       find: `if (own.length > 0 && !(await isStore`,
       replace: `if (own.length < 0 && !(await isStore`,
     },

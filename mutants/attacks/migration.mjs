@@ -40,13 +40,13 @@ const MIGRATE = inFile(
     },
     {
       name: "a file that a killed run was merging is not given back",
-      rule: "which side counts",
+      rule: "which side is authoritative",
       suites: [ABSORPTION],
       find: `await giveBack(work, journal);\n        return undefined;`,
       replace: `void giveBack;\n        return { outcome: "missing", tally: EMPTY_TALLY };`,
     },
     {
-      name: "what others are building goes on after one side counts",
+      name: "what others are building goes on after one side is authoritative",
       rule: "migration, step 3",
       find: `await removeUnfinished(work);\n    await absorbLegacyFiles`,
       replace: `await absorbLegacyFiles`,
@@ -60,13 +60,13 @@ const SITUATION = inFile(
   [
     {
       name: "a store that has just come is taken for an older layout",
-      rule: "which side counts",
+      rule: "which side is authoritative",
       suites: [MIGRATE_LATE],
       find: `if (older?.inDirectory === true && (await isStore(host, paths.directory))) return lookAround(work);`,
       replace: ``,
     },
     {
-      name: "the directory counts only after the file was moved away",
+      name: "the directory is authoritative only after the file was moved away",
       rule: "migration, step 4",
       suites: [MERGE, DECISION],
       find: `if (store) return alone`,
@@ -74,7 +74,7 @@ const SITUATION = inFile(
     },
     {
       name: "a file that has come since is migrated before the one that a killed run was merging",
-      rule: "which side counts",
+      rule: "which side is authoritative",
       suites: [DECISION],
       find: `if (merging && file === "none") return`,
       replace: `if (merging && file === "none" && older === undefined) return`,
@@ -134,19 +134,19 @@ const REPLACING = inFile(
   [
     {
       name: "a store is renamed aside like an older layout",
-      rule: "which side counts",
+      rule: "which side is authoritative",
       find: 'if (stampNow(host, `${paths.directory}/${STORE_FOLDER}`) !== "none") return false;',
       replace: ``,
     },
     {
       name: "a store that was renamed aside stays there",
-      rule: "which side counts",
+      rule: "which side is authoritative",
       find: `if (!isLayout) await putBack(work, backup);`,
       replace: `if (!isLayout) void putBack;`,
     },
     {
       name: "a store that was renamed aside is taken for the older layout",
-      rule: "which side counts",
+      rule: "which side is authoritative",
       find: 'const isLayout = stampNow(host, `${backup}/${STORE_FOLDER}`) === "none";',
       replace: 'const isLayout = backup !== "none";',
     },

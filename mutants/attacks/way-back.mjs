@@ -23,7 +23,7 @@ const ROLLBACK = inFile(
     },
     {
       name: "both sides may be gone",
-      rule: "which side counts",
+      rule: "which side is authoritative",
       find: `if (stampNow(host, paths.file) === "none") {`,
       replace: `if (false as boolean) {`,
     },
@@ -159,7 +159,7 @@ const MIRRORS = inFile(
     },
     {
       name: "a mirror writes on after a rollback",
-      rule: "which side counts",
+      rule: "which side is authoritative",
       find: `if ((await identityOf(this.#host, directory)) === this.identity) return;`,
       replace: `if (this.identity !== "") return;`,
     },

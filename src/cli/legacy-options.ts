@@ -92,20 +92,20 @@ const UNITS: Readonly<Partial<Record<LegacyProgress["phase"], "files" | "session
 /** Most stores are done sooner; nobody needs to read how. */
 const QUIET_MS = 1000;
 
-/** A receipt whose next command says as well how keys are to be taken. */
+/** A report whose next command says as well how keys are to be taken. */
 export function withKeyOption<R extends { readonly next?: string }>(
-  receipt: R,
+  report: R,
   options: LegacyCommandOptions,
 ): R {
-  const { next } = receipt;
+  const { next } = report;
   if (
     options.lowercaseKeys !== true ||
     next === undefined ||
     !/^sessiondir (inspect|migrate|mirror|rollback) /.test(next)
   ) {
-    return receipt;
+    return report;
   }
-  return { ...receipt, next: `${next} --lowercase-keys` };
+  return { ...report, next: `${next} --lowercase-keys` };
 }
 
 /** The library's options; `end` takes the bar away. */

@@ -5,20 +5,20 @@ export { startMirror } from "./back/mirror.js";
 export type { Mirror, MirrorOptions, MirrorState } from "./back/mirror.js";
 export { rollbackToLegacy } from "./back/rollback.js";
 export { migrateStateDirectory } from "./state-directory.js";
-export type { StateDirectoryOptions, StateDirectoryReceipt } from "./state-directory.js";
+export type { StateDirectoryOptions, StateDirectoryReport } from "./state-directory.js";
 export type {
   ChangingOptions,
   EntryCounts,
   LegacyFailure,
-  LegacyInspection,
+  InspectionReport,
   LegacyLayout,
   LegacyOptions,
   LegacyProgress,
   LegacyWarning,
   MigrationOptions,
   MigrationOutcome,
-  MigrationReceipt,
+  MigrationReport,
   Refusal,
   RefusalReason,
-  RollbackReceipt,
+  RollbackReport,
 } from "./types.js";

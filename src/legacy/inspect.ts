@@ -8,7 +8,7 @@ import { namesIn, systemHost, type LegacyHost } from "./host.js";
 import { Migration } from "./migration/migrate.js";
 import { lookAround } from "./migration/situation.js";
 import { EntryComparison } from "./reading/equality.js";
-import type { LegacyInspection, LegacyOptions } from "./types.js";
+import type { InspectionReport, LegacyOptions } from "./types.js";
 import { LegacyWork } from "./work.js";
 
 /**
@@ -18,7 +18,7 @@ import { LegacyWork } from "./work.js";
  * @example
  * const { outcome, entries, refusals, next } = await inspectLegacyStore("sessions.json");
  */
-export function inspectLegacyStore(target: string, options: LegacyOptions = {}): Promise<LegacyInspection> {
+export function inspectLegacyStore(target: string, options: LegacyOptions = {}): Promise<InspectionReport> {
   return inspectOn(systemHost, target, options);
 }
 
@@ -27,15 +27,15 @@ export async function inspectOn(
   host: LegacyHost,
   target: string,
   options: LegacyOptions = {},
-): Promise<LegacyInspection> {
+): Promise<InspectionReport> {
   const work = new LegacyWork(host, target, { ...options, dryRun: true });
   const { paths } = work;
   const migration = new Migration(work);
-  const receipt = await migration.run();
+  const report = await migration.run();
   const names = await namesIn(host.fs, paths.folder).catch(() => []); // why not is in the result's error
   const situation = await lookAround(work).catch(() => undefined);
-  const authority = situation?.store ? "directory" : receipt.outcome === "missing" ? "none" : "file";
-  const { path, directory, outcome, layouts, entries, refusals, warnings, error, next } = receipt;
+  const authority = situation?.store ? "directory" : report.outcome === "missing" ? "none" : "file";
+  const { path, directory, outcome, layouts, entries, refusals, warnings, error, next } = report;
   const { sha256 } = migration.journal;
   const counted = authority === "directory" ? await countSessions(work) : undefined;
   return {
@@ -46,7 +46,7 @@ export async function inspectOn(
     outcome,
     entries,
     refusals: counted === undefined ? refusals : [...refusals, ...counted.refusals],
-    bytes: receipt.bytesBefore,
+    bytes: report.bytesBefore,
     ...(sha256 === undefined ? undefined : { sha256 }),
     ...(counted === undefined ? undefined : { sessions: counted.sessions, damaged: counted.damaged }),
     backups: names.filter((name) => paths.isBackup(name)),
@@ -59,7 +59,7 @@ export async function inspectOn(
   };
 }
 
-interface Counted extends Pick<LegacyInspection, "refusals" | "warnings"> {
+interface Counted extends Pick<InspectionReport, "refusals" | "warnings"> {
   readonly sessions: number;
   readonly damaged: number;
 }

@@ -5,24 +5,21 @@
 import { startMirrorOn } from "./back/mirror.js";
 import { systemHost, type LegacyHost } from "./host.js";
 import { Migration } from "./migration/migrate.js";
-import type { LegacyWarning, MigrationOptions, MigrationReceipt } from "./types.js";
+import type { LegacyWarning, MigrationOptions, MigrationReport } from "./types.js";
 import { LegacyWork } from "./work.js";
 
 /**
  * Brings `NAME.json`, or an older layout of many files, into the store `NAME.d` beside it.
  *
  * Run it again as often as you like: a store that is there stays, and a legacy file that somebody wrote since is merged
- * into it. Failures are in the receipt.
+ * into it. Failures are in the report.
  * @param target `…/NAME.json` or `…/NAME.d`.
  * @throws `TypeError` for a wrong argument; the reason of an aborted signal.
  * @example
- * const receipt = await migrateLegacyStore("/home/gateway/.openclaw/agents/main/sessions/sessions.json");
- * if (receipt.outcome === "failed") console.error(receipt.error?.message, receipt.next);
+ * const report = await migrateLegacyStore("/home/gateway/.openclaw/agents/main/sessions/sessions.json");
+ * if (report.outcome === "failed") console.error(report.error?.message, report.next);
  */
-export function migrateLegacyStore(
-  target: string,
-  options: MigrationOptions = {},
-): Promise<MigrationReceipt> {
+export function migrateLegacyStore(target: string, options: MigrationOptions = {}): Promise<MigrationReport> {
   return migrateOn(systemHost, target, options);
 }
 
@@ -31,13 +28,13 @@ export async function migrateOn(
   host: LegacyHost,
   target: string,
   { mirror = false, ...options }: MigrationOptions = {},
-): Promise<MigrationReceipt> {
+): Promise<MigrationReport> {
   const work = new LegacyWork(host, target, options);
-  const receipt = await new Migration(work).run();
-  const { outcome } = receipt;
-  if (outcome !== "migrated" && outcome !== "merged" && outcome !== "already_directory") return receipt;
-  if (mirror) return withMirror(work, receipt);
-  return outcome === "migrated" ? { ...receipt, warnings: [...receipt.warnings, fileMoved(work)] } : receipt;
+  const report = await new Migration(work).run();
+  const { outcome } = report;
+  if (outcome !== "migrated" && outcome !== "merged" && outcome !== "already_directory") return report;
+  if (mirror) return withMirror(work, report);
+  return outcome === "migrated" ? { ...report, warnings: [...report.warnings, fileMoved(work)] } : report;
 }
 
 /** Whoever does not know the store sees no sessions from now on, and some programs act on that. */
@@ -50,10 +47,10 @@ function fileMoved({ paths, command }: LegacyWork): LegacyWarning {
 }
 
 /** The migration counts, whatever becomes of the copy. */
-async function withMirror(work: LegacyWork, receipt: MigrationReceipt): Promise<MigrationReceipt> {
+async function withMirror(work: LegacyWork, report: MigrationReport): Promise<MigrationReport> {
   const { host, paths, options } = work;
-  const warnings = [...receipt.warnings];
-  const done = { ...receipt, warnings, next: work.command("mirror") };
+  const warnings = [...report.warnings];
+  const done = { ...report, warnings, next: work.command("mirror") };
   if (work.dryRun) return { ...done, mirror: paths.file, next: work.command("migrate") };
   try {
     const mirror = await startMirrorOn(host, paths.file, {
@@ -72,7 +69,7 @@ async function withMirror(work: LegacyWork, receipt: MigrationReceipt): Promise<
     const { code, message, data } = work.failure(
       error,
       `write ${paths.file}`,
-      `${paths.directory} counts, and has all sessions.`,
+      `${paths.directory} is authoritative, and has all sessions.`,
     );
     warnings.push({ code: "mirror_failed", message, data: { ...data, code } });
     return done;

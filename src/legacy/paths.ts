@@ -3,7 +3,7 @@
  * one folder:
  *
  *     NAME.json                     the legacy file
- *     NAME.d                        the store; where it has `.store/format.json`, it is the one that counts
+ *     NAME.d                        the store; where it has `.store/format.json`, it is the one that is authoritative
  *     NAME.d.building-<random>      a store that is not complete; nobody uses it
  *     NAME.d.removing-<random>      one that is being removed
  *     NAME.json.writing-<revision>-…  a legacy file that is not complete
@@ -111,7 +111,7 @@ export function timestamp(runtime: Runtime): string {
   return new Date(runtime.now()).toISOString().replaceAll(":", "-");
 }
 
-/** For a POSIX shell, as in the next command of a receipt. */
+/** For a POSIX shell, as in the next command of a report. */
 export function shellQuoted(path: string): string {
   return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }

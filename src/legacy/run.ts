@@ -5,7 +5,7 @@
 import { SessionStoreError } from "../errors.js";
 import type { Journal } from "./journal.js";
 import { EMPTY_TALLY, type Tally } from "./tally.js";
-import type { LegacyFailure, Receipt } from "./types.js";
+import type { LegacyFailure, Report } from "./types.js";
 import type { LegacyWork } from "./work.js";
 
 /** How a run ends, if nothing fails. */
@@ -38,7 +38,7 @@ const SKIPPED: ReadonlySet<string> = new Set(["legacy_invalid", "not_a_store", "
 
 export async function runToReport<Outcome extends string>(
   run: LegacyRun<Outcome>,
-): Promise<Receipt & { readonly outcome: Outcome | Failed }> {
+): Promise<Report & { readonly outcome: Outcome | Failed }> {
   const { work, journal } = run;
   try {
     work.assertPlace();
@@ -72,7 +72,7 @@ function reportOf<Outcome extends string>(
   outcome: Outcome | Failed,
   { counts, refusals, warnings }: Tally,
   error?: LegacyFailure,
-): Receipt & { readonly outcome: Outcome | Failed } {
+): Report & { readonly outcome: Outcome | Failed } {
   const { work, journal } = run;
   const verb = run.nextVerb(outcome);
   return {

@@ -19,7 +19,7 @@ import { findLegacyPlace } from "../store/legacy-place.js";
 import { namesIn, statusOf, systemHost, type LegacyHost } from "./host.js";
 import { migrateOn } from "./migrate.js";
 import { LegacyPaths, shellQuoted } from "./paths.js";
-import type { LegacyWarning, MigrationOptions, MigrationOutcome, MigrationReceipt } from "./types.js";
+import type { LegacyWarning, MigrationOptions, MigrationOutcome, MigrationReport } from "./types.js";
 
 export interface StateDirectoryOptions extends MigrationOptions {
   /** Default: `$OPENCLAW_STATE_DIR`, then `~/.openclaw`. */
@@ -27,13 +27,13 @@ export interface StateDirectoryOptions extends MigrationOptions {
   /** Store paths from the configuration, `{agentId}` and a leading `~` included. They may be anywhere. Default: none. */
   readonly storePaths?: readonly string[] | undefined;
   /** Hears of each store as it is done. */
-  readonly onReceipt?: ((receipt: MigrationReceipt) => void) | undefined;
+  readonly onReport?: ((report: MigrationReport) => void) | undefined;
 }
 
-export interface StateDirectoryReceipt {
+export interface StateDirectoryReport {
   readonly stateDirectory: string;
   /** One for each store, in the order of their paths. */
-  readonly receipts: readonly MigrationReceipt[];
+  readonly reports: readonly MigrationReport[];
   readonly counts: Readonly<Record<"inspected" | Exclude<MigrationOutcome, "merged">, number>>;
   /** What needs a person, one line each; and `older_place`, which is only good to know. */
   readonly warnings: readonly LegacyWarning[];
@@ -51,7 +51,7 @@ export interface StateDirectoryReceipt {
  * @example
  * const { summary, warnings } = await migrateStateDirectory({ dryRun: true });
  */
-export function migrateStateDirectory(options: StateDirectoryOptions = {}): Promise<StateDirectoryReceipt> {
+export function migrateStateDirectory(options: StateDirectoryOptions = {}): Promise<StateDirectoryReport> {
   return migrateStateDirectoryOn(systemHost, options);
 }
 
@@ -63,26 +63,26 @@ export async function migrateStateDirectoryOn(
   host: LegacyHost,
   options: StateDirectoryOptions = {},
   migrateStore: typeof migrateOn = migrateOn,
-): Promise<StateDirectoryReceipt> {
+): Promise<StateDirectoryReport> {
   const stateDirectory = resolve(
     withHome(options.stateDirectory ?? process.env["OPENCLAW_STATE_DIR"] ?? join(homedir(), ".openclaw")),
   );
   const { targets, warnings } = await findStores(host, stateDirectory, options.storePaths ?? []);
-  const { stateDirectory: _, storePaths: __, onReceipt, ...migrate } = options;
-  const receipts: MigrationReceipt[] = [];
+  const { stateDirectory: _, storePaths: __, onReport, ...migrate } = options;
+  const reports: MigrationReport[] = [];
   for (const target of targets) {
-    const receipt = await migrateStore(host, target, migrate);
-    receipts.push(receipt);
-    onReceipt?.(receipt);
+    const report = await migrateStore(host, target, migrate);
+    reports.push(report);
+    onReport?.(report);
   }
-  for (const receipt of receipts) warnings.push(...linesForPeople(receipt));
-  const counts = countOutcomes(receipts);
+  for (const report of reports) warnings.push(...linesForPeople(report));
+  const counts = countOutcomes(reports);
   const summary = `session-store migration summary: ${Object.entries(counts)
     .map(([name, count]) => `${name}=${count}`)
     .join(" ")}`;
   const person = warnings.some(({ code }) => code !== "older_place");
   const exitCode = counts.failed > 0 ? 1 : person ? 3 : 0;
-  return { stateDirectory, receipts, counts, warnings, summary, exitCode };
+  return { stateDirectory, reports, counts, warnings, summary, exitCode };
 }
 
 interface Found {
@@ -147,7 +147,7 @@ class Search {
   async addNamed(given: string, agents: readonly string[]): Promise<void> {
     for (const path of await this.#expanded(given, agents)) {
       const target = await this.#look(path);
-      // A path that was named counts even if nothing is there: then it is missing, and the receipt says so.
+      // A path that was named counts even if nothing is there: then it is missing, and the report says so.
       if (target !== undefined && (target.isThere || path === given)) this.#add(target);
     }
   }
@@ -256,9 +256,9 @@ function withHome(path: string): string {
   return path === "~" || path.startsWith("~/") ? join(homedir(), path.slice(1)) : path;
 }
 
-function countOutcomes(receipts: readonly MigrationReceipt[]): StateDirectoryReceipt["counts"] {
+function countOutcomes(reports: readonly MigrationReport[]): StateDirectoryReport["counts"] {
   const counts = {
-    inspected: receipts.length,
+    inspected: reports.length,
     migrated: 0,
     already_directory: 0,
     skipped_empty: 0,
@@ -266,11 +266,11 @@ function countOutcomes(receipts: readonly MigrationReceipt[]): StateDirectoryRec
     missing: 0,
     failed: 0,
   };
-  for (const { outcome } of receipts) counts[outcome === "merged" ? "migrated" : outcome]++;
+  for (const { outcome } of reports) counts[outcome === "merged" ? "migrated" : outcome]++;
   return counts;
 }
 
-/** What a person has to look at; what is only good to know stays in the receipt. */
+/** What a person has to look at; what is only good to know stays in the report. */
 const FOR_PEOPLE: ReadonlySet<LegacyWarning["code"]> = new Set([
   "entries_refused",
   "source_zero_bytes",
@@ -281,7 +281,7 @@ const FOR_PEOPLE: ReadonlySet<LegacyWarning["code"]> = new Set([
   "sessions_damaged",
 ]);
 
-function linesForPeople({ path, outcome, error, warnings, next }: MigrationReceipt): LegacyWarning[] {
+function linesForPeople({ path, outcome, error, warnings, next }: MigrationReport): LegacyWarning[] {
   const lines = warnings.filter(({ code }) => FOR_PEOPLE.has(code));
   if (outcome === "skipped_invalid" || outcome === "failed") {
     const then = next === undefined ? "" : ` Next: ${next}`;

@@ -1,8 +1,8 @@
 /**
- * What the legacy functions take and give: options and receipts.
+ * What the legacy functions take and give: options and reports.
  *
- * A receipt tells everything that happened, so that nobody has to look into the store to believe it. What concerns the
- * world (a damaged file, a full disk) is in the receipt; thrown are only a wrong argument (`TypeError`) and the reason
+ * A report tells everything that happened, so that nobody has to look into the store to believe it. What concerns the
+ * world (a damaged file, a full disk) is in the report; thrown are only a wrong argument (`TypeError`) and the reason
  * of a signal that was aborted.
  */
 import type { ErrorData, SessionStoreErrorCode } from "../errors.js";
@@ -150,7 +150,7 @@ export interface EntryCounts {
 export type MigrationOutcome =
   "migrated" | "merged" | "already_directory" | "skipped_empty" | "skipped_invalid" | "missing" | "failed";
 
-export interface Receipt {
+export interface Report {
   /** The legacy file, whether it is there or not. */
   readonly path: string;
   /** The store's directory. */
@@ -175,23 +175,23 @@ export interface Receipt {
   readonly durationMs: number;
 }
 
-export interface MigrationReceipt extends Receipt {
+export interface MigrationReport extends Report {
   readonly outcome: MigrationOutcome;
   /** The copy that was written for programs that know nothing of the store, if it was asked for. */
   readonly mirror?: string;
 }
 
-export interface RollbackReceipt extends Receipt {
+export interface RollbackReport extends Report {
   readonly outcome: "rolled_back" | "already_legacy" | "missing" | "skipped_invalid" | "failed";
   /** SHA-256 of the `NAME.json` that was written, in hex. */
   readonly sha256?: string;
 }
 
 /** What {@link inspectLegacyStore} finds; nothing was changed. */
-export interface LegacyInspection {
+export interface InspectionReport {
   readonly path: string;
   readonly directory: string;
-  /** Which side counts today. */
+  /** Which side is authoritative today. */
   readonly authority: "file" | "directory" | "none";
   readonly layouts: readonly LegacyLayout[];
   /** What `migrateLegacyStore` would say. */

@@ -5,7 +5,7 @@ import type { SessionEntry, SessionStoreRecord } from "./entry/session-entry.js"
 import { textOf, threadOf } from "./entry/delivery-context.js";
 import { foldedAlias, needsProof, normalizeStoreSessionKey, splitThread } from "./session-key.js";
 import { readStore } from "./access/store-access.js";
-import { StoreView, viewOf } from "./form/view.js";
+import { StoreView, viewOf } from "./backend/view.js";
 import { configuredMaintenance, type SessionMaintenanceLimits } from "./maintenance/config.js";
 import { capEntryCount, pruneStaleEntries } from "./maintenance/whole-store.js";
 
@@ -58,7 +58,7 @@ export function loadSessionStore(
     maintenanceConfig,
   }: LoadSessionStoreOptions = {},
 ): SessionStoreRecord {
-  const snapshot = readStore(storePath, (form) => form.snapshot({ skipCache }));
+  const snapshot = readStore(storePath, (backend) => backend.snapshot({ skipCache }));
   const { store } = clone ? StoreView.of(snapshot) : StoreView.lazy(snapshot);
   const limits = runMaintenance ? (maintenanceConfig ?? configuredMaintenance()) : undefined;
   if (limits?.mode === "enforce") {
@@ -87,7 +87,7 @@ export function readSessionStoreReadOnly(storePath: string): Record<string, Sess
 export function loadSessionStoreSummary(storePath: string): Record<string, SessionStoreSummaryEntry> {
   const summary = Object.create(null) as Record<string, SessionStoreSummaryEntry>;
   try {
-    const snapshot = readStore(storePath, (form) => form.snapshot());
+    const snapshot = readStore(storePath, (backend) => backend.snapshot());
     for (const key of snapshot.keys()) {
       const { lastChannel, lastTo, updatedAt } = normalizeEntry(snapshot.get(key)!.entry);
       summary[key] = { lastChannel, lastTo, updatedAt };
@@ -112,7 +112,7 @@ export function readSessionUpdatedAt(params: {
     const alias = foldedAlias(key);
     const updatedAt = timeOf(
       alias === undefined
-        ? readStore(params.storePath, (form) => form.readOne(key))
+        ? readStore(params.storePath, (backend) => backend.readOne(key))
         : resolveSessionStoreEntry({ store: loadSessionStore(params.storePath), sessionKey: key }).existing,
     );
     return updatedAt === 0 ? undefined : updatedAt;

@@ -1,5 +1,5 @@
 /**
- * Which store a path stands for, and in which of its two forms it is at this instant.
+ * Which store a path stands for, and in which of its two backends it is at this instant.
  *
  * A gateway names a store by its legacy file `…/sessions.json`, before and after the migration. Stores are identified by
  * their real path: an agent's folder, or the file itself, may be reached through a symlink, and two names of one store
@@ -21,7 +21,7 @@ export interface StoreTarget {
   readonly folder: string;
   /** Path of the store directory, whether it exists or not. */
   readonly directory: string;
-  /** Which directory store is there now; undefined while the legacy file counts. Another value: another store. */
+  /** Which directory store is there now; undefined while the legacy file is authoritative. Another value: another store. */
   readonly identity: string | undefined;
 }
 

@@ -22,7 +22,7 @@ import type { DeliveryContext, SessionEntry } from "./entry/session-entry.js";
 import { resolveSessionStoreEntry } from "./load-session-store.js";
 import { foldedAlias, normalizeStoreSessionKey } from "./session-key.js";
 import { updateStore } from "./access/store-access.js";
-import type { Compute, StoreForm } from "./form/store-form.js";
+import type { Compute, StoreBackend } from "./backend/store-backend.js";
 
 /** What all functions here are told. */
 interface OneSession {
@@ -150,10 +150,10 @@ async function updateOne(
   if (key === "") throw new TypeError("sessionKey must have more than space in it");
   const { entry } = await updateStore(
     storePath,
-    (form) =>
+    (backend) =>
       foldedAlias(key) === undefined
-        ? form.updateOne(key, (existing) => compute(existing, key))
-        : updateWithAlias(form, key, compute),
+        ? backend.updateOne(key, (existing) => compute(existing, key))
+        : updateWithAlias(backend, key, compute),
     { activeSessionKey: key, skipMaintenance },
   );
   return entry === undefined ? undefined : copyEntry(normalizeEntry(entry));
@@ -161,11 +161,11 @@ async function updateOne(
 
 /** A session whose key has case in it may be stored under the folded one; what is written is under its own key. */
 async function updateWithAlias(
-  form: StoreForm,
+  backend: StoreBackend,
   key: string,
   compute: (existing: Readonly<SessionEntry> | undefined, key: string) => ReturnType<Compute>,
-): ReturnType<StoreForm["updateOne"]> {
-  const { result, wrote } = await form.updateAll(async (view) => {
+): ReturnType<StoreBackend["updateOne"]> {
+  const { result, wrote } = await backend.updateAll(async (view) => {
     const { existing, legacyKeys } = resolveSessionStoreEntry({ store: view.store, sessionKey: key });
     const next = await compute(existing, key);
     if (next === undefined) return existing;

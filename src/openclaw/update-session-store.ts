@@ -2,10 +2,10 @@
 import { isPlainContainer } from "../format/json-semantics.js";
 import { normalizeStoreSessionKey } from "./session-key.js";
 import type { SessionEntry, SessionStoreRecord } from "./entry/session-entry.js";
-import type { StoreForm } from "./form/store-form.js";
+import type { StoreBackend } from "./backend/store-backend.js";
 import { updateStore, type AfterWriting } from "./access/store-access.js";
-import type { SessionChange } from "./form/change.js";
-import { viewOf, type StoreView } from "./form/view.js";
+import type { SessionChange } from "./backend/change.js";
+import { viewOf, type StoreView } from "./backend/view.js";
 import {
   configuredMaintenance,
   resolveMaintenanceConfig,
@@ -91,8 +91,8 @@ export async function updateSessionStore<T>(
     return result;
   };
   try {
-    const update = (form: StoreForm) =>
-      form.updateAll(skipSaveWhenResult === undefined ? (view) => mutator(view.store) : mutate, {
+    const update = (backend: StoreBackend) =>
+      backend.updateAll(skipSaveWhenResult === undefined ? (view) => mutator(view.store) : mutate, {
         mayDropAcp,
       });
     return (await updateStore(storePath, update, afterWriting(options))).result;
@@ -122,13 +122,13 @@ export async function saveSessionStore(
     const changes = given.changes({ mayDropAcp });
     const bring = (view: StoreView): void => changes.forEach((change) => bringIn(view, change));
     const rules = { mayDropAcp, compared: "written" } as const;
-    await updateStore(storePath, (form) => form.updateAll(bring, rules), afterWriting(options));
+    await updateStore(storePath, (backend) => backend.updateAll(bring, rules), afterWriting(options));
     return;
   }
   const rules = { mayDropAcp: "all", mayTurnBack: true, compared: "written" } as const;
   await updateStore(
     storePath,
-    (form) => form.updateAll((view) => replaceAll(view, store), rules),
+    (backend) => backend.updateAll((view) => replaceAll(view, store), rules),
     afterWriting(options),
   );
 }

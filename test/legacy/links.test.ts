@@ -63,9 +63,9 @@ describe.each(LINKS)("a link in place of %s", (_name, prepare) => {
     const path = prepare(machine.disk);
     const host = machine.process();
     expect(await inspectOn(host, path)).toMatchObject({ path: REAL, outcome: "migrated" });
-    const receipt = await migrateOn(machine.process(), path);
-    expect(receipt).toMatchObject({ outcome: "migrated", path: REAL, directory: "/data/real/sessions.d" });
-    expect(receipt.backups[0]).toMatch(/^\/data\/real\/sessions\.json\.saved-/);
+    const report = await migrateOn(machine.process(), path);
+    expect(report).toMatchObject({ outcome: "migrated", path: REAL, directory: "/data/real/sessions.d" });
+    expect(report.backups[0]).toMatch(/^\/data\/real\/sessions\.json\.saved-/);
     expect((await migrateOn(machine.process(), path)).outcome).toBe("already_directory");
     expect(await machine.sessions("/data/real/sessions.d")).toEqual(SESSIONS);
     const { fs, runtime } = machine.process();
@@ -96,7 +96,7 @@ describe("the links of a state directory", () => {
     link(machine.disk, from, to);
     const result = await migrateStateDirectoryOn(machine.process(), { stateDirectory: STATE });
     expect(result).toMatchObject({ counts: { inspected: 1, migrated: 1 }, warnings: [], exitCode: 0 });
-    expect(result.receipts[0]?.path).toBe(`${to}${within}`);
+    expect(result.reports[0]?.path).toBe(`${to}${within}`);
   });
 
   it("one that leads out is left alone, whatever it stands for", async () => {
@@ -120,14 +120,14 @@ it.each([
   machine.disk.makeDirectory("/data/folder.json");
   machine.disk.symlink("/home/link.json", target);
   const before = machine.disk.tree();
-  const receipt = await migrateOn(machine.process(), "/home/link.json");
-  expect(receipt.outcome).toBe(outcome);
-  expect(receipt.error?.code).toBe(code);
+  const report = await migrateOn(machine.process(), "/home/link.json");
+  expect(report.outcome).toBe(outcome);
+  expect(report.error?.code).toBe(code);
   expect((await rollbackOn(machine.process(), "/home/link.json")).outcome).toBe(outcome);
   expect(machine.disk.tree()).toEqual(before);
 });
 
-it("a failure behind the rename says that the store counts, and not that nothing was changed", async () => {
+it("a failure behind the rename says that the store is authoritative, and not that nothing was changed", async () => {
   const machine = new LegacyMachine();
   machine.disk.writeRaw(REAL, pretty(SESSIONS));
   const host = machine.process();
@@ -137,9 +137,9 @@ it("a failure behind the rename says that the store counts, and not that nothing
     moved ||= name === "rename" && args[1] === "/data/real/sessions.d";
     return undefined;
   };
-  const receipt = await migrateOn(host, REAL);
-  expect(receipt).toMatchObject({ outcome: "failed", error: { code: "io_error" } });
-  expect(receipt.error?.message).toContain("The store /data/real/sessions.d was made");
-  expect(receipt.error?.message).not.toMatch(/unchanged|nothing was changed/i);
+  const report = await migrateOn(host, REAL);
+  expect(report).toMatchObject({ outcome: "failed", error: { code: "io_error" } });
+  expect(report.error?.message).toContain("The store /data/real/sessions.d was made");
+  expect(report.error?.message).not.toMatch(/unchanged|nothing was changed/i);
   expect((await migrateOn(machine.process(), REAL)).outcome).toBe("merged");
 });

@@ -23,7 +23,7 @@ function machineWithAgents(): LegacyMachine {
 it("migrates what can be, and says in one line how it went", async () => {
   const machine = machineWithAgents();
   const seen: string[] = [];
-  const options = { stateDirectory: ROOT, onReceipt: ({ path }: { path: string }) => seen.push(path) };
+  const options = { stateDirectory: ROOT, onReport: ({ path }: { path: string }) => seen.push(path) };
   const dry = await migrateStateDirectoryOn(machine.process(), { ...options, dryRun: true });
   const result = await migrateStateDirectoryOn(machine.process(), options);
   expect(result.summary).toBe(

@@ -149,7 +149,7 @@ describe("in this order", () => {
 });
 
 describe("what is not what it was made from does not count", () => {
-  it("a store with another entry: the file counts, and nothing is left of the store", async () => {
+  it("a store with another entry: the file is authoritative, and nothing is left of the store", async () => {
     const machine = withFile();
     const encode = EntryCodec.prototype.encode;
     vi.spyOn(EntryCodec.prototype, "encode").mockImplementation(function (
@@ -160,9 +160,9 @@ describe("what is not what it was made from does not count", () => {
       const { zero: _, ...changed } = entry as Record<string, unknown>;
       return encode.call(this, changed, ...rest);
     });
-    const receipt = await migrateOn(machine.process(), FILE);
+    const report = await migrateOn(machine.process(), FILE);
     const error = { code: "legacy_mismatch", data: { key: "__proto__" } };
-    expect(receipt).toMatchObject({ outcome: "failed", error });
+    expect(report).toMatchObject({ outcome: "failed", error });
     expect(machine.names()).toEqual(["sessions.json"]);
     expect(machine.disk.readRaw(FILE)?.toString()).toBe(pretty(SESSIONS));
   });
@@ -171,7 +171,7 @@ describe("what is not what it was made from does not count", () => {
     const machine = withFile();
     const { fs, runtime } = machine.process();
     let intruded = false;
-    const receipt = await migrateOn(machine.process(), FILE, {
+    const report = await migrateOn(machine.process(), FILE, {
       onProgress: ({ phase }) => {
         const building = machine.names().find((name) => name.includes(".building-"));
         if (phase !== "verifying" || intruded || building === undefined) return;
@@ -182,30 +182,30 @@ describe("what is not what it was made from does not count", () => {
       },
     });
     expect(intruded).toBe(true);
-    expect(receipt).toMatchObject({ outcome: "failed", error: { code: "legacy_mismatch" } });
+    expect(report).toMatchObject({ outcome: "failed", error: { code: "legacy_mismatch" } });
     expect(machine.disk.readRaw(FILE)?.toString()).toBe(pretty(SESSIONS));
   });
 
-  it("a legacy file that was written with another value: the directory counts", async () => {
+  it("a legacy file that was written with another value: the directory is authoritative", async () => {
     const machine = await withStore();
     const { stringify } = JSON;
     vi.spyOn(JSON, "stringify").mockImplementation((value: unknown, _replacer?: unknown, space?: unknown) => {
       const text = stringify(value, null, space as number | undefined);
       return space === undefined ? text : text.replace('"id-1"', '"id-7"');
     });
-    const receipt = await rollbackOn(machine.process(), FILE);
+    const report = await rollbackOn(machine.process(), FILE);
     const error = { code: "legacy_mismatch", data: { key: "agent:main:Telegram:1" } };
-    expect(receipt).toMatchObject({ outcome: "failed", error });
+    expect(report).toMatchObject({ outcome: "failed", error });
     vi.restoreAllMocks();
     expect(await machine.sessions()).toBeDefined();
     expect(machine.disk.readRaw(FILE)).toBeUndefined();
   });
 
-  it("a legacy file that the disk stored with another byte: the directory counts", async () => {
+  it("a legacy file that the disk stored with another byte: the directory is authoritative", async () => {
     const machine = await withStore();
     const { fs, runtime } = machine.process();
-    const receipt = await rollbackOn({ fs: flippingWrites(fs), runtime }, FILE);
-    expect(receipt).toMatchObject({ outcome: "failed" });
+    const report = await rollbackOn({ fs: flippingWrites(fs), runtime }, FILE);
+    expect(report).toMatchObject({ outcome: "failed" });
     expect(await machine.sessions()).toBeDefined();
     expect(machine.disk.readRaw(FILE)).toBeUndefined();
   });

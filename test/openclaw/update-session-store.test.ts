@@ -11,7 +11,7 @@ import {
   saveSessionStore,
   updateSessionStore,
 } from "../../src/openclaw/index.js";
-import { StoreSnapshot } from "../../src/openclaw/form/snapshot.js";
+import { StoreSnapshot } from "../../src/openclaw/backend/snapshot.js";
 import { copiedEntryCount } from "../../src/openclaw/entry/copy.js";
 import type { SessionAcpMeta, SessionEntry } from "../../src/openclaw/entry/session-entry.js";
 import { FORMS, gatewayFolder, loaded, plain, session, writeElsewhere } from "./support/gateway-folder.js";

@@ -108,17 +108,17 @@ it("the program is installed, executable, and of this version", () => {
 describe("types", () => {
   const PROGRAM = `
     import { openSessionStore, SessionStoreError, type SessionStore } from "sessiondir";
-    import { migrateLegacyStore, type MigrationReceipt } from "sessiondir/legacy";
+    import { migrateLegacyStore, type MigrationReport } from "sessiondir/legacy";
     import { loadSessionStore, type SessionEntry } from "sessiondir/openclaw";
     import { SimulatedDisk, type FileSystem } from "sessiondir/testing";
     export async function turn(): Promise<number | undefined> {
       const store: SessionStore<{ turns: number }> = await openSessionStore<{ turns: number }>("sessions.d");
-      const receipt: MigrationReceipt = await migrateLegacyStore("sessions.json");
+      const report: MigrationReport = await migrateLegacyStore("sessions.json");
       const entry: SessionEntry | undefined = loadSessionStore("sessions.json")["agent:main:main"];
       const fs: FileSystem = new SimulatedDisk().mount("p");
       // @ts-expect-error: a field of the wrong type, to see that these are types and not any
       await store.put("a", { turns: "1" });
-      const failed = receipt.error instanceof SessionStoreError || entry === undefined || fs === undefined;
+      const failed = report.error instanceof SessionStoreError || entry === undefined || fs === undefined;
       return failed ? undefined : (await store.get("a"))?.turns;
     }`;
 

@@ -86,10 +86,10 @@ describe.runIf(diskKinds.length > 0)(withPowerCuts(`power cuts with seed ${SEED}
           });
           const again = start("legacy", { path: scene.file, action }, { programs });
           again.say({ event: "begin" });
-          const receipt = await again.next("receipt");
+          const report = await again.next("report");
           await again.finished();
-          const wrong = await scene.wrongAfterAll(action, receipt["outcome"]);
-          expect({ cut, action, receipt, wrong }).toEqual({ cut, action, receipt, wrong: [] });
+          const wrong = await scene.wrongAfterAll(action, report["outcome"]);
+          expect({ cut, action, report, wrong }).toEqual({ cut, action, report, wrong: [] });
           if (action === "migrate") await scene.change();
         }
       }
@@ -187,7 +187,7 @@ async function cutWhile(
   await image.prepareCut();
   child.say({ event: "begin" });
   await delay(random() * LEGACY_MS[action]); // a moment of chance, nothing to wait for
-  const said = child.messages.find(({ event }) => event === "receipt");
+  const said = child.messages.find(({ event }) => event === "report");
   await image.cutPower();
   child.signal("SIGKILL");
   await child.ended;

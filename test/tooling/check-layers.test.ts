@@ -62,7 +62,7 @@ describe("layer", () => {
     ["legacy/merging/g.ts", "legacy/migration/h.ts"],
     ["legacy/migration/h.ts", "legacy/back/i.ts"],
     ["legacy/g.ts", "openclaw/settings.ts"],
-    ["openclaw/entry/j.ts", "openclaw/form/k.ts"],
+    ["openclaw/entry/j.ts", "openclaw/backend/k.ts"],
     ["openclaw/maintenance/k.ts", "openclaw/access/l.ts"],
     ["cli/presence.ts", "cli/commands/ls.ts"],
     ["openclaw/j.ts", "index.ts"],

@@ -1,6 +1,6 @@
 /** `sessiondir inspect`: what lies at a path and what `migrate` would do with it. Reads everything, changes nothing. */
 import type { Command } from "commander";
-import type { LegacyInspection, LegacyWarning } from "../../legacy/types.js";
+import type { InspectionReport, LegacyWarning } from "../../legacy/types.js";
 import { asUsage, EXIT } from "../failure.js";
 import { formatBytes, formatCount } from "../figures.js";
 import { addExamples, addStoreOptions, type Invocation } from "../invocation.js";
@@ -14,7 +14,7 @@ import {
   withKeyOption,
   type LegacyCommandOptions,
 } from "../legacy-options.js";
-import { exitCodeOfReceipt, printReceipt, reportTrouble, worseOf } from "../receipt-text.js";
+import { exitCodeOfReport, printReport, reportTrouble, worseOf } from "../report-text.js";
 import { visible } from "../visible-text.js";
 
 export function addInspect(program: Command, invocation: Invocation): void {
@@ -35,17 +35,17 @@ async function inspect(invocation: Invocation, options: LegacyCommandOptions): P
   const { stateDirectory, targets, warnings } = await targetsOf(invocation, options);
   const { inspectLegacyStore } = await import("../../legacy/inspect.js");
   const { terminal } = invocation;
-  const stores: LegacyInspection[] = [];
+  const stores: InspectionReport[] = [];
   for (const target of targets) {
     const library = libraryOptions(invocation, options);
     const seen = await asUsage(() => inspectLegacyStore(target, library.options)).finally(library.end);
     const found = withKeyOption(seen, options);
     stores.push(found);
     if (!terminal.json) {
-      await printReceipt(invocation, found, headline(found), detailsOf(found));
+      await printReport(invocation, found, headline(found), detailsOf(found));
       reportTrouble(invocation, found);
     }
-    invocation.exitCode = worseOf(invocation.exitCode, exitCodeOfReceipt(found));
+    invocation.exitCode = worseOf(invocation.exitCode, exitCodeOfReport(found));
   }
   if (terminal.json)
     await terminal.result({ ...(stateDirectory !== undefined && { stateDirectory }), stores, warnings });
@@ -72,15 +72,15 @@ async function targetsOf(invocation: Invocation, options: LegacyCommandOptions):
   return { stateDirectory, ...found };
 }
 
-function headline({ authority, path, directory, layouts, outcome }: LegacyInspection): string {
+function headline({ authority, path, directory, layouts, outcome }: InspectionReport): string {
   const [file, store] = [visible(path), visible(directory)];
   switch (authority) {
     case "none":
       return `there is neither a file ${file} nor a store ${store}: check --store`;
     case "directory":
-      return `${store}: a store, and it counts; migrate: ${outcome}`;
+      return `${store}: a store, and it is authoritative; migrate: ${outcome}`;
     case "file":
-      return `${file}: ${layouts.join(", ") || "nothing known"}, and it counts; migrate: ${outcome}`;
+      return `${file}: ${layouts.join(", ") || "nothing known"}, and it is authoritative; migrate: ${outcome}`;
   }
 }
 
@@ -91,7 +91,7 @@ function detailsOf({
   damaged = 0,
   backups,
   leftovers,
-}: LegacyInspection): [string, string][] {
+}: InspectionReport): [string, string][] {
   const details: [string, string][] = [];
   const unreadable = damaged === 0 ? "" : `, and ${formatCount(damaged)} that cannot be read`;
   if (sessions !== undefined) details.push(["sessions", `${formatCount(sessions)}${unreadable}`]);

@@ -3,7 +3,7 @@
  * cannot half-happen, is in src/legacy/migration/migrate.ts; stopped anywhere, the next run finishes.
  */
 import type { Command } from "commander";
-import type { LegacyWarning, MigrationReceipt } from "../../legacy/types.js";
+import type { LegacyWarning, MigrationReport } from "../../legacy/types.js";
 import { asUsage } from "../failure.js";
 import { formatBytes } from "../figures.js";
 import { addExamples, addStoreOptions, type Invocation } from "../invocation.js";
@@ -18,7 +18,7 @@ import {
   withKeyOption,
   type LegacyCommandOptions,
 } from "../legacy-options.js";
-import { exitCodeOfReceipt, printReceipt, reportTrouble } from "../receipt-text.js";
+import { exitCodeOfReport, printReport, reportTrouble } from "../report-text.js";
 import { visible } from "../visible-text.js";
 
 interface Options extends LegacyCommandOptions {
@@ -53,11 +53,11 @@ async function migrateOne(invocation: Invocation, options: Options): Promise<voi
   const done = await asUsage(() => migrateLegacyStore(target, { ...library.options, mirror })).finally(
     library.end,
   );
-  const receipt = withKeyOption(done, options);
+  const report = withKeyOption(done, options);
   const { terminal } = invocation;
-  if (terminal.json) await terminal.result({ dryRun: receipt.dryRun, receipts: [receipt] });
-  else await printOne(invocation, receipt);
-  invocation.exitCode = exitCodeOfReceipt(receipt);
+  if (terminal.json) await terminal.result({ dryRun: report.dryRun, reports: [report] });
+  else await printOne(invocation, report);
+  invocation.exitCode = exitCodeOfReport(report);
 }
 
 async function migrateAll(invocation: Invocation, options: Options): Promise<void> {
@@ -66,26 +66,26 @@ async function migrateAll(invocation: Invocation, options: Options): Promise<voi
   const library = libraryOptions(invocation, options);
   const { terminal } = invocation;
   let printed = Promise.resolve();
-  const receipt = await asUsage(() =>
+  const report = await asUsage(() =>
     migrateStateDirectory({
       ...library.options,
       mirror: options.mirror,
       stateDirectory,
       storePaths: options.storePath,
-      onReceipt: (one) => {
+      onReport: (one) => {
         const told = withKeyOption(one, options);
         if (!terminal.json) printed = printed.then(() => printOne(invocation, withoutNotice(told)));
       },
     }),
   ).finally(library.end);
   await printed;
-  const { counts, summary, warnings, exitCode } = receipt;
-  const receipts = receipt.receipts.map((one) => withKeyOption(one, options));
+  const { counts, summary, warnings, exitCode } = report;
+  const reports = report.reports.map((one) => withKeyOption(one, options));
   const dryRun = options.dryRun ?? false;
-  if (terminal.json) await terminal.result({ stateDirectory, dryRun, counts, summary, warnings, receipts });
+  if (terminal.json) await terminal.result({ stateDirectory, dryRun, counts, summary, warnings, reports });
   else {
-    for (const { code, message, data } of ofTheWhole(warnings, receipts)) terminal.warn(code, message, data);
-    const notice = receipts.flatMap((one) => one.warnings).find(isNotice);
+    for (const { code, message, data } of ofTheWhole(warnings, reports)) terminal.warn(code, message, data);
+    const notice = reports.flatMap((one) => one.warnings).find(isNotice);
     if (notice !== undefined) terminal.warn(notice.code, notice.message, notice.data);
     await (dryRun ? terminal.line(summary) : terminal.done(summary));
   }
@@ -97,29 +97,29 @@ function isNotice({ code }: LegacyWarning): boolean {
   return code === "file_moved";
 }
 
-function withoutNotice(receipt: MigrationReceipt): MigrationReceipt {
-  return { ...receipt, warnings: receipt.warnings.filter((warning) => !isNotice(warning)) };
+function withoutNotice(report: MigrationReport): MigrationReport {
+  return { ...report, warnings: report.warnings.filter((warning) => !isNotice(warning)) };
 }
 
-/** Warnings about no single store; those of the stores were printed with their receipts. */
+/** Warnings about no single store; those of the stores were printed with their reports. */
 function ofTheWhole(
   warnings: readonly LegacyWarning[],
-  receipts: readonly MigrationReceipt[],
+  reports: readonly MigrationReport[],
 ): readonly LegacyWarning[] {
-  const printed = new Set(receipts.flatMap((receipt) => receipt.warnings.map(({ message }) => message)));
-  const failed = new Set(receipts.filter(({ error }) => error !== undefined).map(({ path }) => path));
+  const printed = new Set(reports.flatMap((report) => report.warnings.map(({ message }) => message)));
+  const failed = new Set(reports.filter(({ error }) => error !== undefined).map(({ path }) => path));
   return warnings.filter(({ code, message, data }) => {
     const ofFailed = code === "source_unreadable" && failed.has(String(data["path"]));
     return !printed.has(message) && !ofFailed;
   });
 }
 
-async function printOne(invocation: Invocation, receipt: MigrationReceipt): Promise<void> {
-  await printReceipt(invocation, receipt, headline(receipt), detailsOf(receipt));
-  reportTrouble(invocation, receipt);
+async function printOne(invocation: Invocation, report: MigrationReport): Promise<void> {
+  await printReport(invocation, report, headline(report), detailsOf(report));
+  reportTrouble(invocation, report);
 }
 
-function headline({ outcome, path, directory, dryRun, layouts }: MigrationReceipt): string {
+function headline({ outcome, path, directory, dryRun, layouts }: MigrationReport): string {
   const [file, store] = [visible(path), visible(directory)];
   const would = dryRun ? "would be " : "";
   switch (outcome) {
@@ -140,7 +140,7 @@ function headline({ outcome, path, directory, dryRun, layouts }: MigrationReceip
   }
 }
 
-function detailsOf({ bytesBefore, bytesAfter, backups, mirror }: MigrationReceipt): [string, string][] {
+function detailsOf({ bytesBefore, bytesAfter, backups, mirror }: MigrationReport): [string, string][] {
   const details: [string, string][] = [];
   if (bytesAfter > 0 && bytesBefore > 0) {
     details.push(["bytes", `${formatBytes(bytesBefore)} -> ${formatBytes(bytesAfter)}`]);

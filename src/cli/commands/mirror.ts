@@ -4,7 +4,7 @@
  */
 import { setTimeout } from "node:timers/promises";
 import type { Command } from "commander";
-import type { LegacyInspection, LegacyWarning } from "../../legacy/types.js";
+import type { InspectionReport, LegacyWarning } from "../../legacy/types.js";
 import type { Mirror, MirrorState } from "../../legacy/back/mirror.js";
 import { asUsage, EXIT } from "../failure.js";
 import { formatCount } from "../figures.js";
@@ -17,7 +17,7 @@ import {
   lowerCase,
   type LegacyCommandOptions,
 } from "../legacy-options.js";
-import { exitCodeOfReceipt, reportTrouble } from "../receipt-text.js";
+import { exitCodeOfReport, reportTrouble } from "../report-text.js";
 import { visible } from "../visible-text.js";
 
 interface Options extends LegacyCommandOptions {
@@ -117,11 +117,11 @@ async function plan(invocation: Invocation, store: string, options: Options): Pr
   const { terminal } = invocation;
   const { inspectLegacyStore } = await import("../../legacy/inspect.js");
   const library = libraryOptions(invocation, options);
-  const found: LegacyInspection = await asUsage(() => inspectLegacyStore(store, library.options)).finally(
+  const found: InspectionReport = await asUsage(() => inspectLegacyStore(store, library.options)).finally(
     library.end,
   );
   reportTrouble(invocation, found);
-  invocation.exitCode = exitCodeOfReceipt(found);
+  invocation.exitCode = exitCodeOfReport(found);
   const foreign = found.entries.kept > 0 ? 1 : 0;
   const { withStore } = await import("../open-store.js");
   const revision = await withStore(invocation, store, {}, (opened) => opened.revision());

@@ -11,9 +11,9 @@ import {
   withKeyOption,
   type LegacyCommandOptions,
 } from "../legacy-options.js";
-import { exitCodeOfReceipt, printReceipt, reportTrouble } from "../receipt-text.js";
+import { exitCodeOfReport, printReport, reportTrouble } from "../report-text.js";
 import { visible } from "../visible-text.js";
-import type { RollbackReceipt } from "../../legacy/types.js";
+import type { RollbackReport } from "../../legacy/types.js";
 
 export function addRollback(program: Command, invocation: Invocation): void {
   const command = program
@@ -34,23 +34,23 @@ async function rollback(invocation: Invocation, options: LegacyCommandOptions): 
   const { rollbackToLegacy } = await import("../../legacy/back/rollback.js");
   const library = libraryOptions(invocation, options);
   const done = await asUsage(() => rollbackToLegacy(path, library.options)).finally(library.end);
-  const receipt = withKeyOption(done, options);
+  const report = withKeyOption(done, options);
   const { terminal } = invocation;
-  if (terminal.json) await terminal.result(receipt);
+  if (terminal.json) await terminal.result(report);
   else {
-    await printReceipt(invocation, receipt, headline(receipt), detailsOf(receipt));
+    await printReport(invocation, report, headline(report), detailsOf(report));
   }
-  reportTrouble(invocation, receipt);
-  invocation.exitCode = exitCodeOfReceipt(receipt);
+  reportTrouble(invocation, report);
+  invocation.exitCode = exitCodeOfReport(report);
 }
 
-function headline({ outcome, path, directory, dryRun }: RollbackReceipt): string {
+function headline({ outcome, path, directory, dryRun }: RollbackReport): string {
   const [file, store] = [visible(path), visible(directory)];
   switch (outcome) {
     case "rolled_back":
       return dryRun ? `would roll back ${store} to ${file}` : `rolled back ${store} to ${file}`;
     case "already_legacy":
-      return `there is no store at ${store}, ${file} counts already`;
+      return `there is no store at ${store}, ${file} is authoritative already`;
     case "missing":
       return `there is neither a store at ${store} nor a file ${file}: check --store`;
     case "skipped_invalid":
@@ -59,7 +59,7 @@ function headline({ outcome, path, directory, dryRun }: RollbackReceipt): string
   }
 }
 
-function detailsOf({ bytesBefore, bytesAfter, backups, dryRun }: RollbackReceipt): [string, string][] {
+function detailsOf({ bytesBefore, bytesAfter, backups, dryRun }: RollbackReport): [string, string][] {
   const details: [string, string][] = [];
   if (!dryRun && bytesAfter > 0)
     details.push(["bytes", `${formatBytes(bytesBefore)} -> ${formatBytes(bytesAfter)}`]);

@@ -199,7 +199,7 @@ class RunningMirror implements Mirror {
     const known = asStoreError(error, doing);
     if (!(known instanceof SessionStoreError)) return known;
     const { code, data, cause } = known;
-    const message = messageOf(known, doing, `${this.work.paths.directory} counts, as before.`);
+    const message = messageOf(known, doing, `${this.work.paths.directory} is authoritative, as before.`);
     return new SessionStoreError(code, message, { data, cause });
   }
 

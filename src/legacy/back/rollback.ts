@@ -1,19 +1,19 @@
 /**
  * Rollback: today's sessions as a legacy file, and the store set aside.
  *
- * **Which side counts** is the rule of migrate.ts: the directory, as long as `NAME.d/.store/` exists. So:
+ * **Which side is authoritative** is the rule of migrate.ts: the directory, as long as `NAME.d/.store/` exists. So:
  *
  *   1. merge a legacy file that somebody else wrote, as a migration would (absorb.ts)
  *   2. write `NAME.json.writing-…` from the store, sync it, read it back and compare
- *   3. record it as known, rename it to `NAME.json`, sync the folder         crash: the directory counts
- *   4. rename `NAME.d` to `NAME.d.saved-<time>`, sync the folder               crash: the file counts
+ *   3. record it as known, rename it to `NAME.json`, sync the folder         crash: the directory is authoritative
+ *   4. rename `NAME.d` to `NAME.d.saved-<time>`, sync the folder               crash: the file is authoritative
  *   5. take away everything unfinished: a writer that was suspended since before step 4 finds its file gone
  *   6. look whether a gateway that should have been stopped committed until step 4, and write its commits too
  *
- * Killed before step 4, both sides are there, the directory counts, and the file is known: rolling back again begins
+ * Killed before step 4, both sides are there, the directory is authoritative, and the file is known: rolling back again begins
  * anew, migrating instead finds nothing to merge. Killed after it, the rollback is complete.
  *
- * A session that the store cannot read costs only itself: the last copy that can be found goes into the file, and the receipt
+ * A session that the store cannot read costs only itself: the last copy that can be found goes into the file, and the report
  * names it. The store that is set aside still has what is left of it.
  *
  * A file is made before the store is opened by its path. So a writer that wakes up late either lost its file in step 5, or
@@ -36,19 +36,19 @@ import { replaceLegacyFile } from "./replace-file.js";
 import { listTree } from "../tree.js";
 import { runToReport, type Ending, type LegacyRun } from "../run.js";
 import { EMPTY_TALLY, sumOf } from "../tally.js";
-import type { ChangingOptions, RollbackReceipt } from "../types.js";
+import type { ChangingOptions, RollbackReport } from "../types.js";
 import { LegacyWork } from "../work.js";
 import { keysOf, writeLegacyFile, type WrittenFile } from "./write-file.js";
 
 /**
  * Writes the sessions of `NAME.d`, as they are now, to `NAME.json`, and renames the directory to `NAME.d.saved-<time>`.
- * Stop the gateways first. Failures are in the receipt.
+ * Stop the gateways first. Failures are in the report.
  * @param target `…/NAME.json` or `…/NAME.d`.
  * @throws `TypeError` for a wrong argument; the reason of an aborted signal.
  * @example
  * const { outcome, backups } = await rollbackToLegacy("/home/gateway/.openclaw/agents/main/sessions/sessions.d");
  */
-export function rollbackToLegacy(target: string, options: ChangingOptions = {}): Promise<RollbackReceipt> {
+export function rollbackToLegacy(target: string, options: ChangingOptions = {}): Promise<RollbackReport> {
   return rollbackOn(systemHost, target, options);
 }
 
@@ -57,11 +57,11 @@ export function rollbackOn(
   host: LegacyHost,
   target: string,
   options: ChangingOptions = {},
-): Promise<RollbackReceipt> {
+): Promise<RollbackReport> {
   return new Rollback(new LegacyWork(host, target, options)).run();
 }
 
-type RollbackOutcome = RollbackReceipt["outcome"];
+type RollbackOutcome = RollbackReport["outcome"];
 type RollbackEnding = Ending<RollbackOutcome>;
 
 /** How often the file may be written again for commits that come late. */
@@ -81,12 +81,12 @@ class Rollback implements LegacyRun<RollbackOutcome> {
     const { file, directory } = work.paths;
     this.doing = `roll back ${directory}`;
     const message =
-      `${directory} or ${file} was written again and again during the rollback; the directory still counts. ` +
+      `${directory} or ${file} was written again and again during the rollback; the directory is still authoritative. ` +
       "Stop the gateways, then try again.";
     this.overtaken = { message, path: directory };
   }
 
-  async run(): Promise<RollbackReceipt> {
+  async run(): Promise<RollbackReport> {
     const report = await runToReport(this);
     const { sha256 } = this.journal;
     return { ...report, ...(sha256 === undefined ? undefined : { sha256 }) };
@@ -103,7 +103,7 @@ class Rollback implements LegacyRun<RollbackOutcome> {
     if (!(await this.#writeFile(paths.directory))) return undefined;
     const backup = await this.#moveStoreAside();
     if (backup === undefined) return undefined;
-    journal.state = `${paths.file} counts now, with all sessions; the store is ${backup}.`;
+    journal.state = `${paths.file} is authoritative now, with all sessions; the store is ${backup}.`;
     await syncDirectory(host.fs, paths.folder);
     journal.backups.push(backup);
     await removeUnfinished(work);
@@ -134,7 +134,7 @@ class Rollback implements LegacyRun<RollbackOutcome> {
     return outcome === "skipped_invalid" ? "inspect" : undefined;
   }
 
-  /** There is no store, so the file counts, if there is one. */
+  /** There is no store, so the file is authoritative, if there is one. */
   async #keepLegacy(): Promise<RollbackEnding> {
     const { work, journal } = this;
     // Nobody can be writing a file from a store that is gone: what is left of it is a killed process's.
@@ -149,11 +149,11 @@ class Rollback implements LegacyRun<RollbackOutcome> {
 
   async #noteStore(): Promise<void> {
     const { work, journal } = this;
-    journal.state = `${work.paths.directory} still counts.`;
+    journal.state = `${work.paths.directory} is still authoritative.`;
     journal.bytesBefore = (await listTree(work.host, work.paths.directory)).bytes;
   }
 
-  /** From here on the file counts. @returns Where the store is; undefined when others were faster. */
+  /** From here on the file is authoritative. @returns Where the store is; undefined when others were faster. */
   async #moveStoreAside(): Promise<string | undefined> {
     const { host, paths } = this.work;
     const backup = await backupPath(host.fs, host.runtime, paths.directory);

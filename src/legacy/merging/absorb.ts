@@ -1,6 +1,6 @@
 /**
  * Takes legacy files that lie beside a store into it: the source of a migration that has just succeeded, or what an
- * old gateway wrote afterwards. The store counts; a file is merged, session by session, and becomes a backup.
+ * old gateway wrote afterwards. The store is authoritative; a file is merged, session by session, and becomes a backup.
  *
  *   1. rename it to `NAME.json.merging-…`: from now on nobody writes to it by its name. Before that it gets another such
  *      name, durably: of a rename that was not synced, a power cut may keep the half that removes

@@ -78,7 +78,7 @@ function withoutDoubt(error: unknown): unknown {
 
 /** Whatever was found wrong with it: somebody was removing it. */
 function takenAway(path: string, cause: unknown): SessionStoreError {
-  const message = `${path} was taken away by another process that has changed which side counts. Look again.`;
+  const message = `${path} was taken away by another process that has changed which side is authoritative. Look again.`;
   return new SessionStoreError("store_not_found", message, { data: { path }, cause });
 }
 

@@ -1,13 +1,13 @@
 /**
  * Migration: from a legacy file or an older layout to a store, such that it cannot half-happen.
  *
- * **Which side counts**: the directory, if `NAME.d/.store/` exists; otherwise the legacy file. The one rename of the
+ * **Which side is authoritative**: the directory, if `NAME.d/.store/` exists; otherwise the legacy file. The one rename of the
  * complete, compared and durable building folder to `NAME.d` changes that, and nothing else does:
  *
- *   1. read the source, build a store aside, read it back and compare (build.ts)         crash: the file counts
- *   2. rename `NAME.d.building-…` to `NAME.d`, sync the parent folder                    crash: the directory counts
- *   3. take away whatever others were building from the same source                      crash: the directory counts
- *   4. take the file into the store and rename it to `NAME.json.saved-<time>` (absorb.ts)  crash: the directory counts
+ *   1. read the source, build a store aside, read it back and compare (build.ts)         crash: the file is authoritative
+ *   2. rename `NAME.d.building-…` to `NAME.d`, sync the parent folder                    crash: the directory is authoritative
+ *   3. take away whatever others were building from the same source                      crash: the directory is authoritative
+ *   4. take the file into the store and rename it to `NAME.json.saved-<time>` (absorb.ts)  crash: the directory is authoritative
  *
  * Step 4 finds nothing to merge unless the file was written in the meantime; and a run that finds both sides begins
  * there. So the next run finishes, wherever the last one was killed. The rename in step 2 fails when another process put
@@ -31,7 +31,7 @@ import { FileSource, type LegacySource } from "../reading/source.js";
 import { runToReport, type Ending, type LegacyRun } from "../run.js";
 import { EMPTY_TALLY, sumOf, withWarnings, type Tally } from "../tally.js";
 import { listTree } from "../tree.js";
-import type { MigrationOutcome, MigrationReceipt } from "../types.js";
+import type { MigrationOutcome, MigrationReport } from "../types.js";
 import type { LegacyWork } from "../work.js";
 import { buildAside, removeBuilding, type BuiltStore } from "./build.js";
 import { endingWithout, endingWithoutBytes, noteSource } from "./ending.js";
@@ -55,7 +55,7 @@ export class Migration implements LegacyRun<MigrationOutcome> {
     this.overtaken = { message, path: file };
   }
 
-  run(): Promise<MigrationReceipt> {
+  run(): Promise<MigrationReport> {
     return runToReport(this);
   }
 
@@ -85,7 +85,7 @@ export class Migration implements LegacyRun<MigrationOutcome> {
     if (step.step === "keep" || step.step === "absorb") {
       const { directory } = work.paths;
       journal.layouts = ["session_store"];
-      journal.state = `${directory} counts, as before; what lies beside it is still to be taken into it.`;
+      journal.state = `${directory} is authoritative, as before; what lies beside it is still to be taken into it.`;
       const ending = step.step === "keep" ? KEPT : await this.#absorbBeside(step.older);
       await removeUnfinished(work);
       return ending;
@@ -177,7 +177,7 @@ export class Migration implements LegacyRun<MigrationOutcome> {
       if (TAKEN.has(errnoOf(error) ?? "")) return false;
       throw error;
     }
-    journal.state = `The store ${directory} was made, has all sessions and counts; the next run takes ${file} out of its way.`;
+    journal.state = `The store ${directory} was made, has all sessions and is authoritative; the next run takes ${file} out of its way.`;
     await syncDirectory(fs, folder);
     return true;
   }
@@ -194,14 +194,14 @@ export class Migration implements LegacyRun<MigrationOutcome> {
     const { refused } = tally.counts;
     if (refused === 0) return { outcome, tally };
     const { file } = this.work.paths;
-    const message = `${refused} entries of ${file} were refused; the receipt names them. They are in the backup.`;
+    const message = `${refused} entries of ${file} were refused; the report names them. They are in the backup.`;
     const warnings = [{ code: "entries_refused", message, data: { path: file, refused } } as const];
     return { outcome, tally: withWarnings(tally, warnings) };
   }
 }
 
 const KEPT: MigrationEnding = { outcome: "already_directory", tally: EMPTY_TALLY };
-/** Outcomes after which the directory counts. */
+/** Outcomes after which the directory is authoritative. */
 const COUNTS: ReadonlySet<MigrationOutcome> = new Set(["migrated", "merged", "already_directory"]);
 
 const NEXT_VERB: Readonly<Partial<Record<MigrationOutcome, string>>> = {

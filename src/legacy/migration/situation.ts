@@ -17,9 +17,9 @@ export interface Situation {
 }
 
 export type Step =
-  /** The store counts, and nothing lies beside it. */
+  /** The store is authoritative, and nothing lies beside it. */
   | { readonly step: "keep" }
-  /** The store counts: what lies beside it goes into it. */
+  /** The store is authoritative: what lies beside it goes into it. */
   | { readonly step: "absorb"; readonly older: OlderLayout | undefined }
   /** A run was killed while it merged the file, and its store is gone: that file is the legacy file again. */
   | { readonly step: "give back" }
@@ -44,7 +44,7 @@ export async function lookAround(work: LegacyWork): Promise<Situation> {
   return { store, file, merging, older };
 }
 
-/** Which side counts is the first question, and the directory's `.store` alone answers it. */
+/** Which side is authoritative is the first question, and the directory's `.store` alone answers it. */
 export function decide({ store, file, merging, older }: Situation): Step {
   const alone = file === "none" && !merging && older === undefined;
   if (store) return alone ? { step: "keep" } : { step: "absorb", older };

@@ -10,10 +10,10 @@ import { systemHost, type LegacyHost } from "../../legacy/host.js";
 import { startMirrorOn, type Mirror } from "../../legacy/back/mirror.js";
 import { openDirectoryStoreOn, openDirectoryStoreSyncOn } from "../../store/open.js";
 import type { DirectorySessionStore } from "../../store/types.js";
-import { directoryHasArrived } from "./directory-arrival.js";
+import { waitForMigration } from "./settle-migration.js";
 import { PostponedMigrations } from "./postponed-migrations.js";
-import { DirectoryForm } from "../form/directory-form.js";
-import { FileForm } from "../legacy-file/file-form.js";
+import { DirectoryBackend } from "../backend/directory-backend.js";
+import { FileBackend } from "../legacy-file/file-backend.js";
 import type { SessionEntry } from "../entry/session-entry.js";
 import { normalizeStoreSessionKey } from "../session-key.js";
 import { sessionStoreSettings, type ResolvedSettings } from "../settings.js";
@@ -22,7 +22,7 @@ import type { StoreTarget } from "../store-target.js";
 /** A directory store of this process. */
 export interface OpenStore {
   readonly store: DirectorySessionStore<SessionEntry>;
-  readonly form: DirectoryForm;
+  readonly backend: DirectoryBackend;
   readonly identity: string;
   /** Settles when writing may begin: whoever was writing the legacy file when the directory came has finished. */
   readyToWrite: Promise<void> | undefined;
@@ -33,7 +33,7 @@ export class OpenStores {
   /** By the directory's real path. */
   readonly #directories = new Map<string, OpenStore>();
   /** By the legacy file's real path. */
-  readonly #files = new Map<string, FileForm>();
+  readonly #files = new Map<string, FileBackend>();
   readonly #closing = new Set<Promise<void>>();
 
   readonly postponed: PostponedMigrations;
@@ -51,8 +51,8 @@ export class OpenStores {
     if (known !== undefined && known.identity === identity) return known;
     if (known !== undefined) this.#letGo(directory, known);
     const store = this.#open(directory);
-    const form = new DirectoryForm(store, this.host.runtime);
-    const opened = { store, form, identity: identity ?? "", readyToWrite: undefined, mirror: undefined };
+    const backend = new DirectoryBackend(store, this.host.runtime);
+    const opened = { store, backend, identity: identity ?? "", readyToWrite: undefined, mirror: undefined };
     this.#directories.set(directory, opened);
     return opened;
   }
@@ -60,7 +60,7 @@ export class OpenStores {
   /** The same for a call that is going to write; the store is made if there is none. */
   async directoryToWrite(target: StoreTarget): Promise<OpenStore> {
     const opened = await this.#directoryWithLog(target);
-    opened.readyToWrite ??= directoryHasArrived(
+    opened.readyToWrite ??= waitForMigration(
       this.host,
       target.file,
       this.file(target),
@@ -77,10 +77,10 @@ export class OpenStores {
   }
 
   /** The legacy file at a target that has no directory. */
-  file({ file, directory }: StoreTarget): FileForm {
-    let form = this.#files.get(file);
-    if (form === undefined) {
-      form = new FileForm(this.host, file, {
+  file({ file, directory }: StoreTarget): FileBackend {
+    let backend = this.#files.get(file);
+    if (backend === undefined) {
+      backend = new FileBackend(this.host, file, {
         settings: () => {
           const { migrate, lockWaitMsMax } = sessionStoreSettings();
           return { migrateFirst: migrate === "on-write" && !this.postponed.covers(file), lockWaitMsMax };
@@ -94,9 +94,9 @@ export class OpenStores {
           await store.close();
         },
       });
-      this.#files.set(file, form);
+      this.#files.set(file, backend);
     }
-    return form;
+    return backend;
   }
 
   /** The next call reads the legacy file anew. */

@@ -1,14 +1,14 @@
 /**
- * From a path to the store behind it, in the form that it has at this moment.
+ * From a path to the store behind it, in the backend that it has at this moment.
  *
  * Forms change: a migration may come between the look and the use, by any process. A read that saw the file looks once more
- * whether there is a directory by now; a write is refused by the form that has gone, with nothing changed, and is run on
+ * whether there is a directory by now; a write is refused by the backend that has gone, with nothing changed, and is run on
  * the other one.
  */
 import { SessionStoreError } from "../../errors.js";
 import { openDirectoryStoreOn } from "../../store/open.js";
 import { migrateTogether } from "../directory/migration.js";
-import { failedMigration } from "../legacy-file/file-form.js";
+import { failedMigration } from "../legacy-file/file-backend.js";
 import { maintainSessionStore, type MaintainOptions } from "../maintenance/apply.js";
 import { withEars } from "../maintenance/ears.js";
 import { assertMaintenanceConfig } from "../maintenance/config.js";
@@ -17,9 +17,9 @@ import { tracked } from "./running-updates.js";
 import type { SessionEntry } from "../entry/session-entry.js";
 import { normalizeStoreSessionKey } from "../session-key.js";
 import { sessionStoreSettings } from "../settings.js";
-import { MigrationWanted, StoreMoved, type StoreForm } from "../form/store-form.js";
+import { MigrationSignal, StoreMovedSignal, type StoreBackend } from "../backend/store-backend.js";
 import { resolveStoreTarget, type StoreTarget } from "../store-target.js";
-import { StoreView } from "../form/view.js";
+import { StoreView } from "../backend/view.js";
 
 /** Every round but the last means that the store was migrated, or rolled back, while we looked. */
 const ROUNDS_MAX = 8;
@@ -31,18 +31,18 @@ export interface AfterWriting extends Omit<MaintainOptions, "storePath"> {
 }
 
 /** Reads at once. */
-export function readStore<R>(storePath: string, read: (form: StoreForm) => R, stores = openStores): R {
+export function readStore<R>(storePath: string, read: (backend: StoreBackend) => R, stores = openStores): R {
   const { fs } = stores.host;
   for (let round = 1; ; round++) {
     const target = resolveStoreTarget(fs, storePath);
-    if (target.identity !== undefined) return read(stores.directoryNow(target).form);
-    const form = stores.file(target);
+    if (target.identity !== undefined) return read(stores.directoryNow(target).backend);
+    const backend = stores.file(target);
     const hasMoved = (): boolean =>
       round < ROUNDS_MAX && resolveStoreTarget(fs, storePath).identity !== undefined;
     try {
-      const result = read(form);
+      const result = read(backend);
       // A file that is there was what counted when the call began; one that is not may just have become a directory.
-      if (form.isThere || !hasMoved()) return result;
+      if (backend.isThere || !hasMoved()) return result;
     } catch (error) {
       if (!hasMoved()) throw error;
     }
@@ -50,12 +50,12 @@ export function readStore<R>(storePath: string, read: (form: StoreForm) => R, st
 }
 
 /**
- * Runs an update on the form that counts, and looks after the store if something was written, or if that was asked for.
+ * Runs an update on the backend that counts, and looks after the store if something was written, or if that was asked for.
  * @throws What the update throws; and what goes wrong in a maintenance that was asked for by hand, if nothing was written.
  */
 export async function updateStore<R extends { readonly wrote: boolean }>(
   storePath: string,
-  update: (form: StoreForm) => Promise<R>,
+  update: (backend: StoreBackend) => Promise<R>,
   after: AfterWriting,
   stores = openStores,
 ): Promise<R> {
@@ -83,7 +83,7 @@ function tellOfFailure({ file }: StoreTarget, error: unknown): void {
 
 async function onCurrentForm<R>(
   storePath: string,
-  update: (form: StoreForm) => Promise<R>,
+  update: (backend: StoreBackend) => Promise<R>,
   stores: OpenStores,
 ): Promise<{ readonly result: R; readonly target: StoreTarget }> {
   let migrates = sessionStoreSettings().migrate === "on-open";
@@ -91,14 +91,14 @@ async function onCurrentForm<R>(
     const target = resolveStoreTarget(stores.host.fs, storePath);
     try {
       if (target.identity !== undefined) {
-        const { form } = await stores.directoryToWrite(target);
-        return { result: await update(form), target };
+        const { backend } = await stores.directoryToWrite(target);
+        return { result: await update(backend), target };
       }
       const isMigrated = migrates && (await migrateIfPossible(target, stores));
       if (!isMigrated) return { result: await update(stores.file(target)), target };
     } catch (error) {
-      if (error instanceof MigrationWanted) migrates = true;
-      else if (!(error instanceof StoreMoved)) throw error;
+      if (error instanceof MigrationSignal) migrates = true;
+      else if (!(error instanceof StoreMovedSignal)) throw error;
     }
   }
   throw new SessionStoreError(
@@ -130,13 +130,13 @@ async function migrateIfPossible(target: StoreTarget, stores: OpenStores): Promi
 /** Makes the store a directory, with the lock held that every writer of the file takes. */
 async function migrate(target: StoreTarget, stores: OpenStores): Promise<void> {
   const { host } = stores;
-  const form = stores.file(target);
-  await form.withLock(async () => {
-    const receipt = await migrateTogether(host, target.file, { normalizeKey: normalizeStoreSessionKey });
-    if (receipt.outcome === "failed" || receipt.outcome === "skipped_invalid") throw failedMigration(receipt);
-    if (receipt.outcome !== "missing" && receipt.outcome !== "skipped_empty") return;
+  const backend = stores.file(target);
+  await backend.withLock(async () => {
+    const report = await migrateTogether(host, target.file, { normalizeKey: normalizeStoreSessionKey });
+    if (report.outcome === "failed" || report.outcome === "skipped_invalid") throw failedMigration(report);
+    if (report.outcome !== "missing" && report.outcome !== "skipped_empty") return;
     const { trust } = sessionStoreSettings();
-    form.snapshot({ skipCache: true }); // a file of no bytes at all is not an empty store
+    backend.snapshot({ skipCache: true }); // a file of no bytes at all is not an empty store
     await (
       await openDirectoryStoreOn<SessionEntry>(host.fs, host.runtime, target.directory, { trust })
     ).close();
@@ -155,10 +155,10 @@ async function lookAfter(target: StoreTarget, after: AfterWriting, stores: OpenS
   await maintainSessionStore(
     {
       kind: "legacy",
-      read: async () => readStore(file, (form) => StoreView.of(form.snapshot()).store, stores),
-      version: async () => readStore(file, (form) => form.snapshot(), stores),
+      read: async () => readStore(file, (backend) => StoreView.of(backend.snapshot()).store, stores),
+      version: async () => readStore(file, (backend) => backend.snapshot(), stores),
       update: async (change) => {
-        const run = (form: StoreForm) => form.updateAll((view) => change(view.store), {});
+        const run = (backend: StoreBackend) => backend.updateAll((view) => change(view.store), {});
         return (await onCurrentForm(file, run, stores)).result.result;
       },
     },

@@ -28,7 +28,7 @@ export function resolveSessionStoreDir(storePath: string): string {
 }
 
 /**
- * Whether the sessions of this path are in its directory store. If not, the legacy file counts, whatever else lies there.
+ * Whether the sessions of this path are in its directory store. If not, the legacy file is authoritative, whatever else lies there.
  * @throws `TypeError` for a path that is neither `…/NAME.json` nor `…/NAME.d`.
  */
 export function isDirectorySessionStoreActive(storePath: string): boolean {

@@ -11,11 +11,11 @@ import { inspectOn } from "../../legacy/inspect.js";
 import { migrateOn } from "../../legacy/migrate.js";
 import { rollbackOn } from "../../legacy/back/rollback.js";
 import type {
-  LegacyInspection,
+  InspectionReport,
   LegacyOptions,
   MigrationOptions,
-  MigrationReceipt,
-  RollbackReceipt,
+  MigrationReport,
+  RollbackReport,
 } from "../../legacy/types.js";
 import { sessionStoreSettings } from "../settings.js";
 import type { Trust } from "../../fs/trusted-path.js";
@@ -40,7 +40,7 @@ export interface SessionStoreMigrationResult {
   /** Sentences for people: what was refused, why it failed, and the command that comes next. */
   readonly warnings: readonly string[];
   /** Everything that happened. */
-  readonly receipt: MigrationReceipt;
+  readonly report: MigrationReport;
 }
 
 export interface SessionStoreMigrationInspection {
@@ -55,7 +55,7 @@ export interface SessionStoreMigrationInspection {
   /** One line for each thing that a migration would do. */
   readonly preview: readonly string[];
   readonly warnings: readonly string[];
-  readonly inspection: LegacyInspection;
+  readonly inspection: InspectionReport;
 }
 
 /**
@@ -80,8 +80,8 @@ export async function migrateToDirectoryOn(
   options: SessionStoreMigrationOptions = {},
 ): Promise<SessionStoreMigrationResult> {
   const { file } = resolveStoreTarget(host.fs, storePath);
-  const receipt = await migrateTogether(host, file, { ...options, normalizeKey: normalizeStoreSessionKey });
-  return resultOf(storePath, receipt);
+  const report = await migrateTogether(host, file, { ...options, normalizeKey: normalizeStoreSessionKey });
+  return resultOf(storePath, report);
 }
 
 /** What the process said of all its stores holds for a migration too. */
@@ -100,12 +100,11 @@ export async function migrateTogether(
   host: LegacyHost,
   file: string,
   options: MigrationOptions = {},
-): Promise<MigrationReceipt> {
+): Promise<MigrationReport> {
   for (let round = 1; ; round++) {
-    const receipt = await migrateOn(host, file, withTrust(options));
-    const overtaken =
-      receipt.outcome === "failed" && resolveStoreTarget(host.fs, file).identity !== undefined;
-    if (!overtaken || round === ROUNDS_MAX) return { ...receipt, ...nextOf(receipt) };
+    const report = await migrateOn(host, file, withTrust(options));
+    const overtaken = report.outcome === "failed" && resolveStoreTarget(host.fs, file).identity !== undefined;
+    if (!overtaken || round === ROUNDS_MAX) return { ...report, ...nextOf(report) };
   }
 }
 
@@ -154,26 +153,26 @@ export async function inspectSessionStoreMigration(
 /**
  * Writes today's sessions to `sessions.json` and sets the directory store aside, as `NAME.d.saved-<time>`. Stop the gateways
  * first.
- * @param options.onReceipt Hears everything that happened.
- * @returns True if the legacy file counts now and did not before; false if it did already, or if there is nothing. With
+ * @param options.onReport Hears everything that happened.
+ * @returns True if the legacy file is authoritative now and did not before; false if it did already, or if there is nothing. With
  *   `dryRun`: what would be.
- * @throws `SessionStoreError` when it failed: then the directory store counts, as before. `TypeError` for a wrong argument.
+ * @throws `SessionStoreError` when it failed: then the directory store is authoritative, as before. `TypeError` for a wrong argument.
  */
 export async function migrateSessionStoreToLegacy(
   storePath: string,
   options: SessionStoreMigrationOptions & {
-    readonly onReceipt?: ((receipt: RollbackReceipt) => void) | undefined;
+    readonly onReport?: ((report: RollbackReport) => void) | undefined;
   } = {},
 ): Promise<boolean> {
-  const { onReceipt, ...given } = options;
+  const { onReport, ...given } = options;
   const { file } = resolveStoreTarget(systemHost.fs, storePath);
-  const receipt = await rollbackOn(
+  const report = await rollbackOn(
     systemHost,
     file,
     withTrust({ ...given, normalizeKey: normalizeStoreSessionKey }),
   );
-  onReceipt?.(receipt);
-  const { outcome, error } = receipt;
+  onReport?.(report);
+  const { outcome, error } = report;
   if (error !== undefined) throw new SessionStoreError(error.code, error.message, { data: error.data });
   return outcome === "rolled_back";
 }
@@ -186,10 +185,10 @@ const STATUS_OF = {
   skipped_invalid: "invalid_legacy",
   missing: "missing",
   failed: "failed",
-} as const satisfies Record<MigrationReceipt["outcome"], SessionStoreMigrationInspection["status"]>;
+} as const satisfies Record<MigrationReport["outcome"], SessionStoreMigrationInspection["status"]>;
 
-export function resultOf(storePath: string, receipt: MigrationReceipt): SessionStoreMigrationResult {
-  const { outcome, entries, backups } = receipt;
+export function resultOf(storePath: string, report: MigrationReport): SessionStoreMigrationResult {
+  const { outcome, entries, backups } = report;
   const [backupPath] = backups;
   return {
     storePath,
@@ -197,8 +196,8 @@ export function resultOf(storePath: string, receipt: MigrationReceipt): SessionS
     legacyEntries: entries.read,
     migratedEntries: entries.kept,
     ...(backupPath === undefined ? undefined : { backupPath }),
-    warnings: sentencesOf(receipt),
-    receipt,
+    warnings: sentencesOf(report),
+    report,
   };
 }
 
@@ -206,14 +205,14 @@ function sentencesOf({
   warnings,
   error,
   next,
-}: Pick<MigrationReceipt, "warnings" | "error" | "next">): string[] {
+}: Pick<MigrationReport, "warnings" | "error" | "next">): string[] {
   const sentences = error === undefined ? [] : [error.message];
   if (error !== undefined && next !== undefined) sentences.push(`Next: ${next}`);
   return [...sentences, ...warnings.map(({ message }) => message)];
 }
 
 function previewOf(
-  { outcome, path, directory, entries, error }: LegacyInspection,
+  { outcome, path, directory, entries, error }: InspectionReport,
   layouts: string,
   count: number,
 ): string[] {

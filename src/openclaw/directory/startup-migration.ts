@@ -7,7 +7,7 @@
  */
 import { systemHost, type LegacyHost } from "../../legacy/host.js";
 import { migrateStateDirectoryOn } from "../../legacy/state-directory.js";
-import type { LegacyProgress, MigrationReceipt } from "../../legacy/types.js";
+import type { LegacyProgress, MigrationReport } from "../../legacy/types.js";
 import { normalizeStoreSessionKey } from "../session-key.js";
 import { migrateTogether, resultOf, type SessionStoreMigrationResult } from "./migration.js";
 
@@ -60,15 +60,15 @@ export async function runStartupMigrationOn(
     onProgress,
     signal,
   };
-  const { receipts, warnings, summary } = await migrateStateDirectoryOn(host, options, migrateTogether);
-  if (receipts.length === 0 && warnings.length === 0) return [];
+  const { reports, warnings, summary } = await migrateStateDirectoryOn(host, options, migrateTogether);
+  if (reports.length === 0 && warnings.length === 0) return [];
   const issues = warnings.map(({ message }) => message).join("; ");
   const line = issues === "" ? summary : `${summary}; issues: ${issues}`;
-  if (receipts.some(isTrouble)) log.warn(line);
+  if (reports.some(isTrouble)) log.warn(line);
   else log.info(line);
-  return receipts.map((receipt) => resultOf(receipt.path, receipt));
+  return reports.map((report) => resultOf(report.path, report));
 }
 
-function isTrouble({ outcome }: MigrationReceipt): boolean {
+function isTrouble({ outcome }: MigrationReport): boolean {
   return outcome === "failed" || outcome === "skipped_invalid";
 }

@@ -15,8 +15,8 @@ import { LegacyPaths } from "../../legacy/paths.js";
 import type { LegacyWarning } from "../../legacy/types.js";
 import type { DamagedSession } from "../../store/types.js";
 import type { SessionEntry } from "../entry/session-entry.js";
-import type { SessionChange } from "../form/change.js";
-import { StoreSnapshot, type StoredSession } from "../form/snapshot.js";
+import type { SessionChange } from "../backend/change.js";
+import { StoreSnapshot, type StoredSession } from "../backend/snapshot.js";
 
 /** Coarser than the clock of any file system that we write to. */
 const CLOCK_TICK_MS = 50;

@@ -25,7 +25,7 @@ describe("inspect", () => {
     const legacy = makeLegacy({ ...SESSIONS, "nothing\u001b[2J": null });
     const { code, stdout, stderr } = await run(["inspect", "--store", legacy]);
     expect(code).toBe(3);
-    expect(stdout).toContain(`${legacy}: sessions_json, and it counts; migrate: migrated\n`);
+    expect(stdout).toContain(`${legacy}: sessions_json, and it is authoritative; migrate: migrated\n`);
     expect(stdout).toContain("  entries   4 read, 3 kept, 1 refused\n");
     expect(stdout).toMatch(/^ {2}refused {3}.*nothing\\u001b\[2J/m);
     expect(stdout).toContain(`  next      sessiondir migrate --store ${legacy}\n`);

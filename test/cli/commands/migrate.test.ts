@@ -12,7 +12,7 @@ import { errorOf, run, start } from "../support/program.js";
 import { emptyFolder, MAIN_KEY, read, SESSIONS, traces } from "../support/stores.js";
 
 interface Result {
-  readonly receipts: Record<string, unknown>[];
+  readonly reports: Record<string, unknown>[];
   readonly [name: string]: unknown;
 }
 
@@ -25,7 +25,7 @@ describe("migrate", () => {
     expect(traces(dirname(legacy))).toEqual(before);
     const done = await run(["migrate", "--store", legacy, "--json"]);
     expect(done).toMatchObject({ code: 0, stderr: "" });
-    const [plan, receipt] = [planned, done].map(({ stdout }) => (JSON.parse(stdout) as Result).receipts[0]);
+    const [plan, report] = [planned, done].map(({ stdout }) => (JSON.parse(stdout) as Result).reports[0]);
     for (const name of [
       "outcome",
       "path",
@@ -36,14 +36,14 @@ describe("migrate", () => {
       "bytesBefore",
       "warnings",
     ]) {
-      expect(receipt?.[name]).toEqual(plan?.[name]);
+      expect(report?.[name]).toEqual(plan?.[name]);
     }
     expect(
       deviationsBut(OPTIONAL, JSON.parse(done.stdout), documentedExamples("`sessiondir migrate`")[0]),
     ).toEqual([]);
     for (const [key, entry] of Object.entries(SESSIONS))
       expect(await read(storeOf(legacy), key)).toEqual(entry);
-    const { backups } = receipt as { backups: string[] };
+    const { backups } = report as { backups: string[] };
     expect(backups.map((backup) => existsSync(backup))).toEqual([true]);
     expect(existsSync(legacy)).toBe(false);
     const again = await run(["migrate", "--store", legacy]);
@@ -109,7 +109,7 @@ describe("migrate", () => {
     const again = await run(["migrate", "--store", legacy, "--json"]);
     expect(again.code).toBe(0);
     expect(JSON.parse(again.stdout)).toMatchObject({
-      receipts: [{ outcome: "migrated", entries: { kept: 300 } }],
+      reports: [{ outcome: "migrated", entries: { kept: 300 } }],
     });
     expect(await read(storeOf(legacy), "agent:main:299")).toEqual(entries["agent:main:299"]);
     expect(building()).toBe(false);

@@ -68,8 +68,8 @@ describe.each(DAMAGE)("%s", (_name, damage) => {
     const dry = await rollbackOn(machine.process(), FILE, { dryRun: true });
     const inspection = await inspectOn(machine.process(), FILE);
     expect(inspection).toMatchObject({ sessions: 1, damaged: 1 });
-    const receipt = await rollbackOn(machine.process(), FILE);
-    for (const { outcome, entries, refusals, warnings } of [dry, receipt]) {
+    const report = await rollbackOn(machine.process(), FILE);
+    for (const { outcome, entries, refusals, warnings } of [dry, report]) {
       expect(outcome).toBe("rolled_back");
       expect(entries).toMatchObject({ read: 2, kept: 1, refused: 1 });
       expect(refusals).toMatchObject([{ key: "bad", reason: "session_damaged" }]);
@@ -127,9 +127,9 @@ it("of a session of which nothing is left anywhere the report says so, and the o
   for (const name of machine.names().filter((name) => name.includes(".saved-")))
     machine.disk.removeRaw(`/home/sessions/${name}`);
   machine.disk.writeRaw(META, "{");
-  const receipt = await rollbackOn(machine.process(), FILE);
-  expect(receipt).toMatchObject({ outcome: "rolled_back", entries: { read: 2, kept: 1, refused: 1 } });
-  expect(receipt.refusals[0]?.message).toContain("No older copy was found");
+  const report = await rollbackOn(machine.process(), FILE);
+  expect(report).toMatchObject({ outcome: "rolled_back", entries: { read: 2, kept: 1, refused: 1 } });
+  expect(report.refusals[0]?.message).toContain("No older copy was found");
   expect(sessionsIn(machine)).toEqual({ good: { updatedAt: 2, n: 1 } });
 });
 
@@ -142,8 +142,8 @@ it("a rollback that is killed at any call never removes the last copy", async ()
     },
     (host) => rollbackOn(host, FILE),
     async (machine, at) => {
-      const receipt = await rollbackOn(machine.process(), FILE);
-      expect(receipt.outcome, at).toMatch(/^(rolled_back|already_legacy)$/);
+      const report = await rollbackOn(machine.process(), FILE);
+      expect(report.outcome, at).toMatch(/^(rolled_back|already_legacy)$/);
       expect(sessionsIn(machine), at).toEqual(EXPECTED);
     },
     { step: 5 },

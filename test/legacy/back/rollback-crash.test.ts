@@ -45,23 +45,23 @@ async function expectOneSideAndFinish(machine: LegacyMachine, at: string): Promi
   if (stored === undefined)
     expectSameSessions(JSON.parse(machine.disk.readRaw(FILE)?.toString() ?? "null"), AFTER);
   else expectSameSessions(stored, AFTER);
-  const receipt = await rollbackOn(machine.process(), FILE);
-  expect(receipt.outcome, `${at}: ${JSON.stringify(receipt)}`).toMatch(/^(rolled_back|already_legacy)$/);
+  const report = await rollbackOn(machine.process(), FILE);
+  expect(report.outcome, `${at}: ${JSON.stringify(report)}`).toMatch(/^(rolled_back|already_legacy)$/);
   expect(machine.disk.readRaw(FILE)?.toString() === pretty(AFTER), at).toBe(true);
   expect(await machine.sessions()).toBeUndefined();
 }
 
 it("gives the file that an old gateway would have written, and the way back gives the same store", async () => {
   const machine = await withStore();
-  const receipt = await rollbackOn(machine.process(), DIRECTORY);
-  expect(receipt).toMatchObject({
+  const report = await rollbackOn(machine.process(), DIRECTORY);
+  expect(report).toMatchObject({
     outcome: "rolled_back",
     entries: { read: 4, kept: 4 },
     warnings: [],
     refusals: [],
   });
   expect(machine.disk.readRaw(FILE)?.toString()).toBe(pretty(AFTER));
-  expectSameSessions(await machine.sessions(receipt.backups[0]), AFTER);
+  expectSameSessions(await machine.sessions(report.backups[0]), AFTER);
   expect((await migrateOn(machine.process(), FILE)).outcome).toBe("migrated");
   expectSameSessions(await machine.sessions(), AFTER);
 });
@@ -74,9 +74,9 @@ it("merges what an old gateway wrote before it rolls back", async () => {
     added: { updatedAt: 1 },
   };
   machine.disk.writeRaw(FILE, pretty(foreign));
-  const receipt = await rollbackOn(machine.process(), FILE);
-  expect(receipt.outcome).toBe("rolled_back");
-  expect(receipt.warnings.map(({ code }) => code)).toContain("foreign_merged");
+  const report = await rollbackOn(machine.process(), FILE);
+  expect(report.outcome).toBe("rolled_back");
+  expect(report.warnings.map(({ code }) => code)).toContain("foreign_merged");
   const written = JSON.parse(machine.disk.readRaw(FILE)?.toString() ?? "") as Sessions;
   expect(written[KEY]).toMatchObject({ by: "old gateway" });
   expect(written).toHaveProperty("added");
@@ -94,7 +94,7 @@ it("says what it would do, and does not do it", async () => {
 });
 
 describe("a rollback that is killed", () => {
-  it("at every call: one side counts, and the next run finishes", async () => {
+  it("at every call: one side is authoritative, and the next run finishes", async () => {
     await killAtEveryCall(withStore, (host) => rollbackOn(host, FILE), expectOneSideAndFinish);
   }, 180_000);
 

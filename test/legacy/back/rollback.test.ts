@@ -6,7 +6,7 @@
 import { expect, it } from "vitest";
 import { migrateOn } from "../../../src/legacy/migrate.js";
 import { rollbackOn } from "../../../src/legacy/back/rollback.js";
-import type { RollbackReceipt } from "../../../src/legacy/types.js";
+import type { RollbackReport } from "../../../src/legacy/types.js";
 import { openDirectoryStoreOn } from "../../../src/store/open.js";
 import type { SimulatedCall } from "../../../src/testing/simulated/file-system.js";
 import { DIRECTORY, FILE, LegacyMachine, parkedAt, pretty, type Sessions } from "../legacy-machine.js";
@@ -23,7 +23,7 @@ async function withStore(): Promise<LegacyMachine> {
 const sessionsIn = (machine: LegacyMachine): Sessions =>
   JSON.parse(machine.disk.readRaw(FILE)?.toString() ?? "null") as Sessions;
 
-const codesOf = ({ warnings }: RollbackReceipt): string[] => warnings.map(({ code }) => code);
+const codesOf = ({ warnings }: RollbackReport): string[] => warnings.map(({ code }) => code);
 
 /** The file has its name by now, and the store is about to lose its own. */
 const afterWriting = ({ name, args }: SimulatedCall): boolean =>
@@ -36,9 +36,9 @@ async function whileCommitting(
   machine: LegacyMachine,
   isIt: (call: SimulatedCall) => boolean,
   awake: (call: SimulatedCall) => void = () => {},
-): Promise<RollbackReceipt> {
+): Promise<RollbackReport> {
   const host = machine.process();
-  let running: Promise<RollbackReceipt> | undefined;
+  let running: Promise<RollbackReport> | undefined;
   const { release } = await parkedAt(host, isIt, () => (running = rollbackOn(host, FILE)));
   const { fs, runtime } = machine.process();
   const store = await openDirectoryStoreOn<object>(fs, runtime, DIRECTORY);
@@ -46,24 +46,24 @@ async function whileCommitting(
   await store.close();
   host.fs.onCall = awake;
   release();
-  const receipt = await running!;
-  expect(receipt).toMatchObject({ outcome: "rolled_back" });
+  const report = await running!;
+  expect(report).toMatchObject({ outcome: "rolled_back" });
   expect(await machine.sessions()).toBeUndefined();
-  return receipt;
+  return report;
 }
 
 it("a commit while the file is written is in it, and nothing is late", async () => {
   const machine = await withStore();
-  const receipt = await whileCommitting(machine, whileWriting);
+  const report = await whileCommitting(machine, whileWriting);
   expect(sessionsIn(machine)).toEqual({ ...SESSIONS, late: { updatedAt: 2 } });
-  expect(codesOf(receipt)).not.toContain("late_commits");
+  expect(codesOf(report)).not.toContain("late_commits");
 });
 
 it("a commit after the file was written is added to it, and said", async () => {
   const machine = await withStore();
-  const receipt = await whileCommitting(machine, afterWriting);
+  const report = await whileCommitting(machine, afterWriting);
   expect(sessionsIn(machine)).toEqual({ ...SESSIONS, late: { updatedAt: 2 } });
-  expect(codesOf(receipt)).toContain("late_commits");
+  expect(codesOf(report)).toContain("late_commits");
 });
 
 it("a late commit is not written over what an old gateway has written since", async () => {
@@ -90,11 +90,11 @@ it("what an old gateway writes in the last moment is merged before the store goe
     machine.disk.removeRaw(FILE);
     machine.disk.writeRaw(FILE, pretty({ ...SESSIONS, old: { updatedAt: 9 } }));
   };
-  const receipt = await rollbackOn(host, FILE);
-  expect(receipt.outcome).toBe("rolled_back");
-  expect(codesOf(receipt)).toContain("foreign_merged");
+  const report = await rollbackOn(host, FILE);
+  expect(report.outcome).toBe("rolled_back");
+  expect(codesOf(report)).toContain("foreign_merged");
   expect(sessionsIn(machine)).toEqual({ ...SESSIONS, old: { updatedAt: 9 } });
-  const [backup] = receipt.backups.filter((path) => path.startsWith(DIRECTORY));
+  const [backup] = report.backups.filter((path) => path.startsWith(DIRECTORY));
   expect(await machine.sessions(backup)).toEqual(sessionsIn(machine));
 });
 
@@ -107,9 +107,9 @@ it("the store comes back if the file is gone by the time it was moved", async ()
     taken = true; // by a migration, for which the directory still counted
     machine.process().fs.rename(FILE, `${FILE}.saved-others`);
   };
-  const receipt = await rollbackOn(host, FILE);
+  const report = await rollbackOn(host, FILE);
   expect(taken).toBe(true);
-  expect(receipt.outcome).toBe("rolled_back");
+  expect(report.outcome).toBe("rolled_back");
   expect(sessionsIn(machine)).toEqual(SESSIONS);
 });
 

@@ -53,15 +53,15 @@ it("dashed folders: keys settled by the entry, by a backup, or read with a colon
     layouts: ["sessions_json", "dashed_folders"],
   });
   expect(machine.disk.tree()).toEqual(before);
-  const receipt = await migrateOn(machine.process(), FILE);
-  expect(receipt).toMatchObject({
+  const report = await migrateOn(machine.process(), FILE);
+  expect(report).toMatchObject({
     outcome: "migrated",
     entries: { read: 6, kept: 5, merged: 1, refused: 0 },
   });
-  const ambiguous = receipt.warnings.find(({ code }) => code === "key_ambiguous");
+  const ambiguous = report.warnings.find(({ code }) => code === "key_ambiguous");
   expect(ambiguous?.data).toMatchObject({ sessions: 1, examples: "agent:main:guess" });
   expectSameSessions(await machine.sessions(), DASHED);
-  const [backup = ""] = receipt.backups;
+  const [backup = ""] = report.backups;
   expect(machine.disk.readRaw(`${backup}/agent--main--main/meta.json`)?.toString()).toBe(
     before[`${DIRECTORY}/agent--main--main/meta.json`],
   );
@@ -72,13 +72,13 @@ it("percent-encoded files", async () => {
   machine.disk.writeRaw(`${DIRECTORY}/${encodeURIComponent("agent:main:a/b")}.json`, '{"a":1}');
   machine.disk.writeRaw(`${DIRECTORY}/bad%zz.json`, "{}");
   machine.disk.writeRaw(`${DIRECTORY}/broken.json`, "{");
-  const receipt = await migrateOn(machine.process(), FILE, { force: true });
-  expect(receipt).toMatchObject({
+  const report = await migrateOn(machine.process(), FILE, { force: true });
+  expect(report).toMatchObject({
     outcome: "migrated",
     layouts: ["encoded_files"],
     entries: { read: 3, kept: 1, refused: 2 },
   });
-  expect(receipt.refusals.map(({ key, reason }) => [key, reason])).toEqual([
+  expect(report.refusals.map(({ key, reason }) => [key, reason])).toEqual([
     [`${DIRECTORY}/bad%zz.json`, "key_unknown"],
     [`${DIRECTORY}/broken.json`, "file_invalid"],
   ]);
@@ -98,13 +98,13 @@ it("hashed entries with state.json", async () => {
     `${DIRECTORY}/state.json`,
     JSON.stringify({ version: 1, keys: { [long]: sha256(long) } }),
   );
-  const receipt = await migrateOn(machine.process(), FILE, { force: true });
-  expect(receipt).toMatchObject({
+  const report = await migrateOn(machine.process(), FILE, { force: true });
+  expect(report).toMatchObject({
     outcome: "migrated",
     layouts: ["hashed_entries"],
     entries: { read: 4, kept: 3, refused: 1 },
   });
-  expect(receipt.refusals[0]?.reason).toBe("key_unknown");
+  expect(report.refusals[0]?.reason).toBe("key_unknown");
   expect(await machine.sessions()).toEqual({ "agent:main:main": { a: 1 }, [long]: { b: 2 }, own: { c: 3 } });
 });
 
@@ -142,14 +142,14 @@ const JOINED: Sessions = {
 
 it("sidecars: joined with their session, the newer side's fields", async () => {
   const machine = withSidecars();
-  const receipt = await migrateOn(machine.process(), FILE);
-  expect(receipt).toMatchObject({
+  const report = await migrateOn(machine.process(), FILE);
+  expect(report).toMatchObject({
     outcome: "migrated",
     layouts: ["sessions_json", "meta_sidecars"],
     warnings: [{ code: "file_moved" }],
   });
   expectSameSessions(await machine.sessions(), JOINED);
-  expect(receipt.backups).toHaveLength(4);
+  expect(report.backups).toHaveLength(4);
   expect(machine.names().filter((name) => name.endsWith(".meta.json"))).toEqual(["other-tool.meta.json"]);
   expect((await migrateOn(machine.process(), FILE)).outcome).toBe("already_directory");
 });
@@ -165,8 +165,8 @@ describe("killed at every call", () => {
         prepare,
         (host) => migrateOn(host, FILE),
         async (machine, at) => {
-          const receipt = await migrateOn(machine.process(), FILE);
-          expect(receipt.outcome, `${at} ${JSON.stringify(receipt)}`).toMatch(
+          const report = await migrateOn(machine.process(), FILE);
+          expect(report.outcome, `${at} ${JSON.stringify(report)}`).toMatch(
             /^(migrated|merged|already_directory)$/,
           );
           expectSameSessions(await machine.sessions(), expected);
@@ -207,12 +207,12 @@ describe("session folders of our own store without the store's hidden folder", (
         machine.disk.writeRaw(path, machine.disk.readRaw(path)!.subarray(0, 40));
       }
       const before = machine.disk.tree();
-      const receipts = [
+      const reports = [
         await inspectOn(machine.process(), FILE),
         await migrateOn(machine.process(), FILE, { dryRun: true }),
         await migrateOn(machine.process(), FILE, { force: true }),
       ];
-      for (const { outcome, error } of receipts) {
+      for (const { outcome, error } of reports) {
         expect(outcome).toBe("skipped_invalid");
         expect(error).toMatchObject({ code: "not_a_store", data: { path: DIRECTORY } });
         expect(error?.message).toContain(`sessiondir rebuild --store ${DIRECTORY}`);
@@ -235,8 +235,8 @@ it("a sidecar that is no object is refused by name, and stops no other", async (
   );
   machine.disk.writeRaw("/home/sessions/s1.meta.json", "[]");
   machine.disk.writeRaw("/home/sessions/s2.meta.json", '{"sessionId":"s2","updatedAt":5,"model":"m"}');
-  const receipt = await migrateOn(machine.process(), FILE);
-  expect(receipt.refusals).toMatchObject([{ key: "a", reason: "not_an_object" }]);
+  const report = await migrateOn(machine.process(), FILE);
+  expect(report.refusals).toMatchObject([{ key: "a", reason: "not_an_object" }]);
   expect((await machine.sessions())?.["b"]).toMatchObject({ model: "m" });
 });
 
@@ -246,6 +246,6 @@ it("sessions that only together are too much for one commit are all taken", asyn
   const fields = Object.fromEntries(Array.from({ length: 240 }, (_, n) => [`f${n}`, "x".repeat(3700)]));
   for (let n = 0; n < 20; n++)
     machine.disk.writeRaw(`${DIRECTORY}/k${n}.json`, JSON.stringify({ updatedAt: n + 1, ...fields }));
-  const receipt = await migrateOn(machine.process(), FILE);
-  expect(receipt).toMatchObject({ outcome: "migrated", entries: { read: 20, kept: 20 } });
+  const report = await migrateOn(machine.process(), FILE);
+  expect(report).toMatchObject({ outcome: "migrated", entries: { read: 20, kept: 20 } });
 }, 30_000);

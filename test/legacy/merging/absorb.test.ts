@@ -93,8 +93,8 @@ describe("a legacy file that counts", () => {
   it("is read from its other name, and gets its own back, when a killed run left it aside and the store is gone", async () => {
     const machine = new LegacyMachine();
     machine.disk.writeRaw(`${MERGING}-aaaa`, pretty(SOURCE));
-    const receipt = await migrateOn(machine.process(), FILE);
-    expect(receipt).toMatchObject({ outcome: "migrated", entries: { kept: 2 } });
+    const report = await migrateOn(machine.process(), FILE);
+    expect(report).toMatchObject({ outcome: "migrated", entries: { kept: 2 } });
     expectSameSessions(await machine.sessions(), SOURCE);
     expect([asideOf(machine), backupsOf(machine)]).toEqual([[], [pretty(SOURCE)]]);
   });

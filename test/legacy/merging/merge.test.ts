@@ -73,13 +73,13 @@ describe("a file that an old gateway wrote after the migration", () => {
   it("is merged session by session and becomes a backup; the plan says the same", async () => {
     const machine = await withForeignFile();
     const plan = await migrateOn(machine.process(), FILE, { dryRun: true });
-    const receipt = await migrateOn(machine.process(), FILE);
-    expect(receipt).toMatchObject({
+    const report = await migrateOn(machine.process(), FILE);
+    expect(report).toMatchObject({
       outcome: "merged",
       entries: { read: 7, kept: 3, merged: 2, unchanged: 2, refused: 0 },
     });
-    expect(plan).toMatchObject({ outcome: "merged", entries: receipt.entries });
-    expect(receipt.warnings.map(({ code }) => code)).toEqual(["foreign_merged", "store_won"]);
+    expect(plan).toMatchObject({ outcome: "merged", entries: report.entries });
+    expect(report.warnings.map(({ code }) => code)).toEqual(["foreign_merged", "store_won"]);
     expectSameSessions(await machine.sessions(), MERGED);
     expect(machine.files(`${FILE}.saved-`)).toContain(pretty(FOREIGN));
     expect(machine.names()).not.toContain("sessions.json");
@@ -98,8 +98,8 @@ describe("a file that an old gateway wrote after the migration", () => {
     const machine = await withForeignFile();
     const before = await machine.sessions();
     machine.disk.writeRaw(FILE, pretty(FOREIGN).slice(0, -3));
-    const receipt = await migrateOn(machine.process(), FILE);
-    expect(receipt).toMatchObject({ outcome: "skipped_invalid", error: { code: "legacy_invalid" } });
+    const report = await migrateOn(machine.process(), FILE);
+    expect(report).toMatchObject({ outcome: "skipped_invalid", error: { code: "legacy_invalid" } });
     expectSameSessions(await machine.sessions(), before ?? {});
     expect(machine.disk.readRaw(FILE)?.toString()).toBe(pretty(FOREIGN).slice(0, -3));
     expect(machine.names().filter((name) => name.includes(".merging-"))).toEqual([]);
@@ -108,8 +108,8 @@ describe("a file that an old gateway wrote after the migration", () => {
   it("does not take sessions away that it lacks", async () => {
     const machine = await withForeignFile();
     machine.disk.writeRaw(FILE, "{}");
-    const receipt = await migrateOn(machine.process(), FILE);
-    expect(receipt.warnings.map(({ code }) => code)).toEqual(["foreign_missing"]);
+    const report = await migrateOn(machine.process(), FILE);
+    expect(report.warnings.map(({ code }) => code)).toEqual(["foreign_missing"]);
     expect(Object.keys((await machine.sessions()) ?? {})).toEqual(["a", "b", "d", "e", "g"]);
   });
 
@@ -149,10 +149,10 @@ describe("an old gateway that writes while the migration runs", () => {
           );
         };
         const pump = setInterval(() => host.runtime.runNextTimer(), 1);
-        const receipt = await migrateOn(host, FILE);
+        const report = await migrateOn(host, FILE);
         clearInterval(pump);
         host.fs.onCall = undefined;
-        expect(receipt.outcome, `call ${index}: ${JSON.stringify(receipt)}`).toMatch(/^(migrated|merged)$/);
+        expect(report.outcome, `call ${index}: ${JSON.stringify(report)}`).toMatch(/^(migrated|merged)$/);
         await migrateOn(machine.process(), FILE);
         const expected = { ...SOURCE, during: { updatedAt: 99 }, a: { updatedAt: 99, v: "during" } };
         expectSameSessions(await machine.sessions(), wrote ? expected : SOURCE);
@@ -176,10 +176,10 @@ describe("an old gateway that writes while the migration runs", () => {
       );
     };
     const pump = setInterval(() => host.runtime.runNextTimer(), 1);
-    const receipt = await migrateOn(host, FILE);
+    const report = await migrateOn(host, FILE);
     clearInterval(pump);
     host.fs.onCall = undefined;
-    expect(receipt.outcome).toMatch(/^(migrated|merged|failed)$/);
+    expect(report.outcome).toMatch(/^(migrated|merged|failed)$/);
     await migrateOn(machine.process(), FILE);
     expect((await machine.sessions())?.["a"]).toEqual({ updatedAt: 1000 + writes });
   });

@@ -46,7 +46,7 @@ it("a folder that is complete, and whose place was made free, stays however old 
   expect(machine.names()).toContain("sessions.d.building-aa");
 });
 
-it("everything unfinished goes when one side counts, however new", async () => {
+it("everything unfinished goes when one side is authoritative, however new", async () => {
   const { machine, work } = withLeftovers(0);
   await removeUnfinished(work);
   expect(machine.names()).toEqual([]);

@@ -24,7 +24,7 @@ function withLegacyFile(): LegacyMachine {
   return machine;
 }
 
-/** Exactly one side counts and has everything; then another run finishes. */
+/** Exactly one side is authoritative and has everything; then another run finishes. */
 async function expectOneSideAndFinish(machine: LegacyMachine, at: string): Promise<void> {
   const stored = await machine.sessions();
   // The file may be under the name that it has while it is being merged: the next run gives it its name back.
@@ -32,11 +32,9 @@ async function expectOneSideAndFinish(machine: LegacyMachine, at: string): Promi
   if (stored === undefined)
     expect(text === pretty(SESSIONS), `${at}: the file is not what it was`).toBe(true);
   else expectSameSessions(stored, SESSIONS);
-  const receipt = await migrateOn(machine.process(), FILE);
-  expect(receipt.outcome, `${at}: ${JSON.stringify(receipt)}`).toMatch(
-    /^(migrated|merged|already_directory)$/,
-  );
-  expect(receipt.entries.refused).toBe(0);
+  const report = await migrateOn(machine.process(), FILE);
+  expect(report.outcome, `${at}: ${JSON.stringify(report)}`).toMatch(/^(migrated|merged|already_directory)$/);
+  expect(report.entries.refused).toBe(0);
   expectSameSessions(await machine.sessions(), SESSIONS);
   // A power cut may leave a renamed file under both names; then there are two backups of the same.
   const backups = machine.files(`${FILE}.saved-`).map((text) => text === pretty(SESSIONS));
@@ -48,7 +46,7 @@ async function expectOneSideAndFinish(machine: LegacyMachine, at: string): Promi
 }
 
 describe("a migration that is killed", () => {
-  it("at every call: one side counts, and the next run finishes", async () => {
+  it("at every call: one side is authoritative, and the next run finishes", async () => {
     const calls = await killAtEveryCall(
       withLegacyFile,
       (host) => migrateOn(host, FILE),
@@ -70,7 +68,7 @@ describe("a migration that is killed", () => {
 
 describe("a disk that fails at one call", () => {
   it.each(["ENOSPC", "EIO"])(
-    "with %s: the receipt says so, nothing is lost, and the next run finishes",
+    "with %s: the report says so, nothing is lost, and the next run finishes",
     async (code) => {
       for (let index = 1, failed = true; failed; index++) {
         const machine = withLegacyFile();
@@ -83,12 +81,12 @@ describe("a disk that fails at one call", () => {
           closing ||= call.index === index && call.name === "close";
           return fail(call);
         };
-        const receipt = await migrateOn(host, FILE);
+        const report = await migrateOn(host, FILE);
         failed = hit;
-        if (receipt.outcome === "failed") {
-          expect(["disk_full", "io_error"], `call ${index}`).toContain(receipt.error?.code);
-          expect(receipt.next).toBe(`sessiondir migrate --store ${FILE}`);
-        } else expect(receipt.outcome, `call ${index}: ${JSON.stringify(receipt.error)}`).toBe("migrated");
+        if (report.outcome === "failed") {
+          expect(["disk_full", "io_error"], `call ${index}`).toContain(report.error?.code);
+          expect(report.next).toBe(`sessiondir migrate --store ${FILE}`);
+        } else expect(report.outcome, `call ${index}: ${JSON.stringify(report.error)}`).toBe("migrated");
         if (!closing) expect(host.fs.openPaths, `call ${index}`).toEqual([]);
         host.fs.onCall = undefined;
         await expectOneSideAndFinish(machine, `call ${index}`);
@@ -101,9 +99,9 @@ describe("a disk that fails at one call", () => {
     const machine = withLegacyFile();
     const before = machine.disk.tree();
     machine.disk.freeBytes = 3000;
-    const receipt = await migrateOn(machine.process(), FILE);
-    expect(receipt.outcome).toBe("failed");
-    expect(receipt.error?.code).toBe("disk_full");
+    const report = await migrateOn(machine.process(), FILE);
+    expect(report.outcome).toBe("failed");
+    expect(report.error?.code).toBe("disk_full");
     expect(machine.disk.tree()).toEqual(before);
   });
 });

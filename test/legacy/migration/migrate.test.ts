@@ -46,11 +46,11 @@ async function overtaken(
   await migrateAndCommit(machine);
   const calls: SimulatedCall[] = (slow.fs.log = []);
   release();
-  const receipt = await running;
-  expect(receipt?.error).toBeUndefined();
+  const report = await running;
+  expect(report?.error).toBeUndefined();
   expectSameSessions(await machine.sessions(), WITH_LATE);
   expect(machine.names().filter((name) => /building|removing|merging|writing/.test(name))).toEqual([]);
-  return { outcome: receipt?.outcome ?? "", calls };
+  return { outcome: report?.outcome ?? "", calls };
 }
 
 const looksForLayout = ({ name, args }: SimulatedCall): boolean =>

@@ -64,7 +64,7 @@ describe("without a store", () => {
   });
 });
 
-describe("a store counts", () => {
+describe("a store is authoritative", () => {
   it.each(KINDS)("whatever lies beside it, also where its file's name is %s", (file) => {
     for (const merging of [false, true]) {
       for (const older of [undefined, SIDECARS]) {

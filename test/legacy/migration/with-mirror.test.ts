@@ -1,5 +1,5 @@
 /**
- * Goal: a program that knows nothing of the store sees the sessions after `mirror: true`, or the receipt says loudly that it
+ * Goal: a program that knows nothing of the store sees the sessions after `mirror: true`, or the report says loudly that it
  * sees none; whatever becomes of the copy, the migration counts.
  * Method: migrations on the simulated disk with and without, killed at every fifth call, and on a disk that fills up.
  */
@@ -19,8 +19,8 @@ it("the file is there again, byte for byte, and the next command keeps it in ste
   const machine = withLegacyFile();
   const dry = await migrateOn(machine.process(), FILE, { mirror: true, dryRun: true });
   expect(dry).toMatchObject({ outcome: "migrated", mirror: FILE });
-  const receipt = await migrateOn(machine.process(), FILE, { mirror: true });
-  expect(receipt).toMatchObject({
+  const report = await migrateOn(machine.process(), FILE, { mirror: true });
+  expect(report).toMatchObject({
     outcome: "migrated",
     mirror: FILE,
     warnings: [],
@@ -33,7 +33,7 @@ it("the file is there again, byte for byte, and the next command keeps it in ste
   expect(machine.disk.readRaw(FILE)?.toString()).toBe(pretty(SESSIONS));
 });
 
-it("without it, the receipt says once what other programs will see", async () => {
+it("without it, the report says once what other programs will see", async () => {
   const machine = withLegacyFile();
   const { warnings } = await migrateOn(machine.process(), FILE);
   expect(warnings).toMatchObject([{ code: "file_moved", data: { path: FILE } }]);
@@ -48,13 +48,13 @@ it("a disk that is full for the copy fails the copy, and not the migration", asy
     if (name === "open" && String(args[0]).includes(".writing-"))
       throw Object.assign(new Error("ENOSPC"), { code: "ENOSPC", syscall: "open" });
   };
-  const receipt = await migrateOn(host, FILE, { mirror: true });
-  expect(receipt).toMatchObject({
+  const report = await migrateOn(host, FILE, { mirror: true });
+  expect(report).toMatchObject({
     outcome: "migrated",
     warnings: [{ code: "mirror_failed", data: { code: "disk_full" } }],
   });
-  expect(receipt).not.toHaveProperty("mirror");
-  expect(receipt.warnings[0]?.message).not.toMatch(/nothing was changed/i);
+  expect(report).not.toHaveProperty("mirror");
+  expect(report.warnings[0]?.message).not.toMatch(/nothing was changed/i);
   expect(await machine.sessions()).toEqual(SESSIONS);
 });
 
@@ -63,8 +63,8 @@ it("killed at any call, the next run finishes and the copy is there", async () =
     withLegacyFile,
     (host) => migrateOn(host, FILE, { mirror: true }),
     async (machine, at) => {
-      const receipt = await migrateOn(machine.process(), FILE, { mirror: true });
-      expect(receipt.mirror, `${at}: ${JSON.stringify(receipt)}`).toBe(FILE);
+      const report = await migrateOn(machine.process(), FILE, { mirror: true });
+      expect(report.mirror, `${at}: ${JSON.stringify(report)}`).toBe(FILE);
       expect(machine.disk.readRaw(FILE)?.toString(), at).toBe(pretty(SESSIONS));
       expect(await machine.sessions(DIRECTORY), at).toEqual(SESSIONS);
     },

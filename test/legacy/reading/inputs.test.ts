@@ -6,7 +6,7 @@
 import { expect, it } from "vitest";
 import { inspectOn } from "../../../src/legacy/inspect.js";
 import { migrateOn } from "../../../src/legacy/migrate.js";
-import type { ChangingOptions, MigrationReceipt, Refusal } from "../../../src/legacy/types.js";
+import type { ChangingOptions, MigrationReport, Refusal } from "../../../src/legacy/types.js";
 import {
   DIRECTORY,
   expectSameSessions,
@@ -20,15 +20,15 @@ import {
 async function migrate(
   content: string | Buffer | undefined,
   options: ChangingOptions = {},
-): Promise<{ receipt: MigrationReceipt; machine: LegacyMachine }> {
+): Promise<{ report: MigrationReport; machine: LegacyMachine }> {
   const machine = new LegacyMachine();
   if (content !== undefined) machine.disk.writeRaw(FILE, content);
   const before = machine.disk.tree();
   const dry = await migrateOn(machine.process(), FILE, { ...options, dryRun: true });
   const inspection = await inspectOn(machine.process(), FILE, options);
   expect(machine.disk.tree()).toEqual(before);
-  const receipt = await migrateOn(machine.process(), FILE, options);
-  const { outcome, entries, refusals } = receipt;
+  const report = await migrateOn(machine.process(), FILE, options);
+  const { outcome, entries, refusals } = report;
   for (const planned of [dry, inspection]) {
     expect(planned).toMatchObject({ outcome, entries });
     expect(byKey(planned.refusals)).toEqual(byKey(refusals));
@@ -37,13 +37,13 @@ async function migrate(
   expect(kept + merged + unchanged + refused).toBe(read);
   if (outcome.startsWith("skipped") || outcome === "failed" || outcome === "missing") {
     expect(machine.disk.tree()).toEqual(before);
-    expect(receipt.backups).toEqual([]);
+    expect(report.backups).toEqual([]);
   }
-  return { receipt, machine };
+  return { report, machine };
 }
 
 /** What is special about this input: that a file was moved is said of every migration. */
-function codesOf({ warnings }: MigrationReceipt): string[] {
+function codesOf({ warnings }: MigrationReport): string[] {
   return warnings.map(({ code }) => code).filter((code) => code !== "file_moved");
 }
 
@@ -53,7 +53,7 @@ function byKey(refusals: readonly Refusal[]): Refusal[] {
 }
 
 it("nothing there", async () => {
-  expect((await migrate(undefined)).receipt.outcome).toBe("missing");
+  expect((await migrate(undefined)).report.outcome).toBe("missing");
 });
 
 it("a store and nothing else", async () => {
@@ -67,16 +67,16 @@ it.each([
   ["an empty object", "{}"],
   ["an empty object with spaces", " {\n}\n"],
 ])("%s is skipped", async (_name, text) => {
-  expect((await migrate(text)).receipt.outcome).toBe("skipped_empty");
+  expect((await migrate(text)).report.outcome).toBe("skipped_empty");
 });
 
 it.each([
   ["no bytes", ""],
   ["spaces", " \n"],
 ])("%s at all: skipped with a warning, for something must have emptied it", async (_name, text) => {
-  const { receipt } = await migrate(text);
-  expect(receipt.outcome).toBe("skipped_empty");
-  expect(receipt.warnings.map(({ code }) => code)).toEqual(["source_zero_bytes"]);
+  const { report } = await migrate(text);
+  expect(report.outcome).toBe("skipped_empty");
+  expect(report.warnings.map(({ code }) => code)).toEqual(["source_zero_bytes"]);
 });
 
 it.each([
@@ -93,10 +93,10 @@ it.each([
   ["a control character in a string", '{"a":{"b":"\n"}}', "syntax", 11],
   ["damage behind bytes that are not UTF-8", Buffer.from('{"a":{"\xe9":"n"//}}', "latin1"), "syntax", 13],
 ])("%s: skipped, with the byte", async (_name, text, reason, offset) => {
-  const { receipt } = await migrate(text);
-  expect(receipt.outcome).toBe("skipped_invalid");
-  expect(receipt.error).toMatchObject({ code: "legacy_invalid", data: { reason, offset, path: FILE } });
-  expect(receipt.next).toBe(`sessiondir inspect --store ${FILE}`);
+  const { report } = await migrate(text);
+  expect(report.outcome).toBe("skipped_invalid");
+  expect(report.error).toMatchObject({ code: "legacy_invalid", data: { reason, offset, path: FILE } });
+  expect(report.next).toBe(`sessiondir inspect --store ${FILE}`);
 });
 
 it("a file that is cut at any byte: skipped, with the byte", async () => {
@@ -114,52 +114,52 @@ it("a file that is cut at any byte: skipped, with the byte", async () => {
 it("JSON5: comments, single quotes, trailing commas; with a warning", async () => {
   const text =
     "// by hand\n{ 'agent:main': { updatedAt: +5, list: [1, 2,], __proto__: { a: 1 } }, \"b\": {}, }";
-  const { receipt, machine } = await migrate(text);
-  expect(receipt).toMatchObject({ outcome: "migrated", entries: { read: 2, kept: 2 } });
-  expect(codesOf(receipt)).toEqual(["source_json5"]);
+  const { report, machine } = await migrate(text);
+  expect(report).toMatchObject({ outcome: "migrated", entries: { read: 2, kept: 2 } });
+  expect(codesOf(report)).toEqual(["source_json5"]);
   const sessions = await machine.sessions();
   expect(Object.keys(sessions?.["agent:main"] ?? {})).toEqual(["updatedAt", "list", "__proto__"]);
   expect(machine.files(`${FILE}.saved-`)).toEqual([text]);
 });
 
 it("JSON5 that is too long for one piece: skipped, and the limit named", async () => {
-  const { receipt } = await migrate("{a: {}}", { json5BytesMax: 6 });
-  expect(receipt.error).toMatchObject({ code: "legacy_invalid", data: { limit: 6, actual: 7 } });
+  const { report } = await migrate("{a: {}}", { json5BytesMax: 6 });
+  expect(report.error).toMatchObject({ code: "legacy_invalid", data: { limit: 6, actual: 7 } });
 });
 
 it("a byte order mark", async () => {
-  const { receipt, machine } = await migrate(`\uFEFF${pretty(someSessions())}`);
-  expect(receipt.outcome).toBe("migrated");
+  const { report, machine } = await migrate(`\uFEFF${pretty(someSessions())}`);
+  expect(report.outcome).toBe("migrated");
   expectSameSessions(await machine.sessions(), someSessions());
 });
 
 it("entries that are no sessions: refused by name, the others migrated", async () => {
-  const { receipt, machine } = await migrate(
+  const { report, machine } = await migrate(
     '{"n":null,"a":[1],"s":"x","ok":{"updatedAt":1},"":{"b":1},"\\ud800":{}}',
     { force: true },
   );
-  expect(receipt).toMatchObject({ outcome: "migrated", entries: { read: 6, kept: 1, refused: 5 } });
-  expect(receipt.refusals.map(({ key, reason }) => [key, reason])).toEqual([
+  expect(report).toMatchObject({ outcome: "migrated", entries: { read: 6, kept: 1, refused: 5 } });
+  expect(report.refusals.map(({ key, reason }) => [key, reason])).toEqual([
     ["n", "null_entry"],
     ["a", "not_an_object"],
     ["s", "not_an_object"],
     ["", "key_invalid"],
     ["\ud800", "key_invalid"],
   ]);
-  expect(codesOf(receipt)).toEqual(["entries_refused"]);
+  expect(codesOf(report)).toEqual(["entries_refused"]);
   expect(await machine.sessions()).toEqual({ ok: { updatedAt: 1 } });
 });
 
 it("nothing but nulls: not an empty store, but none", async () => {
-  const { receipt } = await migrate('{"a":null,"b":null}');
-  expect(receipt).toMatchObject({ outcome: "skipped_invalid", entries: { read: 2, kept: 0, refused: 2 } });
+  const { report } = await migrate('{"a":null,"b":null}');
+  expect(report).toMatchObject({ outcome: "skipped_invalid", entries: { read: 2, kept: 0, refused: 2 } });
 });
 
 it("entries beyond the limits: refused by name, in whatever batch they are", async () => {
   const deep = `${"[".repeat(200)}${"]".repeat(200)}`;
   const text = `{"big":{"t":"${"x".repeat(9000)}"},"deep":{"a":${deep}},"${"k".repeat(2000)}":{},"ok":{"a":1},"dup":{"a":1},"dup":{"t":"${"x".repeat(9000)}"}}`;
-  const { receipt, machine } = await migrate(text, { limits: { entryBytesMax: 8000 }, force: true });
-  expect(receipt.refusals.map(({ reason }) => reason).sort()).toEqual([
+  const { report, machine } = await migrate(text, { limits: { entryBytesMax: 8000 }, force: true });
+  expect(report.refusals.map(({ reason }) => reason).sort()).toEqual([
     "entry_too_large",
     "entry_too_large",
     "key_too_long",
@@ -169,16 +169,16 @@ it("entries beyond the limits: refused by name, in whatever batch they are", asy
 });
 
 it("an entry that nests 100,000 deep is refused without harm", async () => {
-  const { receipt } = await migrate(`{"deep":{"a":${"[".repeat(100_000)}${"]".repeat(100_000)}},"ok":{}}`);
-  expect(receipt.refusals.map(({ key, reason }) => [key, reason])).toEqual([["deep", "value_too_deep"]]);
+  const { report } = await migrate(`{"deep":{"a":${"[".repeat(100_000)}${"]".repeat(100_000)}},"ok":{}}`);
+  expect(report.refusals.map(({ key, reason }) => [key, reason])).toEqual([["deep", "value_too_deep"]]);
 });
 
 it("the same key twice, and keys that normalize to one: the newest counts, the last one of equals", async () => {
   const text =
     '{"A":{"updatedAt":5,"v":1},"a":{"updatedAt":3,"v":2},"b":{"updatedAt":1,"v":3},"b":{"updatedAt":1,"v":4},"C":{"v":5},"c":{"updatedAt":0.5,"v":6}}';
-  const { receipt, machine } = await migrate(text, { normalizeKey: (key) => key.toLowerCase() });
-  expect(receipt).toMatchObject({ outcome: "migrated", entries: { read: 6, kept: 3, merged: 3 } });
-  expect(codesOf(receipt)).toEqual(["duplicate_keys"]);
+  const { report, machine } = await migrate(text, { normalizeKey: (key) => key.toLowerCase() });
+  expect(report).toMatchObject({ outcome: "migrated", entries: { read: 6, kept: 3, merged: 3 } });
+  expect(codesOf(report)).toEqual(["duplicate_keys"]);
   const found = Object.entries((await machine.sessions()) ?? {}).map(([key, { v }]) => [key, v]);
   expect(found).toEqual([
     ["a", 1],
@@ -198,8 +198,8 @@ it.each([
   ["JSON", '{"a":{"b":"\xff"}}'],
   ["JSON5", '{a:{b:"\xff"}}'],
 ])("bytes that are not UTF-8 in %s: as the old gateway reads them, with a warning", async (_kind, text) => {
-  const { receipt, machine } = await migrate(Buffer.from(text, "latin1"), { force: true });
-  expect(receipt.warnings.map(({ code }) => code)).toContain("source_not_utf8");
+  const { report, machine } = await migrate(Buffer.from(text, "latin1"), { force: true });
+  expect(report.warnings.map(({ code }) => code)).toContain("source_not_utf8");
   expect(await machine.sessions()).toEqual({ a: { b: "\uFFFD" } });
 });
 
@@ -208,8 +208,8 @@ it.each(["directory", "special"] as const)("a %s in its place: skipped", async (
   if (kind === "directory") machine.disk.makeDirectory(FILE);
   else machine.disk.makeSpecial(FILE);
   const before = machine.disk.tree();
-  const receipt = await migrateOn(machine.process(), FILE);
-  expect(receipt).toMatchObject({ outcome: "skipped_invalid", error: { code: "file_unsafe" } });
+  const report = await migrateOn(machine.process(), FILE);
+  expect(report).toMatchObject({ outcome: "skipped_invalid", error: { code: "file_unsafe" } });
   expect(machine.disk.tree()).toEqual(before);
 });
 
@@ -217,8 +217,8 @@ it("something else where the store is to be: nothing is changed, and it is named
   const machine = new LegacyMachine();
   machine.disk.writeRaw(FILE, pretty(someSessions()));
   machine.disk.writeRaw(`${DIRECTORY}/holiday.jpg`, "");
-  const receipt = await migrateOn(machine.process(), FILE);
-  expect(receipt).toMatchObject({
+  const report = await migrateOn(machine.process(), FILE);
+  expect(report).toMatchObject({
     outcome: "skipped_invalid",
     error: { code: "not_a_store", data: { found: "holiday.jpg" } },
   });
@@ -258,32 +258,32 @@ it.each([
   ["a configuration", { agents: { list: [] }, channels: { telegram: {} }, gateway: { port: 1 } }],
 ])("%s is not taken for sessions and stays where it is, unless that is wanted", async (_name, content) => {
   const text = pretty(content);
-  const { receipt, machine } = await migrate(text);
-  expect(receipt).toMatchObject({
+  const { report, machine } = await migrate(text);
+  expect(report).toMatchObject({
     outcome: "skipped_invalid",
     error: { code: "legacy_invalid", data: { path: FILE, reason: "not_sessions" } },
   });
-  expect(receipt.error?.message).toContain(`sessiondir migrate --store ${FILE} --force`);
+  expect(report.error?.message).toContain(`sessiondir migrate --store ${FILE} --force`);
   expect(machine.names()).toEqual(["sessions.json"]);
   const forced = await migrate(text, { force: true });
-  expect(forced.receipt.outcome).toBe("migrated");
+  expect(forced.report.outcome).toBe("migrated");
   expect(forced.machine.files(`${FILE}.saved-`)).toEqual([text]);
 });
 
 it("sessions without any field say nothing against the others", async () => {
-  const { receipt } = await migrate('{"a":{},"b":{},"c":{"sessionId":"x"}}');
-  expect(receipt).toMatchObject({ outcome: "migrated", entries: { kept: 3 } });
+  const { report } = await migrate('{"a":{},"b":{},"c":{"sessionId":"x"}}');
+  expect(report).toMatchObject({ outcome: "migrated", entries: { kept: 3 } });
   const own = { updatedAt: (entry: object): number => (entry as { used: number }).used };
-  expect((await migrate('{"a":{"used":5}}', own)).receipt.outcome).toBe("migrated");
+  expect((await migrate('{"a":{"used":5}}', own)).report.outcome).toBe("migrated");
 });
 
 it("numbers that JSON cannot write become null, as for the old gateway, and are named; so are those that are rounded", async () => {
   const text =
     '{"a":{"updatedAt":1,"n":1e999,"in":{"list":[1,-1E+400]},"s":"1e999, 12345678901234567890","__proto__":1e999},' +
     '"b":{"updatedAt":12345678901234567890,"small":0.1000000000000000055,"none":1e-400,"fine":[1.50,1e21,0.1,-0.0,1795000000000]}}';
-  const { receipt, machine } = await migrate(text);
-  expect(receipt).toMatchObject({ outcome: "migrated", entries: { read: 2, kept: 2, refused: 0 } });
-  const found = new Map(receipt.warnings.map((warning) => [warning.code, warning]));
+  const { report, machine } = await migrate(text);
+  expect(report).toMatchObject({ outcome: "migrated", entries: { read: 2, kept: 2, refused: 0 } });
+  const found = new Map(report.warnings.map((warning) => [warning.code, warning]));
   expect(found.get("number_not_finite")?.data).toMatchObject({
     numbers: 3,
     key: "a",
@@ -305,10 +305,10 @@ it("in JSON5 too, and in a big value that sessions share", async () => {
     b: { updatedAt: 2 },
   });
   const big = `{"list":[${"1,".repeat(3000)}1e999]}`;
-  const { receipt, machine } = await migrate(
+  const { report, machine } = await migrate(
     `{"a":{"updatedAt":1,"big":${big}},"b":{"updatedAt":2,"big":${big}}}`,
   );
-  expect(receipt.warnings.find(({ code }) => code === "number_not_finite")?.data).toMatchObject({
+  expect(report.warnings.find(({ code }) => code === "number_not_finite")?.data).toMatchObject({
     numbers: 1,
     key: "a",
     field: "big.list.3000",
@@ -321,7 +321,7 @@ it("in JSON5 too, and in a big value that sessions share", async () => {
 it("a big value below a name that stands there twice costs nobody anything", async () => {
   const inner = JSON.stringify("x".repeat(5000));
   const text = `{"k":{"updatedAt":1,"a":{"b":{"c":{"d":${inner}}}},"a":1},"other":{"updatedAt":2}}`;
-  const { receipt, machine } = await migrate(text);
-  expect(receipt).toMatchObject({ outcome: "migrated", entries: { kept: 2 } });
+  const { report, machine } = await migrate(text);
+  expect(report).toMatchObject({ outcome: "migrated", entries: { kept: 2 } });
   expect(await machine.sessions()).toEqual({ k: { updatedAt: 1, a: 1 }, other: { updatedAt: 2 } });
 });

@@ -1,5 +1,5 @@
 /**
- * Goal: which side counts is what is on the disk at this moment, and the token changes with every commit of any process.
+ * Goal: which side is authoritative is what is on the disk at this moment, and the token changes with every commit of any process.
  * Method: real folders, migrated, rolled back, linked and damaged; two open stores that commit.
  */
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";

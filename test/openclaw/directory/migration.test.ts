@@ -11,7 +11,7 @@ import {
   migrateSessionStoreToDirectory,
   migrateSessionStoreToLegacy,
 } from "../../../src/openclaw/directory/migration.js";
-import type { RollbackReceipt } from "../../../src/legacy/types.js";
+import type { RollbackReport } from "../../../src/legacy/types.js";
 import { openDirectoryStore } from "../../../src/store/open.js";
 
 let folder = "";
@@ -60,7 +60,7 @@ describe("to the directory", () => {
     expect(result.backupPath).toMatch(/sessions\.json\.saved-/);
     expect(readFileSync(result.backupPath ?? "", "utf8")).toBe(VARIANTS);
     expect(result.warnings.join("\n")).toContain("refused");
-    expect(result.receipt.refusals).toMatchObject([{ key: "none", reason: "null_entry" }]);
+    expect(result.report.refusals).toMatchObject([{ key: "none", reason: "null_entry" }]);
     const found = await sessions();
     expect(Object.keys(found).sort()).toEqual(["__proto__", "agent:main:main", "agent:main:other"]);
     expect(found["agent:main:main"]).toEqual({ sessionId: "newer", updatedAt: 20, unknownField: [1] });
@@ -121,21 +121,21 @@ describe("to the legacy file", () => {
     await store.patch("agent:main:other", { updatedAt: 99 });
     await store.delete("__proto__");
     await store.close();
-    const receipts: RollbackReceipt[] = [];
-    const onReceipt = (receipt: RollbackReceipt): void => void receipts.push(receipt);
-    expect(await migrateSessionStoreToLegacy(file, { dryRun: true, onReceipt })).toBe(true);
+    const reports: RollbackReport[] = [];
+    const onReport = (report: RollbackReport): void => void reports.push(report);
+    expect(await migrateSessionStoreToLegacy(file, { dryRun: true, onReport })).toBe(true);
     expect(existsSync(file)).toBe(false);
-    expect(await migrateSessionStoreToLegacy(file, { onReceipt })).toBe(true);
+    expect(await migrateSessionStoreToLegacy(file, { onReport })).toBe(true);
     expect(JSON.parse(readFileSync(file, "utf8"))).toEqual({
       "agent:main:main": { sessionId: "newer", updatedAt: 20, unknownField: [1] },
       "agent:main:other": { sessionId: "other", updatedAt: 99 },
     });
     expect(existsSync(join(folder, "sessions.d"))).toBe(false);
-    expect(receipts.map(({ dryRun }) => dryRun)).toEqual([true, false]);
+    expect(reports.map(({ dryRun }) => dryRun)).toEqual([true, false]);
     expect(await migrateSessionStoreToLegacy(file)).toBe(false);
   });
 
-  it("a failure is an error with its code, and the directory still counts", async () => {
+  it("a failure is an error with its code, and the directory is still authoritative", async () => {
     writeFileSync(file, VARIANTS);
     await migrateSessionStoreToDirectory(file);
     writeFileSync(file, '{"half":');

@@ -9,4 +9,4 @@ say({ event: "ready" });
 await begin;
 const { outcome, error } =
   action === "migrate" ? await migrateLegacyStore(path) : await rollbackToLegacy(path);
-say({ event: "receipt", outcome, error });
+say({ event: "report", outcome, error });

@@ -55,7 +55,7 @@ export class LegacyScene {
     this.#expected = { ...rest, "agent:main:1": entry };
   }
 
-  /** Which side counts, by the one rule of docs/legacy.md. */
+  /** Which side is authoritative, by the one rule of docs/legacy.md. */
   authority(): "file" | "directory" {
     return existsSync(join(this.#directory, ".store")) ? "directory" : "file";
   }

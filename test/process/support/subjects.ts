@@ -53,8 +53,8 @@ function legacy(name: string, action: Action): Subject {
     wrong: async (folder, { messages }) => {
       const scene = scenes.get(folder);
       if (scene === undefined) throw new Error("nobody prepared it");
-      const receipt = messages.find(({ event }) => event === "receipt");
-      const wrong = await scene.wrong(action, receipt && String(receipt["outcome"]));
+      const report = messages.find(({ event }) => event === "report");
+      const wrong = await scene.wrong(action, report && String(report["outcome"]));
       const again = action === "migrate" ? migrateLegacyStore : rollbackToLegacy;
       const { outcome } = await again(scene.file);
       return [...wrong, ...(await scene.wrongAfterAll(action, outcome))];

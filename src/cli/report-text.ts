@@ -1,5 +1,5 @@
 /**
- * Receipts of the legacy functions as people read them, and the exit code that they call for: 1 when something failed and
+ * Reports of the legacy functions as people read them, and the exit code that they call for: 1 when something failed and
  * may be tried again, 3 when somebody has to look at what was refused or could not be read.
  */
 import type { EntryCounts, LegacyFailure, LegacyWarning, Refusal } from "../legacy/types.js";
@@ -8,8 +8,8 @@ import { formatCount } from "./figures.js";
 import type { Invocation } from "./invocation.js";
 import { visible } from "./visible-text.js";
 
-/** What all receipts, and an inspection, have. */
-export interface Receipt {
+/** What all reports, and an inspection, have. */
+export interface Report {
   readonly outcome: string;
   readonly path: string;
   readonly entries: EntryCounts;
@@ -39,23 +39,23 @@ const REFUSALS_SHOWN_MAX = 20;
 
 type Details = readonly (readonly [name: string, text: string])[];
 
-/** One receipt on stdout: a first line, then what was counted and refused. That there is nothing at all goes to stderr. */
-export async function printReceipt(
+/** One report on stdout: a first line, then what was counted and refused. That there is nothing at all goes to stderr. */
+export async function printReport(
   { terminal }: Invocation,
-  receipt: Receipt,
+  report: Report,
   headline: string,
   details: Details,
 ): Promise<void> {
-  if (receipt.outcome === "missing") terminal.fail("missing", headline, { path: receipt.path }, EXIT.failure);
+  if (report.outcome === "missing") terminal.fail("missing", headline, { path: report.path }, EXIT.failure);
   else {
-    const text = [headline, ...detailLines(receipt, details)].join("\n");
+    const text = [headline, ...detailLines(report, details)].join("\n");
     // What was only looked at was asked for.
-    await (receipt.dryRun === false ? terminal.done(text) : terminal.line(text));
+    await (report.dryRun === false ? terminal.done(text) : terminal.line(text));
   }
 }
 
 /** What was counted, refused and is to be done next. */
-function detailLines({ entries, refusals, next }: Receipt, details: Details): string[] {
+function detailLines({ entries, refusals, next }: Report, details: Details): string[] {
   const lines = entries.read === 0 ? [] : [detail("entries", countsText(entries))];
   for (const [name, text] of details) lines.push(detail(name, text));
   for (const { message } of refusals.slice(0, REFUSALS_SHOWN_MAX)) lines.push(detail("refused", message));
@@ -80,8 +80,8 @@ function countsText(entries: EntryCounts): string {
   return parts.join(", ");
 }
 
-/** Warnings and the error of a receipt go to stderr. With `--json` they are in the receipt itself. */
-export function reportTrouble({ terminal }: Invocation, { warnings, error }: Receipt): void {
+/** Warnings and the error of a report go to stderr. With `--json` they are in the report itself. */
+export function reportTrouble({ terminal }: Invocation, { warnings, error }: Report): void {
   if (terminal.json) return;
   for (const { code, message, data } of warnings) terminal.warn(code, message, data);
   if (error !== undefined) {
@@ -90,8 +90,8 @@ export function reportTrouble({ terminal }: Invocation, { warnings, error }: Rec
   }
 }
 
-/** How the program ends after this receipt. `missing`: there was nothing to work on, and the user named it. */
-export function exitCodeOfReceipt({ outcome, warnings }: Receipt): ExitCode {
+/** How the program ends after this report. `missing`: there was nothing to work on, and the user named it. */
+export function exitCodeOfReport({ outcome, warnings }: Report): ExitCode {
   if (outcome === "skipped_invalid") return EXIT.needsPerson;
   if (outcome === "failed" || outcome === "missing") return EXIT.failure;
   return warnings.some(({ code }) => NEEDS_PERSON.has(code)) ? EXIT.needsPerson : EXIT.ok;

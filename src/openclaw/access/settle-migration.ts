@@ -15,7 +15,7 @@ import { LegacyPaths } from "../../legacy/paths.js";
 import { hashFile } from "../../legacy/reading/read-file.js";
 import { errnoOf } from "../../errors.js";
 import { migrateTogether } from "../directory/migration.js";
-import type { FileForm } from "../legacy-file/file-form.js";
+import type { FileBackend } from "../legacy-file/file-backend.js";
 import { normalizeStoreSessionKey } from "../session-key.js";
 import type { ResolvedSettings } from "../settings.js";
 
@@ -24,13 +24,13 @@ const MERGE_WAIT_MS_MAX = 1000;
 const POLL_MS = 10;
 
 /** @param target Real path of the legacy file. @throws `legacy_locked`, and what reading the folder throws. */
-export async function directoryHasArrived(
+export async function waitForMigration(
   host: LegacyHost,
   file: string,
-  form: FileForm,
+  backend: FileBackend,
   { onWarning }: Pick<ResolvedSettings, "onWarning">,
 ): Promise<void> {
-  await form.waitForWriters();
+  await backend.waitForWriters();
   const { runtime } = host;
   const started = runtime.monotonic();
   while (await isAwaitingMerge(host, file)) {
@@ -38,11 +38,11 @@ export async function directoryHasArrived(
       await runtime.sleep(POLL_MS);
       continue;
     }
-    await form.withLock(async () => {
-      const receipt = await migrateTogether(host, file, { normalizeKey: normalizeStoreSessionKey });
-      const { error } = receipt;
+    await backend.withLock(async () => {
+      const report = await migrateTogether(host, file, { normalizeKey: normalizeStoreSessionKey });
+      const { error } = report;
       if (error === undefined || !(await isAwaitingMerge(host, file))) return;
-      // The directory counts, whatever lies beside it: a person has to look at that file.
+      // The directory is authoritative, whatever lies beside it: a person has to look at that file.
       const message = `${file} lies beside its directory store and could not be merged into it: ${error.message}`;
       onWarning({ code: "source_unreadable", message, data: { path: file, code: error.code } });
     });

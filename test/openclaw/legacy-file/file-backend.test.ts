@@ -20,10 +20,10 @@ import { nodeFileSystem } from "../../../src/fs/node-file-system.js";
 import { migrateLegacyStore } from "../../../src/legacy/migrate.js";
 import { systemRuntime } from "../../../src/runtime.js";
 import { openDirectoryStore } from "../../../src/store/open.js";
-import { FileForm } from "../../../src/openclaw/legacy-file/file-form.js";
+import { FileBackend } from "../../../src/openclaw/legacy-file/file-backend.js";
 import { loadSessionStore, updateSessionStoreEntry } from "../../../src/openclaw/index.js";
 import type { SessionEntry, SessionStoreRecord } from "../../../src/openclaw/entry/session-entry.js";
-import { StoreMoved } from "../../../src/openclaw/form/store-form.js";
+import { StoreMovedSignal } from "../../../src/openclaw/backend/store-backend.js";
 import { configureSessionStores } from "../../../src/openclaw/settings.js";
 import {
   gatewayFolder,
@@ -34,9 +34,9 @@ import {
   type GatewayFolder,
 } from "../support/gateway-folder.js";
 
-function formOn({ storePath, folder }: GatewayFolder, calls: Partial<FileSystem> = {}): FileForm {
+function formOn({ storePath, folder }: GatewayFolder, calls: Partial<FileSystem> = {}): FileBackend {
   const fs = { ...nodeFileSystem, ...calls };
-  return new FileForm({ fs, runtime: systemRuntime }, storePath, {
+  return new FileBackend({ fs, runtime: systemRuntime }, storePath, {
     settings: () => ({ migrateFirst: false, lockWaitMsMax: 5000 }),
     removeFromDirectory: async (keys) => {
       await using store = await openDirectoryStore<SessionEntry>(join(folder, "sessions.d"));
@@ -45,7 +45,7 @@ function formOn({ storePath, folder }: GatewayFolder, calls: Partial<FileSystem>
   });
 }
 
-function addOne(form: FileForm): Promise<unknown> {
+function addOne(form: FileBackend): Promise<unknown> {
   return form.updateAll((view) => {
     view.store["a"]!.totalTokens = (view.store["a"]!.totalTokens ?? 0) + 1;
     view.store["new"] = session(5);
@@ -169,7 +169,7 @@ describe("a migration that comes while a legacy file is being written", () => {
   it("before the lock: the write is refused, and is made in the directory", async () => {
     const place = await gatewayFolder("legacy file", BEFORE);
     await migrate(place);
-    await expect(addOne(formOn(place))).rejects.toBeInstanceOf(StoreMoved);
+    await expect(addOne(formOn(place))).rejects.toBeInstanceOf(StoreMovedSignal);
     expect(existsSync(place.storePath)).toBe(false);
   });
 
@@ -179,7 +179,7 @@ describe("a migration that comes while a legacy file is being written", () => {
       view.store["a"]!.label = "x";
       await migrate(place);
     }, {});
-    await expect(moved).rejects.toBeInstanceOf(StoreMoved);
+    await expect(moved).rejects.toBeInstanceOf(StoreMovedSignal);
     expect(loaded(place.storePath)).toEqual(BEFORE);
   });
 

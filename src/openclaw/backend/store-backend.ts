@@ -1,5 +1,5 @@
 /**
- * What both forms of a store can do: the directory, and the legacy file that was not migrated yet. The public functions
+ * What both backends of a store can do: the directory, and the legacy file that was not migrated yet. The public functions
  * are written once, over this.
  */
 import type { SessionEntry } from "../entry/session-entry.js";
@@ -23,7 +23,7 @@ export type Compute = (
   existing: Readonly<SessionEntry> | undefined,
 ) => SessionEntry | undefined | Promise<SessionEntry | undefined>;
 
-export interface StoreForm {
+export interface StoreBackend {
   /** Every commit that was made before the call, at once. */
   snapshot(options?: { readonly skipCache?: boolean }): StoreSnapshot;
   /** One session by its canonical key, at once: shared, frozen or not to be changed. */
@@ -44,8 +44,8 @@ export interface StoreForm {
   ): Promise<{ readonly entry: Readonly<SessionEntry> | undefined; readonly wrote: boolean }>;
 }
 
-/** Thrown by a form that found that the store has the other form by now: nothing was changed, look again. */
-export class StoreMoved extends Error {}
+/** Thrown by a backend that found that the store has the other backend by now: nothing was changed, look again. */
+export class StoreMovedSignal extends Error {}
 
-/** Thrown by the legacy form when there is something to write and the store is to be migrated first. */
-export class MigrationWanted extends Error {}
+/** Thrown by the legacy backend when there is something to write and the store is to be migrated first. */
+export class MigrationSignal extends Error {}

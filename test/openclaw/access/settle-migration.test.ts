@@ -9,8 +9,8 @@ import { nodeFileSystem } from "../../../src/fs/node-file-system.js";
 import { systemHost } from "../../../src/legacy/host.js";
 import { startMirror } from "../../../src/legacy/back/mirror.js";
 import { configureSessionStores, updateSessionStoreEntry } from "../../../src/openclaw/index.js";
-import { directoryHasArrived } from "../../../src/openclaw/access/directory-arrival.js";
-import { FileForm } from "../../../src/openclaw/legacy-file/file-form.js";
+import { waitForMigration } from "../../../src/openclaw/access/settle-migration.js";
+import { FileBackend } from "../../../src/openclaw/legacy-file/file-backend.js";
 import {
   gatewayFolder,
   hasFile,
@@ -69,11 +69,11 @@ describe("the first write to a directory", () => {
       },
     };
     const host = { ...systemHost, fs: { ...nodeFileSystem, later } };
-    const form = new FileForm(host, place.storePath, {
+    const form = new FileBackend(host, place.storePath, {
       settings: () => ({ migrateFirst: false, lockWaitMsMax: 1000 }),
       removeFromDirectory: () => Promise.resolve(),
     });
-    await directoryHasArrived(host, place.storePath, form, { onWarning: () => {} });
+    await waitForMigration(host, place.storePath, form, { onWarning: () => {} });
     expect(looked).toBe(true);
     expect(hasFile(place, MERGING)).toBe(false);
     expect(loaded(place.storePath)["a"]?.label).toBe("acknowledged");

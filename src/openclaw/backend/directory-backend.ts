@@ -18,7 +18,7 @@ import { beforeRetry } from "../../store/retry.js";
 import type { DirectorySessionStore, Transaction } from "../../store/types.js";
 import { isPossibleKey, LazySessions } from "./lazy-sessions.js";
 import type { SessionEntry } from "../entry/session-entry.js";
-import type { Compute, StoreForm, UpdateRules } from "./store-form.js";
+import type { Compute, StoreBackend, UpdateRules } from "./store-backend.js";
 import { StoreSnapshot, type SessionSource, type StoredSession } from "./snapshot.js";
 import { alone, changeOf, type SessionChange } from "./change.js";
 import { StoreView } from "./view.js";
@@ -38,7 +38,7 @@ class Outdated extends Error {
   }
 }
 
-export class DirectoryForm implements StoreForm {
+export class DirectoryBackend implements StoreBackend {
   readonly #queue = new KeyQueue();
   #snapshot:
     { readonly revision: number; readonly until: number; readonly sessions: StoreSnapshot } | undefined;

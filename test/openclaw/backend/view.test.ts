@@ -6,8 +6,8 @@
  */
 import { describe, expect, it } from "vitest";
 import { systemRuntime } from "../../../src/runtime.js";
-import { StoreSnapshot, type StoredSession } from "../../../src/openclaw/form/snapshot.js";
-import { StoreView, viewOf } from "../../../src/openclaw/form/view.js";
+import { StoreSnapshot, type StoredSession } from "../../../src/openclaw/backend/snapshot.js";
+import { StoreView, viewOf } from "../../../src/openclaw/backend/view.js";
 import type { SessionEntry, SessionStoreRecord } from "../../../src/openclaw/entry/session-entry.js";
 import { plain, session } from "../support/gateway-folder.js";
 

@@ -13,26 +13,26 @@ import { asStoreError, errnoOf, SessionStoreError, type SessionStoreErrorCode } 
 import { dirname } from "node:path";
 import { syncDirectory } from "../../fs/regular-file.js";
 import { statusOf, type LegacyHost } from "../../legacy/host.js";
-import type { LegacyWarning, MigrationReceipt } from "../../legacy/types.js";
+import type { LegacyWarning, MigrationReport } from "../../legacy/types.js";
 import { migrateTogether } from "../directory/migration.js";
 import { KeyQueue } from "../../store/key-queue.js";
 import type { SessionEntry } from "../entry/session-entry.js";
 import { normalizeStoreSessionKey } from "../session-key.js";
 import {
-  MigrationWanted,
-  StoreMoved,
+  MigrationSignal,
+  StoreMovedSignal,
   type Compute,
-  type StoreForm,
+  type StoreBackend,
   type UpdateRules,
-} from "../form/store-form.js";
-import type { StoreSnapshot } from "../form/snapshot.js";
+} from "../backend/store-backend.js";
+import type { StoreSnapshot } from "../backend/snapshot.js";
 import { storeIdentity } from "../store-target.js";
-import type { SessionChange } from "../form/change.js";
-import { StoreView } from "../form/view.js";
+import type { SessionChange } from "../backend/change.js";
+import { StoreView } from "../backend/view.js";
 import { LegacyLock, lockPathOf } from "./lock.js";
 import { SessionFile } from "./session-file.js";
 
-export interface FileFormOptions {
+export interface FileBackendOptions {
   /** Asked for each update. `migrateFirst`: the store is to be migrated rather than written. */
   readonly settings: () => { readonly migrateFirst: boolean; readonly lockWaitMsMax: number };
   /** Hears of entries that are no sessions. Default: nobody does. */
@@ -47,14 +47,14 @@ const ATTEMPTS_MAX = 20;
 /** Whoever writes a file in this process takes turns: the lock file is for other processes. */
 const queue = new KeyQueue();
 
-export class FileForm implements StoreForm {
+export class FileBackend implements StoreBackend {
   readonly #file: SessionFile;
 
   /** @param path Real path of the legacy file. */
   constructor(
     private readonly host: LegacyHost,
     path: string,
-    private readonly options: FileFormOptions,
+    private readonly options: FileBackendOptions,
   ) {
     this.#file = new SessionFile(host, path, options.onWarning);
   }
@@ -101,7 +101,7 @@ export class FileForm implements StoreForm {
     const result = await mutate(view);
     const changes = view.changes(rules);
     if (changes.length === 0) return { result, wrote: false };
-    if (this.options.settings().migrateFirst) throw new MigrationWanted();
+    if (this.options.settings().migrateFirst) throw new MigrationSignal();
     const mayReplace = (): boolean => lock.isHeld() && this.#isHere();
     if (!(await this.#file.write(content, changes, mayReplace))) {
       this.#assertNotMoved();
@@ -153,24 +153,24 @@ export class FileForm implements StoreForm {
   }
 
   #assertNotMoved(): void {
-    if (!this.#isHere()) throw new StoreMoved();
+    if (!this.#isHere()) throw new StoreMovedSignal();
   }
 
   /** A directory came while we wrote: the migration may have read the file before, and nobody has written to it yet. */
   async #mergeIfMoved(changes: readonly SessionChange[]): Promise<void> {
     if (this.#isHere()) return;
-    const receipt = await migrateTogether(this.host, this.#file.paths.file, {
+    const report = await migrateTogether(this.host, this.#file.paths.file, {
       normalizeKey: normalizeStoreSessionKey,
     });
-    if (receipt.error !== undefined) throw failedMigration(receipt);
+    if (report.error !== undefined) throw failedMigration(report);
     // A session that is missing from a file is not removed by a merge.
     const removed = changes.filter(({ kind }) => kind === "delete").map(({ key }) => key);
     if (removed.length > 0) await this.options.removeFromDirectory(removed);
   }
 }
 
-/** What a migration that this layer needed says in its receipt, as an error. */
-export function failedMigration({ outcome, path, error }: MigrationReceipt): SessionStoreError {
+/** What a migration that this layer needed says in its report, as an error. */
+export function failedMigration({ outcome, path, error }: MigrationReport): SessionStoreError {
   const code: SessionStoreErrorCode = error?.code ?? "legacy_invalid";
   const message =
     error?.message ??
