@@ -40,7 +40,7 @@ export const ROOMS = [
   },
   {
     name: "legacy",
-    pattern: /^legacy\/(types|host|paths|tree|tally|journal|damage-reports)\.ts$/,
+    pattern: /^legacy\/(types|host|paths|tree|tally|journal|home|plural|damage-reports)\.ts$/,
     what: "reports, names and trees around a legacy file",
   },
   { name: "legacy/reading", pattern: /^legacy\/reading\//, what: "a file of any size in bounded memory" },

@@ -1,4 +1,6 @@
 /** Options of the commands about `sessions.json`, and how they become those of the library. */
+import { normalizeStoreSessionKey } from "../openclaw/session-key.js";
+import { entriesOf } from "../legacy/plural.js";
 import { join } from "node:path";
 import type { Command } from "commander";
 import type { ChangingOptions, LegacyProgress } from "../legacy/types.js";
@@ -21,7 +23,7 @@ export interface LegacyCommandOptions extends StoreOptions {
 export function addKeyOption(command: Command): Command {
   return command.option(
     "--lowercase-keys",
-    "lower-case every key, for gateways that look keys up like that (OpenClaw)",
+    "lower-case keys as OpenClaw looks them up: trimmed, and ids of Matrix rooms and Signal groups as they are",
   );
 }
 
@@ -72,8 +74,6 @@ export function requireStateDirectory({ stateDir }: StoreOptions): string {
   );
 }
 
-export const lowerCase = (key: string): string => key.toLowerCase();
-
 const DOING: Readonly<Record<LegacyProgress["phase"], string>> = {
   reading: "reading",
   verifying: "reading back",
@@ -120,9 +120,9 @@ export function libraryOptions(
       done,
       total,
       unit: UNITS[phase] ?? "bytes",
-      note: UNITS[phase] === undefined && entries > 0 ? `${entries} entries` : undefined,
+      note: UNITS[phase] === undefined && entries > 0 ? entriesOf(entries) : undefined,
     });
-  const key = lowercaseKeys && { normalizeKey: lowerCase };
+  const key = lowercaseKeys && { normalizeKey: normalizeStoreSessionKey };
   const options = { signal: invocation.signal, onProgress, dryRun, force, trust, ...key };
   return { options, end: () => progress.end() };
 }

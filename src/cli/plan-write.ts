@@ -4,6 +4,7 @@
  * The real run plans on the state that it read and writes on the condition that it still is that state; if another
  * process was faster, it plans again. So what it says is what it did, and a dry run says the same of the same state.
  */
+import { plural } from "../legacy/plural.js";
 import { SessionStoreError } from "../errors.js";
 import { shellQuoted } from "../legacy/paths.js";
 import type { SessionRecord } from "../store/types.js";
@@ -132,7 +133,7 @@ export async function missingSession(store: Store, path: string, key: string): P
     elsewhere ??
     (near.length > 0
       ? `Did you mean ${near.map((candidate) => JSON.stringify(candidate)).join(" or ")}?`
-      : `List its ${formatCount(count)} sessions: sessiondir ls --store ${shellQuoted(path)}`);
+      : `List its ${plural(count, "session", "sessions", formatCount(count))}: sessiondir ls --store ${shellQuoted(path)}`);
   return new CliError("not_found", `there is no session ${JSON.stringify(key)} in ${path}. ${advice}`, {
     data: { key, path },
   });

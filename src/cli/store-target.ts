@@ -6,15 +6,15 @@
  *     3. $SESSIONDIR_STORE
  *     4. $OPENCLAW_STATE_DIR
  *     5. ./sessions.d, or the folder one stands in if it is a store
- *     6. ~/.openclaw
+ *     6. .openclaw in $OPENCLAW_HOME, or in the home directory
  *
  * What was said goes before what was found. Where nothing was said on the command line, a person is told what was used.
  */
-import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { asStoreError } from "../errors.js";
 import { nodeFileSystem as fs } from "../fs/node-file-system.js";
 import { findLegacyPlace } from "../store/legacy-place.js";
+import { homeDirectory } from "../legacy/home.js";
 import { STORE_FOLDER } from "../format/layout.js";
 import { parseTarget } from "../store/target.js";
 import { findAgentStores, storeOfAgent, warnOfAgent } from "./agent-stores.js";
@@ -88,13 +88,13 @@ function storeOf(legacyFile: string): string {
 export function resolveStateDirectory(stateDir: string | undefined): string {
   const { OPENCLAW_STATE_DIR } = process.env;
   if (stateDir === "") throw usageError("--state-dir must not be empty");
-  return resolve(stateDir ?? (OPENCLAW_STATE_DIR || join(homeDirectory(), ".openclaw")));
+  return resolve(stateDir ?? (OPENCLAW_STATE_DIR || join(knownHome(), ".openclaw")));
 }
 
 /** @throws a usage error where the system knows of no home: it has to be said where the sessions are. */
-function homeDirectory(): string {
+function knownHome(): string {
   try {
-    return homedir();
+    return homeDirectory();
   } catch {
     throw usageError("there is no home directory ($HOME is not set): give --store or --state-dir");
   }

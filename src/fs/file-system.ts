@@ -95,6 +95,8 @@ export interface FileSystem extends FileCalls {
   room(path: string): Room;
   /** User id that this process acts with (the effective one), or undefined where there are none (Windows). */
   userId(): number | undefined;
+  /** Whether this process may make and rename names in a folder (`access`): for plans; what is done finds out by itself. */
+  mayWrite(folder: string): boolean;
   /**
    * Calls back soon after something in a folder changed; may call too often. When the system gives up, `onEnd` is
    * called, and no more calls come.

@@ -133,6 +133,14 @@ export const nodeFileSystem: FileSystem = {
     return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
   },
   userId: () => process.geteuid?.(),
+  mayWrite(folder) {
+    try {
+      fs.accessSync(folder, fs.constants.W_OK | fs.constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  },
   watch(path, onChange, onEnd) {
     try {
       const watcher = fs.watch(path, { persistent: false }, () => onChange());

@@ -5,6 +5,7 @@
  *
  * Reads only, so a crash leaves nothing behind.
  */
+import { plural } from "./plural.js";
 import { errnoOf, SessionStoreError } from "../errors.js";
 import type { DirectorySessionStore, SessionRecord } from "../store/types.js";
 import type { DamagedSession, DamageReports } from "./damage-reports.js";
@@ -168,7 +169,7 @@ export function describeDamage(
   );
   const lost = damaged.length - copies.size;
   const message =
-    `${directory}: ${damaged.length} sessions cannot be read. Of ${copies.size} an older copy is kept in ${file}, ` +
+    `${directory}: ${plural(damaged.length, "session")} cannot be read. Of ${copies.size} an older copy is kept in ${file}, ` +
     `of ${lost} none was found. ${refusals[0]!.message} Restore their files from a backup, or write the sessions again.`;
   const keys = damaged.slice(0, KEYS_TOLD_MAX).map(({ key, path }) => key ?? path);
   const data = {

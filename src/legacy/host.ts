@@ -3,6 +3,7 @@ import { errnoOf } from "../errors.js";
 import type { FileStatus, FileSystem } from "../fs/file-system.js";
 import { STORE_FOLDER } from "../format/layout.js";
 import { nodeFileSystem } from "../fs/node-file-system.js";
+import type { LegacyWarning } from "./types.js";
 import { systemRuntime, type Runtime } from "../runtime.js";
 
 export interface LegacyHost {
@@ -46,6 +47,14 @@ export async function namesIn(fs: FileSystem, path: string): Promise<string[]> {
     if (errno === "ENOENT" || errno === "ENOTDIR") return [];
     throw error;
   }
+}
+
+/** For plans: the first of these folders in which this user may not make or rename anything. */
+export function writeWarning({ fs }: LegacyHost, folders: readonly string[]): LegacyWarning | undefined {
+  const path = folders.find((folder) => !fs.mayWrite(folder));
+  if (path === undefined) return undefined;
+  const message = `This user may not write in ${path}, so only the plan works. Run it as the user that the gateway runs as.`;
+  return { code: "folder_not_writable", message, data: { path } };
 }
 
 /** Whether a folder is a store. */

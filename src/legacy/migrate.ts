@@ -5,6 +5,7 @@
 import { startMirrorOn } from "./back/mirror.js";
 import { systemHost, type LegacyHost } from "./host.js";
 import { Migration } from "./migration/migrate.js";
+import { withWriteWarning } from "./run.js";
 import type { LegacyWarning, MigrationOptions, MigrationReport } from "./types.js";
 import { LegacyWork } from "./work.js";
 
@@ -31,10 +32,12 @@ export async function migrateOn(
 ): Promise<MigrationReport> {
   const work = new LegacyWork(host, target, options);
   const report = await new Migration(work).run();
-  const { outcome } = report;
-  if (outcome !== "migrated" && outcome !== "merged" && outcome !== "already_directory") return report;
-  if (mirror) return withMirror(work, report);
-  return outcome === "migrated" ? { ...report, warnings: [...report.warnings, fileMoved(work)] } : report;
+  const { outcome, warnings } = report;
+  if (outcome === "already_directory") return mirror ? withMirror(work, report) : report;
+  if (outcome !== "migrated" && outcome !== "merged") return report;
+  if (mirror) return withWriteWarning(work, await withMirror(work, report));
+  if (outcome === "merged") return withWriteWarning(work, report);
+  return withWriteWarning(work, { ...report, warnings: [...warnings, fileMoved(work)] });
 }
 
 /** Whoever does not know the store sees no sessions from now on, and some programs act on that. */
@@ -46,7 +49,7 @@ function fileMoved({ paths, command }: LegacyWork): LegacyWarning {
   return { code: "file_moved", message, data: { path: paths.file } };
 }
 
-/** The migration counts, whatever becomes of the copy. */
+/** The migration is done, whatever becomes of the copy. */
 async function withMirror(work: LegacyWork, report: MigrationReport): Promise<MigrationReport> {
   const { host, paths, options } = work;
   const warnings = [...report.warnings];

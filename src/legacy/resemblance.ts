@@ -4,6 +4,7 @@
  *
  * A `sessions.json` is an object of objects, and each of those says when it was used or which conversation it is.
  */
+import { entriesOf } from "./plural.js";
 import { SessionStoreError } from "../errors.js";
 import type { EntryRules } from "./reading/check-entry.js";
 import type { Refusals } from "./tally.js";
@@ -34,12 +35,12 @@ export function assertSessions(
   const taken = read - refused;
   if (work.force || taken === 0 || (refused <= taken && unlike <= like)) return;
   const [strange] = refusals.named;
-  const found = [`of its ${read} entries ${taken} are objects`];
-  if (unlike > 0) found.push(`${unlike} of these have neither a sessionId nor an updatedAt`);
-  if (refused > 0) found.push(`${refused} would be refused${strange ? ` (${strange.message})` : ""}`);
+  const found = [`objects: ${taken} of ${entriesOf(read)}`];
+  if (unlike > 0) found.push(`with neither a sessionId nor an updatedAt: ${unlike}`);
+  if (refused > 0) found.push(`refused: ${refused}${strange ? ` (${strange.message})` : ""}`);
   throw new SessionStoreError(
     "legacy_invalid",
-    `${path} does not look like sessions: ${found.join(", ")}. If they are sessions, say so: ` +
+    `${path} does not look like sessions (${found.join("; ")}). If they are sessions, say so: ` +
       `${work.command("migrate")} --force, or force: true in the library.`,
     { data: { path, reason: "not_sessions", read, kept: taken, refused, unlike } },
   );

@@ -3,6 +3,7 @@
  * report. Only a wrong argument and the reason of an aborted signal are thrown.
  */
 import { SessionStoreError } from "../errors.js";
+import { writeWarning } from "./host.js";
 import type { Journal } from "./journal.js";
 import { EMPTY_TALLY, type Tally } from "./tally.js";
 import type { LegacyFailure, Report } from "./types.js";
@@ -48,6 +49,14 @@ export async function runToReport<Outcome extends string>(
     const failure = work.failure(error, run.doing, journal.state);
     return reportOf(run, SKIPPED.has(failure.code) ? "skipped_invalid" : "failed", EMPTY_TALLY, failure);
   }
+}
+
+/** A plan reads everything; at its end it says whether this user could do what it says. */
+export function withWriteWarning<R extends Report>(work: LegacyWork, report: R): R {
+  const { folder, directory } = work.paths;
+  const store = report.layouts.includes("session_store") ? [directory] : [];
+  const warning = report.dryRun ? writeWarning(work.host, [folder, ...store]) : undefined;
+  return warning === undefined ? report : { ...report, warnings: [...report.warnings, warning] };
 }
 
 async function tryUntilAlone<Outcome extends string>(run: LegacyRun<Outcome>): Promise<Ending<Outcome>> {

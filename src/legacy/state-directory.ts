@@ -12,17 +12,17 @@
  *
  * Reads only, apart from what migrating each store does; see migrate.ts.
  */
-import { homedir } from "node:os";
 import { dirname, join, resolve, sep } from "node:path";
 import { asStoreError, errnoOf, SessionStoreError } from "../errors.js";
 import { findLegacyPlace } from "../store/legacy-place.js";
+import { homeDirectory, withHome } from "./home.js";
 import { namesIn, statusOf, systemHost, type LegacyHost } from "./host.js";
 import { migrateOn } from "./migrate.js";
 import { LegacyPaths, shellQuoted } from "./paths.js";
 import type { LegacyWarning, MigrationOptions, MigrationOutcome, MigrationReport } from "./types.js";
 
 export interface StateDirectoryOptions extends MigrationOptions {
-  /** Default: `$OPENCLAW_STATE_DIR`, then `~/.openclaw`. */
+  /** Default: `$OPENCLAW_STATE_DIR`, then `.openclaw` in `$OPENCLAW_HOME` or the home directory. */
   readonly stateDirectory?: string | undefined;
   /** Store paths from the configuration, `{agentId}` and a leading `~` included. They may be anywhere. Default: none. */
   readonly storePaths?: readonly string[] | undefined;
@@ -65,7 +65,9 @@ export async function migrateStateDirectoryOn(
   migrateStore: typeof migrateOn = migrateOn,
 ): Promise<StateDirectoryReport> {
   const stateDirectory = resolve(
-    withHome(options.stateDirectory ?? process.env["OPENCLAW_STATE_DIR"] ?? join(homedir(), ".openclaw")),
+    withHome(
+      options.stateDirectory ?? process.env["OPENCLAW_STATE_DIR"] ?? join(homeDirectory(), ".openclaw"),
+    ),
   );
   const { targets, warnings } = await findStores(host, stateDirectory, options.storePaths ?? []);
   const { stateDirectory: _, storePaths: __, onReport, ...migrate } = options;
@@ -155,7 +157,7 @@ class Search {
   /** Says where sessions may be that nobody asks for any more. */
   async noteOlderPlaces(stateDirectory: string): Promise<void> {
     const real = realPath(this.host, stateDirectory);
-    for (const folder of new Set([dirname(stateDirectory), homedir()])) {
+    for (const folder of new Set([dirname(stateDirectory), homeDirectory()])) {
       for (const name of OLDER_PLACES) {
         const path = join(folder, name);
         const itself = realPath(this.host, path);
@@ -250,10 +252,6 @@ function realPath({ fs }: LegacyHost, path: string): string | undefined {
     if (errnoOf(error) === undefined) throw error;
     return undefined; // a link that leads nowhere
   }
-}
-
-function withHome(path: string): string {
-  return path === "~" || path.startsWith("~/") ? join(homedir(), path.slice(1)) : path;
 }
 
 function countOutcomes(reports: readonly MigrationReport[]): StateDirectoryReport["counts"] {

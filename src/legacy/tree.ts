@@ -60,6 +60,7 @@ export function withoutSync({ fs, runtime }: LegacyHost): FileSystem {
     fileSystemType: (path) => fs.fileSystemType(path),
     room: (path) => fs.room(path),
     userId: () => fs.userId(),
+    mayWrite: (path) => fs.mayWrite(path),
     watch: (path, onChange) => fs.watch(path, onChange),
   };
 }

@@ -110,6 +110,7 @@ export interface LegacyWarning {
     | "sessions_damaged"
     | "file_moved"
     | "folder_unreadable"
+    | "folder_not_writable"
     | "older_place";
   readonly message: string;
   readonly data: ErrorData;

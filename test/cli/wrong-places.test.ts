@@ -101,7 +101,10 @@ describe.each(LEGACY)("%s %s", (...args) => {
     const { code, stderr } = await run([...args, "--store", path], { user });
     const reads = args[0] === "inspect" || args.includes("--dry-run");
     expect(code).toBe(reads ? 0 : 1);
-    if (reads) expect(stderr).toBe("");
+    const plans = args[0] !== "inspect" && reads;
+    if (plans)
+      expect(stderr).toMatch(/This user may not write in .*Run it as the user that the gateway runs as\.\n$/);
+    else if (reads) expect(stderr).toBe("");
     else expect(stderr).toMatch(/EACCES.*Run it as the user that the gateway runs as/);
     expect(traces(dirname(path))).toEqual(before);
   });

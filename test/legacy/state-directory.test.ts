@@ -138,3 +138,18 @@ it.each([
 function failure(code: string, syscall: string): Error {
   return Object.assign(new Error(`${code}: ${syscall}`), { code, syscall });
 }
+
+it("is in the home that OPENCLAW_HOME names, as for the gateway", async () => {
+  const machine = new LegacyMachine();
+  const { OPENCLAW_HOME } = process.env;
+  process.env["OPENCLAW_HOME"] = "/home/gateway";
+  try {
+    const { stateDirectory } = await migrateStateDirectoryOn(machine.process());
+    expect(stateDirectory).toBe("/home/gateway/.openclaw");
+    const named = await migrateStateDirectoryOn(machine.process(), { stateDirectory: "~/state" });
+    expect(named.stateDirectory).toBe("/home/gateway/state");
+  } finally {
+    if (OPENCLAW_HOME === undefined) delete process.env["OPENCLAW_HOME"];
+    else process.env["OPENCLAW_HOME"] = OPENCLAW_HOME;
+  }
+});

@@ -2,7 +2,10 @@
  * `sessiondir mirror`: keeps `sessions.json` in step with the store for tools that read it, until Ctrl-C; with `--once` just
  * now. Any number of them may run, also inside of gateways, and each may be killed at any time.
  */
+import { normalizeStoreSessionKey } from "../../openclaw/session-key.js";
+import { entriesOf } from "../../legacy/plural.js";
 import { setTimeout } from "node:timers/promises";
+import { dirname } from "node:path";
 import type { Command } from "commander";
 import type { InspectionReport, LegacyWarning } from "../../legacy/types.js";
 import type { Mirror, MirrorState } from "../../legacy/back/mirror.js";
@@ -14,7 +17,6 @@ import {
   addKeyOption,
   legacyTarget,
   libraryOptions,
-  lowerCase,
   type LegacyCommandOptions,
 } from "../legacy-options.js";
 import { exitCodeOfReport, reportTrouble } from "../report-text.js";
@@ -66,7 +68,7 @@ async function mirror(invocation: Invocation, options: Options): Promise<void> {
       debounceMs: options.debounce,
       trust: options.trust,
       force: options.force,
-      ...(options.lowercaseKeys === true && { normalizeKey: lowerCase }),
+      ...(options.lowercaseKeys === true && { normalizeKey: normalizeStoreSessionKey }),
       onWarning: (warning) => hear(invocation, warning),
     }),
   );
@@ -135,7 +137,9 @@ async function plan(invocation: Invocation, store: string, options: Options): Pr
     damaged: found.damaged ?? 0,
   };
   if (terminal.json) return terminal.result(result);
-  const first =
-    foreign === 0 ? "" : `merge ${formatCount(found.entries.kept)} entries of somebody else's, then `;
-  return terminal.line(`would ${first}bring ${visible(found.path)} up to revision ${formatCount(revision)}`);
+  const { systemHost, writeWarning } = await import("../../legacy/host.js");
+  const warning = writeWarning(systemHost, [dirname(found.path), found.directory]);
+  const first = foreign === 0 ? "" : `merge ${entriesOf(found.entries.kept)} of somebody else's, then `;
+  await terminal.line(`would ${first}bring ${visible(found.path)} up to revision ${formatCount(revision)}`);
+  if (warning !== undefined) hear(invocation, warning);
 }

@@ -2,6 +2,7 @@
  * `sessiondir rebuild`: makes a store from its session folders alone, where a copy left out `.store` or somebody removed it.
  * Nothing is removed. Stopped anywhere, the next rebuild goes on.
  */
+import { plural } from "../../legacy/plural.js";
 import type { Command } from "commander";
 import type { RebuildReport } from "../../store/rebuild.js";
 import { formatCount } from "../figures.js";
@@ -49,7 +50,8 @@ function* linesOf(report: RebuildReport, dryRun: boolean): Generator<string> {
   const { sessions, revision, damaged, renamed, surplus, missingValues, rebuilt } = report;
   const made = dryRun ? "would rebuild a store of" : "rebuilt a store of";
   const outcome = rebuilt ? made : "left alone, for .store is there:";
-  yield `${outcome} ${formatCount(sessions)} sessions, up to revision ${formatCount(revision)}`;
+  const text = plural(sessions, "session", "sessions", formatCount(sessions));
+  yield `${outcome} ${text}, up to revision ${formatCount(revision)}`;
   for (const { key, from, to } of renamed)
     yield `renamed    ${visible(from)} -> ${visible(to)}, session ${visible(key)}`;
   for (const { path, reason } of damaged) yield `damaged    ${visible(path)}: ${visible(reason)}`;

@@ -19,6 +19,7 @@
  * A file is made before the store is opened by its path. So a writer that wakes up late either lost its file in step 5, or
  * does not find the store.
  */
+import { plural } from "../plural.js";
 import { errnoOf } from "../../errors.js";
 import { syncDirectory } from "../../fs/regular-file.js";
 import type { DirectorySessionStore } from "../../store/types.js";
@@ -34,7 +35,7 @@ import { hashFile } from "../reading/read-file.js";
 import { describeDamage, findOlderCopies, readSessions, type OlderCopy } from "../damage.js";
 import { replaceLegacyFile } from "./replace-file.js";
 import { listTree } from "../tree.js";
-import { runToReport, type Ending, type LegacyRun } from "../run.js";
+import { runToReport, withWriteWarning, type Ending, type LegacyRun } from "../run.js";
 import { EMPTY_TALLY, sumOf } from "../tally.js";
 import type { ChangingOptions, RollbackReport } from "../types.js";
 import { LegacyWork } from "../work.js";
@@ -89,7 +90,8 @@ class Rollback implements LegacyRun<RollbackOutcome> {
   async run(): Promise<RollbackReport> {
     const report = await runToReport(this);
     const { sha256 } = this.journal;
-    return { ...report, ...(sha256 === undefined ? undefined : { sha256 }) };
+    const told = report.outcome === "rolled_back" ? withWriteWarning(this.work, report) : report;
+    return { ...told, ...(sha256 === undefined ? undefined : { sha256 }) };
   }
 
   /** @returns Undefined when others changed what was looked at. */
@@ -228,7 +230,7 @@ class Rollback implements LegacyRun<RollbackOutcome> {
       const late = revision - (this.#written?.record.revision ?? 0);
       if (late <= 0) return;
       const message =
-        `a process committed ${late} changes to the store while it was being rolled back. They are in ` +
+        `a process committed ${plural(late, "change")} to the store while it was being rolled back. All of it is in ` +
         `${work.paths.file}; what it commits from now on is only in ${backup}. Stop it.`;
       this.journal.warnings.push({ code: "late_commits", message, data: { path: backup, late } });
       // An old gateway that runs already has the last word on its file.

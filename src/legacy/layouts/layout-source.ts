@@ -5,6 +5,7 @@
  * A sidecar has fields of a session whose key only the legacy file knows: the two are one entry, and of a field in
  * both the newer side's counts.
  */
+import { plural } from "../plural.js";
 import { createHash } from "node:crypto";
 import { errnoOf, SessionStoreError } from "../../errors.js";
 import { readRegularFile } from "../../fs/regular-file.js";
@@ -204,8 +205,8 @@ function warningOf({ ambiguous }: LayoutKeys, path: string): LegacyWarning | und
   if (ambiguous.length === 0) return undefined;
   const some = ambiguous.slice(0, 5).join(", ");
   const message =
-    `${path}: for ${ambiguous.length} sessions nothing says whether "--" in the folder's name was ":" or "--". They were ` +
-    `read with ":", for example ${some}. Look at them before a gateway runs.`;
+    `${path}: for ${plural(ambiguous.length, "session")} nothing says whether "--" in the folder's name was ":" or "--". That was ` +
+    `read as ":", for example ${some}. Look at them before a gateway runs.`;
   return { code: "key_ambiguous", message, data: { path, sessions: ambiguous.length, examples: some } };
 }
 

@@ -8,6 +8,7 @@
  * Session folders of our own store are not an older layout, though they look like one: a store that was copied without its
  * hidden `.store` has nothing else. They are refused, for what they say of keys and big values would become data.
  */
+import { plural } from "../plural.js";
 import { errnoOf, SessionStoreError } from "../../errors.js";
 import { openRegularFile, syncDirectory } from "../../fs/regular-file.js";
 import { SESSION_FIELD } from "../../format/entry-document.js";
@@ -75,7 +76,7 @@ function storeWithoutRoom({ paths }: LegacyWork, own: readonly LayoutFile[]): Se
   const { directory } = paths;
   return new SessionStoreError(
     "not_a_store",
-    `${directory} has the folders of ${own.length} sessions of a store, but not the hidden folder ${STORE_FOLDER} that belongs ` +
+    `${directory} has the folders of ${plural(own.length, "session")} of a store, but not the hidden folder ${STORE_FOLDER} that belongs ` +
       `to them: it was copied without hidden files. Copy the store again as a whole (cp -a), or make one of what is there: ` +
       `sessiondir rebuild --store ${shellQuoted(directory)}.`,
     { data: { path: directory, found: own[0]!.name, sessions: own.length } },

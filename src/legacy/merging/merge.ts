@@ -14,6 +14,7 @@
  * batch is a transaction, so decisions hold for the state that they were made on, whoever else is writing. A crash leaves
  * some batches committed; merging again finds them unchanged.
  */
+import { plural } from "../plural.js";
 import type { DirectorySessionStore, Transaction } from "../../store/types.js";
 import { isDamage } from "../damage.js";
 import { Intake, readSource } from "../checked-source.js";
@@ -121,19 +122,19 @@ export class Merge {
     const data = { path, added, replaced, storeWon };
     if (added + replaced > 0) {
       const message =
-        `${path} was written by somebody else: ${added} of its sessions were added to the store and ` +
-        `${replaced} replaced. If an old gateway still runs, stop it or start a mirror.`;
+        `${path} was written by somebody else: of its sessions, ${added} went into the store as new and ${replaced} ` +
+        "in place of an older version. If an old gateway still runs, stop it or start a mirror.";
       warnings.push({ code: "foreign_merged", message, data });
     }
     if (storeWon > 0) {
       const message =
-        `${path} has ${storeWon} sessions that differ and are not newer than the store's: the store's were kept. ` +
-        "The file's are in the backup.";
+        `${path} has another version, and no newer one, of ${plural(storeWon, "session")}: the store's was kept. ` +
+        "The file's is in the backup.";
       warnings.push({ code: "store_won", message, data });
     }
     const missing = [...this.base.keys()].filter((key) => !inFile.has(key)).length;
     if (missing > 0) {
-      const message = `${path} lacks ${missing} sessions that it had before: they stay in the store.`;
+      const message = `${path} lacks ${plural(missing, "session")} that it had before: nothing is deleted in the store for that.`;
       warnings.push({ code: "foreign_missing", message, data: { path, missing } });
     }
     return warnings;

@@ -11,6 +11,7 @@
  *
  * A crash leaves the building folder, which is not a store to anybody, and is removed by the next migration.
  */
+import { plural } from "../plural.js";
 import { asStoreError, errnoOf, SessionStoreError } from "../../errors.js";
 import type { DirectorySessionStore } from "../../store/types.js";
 import { checkEntry, isTooMuchTogether, refusalOf } from "../reading/check-entry.js";
@@ -111,7 +112,7 @@ export function tallyOf(source: LegacySource, { warnings }: SourceReading, intak
   const tally = intake.tally({ kept: intake.winners.size, unchanged: 0 }, warnings);
   const { merged } = tally.counts;
   if (merged === 0) return tally;
-  const message = `${merged} entries of ${source.path} are older versions of sessions that it has twice.`;
+  const message = `${source.path} has a session more than once: ${plural(merged, "older version")} gave way to a newer one.`;
   const data = { path: source.path, merged };
   return withWarnings(tally, [{ code: "duplicate_keys", message, data }]);
 }
@@ -233,7 +234,7 @@ async function verify(
     throw mismatchError(
       source.path,
       undefined,
-      `${winners.size} sessions were read and ${sessions} are in the store`,
+      `${plural(winners.size, "session")} read, ${sessions} in the store`,
     );
   } finally {
     await store.close();

@@ -5,6 +5,7 @@
  * while making it fails at its own rename, however late it wakes. That is also how a run fences others: after it has
  * made one side count, it takes away all that is unfinished, for it was read from what counted before.
  */
+import { plural } from "../plural.js";
 import { errnoOf } from "../../errors.js";
 import { removeBuilding } from "./build.js";
 import { namesIn, statusOf } from "../host.js";
@@ -30,7 +31,7 @@ export async function removeStale(work: LegacyWork, journal: Journal): Promise<v
     removed++;
   }
   if (removed === 0) return;
-  const message = `${removed} unfinished folders of earlier runs beside ${work.paths.file} were removed.`;
+  const message = `Removed beside ${work.paths.file}: ${plural(removed, "unfinished folder")} of earlier runs.`;
   journal.warnings.push({ code: "leftover_removed", message, data: { path: work.paths.file, removed } });
 }
 

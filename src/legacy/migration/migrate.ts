@@ -15,6 +15,7 @@
  *
  * An older layout that is itself in `NAME.d` has to be moved away before step 2; see replacement.ts for that instant.
  */
+import { entriesOf } from "../plural.js";
 import { errnoOf } from "../../errors.js";
 import { syncDirectory } from "../../fs/regular-file.js";
 import { isStore } from "../host.js";
@@ -194,7 +195,9 @@ export class Migration implements LegacyRun<MigrationOutcome> {
     const { refused } = tally.counts;
     if (refused === 0) return { outcome, tally };
     const { file } = this.work.paths;
-    const message = `${refused} entries of ${file} were refused; the report names them. They are in the backup.`;
+    const backedUp = outcome === "migrated" || outcome === "merged";
+    const where = backedUp && !this.work.dryRun ? "They are in the backup." : "They stay in the file.";
+    const message = `${entriesOf(refused)} of ${file} had to be refused, see the report. ${where}`;
     const warnings = [{ code: "entries_refused", message, data: { path: file, refused } } as const];
     return { outcome, tally: withWarnings(tally, warnings) };
   }

@@ -2,10 +2,10 @@
  * What a gateway's configuration says about agents and their stores. Pure, apart from looking for the home directory and
  * for the state directory in it.
  */
-import { homedir } from "node:os";
-import { join, resolve, sep } from "node:path";
+import { join, resolve } from "node:path";
 import { errnoOf } from "../../errors.js";
 import { nodeFileSystem as fs } from "../../fs/node-file-system.js";
+import { homeDirectory, withHome } from "../../legacy/home.js";
 import { requireObject } from "../../store/arguments.js";
 
 /** The parts of a gateway's configuration that say where sessions are; the rest is not looked at. */
@@ -73,17 +73,16 @@ export function configuredStore({ session }: AgentStoreConfig): string | undefin
 export function storePathOf(store: string | undefined, agentId: string, params: AgentStoreParams): string {
   if (store === undefined)
     return join(stateDirectory(params), "agents", agentId, "sessions", "sessions.json");
-  return resolve(withHome(store.trim().replaceAll(AGENT, agentId), params));
+  return resolve(withHome(store.trim().replaceAll(AGENT, agentId), environmentOf(params)));
 }
 
 /** As gateways look for it: the place of an older name counts for as long as the new one is not there. */
 export function stateDirectory(params: AgentStoreParams): string {
   const given = params.stateDir ?? environmentOf(params)["OPENCLAW_STATE_DIR"]?.trim();
-  if (given) return resolve(withHome(given, params));
-  const [place, old] = [".openclaw", ".clawdbot"].map((name) => join(homeDirectory(params), name)) as [
-    string,
-    string,
-  ];
+  if (given) return resolve(withHome(given, environmentOf(params)));
+  const [place, old] = [".openclaw", ".clawdbot"].map((name) =>
+    join(homeDirectory(environmentOf(params)), name),
+  ) as [string, string];
   return isThere(old) && !isThere(place) ? old : place;
 }
 
@@ -95,17 +94,6 @@ function isThere(path: string): boolean {
     if (errnoOf(error) === undefined) throw error;
     return false;
   }
-}
-
-function withHome(path: string, params: AgentStoreParams): string {
-  return path === "~" || path.startsWith(`~${sep}`) ? join(homeDirectory(params), path.slice(1)) : path;
-}
-
-function homeDirectory(params: AgentStoreParams): string {
-  const { OPENCLAW_HOME, HOME, USERPROFILE } = environmentOf(params);
-  const home = HOME?.trim() || USERPROFILE?.trim() || homedir();
-  const own = OPENCLAW_HOME?.trim();
-  return resolve(own === undefined || own === "" ? home : own.replace(/^~(?=$|[\\/])/, () => home));
 }
 
 function environmentOf({ env = process.env }: AgentStoreParams): NonNullable<AgentStoreParams["env"]> {

@@ -5,6 +5,7 @@
  * the results that a gateway's code expects. Everything about crashes and concurrent runs is in `src/legacy/migration/migrate.ts`: a
  * run that is killed leaves the one or the other side valid, and the next run finishes.
  */
+import { entriesOf, plural } from "../../legacy/plural.js";
 import { SessionStoreError } from "../../errors.js";
 import { systemHost, type LegacyHost } from "../../legacy/host.js";
 import { inspectOn } from "../../legacy/inspect.js";
@@ -218,9 +219,9 @@ function previewOf(
 ): string[] {
   switch (outcome) {
     case "migrated":
-      return [`${count} sessions of ${path} (${layouts}) would go into a new store ${directory}.`];
+      return [`${plural(count, "session")} of ${path} (${layouts}) would go into a new store ${directory}.`];
     case "merged":
-      return [`${entries.read} entries beside ${directory} would be merged into it.`];
+      return [`${entriesOf(entries.read)} beside ${directory} would be merged into it.`];
     case "already_directory":
       return [`${directory} is active, and there is nothing beside it.`];
     case "skipped_empty":

@@ -120,7 +120,7 @@ export class SessionFile {
     if (keys.length === 0) return;
     const { file } = this.paths;
     const message =
-      `${file}: ${keys.length} entries are no sessions and stay in the file as they are: ${named}. ` +
+      `${file}: no session, and left in the file as it is: ${named}. ` +
       "Restore them from a backup, assign the sessions as a whole, or delete them.";
     this.onWarning({
       code: "entries_refused",

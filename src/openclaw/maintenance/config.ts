@@ -146,6 +146,8 @@ export function assertMaintenanceConfig(config: SessionMaintenanceLimits): void 
     const value: unknown = config[name];
     if (value === undefined && name === "rotateBytes") continue;
     if (typeof value !== "number" || !(value > 0)) throw wrong(name, "a number above 0", value);
+    if (name === "maxEntries" && value !== Infinity && !Number.isSafeInteger(value))
+      throw wrong(name, "an integer of 1 or more, or Infinity", value);
   }
   for (const name of ["resetArchiveRetentionMs", "maxDiskBytes", "highWaterBytes"] as const) {
     const value: unknown = config[name];

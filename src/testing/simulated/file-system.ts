@@ -250,6 +250,14 @@ export class SimulatedFileSystem implements FileSystem {
     return this.#userId;
   }
 
+  /** Only owners and all others: the simulated disk knows of no groups. */
+  mayWrite(folder: string): boolean {
+    if (this.#userId === undefined || this.#userId === 0) return true;
+    const { mode, owner } = this.lstat(folder);
+    const needed = owner === this.#userId ? 0o300 : 0o003;
+    return (mode & needed) === needed;
+  }
+
   watch(path: string, onChange: () => void): (() => void) | undefined {
     if (this.#killed) throw new ProcessKilled(this.process);
     if (!this.#canWatch) return undefined;

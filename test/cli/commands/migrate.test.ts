@@ -17,6 +17,33 @@ interface Result {
 }
 
 describe("migrate", () => {
+  it("--lowercase-keys takes keys as OpenClaw's functions do: ids of Matrix rooms keep their case", async () => {
+    const room = "agent:main:matrix:channel:!AbC:Server.org";
+    const legacy = join(emptyFolder(), "sessions.json");
+    const entry = { sessionId: "s", updatedAt: 1 };
+    writeFileSync(legacy, JSON.stringify({ "Agent:Main:Main ": entry, [room]: entry }));
+    const { code } = await run(["migrate", "--store", legacy, "--lowercase-keys"]);
+    expect(code).toBe(0);
+    const { stdout } = await run(["ls", "--store", storeOf(legacy), "--json"]);
+    const { sessions } = JSON.parse(stdout) as { sessions: { key: string }[] };
+    expect(sessions.map(({ key }) => key).sort()).toEqual(["agent:main:main", room].sort());
+  });
+
+  it("says of refused entries where they are: in the backup once there is one, else in the file", async () => {
+    const entry = { sessionId: "s", updatedAt: 1 };
+    for (const [sessions, where] of [
+      [{ a: entry, b: null }, "They are in the backup."],
+      [{ b: null }, "They stay in the file."],
+    ] as const) {
+      const legacy = join(emptyFolder(), "sessions.json");
+      writeFileSync(legacy, JSON.stringify(sessions));
+      const plan = await run(["migrate", "--store", legacy, "--dry-run", "--force"]);
+      expect(plan.stderr).toContain("1 entry of");
+      expect(plan.stderr).toContain("They stay in the file.");
+      expect((await run(["migrate", "--store", legacy, "--force"])).stderr).toContain(where);
+    }
+  });
+
   it("migrates one file and keeps it as a backup; a dry run says the same and changes nothing", async () => {
     const legacy = makeLegacy();
     const before = traces(dirname(legacy));

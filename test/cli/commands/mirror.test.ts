@@ -31,7 +31,7 @@ describe("mirror", () => {
     const foreign = { ...SESSIONS, [MAIN_KEY]: { model: "foreign", updatedAt: NOW + 1000 } };
     writeFileSync(legacyOf(store), JSON.stringify(foreign));
     const plan = await run(["mirror", "--store", store, "--dry-run"]);
-    expect(plan.stdout).toMatch(/^would merge 1 entries of somebody else's, then bring /);
+    expect(plan.stdout).toMatch(/^would merge 1 entry of somebody else's, then bring /);
     const { code, stdout } = await run(["mirror", "--store", store, "--once"]);
     expect(code).toBe(0);
     expect(stdout).toContain("after merging 1 foreign writes");

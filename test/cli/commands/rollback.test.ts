@@ -20,7 +20,10 @@ describe("rollback", () => {
     expect(readJson(legacy)).toEqual({ ...rest, [MAIN_KEY]: { ...rest[MAIN_KEY], model: "changed" } });
     expect(existsSync(storeOf(legacy))).toBe(false);
     const again = await run(["rollback", "--store", legacy]);
-    expect(again).toMatchObject({ code: 0, stdout: expect.stringContaining("is authoritative already") as string });
+    expect(again).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining("is authoritative already") as string,
+    });
   });
 
   it("has the documented JSON; a dry run says the same and changes nothing", async () => {

@@ -160,6 +160,9 @@ it("a configuration that a program composed is checked too", () => {
   const good = resolveMaintenanceConfig({});
   expect(() => assertMaintenanceConfig(good)).not.toThrow();
   expect(() => assertMaintenanceConfig({ ...good, pruneAfterMs: NaN })).toThrow("pruneAfterMs");
+  expect(() => assertMaintenanceConfig({ ...good, maxEntries: 1.5 })).toThrow(
+    "maxEntries must be an integer",
+  );
   const noCap = { mode: "enforce", pruneAfterMs: 1, rotateBytes: 1 } as typeof good;
   expect(() => assertMaintenanceConfig(noCap)).toThrow("maxEntries");
   const limitless = { resetArchiveRetentionMs: null, maxDiskBytes: null, highWaterBytes: null };
