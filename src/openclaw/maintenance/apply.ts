@@ -118,8 +118,10 @@ export class SessionMaintenance {
     const config = options.config ?? configuredMaintenance();
     if (config === undefined) return NOTHING;
     assertMaintenanceConfig(config);
-    if (!this.#schedule.isDue(options.storePath) && options.force !== true) return NOTHING;
-    return this.#schedule.run(options.storePath, () => this.#run(target, options, config));
+    const { storePath, force = false } = options;
+    this.#schedule.noteWrite(storePath);
+    if (!force && !this.#schedule.isDue(storePath)) return NOTHING;
+    return this.#schedule.run(storePath, () => this.#run(target, options, config));
   }
 
   async #run(

@@ -20,11 +20,14 @@ export class MaintenanceSchedule {
 
   constructor(private readonly runtime: Pick<Runtime, "monotonic">) {}
 
-  /** Counts a write. */
+  noteWrite(store: string): void {
+    const state = this.#states.get(store);
+    if (state !== undefined) state.writes++;
+  }
+
   isDue(store: string): boolean {
     const state = this.#states.get(store);
     if (state === undefined) return true;
-    state.writes++;
     if (state.running !== undefined) return false;
     const sinceMs = this.runtime.monotonic() - state.ranAt;
     return sinceMs >= INTERVAL_MS_MAX || (state.writes >= WRITES_MAX && sinceMs >= INTERVAL_MS_MIN);
