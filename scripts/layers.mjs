@@ -16,8 +16,8 @@
 export const ROOMS = [
   {
     name: "errors, runtime",
-    pattern: /^(errors|runtime)\.ts$/,
-    what: "the one error class; time and chance",
+    pattern: /^(errors|runtime|plural|home)\.ts$/,
+    what: "the one error class; time and chance; words",
   },
   { name: "fs", pattern: /^fs\//, what: "the only door to node:fs; which paths can be trusted" },
   { name: "format", pattern: /^format\//, what: "pure: keys, lines, documents, values, limits" },
@@ -40,7 +40,7 @@ export const ROOMS = [
   },
   {
     name: "legacy",
-    pattern: /^legacy\/(types|host|paths|tree|tally|journal|home|plural|damage-reports)\.ts$/,
+    pattern: /^legacy\/(types|host|paths|tree|tally|journal|damage-reports)\.ts$/,
     what: "reports, names and trees around a legacy file",
   },
   { name: "legacy/reading", pattern: /^legacy\/reading\//, what: "a file of any size in bounded memory" },

@@ -1,6 +1,6 @@
 /** Options of the commands about `sessions.json`, and how they become those of the library. */
 import { normalizeStoreSessionKey } from "../openclaw/session-key.js";
-import { entriesOf } from "../legacy/plural.js";
+import { entriesOf } from "../plural.js";
 import { join } from "node:path";
 import type { Command } from "commander";
 import type { ChangingOptions, LegacyProgress } from "../legacy/types.js";

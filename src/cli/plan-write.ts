@@ -4,7 +4,7 @@
  * The real run plans on the state that it read and writes on the condition that it still is that state; if another
  * process was faster, it plans again. So what it says is what it did, and a dry run says the same of the same state.
  */
-import { plural } from "../legacy/plural.js";
+import { plural } from "../plural.js";
 import { SessionStoreError } from "../errors.js";
 import { shellQuoted } from "../legacy/paths.js";
 import type { SessionRecord } from "../store/types.js";

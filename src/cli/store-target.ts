@@ -14,7 +14,7 @@ import { join, resolve } from "node:path";
 import { asStoreError } from "../errors.js";
 import { nodeFileSystem as fs } from "../fs/node-file-system.js";
 import { findLegacyPlace } from "../store/legacy-place.js";
-import { homeDirectory } from "../legacy/home.js";
+import { homeDirectory } from "../home.js";
 import { STORE_FOLDER } from "../format/layout.js";
 import { parseTarget } from "../store/target.js";
 import { findAgentStores, storeOfAgent, warnOfAgent } from "./agent-stores.js";

@@ -5,7 +5,7 @@
  *
  * Reads only, so a crash leaves nothing behind.
  */
-import { plural } from "./plural.js";
+import { plural } from "../plural.js";
 import { errnoOf, SessionStoreError } from "../errors.js";
 import type { DirectorySessionStore, SessionRecord } from "../store/types.js";
 import type { DamagedSession, DamageReports } from "./damage-reports.js";

@@ -15,7 +15,7 @@
 import { dirname, join, resolve, sep } from "node:path";
 import { asStoreError, errnoOf, SessionStoreError } from "../errors.js";
 import { findLegacyPlace } from "../store/legacy-place.js";
-import { homeDirectory, withHome } from "./home.js";
+import { homeDirectory, withHome } from "../home.js";
 import { namesIn, statusOf, systemHost, type LegacyHost } from "./host.js";
 import { migrateOn } from "./migrate.js";
 import { LegacyPaths, shellQuoted } from "./paths.js";

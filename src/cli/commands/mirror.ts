@@ -3,7 +3,7 @@
  * now. Any number of them may run, also inside of gateways, and each may be killed at any time.
  */
 import { normalizeStoreSessionKey } from "../../openclaw/session-key.js";
-import { entriesOf } from "../../legacy/plural.js";
+import { entriesOf } from "../../plural.js";
 import { setTimeout } from "node:timers/promises";
 import { dirname } from "node:path";
 import type { Command } from "commander";

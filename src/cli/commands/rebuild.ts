@@ -2,7 +2,7 @@
  * `sessiondir rebuild`: makes a store from its session folders alone, where a copy left out `.store` or somebody removed it.
  * Nothing is removed. Stopped anywhere, the next rebuild goes on.
  */
-import { plural } from "../../legacy/plural.js";
+import { plural } from "../../plural.js";
 import type { Command } from "commander";
 import type { RebuildReport } from "../../store/rebuild.js";
 import { formatCount } from "../figures.js";

@@ -19,7 +19,7 @@
  * A file is made before the store is opened by its path. So a writer that wakes up late either lost its file in step 5, or
  * does not find the store.
  */
-import { plural } from "../plural.js";
+import { plural } from "../../plural.js";
 import { errnoOf } from "../../errors.js";
 import { syncDirectory } from "../../fs/regular-file.js";
 import type { DirectorySessionStore } from "../../store/types.js";

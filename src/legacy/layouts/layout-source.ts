@@ -5,7 +5,7 @@
  * A sidecar has fields of a session whose key only the legacy file knows: the two are one entry, and of a field in
  * both the newer side's counts.
  */
-import { plural } from "../plural.js";
+import { plural } from "../../plural.js";
 import { createHash } from "node:crypto";
 import { errnoOf, SessionStoreError } from "../../errors.js";
 import { readRegularFile } from "../../fs/regular-file.js";

@@ -8,7 +8,7 @@
  * Session folders of our own store are not an older layout, though they look like one: a store that was copied without its
  * hidden `.store` has nothing else. They are refused, for what they say of keys and big values would become data.
  */
-import { plural } from "../plural.js";
+import { plural } from "../../plural.js";
 import { errnoOf, SessionStoreError } from "../../errors.js";
 import { openRegularFile, syncDirectory } from "../../fs/regular-file.js";
 import { SESSION_FIELD } from "../../format/entry-document.js";

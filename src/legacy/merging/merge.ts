@@ -14,7 +14,7 @@
  * batch is a transaction, so decisions hold for the state that they were made on, whoever else is writing. A crash leaves
  * some batches committed; merging again finds them unchanged.
  */
-import { plural } from "../plural.js";
+import { plural } from "../../plural.js";
 import type { DirectorySessionStore, Transaction } from "../../store/types.js";
 import { isDamage } from "../damage.js";
 import { Intake, readSource } from "../checked-source.js";

@@ -11,7 +11,7 @@
  *
  * A crash leaves the building folder, which is not a store to anybody, and is removed by the next migration.
  */
-import { plural } from "../plural.js";
+import { plural } from "../../plural.js";
 import { asStoreError, errnoOf, SessionStoreError } from "../../errors.js";
 import type { DirectorySessionStore } from "../../store/types.js";
 import { checkEntry, isTooMuchTogether, refusalOf } from "../reading/check-entry.js";

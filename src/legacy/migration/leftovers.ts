@@ -5,7 +5,7 @@
  * while making it fails at its own rename, however late it wakes. That is also how a run fences others: after it has
  * made one side count, it takes away all that is unfinished, for it was read from what counted before.
  */
-import { plural } from "../plural.js";
+import { plural } from "../../plural.js";
 import { errnoOf } from "../../errors.js";
 import { removeBuilding } from "./build.js";
 import { namesIn, statusOf } from "../host.js";

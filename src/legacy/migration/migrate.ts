@@ -15,7 +15,7 @@
  *
  * An older layout that is itself in `NAME.d` has to be moved away before step 2; see replacement.ts for that instant.
  */
-import { entriesOf } from "../plural.js";
+import { entriesOf } from "../../plural.js";
 import { errnoOf } from "../../errors.js";
 import { syncDirectory } from "../../fs/regular-file.js";
 import { isStore } from "../host.js";

@@ -1,7 +1,7 @@
 /**
  * From a path to the store behind it, in the backend that it has at this moment.
  *
- * Forms change: a migration may come between the look and the use, by any process. A read that saw the file looks once more
+ * Backends change: a migration may come between the look and the use, by any process. A read that saw the file looks once more
  * whether there is a directory by now; a write is refused by the backend that has gone, with nothing changed, and is run on
  * the other one.
  */
@@ -60,7 +60,7 @@ export async function updateStore<R extends { readonly wrote: boolean }>(
   stores = openStores,
 ): Promise<R> {
   if (after.config !== undefined) assertMaintenanceConfig(after.config); // before anything is written
-  const { result, target } = await tracked(storePath, () => onCurrentForm(storePath, update, stores));
+  const { result, target } = await tracked(storePath, () => onCurrentBackend(storePath, update, stores));
   const byHand = after.force === true && !result.wrote;
   if (after.skipMaintenance === true || !(result.wrote || byHand)) return result;
   const failures: unknown[] = [];
@@ -81,7 +81,7 @@ function tellOfFailure({ file }: StoreTarget, error: unknown): void {
   sessionStoreSettings().onWarning({ code: "maintenance_failed", message, data: { path: file } });
 }
 
-async function onCurrentForm<R>(
+async function onCurrentBackend<R>(
   storePath: string,
   update: (backend: StoreBackend) => Promise<R>,
   stores: OpenStores,
@@ -159,7 +159,7 @@ async function lookAfter(target: StoreTarget, after: AfterWriting, stores: OpenS
       version: async () => readStore(file, (backend) => backend.snapshot(), stores),
       update: async (change) => {
         const run = (backend: StoreBackend) => backend.updateAll((view) => change(view.store), {});
-        return (await onCurrentForm(file, run, stores)).result.result;
+        return (await onCurrentBackend(file, run, stores)).result.result;
       },
     },
     { ...options, storePath: file },

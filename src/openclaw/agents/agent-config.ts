@@ -5,7 +5,7 @@
 import { join, resolve } from "node:path";
 import { errnoOf } from "../../errors.js";
 import { nodeFileSystem as fs } from "../../fs/node-file-system.js";
-import { homeDirectory, withHome } from "../../legacy/home.js";
+import { homeDirectory, withHome } from "../../home.js";
 import { requireObject } from "../../store/arguments.js";
 
 /** The parts of a gateway's configuration that say where sessions are; the rest is not looked at. */

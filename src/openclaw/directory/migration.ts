@@ -5,7 +5,7 @@
  * the results that a gateway's code expects. Everything about crashes and concurrent runs is in `src/legacy/migration/migrate.ts`: a
  * run that is killed leaves the one or the other side valid, and the next run finishes.
  */
-import { entriesOf, plural } from "../../legacy/plural.js";
+import { entriesOf, plural } from "../../plural.js";
 import { SessionStoreError } from "../../errors.js";
 import { systemHost, type LegacyHost } from "../../legacy/host.js";
 import { inspectOn } from "../../legacy/inspect.js";

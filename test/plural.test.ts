@@ -6,9 +6,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
-import { entriesOf, plural } from "../../src/legacy/plural.js";
+import { entriesOf, plural } from "../src/plural.js";
 
-const source = fileURLToPath(new URL("../../src", import.meta.url));
+const source = fileURLToPath(new URL("../src", import.meta.url));
 
 it("one is one, nothing and many are many", () => {
   expect([0, 1, 2].map((count) => plural(count, "session"))).toEqual([
