@@ -11,6 +11,7 @@ const TEXT = `{"a":{"sessionId":"${"x".repeat(3_000_000)}","updatedAt":1}}`;
 
 function machineWithFile(text = TEXT): LegacyMachine {
   const machine = new LegacyMachine();
+  machine.disk.freeBytes = Infinity;
   machine.disk.writeRaw(FILE, text);
   return machine;
 }
