@@ -2,7 +2,8 @@
  * Differences between stored entries, by top-level field. Pure functions of JSON: every process that applies the
  * same patches to the same entry gets the same text, the order of fields included.
  */
-import { isStoredArray, setField, type StoredObject, type StoredValue } from "./stored-value.js";
+import { equalJson } from "./equal-json.js";
+import { setField, type StoredObject, type StoredValue } from "./stored-value.js";
 
 export interface StoredPatch {
   /** Fields to set. */
@@ -46,7 +47,7 @@ export function diffStored(base: StoredObject, next: StoredObject): StoredPatch 
     // An inherited property is never equal to a stored value, so this needs no look at who owns it.
     if (base[name] === value) continue;
     if (!Object.hasOwn(base, name)) added++;
-    else if (equalStored(base[name] as StoredValue, value)) continue;
+    else if (equalJson(base[name], value)) continue;
     setField(set, name, value);
     changes++;
   }
@@ -55,25 +56,4 @@ export function diffStored(base: StoredObject, next: StoredObject): StoredPatch 
     for (const name of baseNames) if (!Object.hasOwn(next, name)) unset.push(name);
   }
   return changes === 0 && unset.length === 0 ? undefined : { set: set as StoredObject, unset };
-}
-
-/** Deep equality of stored values; equal by identity is found without descending. */
-export function equalStored(left: StoredValue, right: StoredValue): boolean {
-  if (left === right) return true;
-  if (typeof left !== "object" || typeof right !== "object" || left === null || right === null) return false;
-  if (isStoredArray(left)) {
-    if (!isStoredArray(right) || left.length !== right.length) return false;
-    for (let index = 0; index < left.length; index++) {
-      if (!equalStored(left[index] as StoredValue, right[index] as StoredValue)) return false;
-    }
-    return true;
-  }
-  if (isStoredArray(right)) return false;
-  const names = Object.keys(left);
-  if (Object.keys(right).length !== names.length) return false;
-  for (const name of names) {
-    if (!Object.hasOwn(right, name)) return false;
-    if (!equalStored(left[name] as StoredValue, right[name] as StoredValue)) return false;
-  }
-  return true;
 }

@@ -106,17 +106,3 @@ function plainOf(name: string | number, value: unknown): unknown {
     ? throughToJson(value, name)
     : value;
 }
-
-/** Deep equality of frozen values; the order of fields does not count, the order of items does. */
-export function sameValue(one: unknown, other: unknown): boolean {
-  if (one === other) return true;
-  if (typeof one !== "object" || typeof other !== "object" || one === null || other === null) return false;
-  if (Array.isArray(one) !== Array.isArray(other)) return false;
-  const names = Object.keys(one);
-  if (names.length !== Object.keys(other).length) return false;
-  return names.every(
-    (name) =>
-      Object.hasOwn(other, name) &&
-      sameValue((one as Record<string, unknown>)[name], (other as Record<string, unknown>)[name]),
-  );
-}

@@ -7,6 +7,7 @@
  * `historyBytesMax` of JSON.
  */
 import { SessionStoreError } from "../../errors.js";
+import { equalJson } from "../../format/equal-json.js";
 import { DEFAULT_LIMITS, type Limits } from "../../format/limits.js";
 import { systemRuntime, type Runtime } from "../../runtime.js";
 import type {
@@ -19,7 +20,7 @@ import type {
   EngineScan,
   EngineStats,
 } from "../contract.js";
-import { freezeEntry, sameValue } from "./json-value.js";
+import { freezeEntry } from "./json-value.js";
 
 export interface MemoryEngineOptions {
   /** Default: the entry's own `updatedAt`, if that is a number. */
@@ -182,7 +183,7 @@ export class MemoryEngine implements Engine {
   }
 
   #isUnchanged({ op, entry }: Planned): boolean {
-    return sameValue(this.#records.get(op.key)?.entry, entry);
+    return equalJson(this.#records.get(op.key)?.entry, entry);
   }
 
   #apply(planned: readonly Planned[]): CommitOutcome {

@@ -9,7 +9,8 @@
  * before the first write, and whenever a snapshot is made.
  */
 import { SessionStoreError } from "../../errors.js";
-import { sameJson, storableEntry } from "../entry/copy.js";
+import { equalJson } from "../../format/equal-json.js";
+import { storableEntry } from "../entry/copy.js";
 import { normalizeEntry } from "../entry/normalization.js";
 import type { Runtime } from "../../runtime.js";
 import { isPromiseLike } from "../../store/engine-calls.js";
@@ -195,7 +196,7 @@ async function isDamaged(tx: Transaction<SessionEntry>, key: string): Promise<bo
 function isSame(seen: StoredSession | undefined, now: StoredSession | undefined): boolean {
   if (seen === undefined || now === undefined) return seen === now;
   if (seen.revision !== undefined && now.revision !== undefined) return seen.revision === now.revision;
-  return sameJson(seen.entry, now.entry);
+  return equalJson(seen.entry, now.entry);
 }
 
 async function apply(tx: Transaction<SessionEntry>, change: SessionChange): Promise<void> {

@@ -8,6 +8,7 @@
  * To callers a copy is an ordinary object: `JSON.stringify`, spread, `Object.entries`, `structuredClone` and `delete` see
  * its fields. Only `Object.getOwnPropertyDescriptor` can tell a field that was not touched yet.
  */
+import { equalJson } from "../../format/equal-json.js";
 import type { SessionEntry } from "./session-entry.js";
 
 type Fields = Record<string, unknown>;
@@ -46,7 +47,7 @@ export function changedFields(
   for (const name of Object.keys(after)) {
     if (sharedFor(after, name) === before) continue;
     const value: unknown = after[name];
-    if (!sameJson(value, Object.hasOwn(before, name) ? before[name] : undefined)) fields.set(name, value);
+    if (!equalJson(value, Object.hasOwn(before, name) ? before[name] : undefined)) fields.set(name, value);
   }
   for (const name of Object.keys(before)) {
     if (before[name] !== undefined && !Object.hasOwn(after, name)) fields.set(name, undefined);
@@ -66,21 +67,6 @@ export function storableEntry(entry: Readonly<SessionEntry>): SessionEntry {
 /** A field to look at, and not to keep or change: looking at it does not count as touching it. */
 export function peek(entry: Readonly<SessionEntry>, name: string): unknown {
   return (sharedFor(entry, name) ?? entry)[name];
-}
-
-/** Whether two values have the same JSON, the order of fields aside. */
-export function sameJson(a: unknown, b: unknown): boolean {
-  if (a === b) return true;
-  if (!isObject(a) || !isObject(b)) return Number.isNaN(a) && Number.isNaN(b);
-  if (Array.isArray(a) !== Array.isArray(b)) return false;
-  if (typeof a.toJSON === "function" || typeof b.toJSON === "function") return false;
-  const names = presentNames(a);
-  if (names.length !== presentNames(b).length) return false;
-  return names.every((name) => Object.hasOwn(b, name) && sameJson(a[name], b[name]));
-}
-
-function presentNames(value: Readonly<Fields>): string[] {
-  return Object.keys(value).filter((name) => value[name] !== undefined);
 }
 
 /** Everything inside a value, so that nothing is shared with it. */

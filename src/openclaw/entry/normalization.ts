@@ -5,8 +5,9 @@
  * An entry that is in order is returned as it is, which is nearly always. Reading never writes: what was put in order here
  * gets into the store with the next change of that session.
  */
+import { equalJson } from "../../format/equal-json.js";
 import { sessionStoreSettings } from "../settings.js";
-import { copyEntry, peek, sameJson } from "./copy.js";
+import { copyEntry, peek } from "./copy.js";
 import { normalizeSessionDeliveryFields, textOf, threadOf } from "./delivery-context.js";
 import type { SessionEntry, SessionSkillSnapshot, SessionStoreRecord } from "./session-entry.js";
 
@@ -90,7 +91,7 @@ function correctionsOf(entry: Readonly<SessionEntry>): Map<string, unknown> {
   });
   const corrections = new Map<string, unknown>();
   for (const name of DELIVERY_FIELDS) {
-    if (!sameJson(entry[name], wanted[name])) corrections.set(name, wanted[name]);
+    if (!equalJson(entry[name], wanted[name])) corrections.set(name, wanted[name]);
   }
   const model = textOf(entry.model);
   // A provider without a model says nothing.

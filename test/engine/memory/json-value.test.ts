@@ -1,13 +1,13 @@
 /**
  * Goal: frozen copies are what JSON.parse(JSON.stringify(value)) gives, or that would not be equal to the value and is
- * refused; equality is equality of JSON without the order of fields. Method: random values against JSON itself.
+ * refused. Method: random values against JSON itself.
  */
 import { isDeepStrictEqual } from "node:util";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { EntryCodec } from "../../../src/format/entry-codec.js";
 import { DEFAULT_LIMITS } from "../../../src/format/limits.js";
-import { freezeEntry, sameValue } from "../../../src/engine/memory/json-value.js";
+import { freezeEntry } from "../../../src/engine/memory/json-value.js";
 
 const anything = fc.anything({
   withBoxedValues: true,
@@ -76,31 +76,3 @@ describe("freezeEntry", () => {
     expect(() => freezeEntry(cycle, 128)).toThrow(expect.objectContaining({ code: "value_too_deep" }));
   });
 });
-
-describe("sameValue", () => {
-  test("is equality of what JSON makes of two values, whatever the order of fields", () => {
-    fc.assert(
-      fc.property(fc.jsonValue(), fc.jsonValue(), (one, other) => {
-        const sorted = (value: unknown) => JSON.stringify(canonical(value));
-        expect(sameValue(one, other)).toBe(sorted(one) === sorted(other));
-        expect(sameValue(one, reversed(one))).toBe(true);
-      }),
-    );
-  });
-});
-
-function canonical(value: unknown): unknown {
-  return mapFields(value, (entries) => entries.toSorted(([one], [other]) => (one < other ? -1 : 1)));
-}
-
-function reversed(value: unknown): unknown {
-  return mapFields(value, (entries) => entries.toReversed());
-}
-
-function mapFields(value: unknown, order: (entries: [string, unknown][]) => [string, unknown][]): unknown {
-  if (Array.isArray(value)) return value.map((item) => mapFields(item, order));
-  if (typeof value !== "object" || value === null) return Object.is(value, -0) ? 0 : value;
-  return Object.fromEntries(
-    order(Object.entries(value)).map(([name, item]) => [name, mapFields(item, order)]),
-  );
-}
