@@ -111,8 +111,8 @@ const PLACE = inFile(
     {
       name: "another file in the segment's place is the segment",
       rule: "O15",
-      find: `return one.inode === other.inode && one.device === other.device;`,
-      replace: `return one.inode >= 0n && other.inode >= 0n;`,
+      find: `if (isSameFile(status, segment.identity)) return;`,
+      replace: `if (segment.identity.inode >= 0n) return;`,
     },
     {
       name: "a store that is gone is looked for once a second only",

@@ -152,7 +152,7 @@ const SWEEP = inFile(
     {
       name: "empty session folders stay",
       rule: "O11, F14",
-      find: `if ((await fs.later.readdir(folder)).length === 0) await fs.later.rmdir(folder);`,
+      find: `if ((await namesIn(fs, folder)).length === 0) await removeIfEmpty(fs, folder);`,
       replace: ``,
     },
     {
@@ -230,21 +230,15 @@ const RESERVE = inFile(
       replace: "const temporary = this.layout.reserve;\n    void stage;",
     },
     {
-      name: "the reserve has no blocks of its own yet when it counts",
-      rule: "reserve",
-      find: `return createFile(fs, path, randomBytes(bytes), { sync: true });`,
-      replace: `return createFile(fs, path, randomBytes(bytes), { sync: false });`,
-    },
-    {
       name: "the reserve is a hole",
       rule: "reserve",
-      find: `return createFile(fs, path, randomBytes(bytes), { sync: true });`,
-      replace: `void randomBytes;\n  return createFile(fs, path, Buffer.alloc(bytes), { sync: true });`,
+      find: `return randomBytes(bytes);`,
+      replace: `void randomBytes;\n  return Buffer.alloc(bytes);`,
     },
     {
       name: "a reserve for which there is no room is an error",
       rule: "reserve",
-      find: `if (isDiskFull(error) || errnoOf(error) === "ENOENT") return false;`,
+      find: `if (isDiskFull(error) || isMissing(error)) return false;`,
       replace: `if (isDiskFull(error) && bytes < 0) return false;`,
     },
   ],

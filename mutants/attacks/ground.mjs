@@ -99,13 +99,6 @@ const REGULAR = inFile(
       replace: ``,
     },
     {
-      name: "a write that was cut short is not gone on with",
-      rule: "short write",
-      suites: [REGULAR_FILE, suite.FAILING],
-      find: `while (written < bytes.byteLength) {`,
-      replace: `while (written < Math.min(1, bytes.byteLength)) {`,
-    },
-    {
       name: "a half-made file stays",
       rule: "full disk",
       suites: [REGULAR_FILE, EDGES, suite.FAILING],
@@ -114,6 +107,114 @@ const REGULAR = inFile(
     },
   ],
 );
+
+const MISSING = inFile(
+  "src/fs/missing.ts",
+  ["test/fs/missing.test.ts"],
+  [
+    {
+      name: "a call that failed says that nothing is there",
+      rule: "errno",
+      find: `return errnoOf(error) === "ENOENT";`,
+      replace: `return errnoOf(error) !== undefined;`,
+    },
+    {
+      name: "a file in place of a folder on the way is a failure",
+      rule: "errno",
+      find: `return isMissing(error) || errnoOf(error) === "ENOTDIR";`,
+      replace: `return isMissing(error);`,
+    },
+    {
+      name: "what was missing was there",
+      rule: "errno",
+      suites: [suite.BLOB_TRASH],
+      find: `if (isMissing(error)) return false;`,
+      replace: `if (isMissing(error)) return true;`,
+    },
+  ],
+);
+
+const STATUS = inFile(
+  "src/fs/status.ts",
+  ["test/fs/status.test.ts", suite.PLACE],
+  [
+    {
+      name: "files with one number on two disks are one file",
+      rule: "identity",
+      find: `return one.inode === other.inode && one.device === other.device;`,
+      replace: `return one.inode === other.inode;`,
+    },
+    {
+      name: "all files of a disk are one file",
+      rule: "identity",
+      find: `return one.inode === other.inode && one.device === other.device;`,
+      replace: `return one.device === other.device;`,
+    },
+  ],
+);
+
+const WHOLE_FILES = [
+  ...inFile(
+    "src/fs/write-all.ts",
+    ["test/fs/write-all.test.ts", suite.FAILING],
+    [
+      {
+        name: "a write that was cut short is not gone on with",
+        rule: "short write",
+        find: `while (written < bytes.byteLength) {`,
+        replace: `while (written < Math.min(1, bytes.byteLength)) {`,
+      },
+      {
+        name: "a write that takes nothing is tried for ever",
+        rule: "bound",
+        find: `if (count === 0) throw tookNothing();`,
+        replace: `if (count < 0) throw tookNothing();`,
+      },
+    ],
+  ),
+  ...inFile(
+    "src/fs/replace-file.ts",
+    ["test/fs/replace-file.test.ts", suite.RESERVE],
+    [
+      {
+        name: "a file has its name before its bytes are durable",
+        rule: "atomic replacement",
+        find: `await createFile(fs, temporary, bytes, { sync: true });`,
+        replace: `await createFile(fs, temporary, bytes, { sync: false });`,
+      },
+      {
+        name: "the name of a replaced file is never durable",
+        rule: "atomic replacement",
+        find: `await syncDirectory(fs, dirname(path));`,
+        replace: `void [syncDirectory, dirname];`,
+      },
+      {
+        name: "what could not be put into its place stays aside",
+        rule: "atomic replacement",
+        find: `await fs.later.unlink(temporary).catch(() => {});`,
+        replace: ``,
+      },
+    ],
+  ),
+  ...inFile(
+    "src/fs/remove-if-empty.ts",
+    ["test/fs/remove-if-empty.test.ts"],
+    [
+      {
+        name: "a folder with something in it is a failure",
+        rule: "F14",
+        find: `["ENOENT", "ENOTEMPTY", "EEXIST", "ENOTDIR"]`,
+        replace: `["ENOENT", "EEXIST", "ENOTDIR"]`,
+      },
+      {
+        name: "no failure of rmdir is told",
+        rule: "errno",
+        find: `if (!NOT_EMPTY.has(errnoOf(error) ?? "")) throw error;`,
+        replace: `void [NOT_EMPTY, errnoOf(error)];`,
+      },
+    ],
+  ),
+];
 
 const TRUSTED = inFile(
   "src/fs/trusted-path.ts",
@@ -176,7 +277,7 @@ const TRUSTED = inFile(
     {
       name: "a folder that was replaced while it was checked is opened",
       rule: "trusted path",
-      find: `if (status.inode !== seen.inode || status.device !== seen.device) {`,
+      find: `if (!isSameFile(status, seen)) {`,
       replace: `if (false as boolean) {`,
     },
     {
@@ -364,6 +465,9 @@ const OPTIONS = inFile(
 export const GROUND = [
   ...NODE,
   ...REGULAR,
+  ...MISSING,
+  ...STATUS,
+  ...WHOLE_FILES,
   ...TRUSTED,
   ...DOCUMENTS,
   ...SESSION_KEYS,

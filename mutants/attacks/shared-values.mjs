@@ -112,7 +112,7 @@ const SHARED = inFile(
     {
       name: "a name whose staging folder is gone is held",
       rule: "O14, F15",
-      find: `return holder !== undefined && this.#exists(this.layout.stageFolder(holder));`,
+      find: `return holder !== undefined && existsNow(this.fs, this.layout.stageFolder(holder));`,
       replace: `return holder !== undefined;`,
     },
     {
@@ -153,8 +153,8 @@ const DISCARDED = inFile(
     {
       name: "a discarded value has no durable name in the trash before it leaves its place",
       rule: "O14, phase 1",
-      find: `await this.fs.later.link(path, \`\${this.layout.trash}/\${name}\`);`,
-      replace: `await this.fs.later.rename(path, \`\${this.layout.trash}/\${name}\`);`,
+      find: `return wasThere(this.fs.later.link(path, \`\${this.layout.trash}/\${name}\`));`,
+      replace: `return wasThere(this.fs.later.rename(path, \`\${this.layout.trash}/\${name}\`));`,
     },
     {
       name: "the trash is not synced before a value leaves its place",
@@ -171,8 +171,8 @@ const DISCARDED = inFile(
     {
       name: "a value leaves its place although others have discarded it and made it anew",
       rule: "O14, phase 1",
-      find: `if (errnoOf(error) === "ENOENT") return false;`,
-      replace: `if (errnoOf(error) === "ENOENT") return true;`,
+      find: `else if (await this.#linked(path, name)) linked.push({ path, name });`,
+      replace: `else if ((await this.#linked(path, name)) || name !== "") linked.push({ path, name });`,
     },
     {
       name: "a discarded value keeps its name in the staging folder",

@@ -3,7 +3,7 @@
  * JSON.
  */
 import { isUtf8 } from "node:buffer";
-import { errnoOf } from "../errors.js";
+import { unlessMissing } from "../fs/missing.js";
 import { readRegularFile } from "../fs/regular-file.js";
 import { nodeFileSystem } from "../fs/node-file-system.js";
 import { jsonFault } from "../format/json-fault.js";
@@ -72,13 +72,9 @@ function textOf(bytes: Buffer, source: string): string {
 }
 
 function readText(path: string): string {
-  try {
-    const limits = { bytesMax: INPUT_BYTES_MAX };
-    return textOf(readRegularFile(nodeFileSystem, path, limits), path);
-  } catch (error) {
-    if (errnoOf(error) !== "ENOENT") throw error;
-    throw new CliError("input_not_found", `there is no file ${path}; check --file`, { data: { path } });
-  }
+  const bytes = unlessMissing(() => readRegularFile(nodeFileSystem, path, { bytesMax: INPUT_BYTES_MAX }));
+  if (bytes !== undefined) return textOf(bytes, path);
+  throw new CliError("input_not_found", `there is no file ${path}; check --file`, { data: { path } });
 }
 
 async function readStandardInput(invocation: Invocation): Promise<string> {

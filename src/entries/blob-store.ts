@@ -13,13 +13,14 @@
 import { createHash } from "node:crypto";
 import { errnoOf, SessionStoreError } from "../errors.js";
 import type { FileSystem } from "../fs/file-system.js";
+import { ignoreMissing, isMissing, unlessMissing } from "../fs/missing.js";
 import { createFile, readRegularFile, syncDirectory } from "../fs/regular-file.js";
+import { existsNow, namesInNow } from "../fs/status.js";
 import { partsOfTrashName, type Layout } from "../format/layout.js";
 import { referencesIn } from "../format/stored-references.js";
 import type { BlobReference, StoredValue } from "../format/stored-value.js";
 import type { Runtime } from "../runtime.js";
 import { assertInternalFolder, assertFolderIfAny } from "./internal-folder.js";
-import { ignoreMissing } from "./entry-file.js";
 
 /** A blob may move between its place and the trash while a process looks for it; not for ever. */
 const ATTEMPTS_MAX = 50;
@@ -96,9 +97,10 @@ export class BlobStore {
           this.#unsynced.delete(hash);
         }
       } catch (error) {
-        const isMissing = errnoOf(error) === "ENOENT";
-        if (isMissing && discarded !== undefined && !this.#exists(discarded)) continue;
-        if (isMissing) return "fenced";
+        if (isMissing(error)) {
+          if (discarded !== undefined && !existsNow(this.fs, discarded)) continue;
+          return "fenced";
+        }
         await this.fs.later.unlink(temporary).catch(() => {}); // the fence would take it anyway
         throw error;
       }
@@ -136,7 +138,7 @@ export class BlobStore {
   }
 
   isInPlace(hash: string): boolean {
-    return this.#exists(this.layout.blob(hash));
+    return existsNow(this.fs, this.layout.blob(hash));
   }
 
   /** What the content of a blob refers to. */
@@ -181,12 +183,7 @@ export class BlobStore {
   }
 
   #tryRead(path: string): Buffer | undefined {
-    try {
-      return readRegularFile(this.fs, path, { bytesMax: this.options.bytesMax });
-    } catch (error) {
-      if (errnoOf(error) === "ENOENT") return undefined;
-      throw error;
-    }
+    return unlessMissing(() => readRegularFile(this.fs, path, { bytesMax: this.options.bytesMax }));
   }
 
   /** Three lstats before a blob is read by way of these folders; the trash is looked at when it is searched. */
@@ -197,7 +194,8 @@ export class BlobStore {
 
   #findInTrash(hash: string): string | undefined {
     assertFolderIfAny(this.fs, this.layout.trash);
-    const name = namesIn(this.fs, this.layout.trash).find((candidate) => candidate.startsWith(`${hash}.`));
+    // A copy tool may have left an empty folder out.
+    const name = namesInNow(this.fs, this.layout.trash).find((candidate) => candidate.startsWith(`${hash}.`));
     return name === undefined ? undefined : `${this.layout.trash}/${name}`;
   }
 
@@ -222,17 +220,7 @@ export class BlobStore {
   /** Whether the discarder that made this name may still take the blob from its place. */
   #isHeld(discarded: string): boolean {
     const { holder } = partsOfTrashName(discarded.slice(this.layout.trash.length + 1));
-    return holder !== undefined && this.#exists(this.layout.stageFolder(holder));
-  }
-
-  #exists(path: string): boolean {
-    try {
-      this.fs.lstat(path);
-      return true;
-    } catch (error) {
-      if (errnoOf(error) === "ENOENT") return false;
-      throw error;
-    }
+    return holder !== undefined && existsNow(this.fs, this.layout.stageFolder(holder));
   }
 
   /**
@@ -245,9 +233,8 @@ export class BlobStore {
     try {
       fd = await this.fs.later.open(path, "read");
     } catch (error) {
-      const errno = errnoOf(error) ?? "";
-      if (errno === "ENOENT") return "missing";
-      if (NOT_A_FILE.has(errno)) return "corrupt";
+      if (isMissing(error)) return "missing";
+      if (NOT_A_FILE.has(errnoOf(error) ?? "")) return "corrupt";
       throw error;
     }
     try {
@@ -296,16 +283,6 @@ const NOT_A_FILE: ReadonlySet<string> = new Set([
   "ENODEV",
   "EOPNOTSUPP",
 ]);
-
-/** A copy tool may have left an empty folder out. */
-function namesIn(fs: FileSystem, folder: string): string[] {
-  try {
-    return fs.readdir(folder);
-  } catch (error) {
-    if (errnoOf(error) !== "ENOENT") throw error;
-    return [];
-  }
-}
 
 function hashOf(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");

@@ -17,13 +17,12 @@
  * others have restored the blob since; so a held name stays, and the blob has a durable name whatever a power cut keeps
  * of that rename. The fence of a checkpoint takes the folder away, and with it the danger.
  */
-import { errnoOf } from "../errors.js";
 import type { FileSystem } from "../fs/file-system.js";
+import { ignoreExisting, ignoreMissing, wasThere } from "../fs/missing.js";
 import { syncDirectory } from "../fs/regular-file.js";
 import { partsOfTrashName, type Layout } from "../format/layout.js";
 import type { Runtime } from "../runtime.js";
 import type { BlobStore } from "./blob-store.js";
-import { ignoreMissing } from "./entry-file.js";
 
 /** Which blobs are referenced as of the end of the log. */
 export interface ReferenceScan {
@@ -116,14 +115,8 @@ export class BlobTrash {
   }
 
   /** @returns False if others have discarded the blob. */
-  async #linked(path: string, name: string): Promise<boolean> {
-    try {
-      await this.fs.later.link(path, `${this.layout.trash}/${name}`);
-      return true;
-    } catch (error) {
-      if (errnoOf(error) === "ENOENT") return false;
-      throw error;
-    }
+  #linked(path: string, name: string): Promise<boolean> {
+    return wasThere(this.fs.later.link(path, `${this.layout.trash}/${name}`));
   }
 
   /** Durably under their marked names before the other ones go; see {@link discard}. */
@@ -131,11 +124,7 @@ export class BlobTrash {
     const { trash } = this.layout;
     for (const name of names) {
       const marked = `${trash}/${name.split(".", 2).join(".")}.${segment}`;
-      await ignoreMissing(
-        this.fs.later.link(`${trash}/${name}`, marked).catch((error: unknown) => {
-          if (errnoOf(error) !== "EEXIST") throw error;
-        }),
-      );
+      await ignoreMissing(ignoreExisting(this.fs.later.link(`${trash}/${name}`, marked)));
     }
     await syncDirectory(this.fs, trash);
     for (const name of names) await ignoreMissing(this.fs.later.unlink(`${trash}/${name}`));

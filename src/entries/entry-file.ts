@@ -18,7 +18,9 @@
  */
 import { errnoOf, SessionStoreError } from "../errors.js";
 import type { FileStatus, FileSystem } from "../fs/file-system.js";
+import { ignoreMissing } from "../fs/missing.js";
 import { createFile, readRegularFile } from "../fs/regular-file.js";
+import { removeIfEmpty } from "../fs/remove-if-empty.js";
 import { composeEntryDocument, parseEntryDocument } from "../format/entry-document.js";
 import { ENTRY_FILE, type Layout } from "../format/layout.js";
 import { LINE_BYTES_MAX } from "../format/limits.js";
@@ -213,13 +215,7 @@ export class EntryWriter {
 
   /** Removes a session folder if it is empty; a user's own files in it keep it. */
   async removeFolder(folder: string): Promise<void> {
-    try {
-      await this.fs.later.rmdir(folder);
-    } catch (error) {
-      const errno = errnoOf(error);
-      if (errno !== "ENOENT" && errno !== "ENOTEMPTY" && errno !== "EEXIST" && errno !== "ENOTDIR")
-        throw error;
-    }
+    await removeIfEmpty(this.fs, folder);
   }
 
   /** Behind a link in place of the folder there is no file of ours, and a folder called meta.json is a user's own. */
@@ -263,10 +259,4 @@ function inTheWay(path: string, what: string): SessionStoreError {
     `${path} ${what}, so the session cannot be written there. Move it away; the log keeps the session until then.`,
     { data: { path } },
   );
-}
-
-export async function ignoreMissing(removal: Promise<void>): Promise<void> {
-  await removal.catch((error: unknown) => {
-    if (errnoOf(error) !== "ENOENT") throw error;
-  });
 }

@@ -6,9 +6,9 @@
  */
 import { errnoOf, SessionStoreError } from "../errors.js";
 import type { FileSystem } from "../fs/file-system.js";
+import { ignoreMissing, isMissing } from "../fs/missing.js";
 import { assertFolder } from "../fs/regular-file.js";
 import { stageNumber, type Layout } from "../format/layout.js";
-import { ignoreMissing } from "./entry-file.js";
 
 /** A writer that keeps making files in a folder stops at its first failure, so this is never reached. */
 const ROUNDS_MAX = 1000;
@@ -41,8 +41,8 @@ async function removeFolder(fs: FileSystem, folder: string): Promise<void> {
       await fs.later.rmdir(folder);
       return;
     } catch (error) {
+      if (isMissing(error)) return;
       const errno = errnoOf(error);
-      if (errno === "ENOENT") return;
       if (errno !== "ENOTEMPTY" && errno !== "EEXIST") throw error;
     }
   }

@@ -6,8 +6,8 @@
  * folders themselves. No other user can swap them afterwards (see fs/trusted-path.ts); what this finds are the
  * mistakes of people and tools: a folder moved to another disk, a copy that made links.
  */
-import { errnoOf } from "../errors.js";
 import type { FileSystem } from "../fs/file-system.js";
+import { unlessMissing } from "../fs/missing.js";
 import { assertFolder } from "../fs/regular-file.js";
 import type { Layout } from "../format/layout.js";
 
@@ -23,9 +23,5 @@ export function internalFolders(layout: Layout): readonly string[] {
 
 /** The same for one folder. */
 export function assertFolderIfAny(fs: FileSystem, folder: string): void {
-  try {
-    assertFolder(fs, folder);
-  } catch (error) {
-    if (errnoOf(error) !== "ENOENT") throw error;
-  }
+  unlessMissing(() => assertFolder(fs, folder));
 }

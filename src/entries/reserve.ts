@@ -11,9 +11,11 @@
  * process that opens the store notices first. A process that only reads never touches it.
  */
 import { randomBytes } from "node:crypto";
-import { errnoOf, isDiskFull } from "../errors.js";
+import { isDiskFull } from "../errors.js";
 import type { FileSystem } from "../fs/file-system.js";
-import { createFile, syncDirectory } from "../fs/regular-file.js";
+import { isMissing, wasThere } from "../fs/missing.js";
+import { replaceFile } from "../fs/replace-file.js";
+import { statusNow } from "../fs/status.js";
 import type { Layout } from "../format/layout.js";
 import type { Runtime } from "../runtime.js";
 
@@ -31,9 +33,9 @@ export function reserveBytesOn(totalBytes: number, least: number): number {
   return Math.max(1, Math.floor(Math.min(least, totalBytes * SHARE_OF_DISK)));
 }
 
-/** Writes a reserve into a new file, durably: only then its blocks are taken for certain. */
-export function writeReserve(fs: FileSystem, path: string, bytes: number): Promise<void> {
-  return createFile(fs, path, randomBytes(bytes), { sync: true });
+/** What a reserve has in it. It takes its blocks for certain only when it is durable. */
+export function reserveContent(bytes: number): Buffer {
+  return randomBytes(bytes);
 }
 
 export class Reserve {
@@ -45,13 +47,8 @@ export class Reserve {
 
   /** Its size; 0 when there is none. One system call. */
   bytes(): number {
-    try {
-      const { kind, size } = this.fs.lstat(this.layout.reserve);
-      return kind === "file" ? size : 0;
-    } catch (error) {
-      if (errnoOf(error) !== "ENOENT") throw error;
-      return 0;
-    }
+    const status = statusNow(this.fs, this.layout.reserve);
+    return status?.kind === "file" ? status.size : 0;
   }
 
   /**
@@ -62,25 +59,16 @@ export class Reserve {
   async make(stage: string, bytes: number): Promise<boolean> {
     const temporary = `${this.layout.stageFolder(stage)}/${this.runtime.randomName(8)}`;
     try {
-      await writeReserve(this.fs, temporary, bytes);
-      await this.fs.later.rename(temporary, this.layout.reserve);
-      await syncDirectory(this.fs, this.layout.store);
+      await replaceFile(this.fs, temporary, this.layout.reserve, reserveContent(bytes));
       return true;
     } catch (error) {
-      await this.fs.later.unlink(temporary).catch(() => {}); // the fence would take it anyway
-      if (isDiskFull(error) || errnoOf(error) === "ENOENT") return false;
+      if (isDiskFull(error) || isMissing(error)) return false;
       throw error;
     }
   }
 
   /** @returns Whether there was one; others may have been faster. */
-  async giveUp(): Promise<boolean> {
-    try {
-      await this.fs.later.unlink(this.layout.reserve);
-      return true;
-    } catch (error) {
-      if (errnoOf(error) !== "ENOENT") throw error;
-      return false;
-    }
+  giveUp(): Promise<boolean> {
+    return wasThere(this.fs.later.unlink(this.layout.reserve));
   }
 }

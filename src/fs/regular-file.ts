@@ -10,6 +10,7 @@
  */
 import { SessionStoreError, errnoOf } from "../errors.js";
 import type { FileStatus, FileSystem } from "./file-system.js";
+import { writeAll } from "./write-all.js";
 
 export interface RegularFileLimits {
   /** Larger files are refused; `data.limit` and `data.actual` of the error tell. */
@@ -142,29 +143,6 @@ export function syncDirectoryNow(fs: FileSystem, path: string): void {
     fs.close(fd);
   }
 }
-
-/** A write may take fewer bytes than offered; the next one then goes on, or says what the trouble is. */
-async function writeAll(fs: FileSystem, fd: number, bytes: Uint8Array): Promise<void> {
-  let written = 0;
-  while (written < bytes.byteLength) {
-    const length = bytes.byteLength - written;
-    const short = length <= WRITTEN_AT_ONCE_BYTES_MAX;
-    const count = short
-      ? fs.write(fd, bytes, written, length)
-      : await fs.later.write(fd, bytes, written, length);
-    if (count === 0) throw tookNothing();
-    written += count;
-  }
-}
-
-/** What a write means that takes no bytes and gives no reason: a disk that is not to be trusted. */
-function tookNothing(): NodeJS.ErrnoException {
-  const message = "EIO: the file system took no bytes and gave no reason, write";
-  return Object.assign(new Error(message), { code: "EIO", syscall: "write" });
-}
-
-/** A short write into the page cache takes a tenth of what the way to another thread and back takes. */
-const WRITTEN_AT_ONCE_BYTES_MAX = 16 * 1024;
 
 /** One byte more than expected is asked for: an answer without it shows the end, and saves a second read. */
 function readToEnd(fs: FileSystem, fd: number, path: string, size: number, bytesMax: number): Buffer {

@@ -15,9 +15,10 @@
  * of them. It costs one lstat a folder. Nothing is written, so a crash leaves nothing behind.
  */
 import { dirname, join, parse, resolve, sep } from "node:path";
-import { SessionStoreError, errnoOf } from "../errors.js";
+import { SessionStoreError } from "../errors.js";
 import type { FileStatus, FileSystem } from "./file-system.js";
 import { assertIsFolder } from "./regular-file.js";
+import { isSameFile, statusNow } from "./status.js";
 
 /** Who may change the folders that a store lies in: its owner and root, or also the groups of these folders. */
 export type Trust = "owner" | "group";
@@ -73,7 +74,7 @@ export function openTrustedRoot(
   try {
     const status = fs.fstat(fd);
     assertDirectory(realPath, status);
-    if (status.inode !== seen.inode || status.device !== seen.device) {
+    if (!isSameFile(status, seen)) {
       const what = "was replaced while it was being checked";
       throw untrusted([{ path: realPath, status, what, mend: "" }], "try again");
     }
@@ -119,7 +120,7 @@ export function assertTrustedFolders(
   const missing: string[] = [];
   judge.all(() => {
     for (const path of paths) {
-      const status = statusIfAny(fs, path);
+      const status = statusNow(fs, path);
       if (status === undefined) {
         missing.push(path);
         continue;
@@ -216,7 +217,7 @@ function walkTrusted(fs: FileSystem, path: string, judge: Judge): Walk {
       continue;
     }
     const child = join(folder, name);
-    const childStatus = statusIfAny(fs, child);
+    const childStatus = statusNow(fs, child);
     judge.keepsChild(folder, status, child, childStatus);
     if (childStatus === undefined) {
       const missing = [name, ...ahead.reverse()];
@@ -250,15 +251,6 @@ function namesOf(path: string): string[] {
   const { root } = parse(path);
   const names = path.slice(root.length).split(sep === "\\" ? /[\\/]/ : "/");
   return names.filter((name) => name !== "" && name !== ".");
-}
-
-function statusIfAny(fs: FileSystem, path: string): FileStatus | undefined {
-  try {
-    return fs.lstat(path);
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return undefined;
-    throw error;
-  }
 }
 
 const WRITABLE_BY_GROUP = 0o020;
@@ -310,7 +302,7 @@ class Judge {
   }
 
   folderIfAny(path: string): void {
-    const status = statusIfAny(this.fs, path);
+    const status = statusNow(this.fs, path);
     if (status?.kind === "directory") this.folder(path, status);
   }
 

@@ -16,6 +16,7 @@
 import { errnoOf, SessionStoreError } from "../errors.js";
 import type { FileStatus, FileSystem } from "../fs/file-system.js";
 import { readRegularFile } from "../fs/regular-file.js";
+import { isSameFile, type Identity } from "../fs/status.js";
 import { Layout, segmentNumber } from "../format/layout.js";
 import type { Segment } from "./segment.js";
 
@@ -23,8 +24,6 @@ import type { Segment } from "./segment.js";
 export const PLACE_CHECK_MS = 1000;
 
 const FORMAT_BYTES_MAX = 64 * 1024;
-
-type Identity = Pick<FileStatus, "inode" | "device">;
 
 export interface PlaceOptions {
   readonly fs: FileSystem;
@@ -99,7 +98,7 @@ export class StorePlace {
   }
 
   #judge(segment: Segment, status: Identity | undefined): void {
-    if (status === undefined || !isSame(status, segment.identity)) {
+    if (status === undefined || !isSameFile(status, segment.identity)) {
       this.#checkedAt = Number.NEGATIVE_INFINITY; // once it is gone, every call checks
       this.#assertStoreThere();
       this.#assertSegmentThere(segment);
@@ -112,7 +111,7 @@ export class StorePlace {
     const { path, root, storeId, layout } = this.options;
     const status = this.#statusOf(`${path}/.`, `${layout.root}/.`);
     if (status === undefined) throw gone(path, false);
-    if (!isSame(status, root)) throw gone(path, true);
+    if (!isSameFile(status, root)) throw gone(path, true);
     const found = this.#storeIdThere();
     if (found === undefined) throw gone(path, false);
     if (found !== storeId) throw gone(path, true);
@@ -124,7 +123,7 @@ export class StorePlace {
     const { number } = segment;
     const status = this.#statusOf(this.#named.segment(number), segment.path);
     if (status !== undefined) {
-      if (isSame(status, segment.identity)) return;
+      if (isSameFile(status, segment.identity)) return;
       throw gone(path, true);
     }
     const numbers = this.#segmentsThere();
@@ -202,10 +201,6 @@ function isAbsence(error: unknown): boolean {
 
 function absent(error: unknown): undefined {
   if (!isAbsence(error)) throw error;
-}
-
-function isSame(one: Identity, other: Identity): boolean {
-  return one.inode === other.inode && one.device === other.device;
 }
 
 /** @param replaced Whether another store, or another copy of this one, stands at the path. */

@@ -12,6 +12,8 @@
 import { dirname, extname, basename, isAbsolute, join } from "node:path";
 import { errnoOf, SessionStoreError } from "../errors.js";
 import type { FileSystem } from "../fs/file-system.js";
+import { isAbsent, unlessAbsent } from "../fs/missing.js";
+import { statusNow } from "../fs/status.js";
 import { STORE_FOLDER } from "../format/layout.js";
 
 export interface LegacyPlace {
@@ -51,13 +53,8 @@ export function findLegacyPlace(fs: FileSystem, file: string): LegacyPlace {
  * whole.
  */
 export function storeIdentity(fs: FileSystem, directory: string): string | undefined {
-  try {
-    const { device, inode } = fs.lstat(`${directory}/${STORE_FOLDER}`);
-    return `${device} ${inode}`;
-  } catch (error) {
-    if (isAbsence(error)) return undefined;
-    throw error;
-  }
+  const status = statusNow(fs, `${directory}/${STORE_FOLDER}`);
+  return status && `${status.device} ${status.inode}`;
 }
 
 /** The folder's real path, as far as it exists. */
@@ -67,23 +64,13 @@ function realFolder(fs: FileSystem, folder: string, file: string): string {
   } catch (error) {
     if (errnoOf(error) === "ELOOP") throw inACircle(file);
     const parent = dirname(folder);
-    if (!isAbsence(error) || parent === folder) throw error;
+    if (!isAbsent(error) || parent === folder) throw error;
     return join(realFolder(fs, parent, file), basename(folder));
   }
 }
 
 function linkTarget(fs: FileSystem, path: string): string | undefined {
-  try {
-    return fs.lstat(path).kind === "symlink" ? fs.readlink(path) : undefined;
-  } catch (error) {
-    if (isAbsence(error)) return undefined;
-    throw error;
-  }
-}
-
-function isAbsence(error: unknown): boolean {
-  const errno = errnoOf(error);
-  return errno === "ENOENT" || errno === "ENOTDIR";
+  return unlessAbsent(() => (fs.lstat(path).kind === "symlink" ? fs.readlink(path) : undefined));
 }
 
 function inACircle(path: string): SessionStoreError {

@@ -7,8 +7,9 @@ import { createMemoryEngine } from "../engine/memory/memory-engine.js";
 import type { FileSystem } from "../fs/file-system.js";
 import { nodeFileSystem } from "../fs/node-file-system.js";
 import { systemRuntime, type Runtime } from "../runtime.js";
-import { asStoreError, errnoOf, SessionStoreError } from "../errors.js";
+import { asStoreError, SessionStoreError } from "../errors.js";
 import { readRegularFile } from "../fs/regular-file.js";
+import { existsNow } from "../fs/status.js";
 import { findLegacyPlace } from "./legacy-place.js";
 import { resolveOptions, type OpenOptions, type ResolvedOptions } from "./options.js";
 import { createDirectorySessionStore, createSessionStore } from "./session-store.js";
@@ -150,24 +151,13 @@ function storePathOf(fs: FileSystem, target: DirectoryTarget): string {
   const { folder, name, identity } = findLegacyPlace(fs, target.legacyFile);
   const path = join(folder, `${name}.d`);
   const legacyFile = join(folder, `${name}.json`);
-  if (identity !== undefined || !exists(fs, legacyFile) || isEmpty(fs, legacyFile)) return path;
+  if (identity !== undefined || !existsNow(fs, legacyFile) || isEmpty(fs, legacyFile)) return path;
   throw new SessionStoreError(
     "not_migrated",
     `there is no session store at ${path} yet, its sessions are in ${legacyFile}. Bring them over with migrateLegacyStore, ` +
       "or on the command line with sessiondir migrate; for a new store beside the file, give the path of the directory.",
     { data: { path, legacyFile } },
   );
-}
-
-function exists(fs: FileSystem, path: string): boolean {
-  try {
-    fs.lstat(path);
-    return true;
-  } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === "ENOENT" || errno === "ENOTDIR") return false;
-    throw error;
-  }
 }
 
 function isEmpty(fs: FileSystem, path: string): boolean {

@@ -5,6 +5,7 @@
 import { basename, dirname } from "node:path";
 import { errnoOf, SessionStoreError, type StoreWarning } from "../../errors.js";
 import type { FileSystem } from "../../fs/file-system.js";
+import { isAbsent } from "../../fs/missing.js";
 import { openRegularFile, readRegularFile } from "../../fs/regular-file.js";
 import { catalogNumber, ENTRY_FILE, isSystemName, type Layout } from "../../format/layout.js";
 import { parseEntryDocument } from "../../format/entry-document.js";
@@ -259,9 +260,8 @@ export function readRow(source: CatalogSource, path: string): CatalogRow | strin
       blobs: referencesIn(stored).map(blobName),
     };
   } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === "ENOENT" || errno === "ENOTDIR") return undefined;
-    if (errno === "EACCES" && isSystemName(basename(folder))) return undefined; // lost+found, which is root's
+    if (isAbsent(error)) return undefined;
+    if (errnoOf(error) === "EACCES" && isSystemName(basename(folder))) return undefined; // lost+found, which is root's
     // A file that is unsafe costs its own session. A call that fails says nothing about the session: to leave it out
     // would take it out of this and all later catalogs.
     if (error instanceof SessionStoreError) return error.message;

@@ -17,8 +17,9 @@
  * Strictly in order: nothing of g+1 is fenced before g is unlinked.
  */
 import { errnoOf, SessionStoreError } from "../../errors.js";
-import { ignoreMissing, interpret, type EntryFile, type EntryWriter } from "../../entries/entry-file.js";
+import { interpret, type EntryFile, type EntryWriter } from "../../entries/entry-file.js";
 import { fence } from "../../entries/fence.js";
+import { ignoreMissing } from "../../fs/missing.js";
 import { assertFolder, createFile, syncDirectory } from "../../fs/regular-file.js";
 import { catalogNumber, liveRun, segmentName } from "../../format/layout.js";
 import { LINE_BYTES_MAX } from "../../format/limits.js";

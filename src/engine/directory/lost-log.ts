@@ -3,8 +3,8 @@
  * files, so a new log begins behind the highest revision that is found anywhere. Revisions may skip, never go back.
  */
 import type { StoreWarning } from "../../errors.js";
-import { ignoreMissing } from "../../entries/entry-file.js";
 import type { FileSystem } from "../../fs/file-system.js";
+import { ignoreMissing } from "../../fs/missing.js";
 import { syncDirectory } from "../../fs/regular-file.js";
 import { segmentNumber, stageNumber, type Layout } from "../../format/layout.js";
 import { newStageName, publish, stageSegment } from "../../log/next-segment.js";

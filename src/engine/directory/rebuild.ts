@@ -13,10 +13,11 @@
  * names; a crash after it leaves a store. Values that were shared (`$blob`) were in `.store` and cannot be made from
  * files: the report names them session by session.
  */
-import { errnoOf, SessionStoreError } from "../../errors.js";
+import { SessionStoreError } from "../../errors.js";
 import type { FileSystem } from "../../fs/file-system.js";
-import { ignoreMissing } from "../../entries/entry-file.js";
+import { ignoreExisting, ignoreMissing, isMissing, unlessMissing } from "../../fs/missing.js";
 import { createFile, readRegularFile, syncDirectory } from "../../fs/regular-file.js";
+import { namesInNow, statusNow } from "../../fs/status.js";
 import {
   assertLocalFileSystem,
   openTrustedRoot,
@@ -97,11 +98,8 @@ export async function rebuildDirectory(
   updatedAtOf: (entry: object) => number | undefined,
 ): Promise<RebuildReport> {
   const { fs, path, trust } = options;
-  let root: TrustedRoot;
-  try {
-    root = openTrustedRoot(fs, path, trust);
-  } catch (error) {
-    if (errnoOf(error) !== "ENOENT") throw error;
+  const root = unlessMissing(() => openTrustedRoot(fs, path, trust));
+  if (root === undefined) {
     throw new SessionStoreError("store_not_found", `there is no folder ${path} to rebuild a store from.`, {
       data: { path },
     });
@@ -143,7 +141,7 @@ class Rebuild {
       for (const found of this.#found.values()) await this.#placeDurably(found);
     } catch (error) {
       // Another rebuild was faster, and has swept our building folder.
-      if (errnoOf(error) === "ENOENT" && this.#hasStore()) return this.#report(false);
+      if (isMissing(error) && this.#hasStore()) return this.#report(false);
       throw error;
     }
     await syncDirectory(fs, this.root.path);
@@ -201,7 +199,7 @@ class Rebuild {
       const wrong = folder !== folderNameForKey(key); // of all others the file itself is enough
       return { folder, key, revision, stored, bytes: wrong ? Buffer.from(bytes) : NOTHING };
     } catch (error) {
-      if (errnoOf(error) === "ENOENT") return undefined;
+      if (isMissing(error)) return undefined;
       if (error instanceof SessionStoreError) return error.message;
       throw error;
     }
@@ -225,12 +223,8 @@ class Rebuild {
   #isTaken(folder: string): boolean {
     const { fs } = this.options;
     const path = `${this.root.path}/${folder}`;
-    try {
-      return fs.lstat(path).kind !== "directory" || fs.readdir(path).includes(ENTRY_FILE);
-    } catch (error) {
-      if (errnoOf(error) === "ENOENT") return false;
-      throw error;
-    }
+    const status = statusNow(fs, path);
+    return status !== undefined && (status.kind !== "directory" || namesInNow(fs, path).includes(ENTRY_FILE));
   }
 
   /** A session's file under its right name, durably. */
@@ -254,9 +248,7 @@ class Rebuild {
     const aside = `${this.root.path}/${BUILDING}${runtime.randomName(8)}`;
     await fs.later.mkdir(aside);
     await createFile(fs, `${aside}/${ENTRY_FILE}`, bytes, { sync: true });
-    await fs.later.mkdir(right).catch((error: unknown) => {
-      if (errnoOf(error) !== "EEXIST") throw error;
-    });
+    await ignoreExisting(fs.later.mkdir(right));
     await fs.later.rename(`${aside}/${ENTRY_FILE}`, `${right}/${ENTRY_FILE}`);
     await fs.later.rmdir(aside);
   }

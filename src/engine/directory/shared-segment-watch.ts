@@ -8,7 +8,7 @@
  *
  * A crash before the seal leaves the segment to the next process that looks; the seal itself is one append.
  */
-import { errnoOf } from "../../errors.js";
+import { existsNow } from "../../fs/status.js";
 import { stagedPath } from "../../log/next-segment.js";
 import type { Segment } from "../../log/segment.js";
 import type { SessionLog } from "./session-log.js";
@@ -50,14 +50,10 @@ export class SharedSegmentWatch {
     const { links, modifiedAt } = segment.identity;
     if (links <= 1 || segment.ledger.sealed || runtime.now() - modifiedAt < SECOND_NAME_MS) return;
     try {
-      fs.lstat(stagedPath(layout, segment.ledger.stage)); // a crash left this second name
-    } catch (error) {
-      if (errnoOf(error) !== "ENOENT") return;
-      try {
-        this.#seal(segment, links);
-      } catch {
-        // Opening does not fail for that, on a full disk say; the look in the background comes as well.
-      }
+      if (existsNow(fs, stagedPath(layout, segment.ledger.stage))) return; // a crash left this second name
+      this.#seal(segment, links);
+    } catch {
+      // Opening does not fail for that, on a full disk say; the look in the background comes as well.
     }
   }
 

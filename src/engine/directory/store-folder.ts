@@ -7,9 +7,10 @@
  */
 import { dirname } from "node:path";
 import { errnoOf, isDiskFull, SessionStoreError, type StoreWarning } from "../../errors.js";
-import { RESERVE_BYTES, reserveBytesOn, writeReserve } from "../../entries/reserve.js";
+import { RESERVE_BYTES, reserveBytesOn, reserveContent } from "../../entries/reserve.js";
 import { assertFolderIfAny, internalFolders } from "../../entries/internal-folder.js";
 import type { FileSystem } from "../../fs/file-system.js";
+import { ignoreExisting, isMissing, unlessMissing } from "../../fs/missing.js";
 import {
   createFile,
   openRegularFile,
@@ -132,12 +133,7 @@ function checkFolders({ fs, readOnly, trust }: StoreFolderOptions, folders: read
 }
 
 function findRoot({ fs, path, trust }: StoreFolderOptions): TrustedRoot | undefined {
-  try {
-    return openTrustedRoot(fs, path, trust, internalFolders(new Layout(".")));
-  } catch (error) {
-    if (errnoOf(error) !== "ENOENT") throw error;
-    return undefined;
-  }
+  return unlessMissing(() => openTrustedRoot(fs, path, trust, internalFolders(new Layout("."))));
 }
 
 async function makeRoot(options: StoreFolderOptions): Promise<TrustedRoot> {
@@ -150,9 +146,7 @@ async function makeRoot(options: StoreFolderOptions): Promise<TrustedRoot> {
   for (const name of missing) {
     const parent = folder;
     folder = folder.endsWith("/") ? `${folder}${name}` : `${folder}/${name}`;
-    await fs.later.mkdir(folder).catch((failure: unknown) => {
-      if (errnoOf(failure) !== "EEXIST") throw failure;
-    });
+    await ignoreExisting(fs.later.mkdir(folder));
     await syncDirectory(fs, parent);
   }
   return openTrustedRoot(fs, path, trust);
@@ -182,11 +176,9 @@ function readFormat(
   path: string,
   attempt: "first" | "second" = "first",
 ): string | undefined {
-  let text: string;
-  try {
-    text = readRegularFile(options.fs, layout.format, { bytesMax: FORMAT_BYTES_MAX }).toString("utf8");
-  } catch (error) {
-    if (errnoOf(error) !== "ENOENT") throw error;
+  const limits = { bytesMax: FORMAT_BYTES_MAX };
+  const bytes = unlessMissing(() => readRegularFile(options.fs, layout.format, limits));
+  if (bytes === undefined) {
     const names = options.fs.readdir(layout.root);
     if (names.includes(STORE_FOLDER)) {
       // Another first opener may have moved it in between the two looks; it came as a whole.
@@ -203,7 +195,7 @@ function readFormat(
       { data: { path, found: foreign } },
     );
   }
-  return interpretFormat(options, text, path);
+  return interpretFormat(options, bytes.toString("utf8"), path);
 }
 
 function interpretFormat({ onWarning }: StoreFolderOptions, text: string, path: string): string {
@@ -298,7 +290,7 @@ async function buildReserve(
 ): Promise<void> {
   const bytes = reserveBytesOn(fs.room(building.store).totalBytes, reserveBytes);
   try {
-    await writeReserve(fs, building.reserve, bytes);
+    await createFile(fs, building.reserve, reserveContent(bytes), { sync: true });
   } catch (error) {
     if (!isDiskFull(error)) throw error;
   }
@@ -318,8 +310,7 @@ async function removeTree(fs: FileSystem, folder: string): Promise<void> {
     for (const name of await fs.later.readdir(folder)) await removeTree(fs, `${folder}/${name}`);
     await fs.later.rmdir(folder);
   } catch (error) {
-    const errno = errnoOf(error);
-    if (errno !== "ENOENT" && errno !== "ENOTEMPTY") throw error;
+    if (!isMissing(error) && errnoOf(error) !== "ENOTEMPTY") throw error;
   }
 }
 

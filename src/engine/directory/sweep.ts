@@ -5,7 +5,8 @@
  * No session is in an empty folder, and a process that is about to rename a file into one finds it gone and makes
  * it again. A folder with anything in it, a user's own files for example, is not empty and stays.
  */
-import { errnoOf } from "../../errors.js";
+import { removeIfEmpty } from "../../fs/remove-if-empty.js";
+import { namesIn } from "../../fs/status.js";
 import { isSystemName } from "../../format/layout.js";
 import { keyFromFolderName, isHashedFolderName } from "../../format/session-key.js";
 import type { SessionLog } from "./session-log.js";
@@ -20,12 +21,6 @@ export async function sweep(log: SessionLog): Promise<void> {
     if (key === undefined && !isHashedFolderName(name)) continue; // not a folder of ours
     if (key !== undefined && log.table.get(key)?.stored !== undefined) continue;
     const folder = `${layout.root}/${name}`;
-    try {
-      if ((await fs.later.readdir(folder)).length === 0) await fs.later.rmdir(folder);
-    } catch (error) {
-      const errno = errnoOf(error);
-      if (errno !== "ENOENT" && errno !== "ENOTEMPTY" && errno !== "EEXIST" && errno !== "ENOTDIR")
-        throw error;
-    }
+    if ((await namesIn(fs, folder)).length === 0) await removeIfEmpty(fs, folder);
   }
 }

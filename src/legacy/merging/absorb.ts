@@ -12,7 +12,7 @@
  * nothing.
  */
 import { errnoOf, SessionStoreError } from "../../errors.js";
-import { ignoreMissing } from "../../entries/entry-file.js";
+import { ignoreMissing } from "../../fs/missing.js";
 import { syncDirectory } from "../../fs/regular-file.js";
 import type { DirectorySessionStore } from "../../store/types.js";
 import { assertSessions } from "../resemblance.js";
