@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * `npm test`: build, quick checks, then every test; the last line is `N passed, N failed, N skipped`.
+ * `npm test`: the checks of `check.mjs`, the build among them, then every test; the last line is `N passed, N failed, N skipped`.
  *
  * Everything runs, whatever failed before it, so that one run tells all. Only tests are counted as passed; a
  * failed build or check counts as one failure, and so does a run that found no test. Arguments go to vitest
@@ -11,19 +11,11 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { CHECKS, runChecks } from "./check.mjs";
 import { summaryLine } from "./test-summary-reporter.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const bin = (/** @type {string} */ path) => join(root, "node_modules", path);
-
-/** @type {ReadonlyArray<readonly [name: string, ...args: string[]]>} */
-const CHECKS = [
-  ["build", "scripts/build.mjs"],
-  ["typecheck", bin("typescript/bin/tsc"), "-p", "tsconfig.json", "--noEmit"],
-  ["lint", bin("oxlint/bin/oxlint"), "--type-aware", "--deny-warnings"],
-  ["format", bin("prettier/bin/prettier.cjs"), "--check", "--log-level", "warn", "."],
-  ["layers", "scripts/check-layers.mjs"],
-];
 
 /** @param {readonly string[]} args @param {NodeJS.ProcessEnv} [env] */
 function run(args, env = process.env) {
@@ -56,12 +48,7 @@ function runTests() {
   }
 }
 
-/** @type {string[]} */
-const failedChecks = [];
-for (const [name, ...args] of CHECKS) {
-  console.log(`\n> ${name}`);
-  if (!run(args)) failedChecks.push(name);
-}
+const failedChecks = await runChecks(CHECKS);
 
 console.log("\n> test");
 const counts = runTests();
