@@ -7,7 +7,9 @@ import { unlessMissing } from "../fs/missing.js";
 import { readRegularFile } from "../fs/regular-file.js";
 import { nodeFileSystem } from "../fs/node-file-system.js";
 import { jsonFault } from "../format/json-fault.js";
+import { parseJson as parseWithOddNumbers } from "../legacy/reading/odd-numbers.js";
 import { CliError, usageError } from "./failure.js";
+import { formatFieldPath, type FieldStep } from "./field-path.js";
 import type { Invocation } from "./invocation.js";
 import type { Entry } from "./open-store.js";
 
@@ -48,21 +50,38 @@ export function parseJson(text: string, source: string): unknown {
     const found = at >= text.length ? "it ends too early" : `found ${JSON.stringify(text[at])}`;
     throw usageError(`${source} is not JSON: ${found} at ${place}`);
   }
-  assertFinite(value, source);
+  assertExact(text, source);
   return value;
 }
 
-/** JSON takes 1e999 and reads infinity, which it cannot write. Not recursive: JSON may be nested as deep as it likes. */
-export function assertFinite(value: unknown, source: string): void {
-  const open = [value];
-  while (open.length > 0) {
-    const next = open.pop();
-    if (typeof next === "number" && !Number.isFinite(next))
-      throw usageError(
-        `${source} has a number that is too large for JSON, such as 1e999: write it as a string`,
-      );
-    if (typeof next === "object" && next !== null) for (const inner of Object.values(next)) open.push(inner);
+/**
+ * Refuses what JSON has and a number cannot hold: 1e999, which would become null, and integers above 2^53 whose last digits
+ * would be lost, as ids often have them. Digits behind the point that a double does not hold are noise, and may go.
+ * @param json What was parsed.
+ * @param field Where its value stands in the entry.
+ */
+export function assertExact(json: string, source: string, field: readonly FieldStep[] = []): void {
+  const { value, odd } = parseWithOddNumbers(`[${json}]`); // in an array, a number by itself is found as well
+  for (const { path, text } of odd) {
+    const number = Number(text);
+    if (Math.abs(number) <= Number.MAX_SAFE_INTEGER) continue;
+    const name = formatFieldPath([...field, ...stepsTo(path.slice(1), (value as unknown[])[0])]);
+    const what = Number.isFinite(number) ? `would become ${String(number)}` : "is too large for JSON";
+    throw usageError(
+      `${name} in ${source} is ${text}, which ${what}. Nothing was written: write it as a string, ` +
+        `${JSON.stringify(text)}, or as a number that is exact`,
+      { field: name, number: text },
+    );
   }
+}
+
+function stepsTo(path: readonly string[], value: unknown): FieldStep[] {
+  let holder = value;
+  return path.map((name) => {
+    const isIndex = Array.isArray(holder);
+    holder = (holder as Record<string, unknown>)[name];
+    return { name, isIndex };
+  });
 }
 
 /** What is not UTF-8 would be written with replacement characters, and nobody would know. */

@@ -98,7 +98,7 @@ async function readChanges(
   given: readonly string[],
   options: Options,
 ): Promise<FieldChange[]> {
-  const { assertFinite, parseObject, readObject } = await import("../read-input.js");
+  const { assertExact, parseObject, readObject } = await import("../read-input.js");
   const { data, file, unset = [] } = options;
   const changes: FieldChange[] = [];
   const named = new Set<string>();
@@ -106,7 +106,6 @@ async function readChanges(
     const name = formatFieldPath(path);
     if (named.has(name)) throw usageError(`the field ${name} is given twice`);
     named.add(name);
-    assertFinite(value, name);
     changes.push({ path, value });
   };
   // Names in a JSON object are names, whatever characters they have.
@@ -115,7 +114,7 @@ async function readChanges(
   };
   for (const change of given) {
     if (change.startsWith("{")) addObject(parseObject(change, "the patch"));
-    else add(...assignmentOf(change));
+    else add(...assignmentOf(change, assertExact));
   }
   for (const path of unset) add(parseFieldPath(path, "--unset"), undefined);
   if (data !== undefined || file !== undefined || changes.length === 0) {
@@ -124,24 +123,29 @@ async function readChanges(
   return changes;
 }
 
+type AssertExact = typeof import("../read-input.js").assertExact;
+
 /**
  * `path=value`: JSON where it is JSON; any other text is a string, because nobody wants to quote `model=large` twice. A
  * value that begins like a JSON object, array or string must be one.
  */
-function assignmentOf(text: string): [path: FieldPath, value: unknown] {
+function assignmentOf(text: string, assertExact: AssertExact): [path: FieldPath, value: unknown] {
   const assignment = parseAssignment(text, "the change");
   if (assignment === undefined) {
     throw usageError(
       `${JSON.stringify(text)} is no change: write field=value, or one JSON object with all fields`,
     );
   }
-  const [path, value] = assignment;
+  const [path, json] = assignment;
+  let value: unknown;
   try {
-    return [path, JSON.parse(value)];
+    value = JSON.parse(json);
   } catch {
-    if (!/^\s*[{["]/.test(value)) return [path, value];
+    if (!/^\s*[{["]/.test(json)) return [path, json];
     throw usageError(
-      `the value of ${formatFieldPath(path)} begins like JSON and is none: ${JSON.stringify(value)}`,
+      `the value of ${formatFieldPath(path)} begins like JSON and is none: ${JSON.stringify(json)}`,
     );
   }
+  assertExact(json, "the change", path);
+  return [path, value];
 }

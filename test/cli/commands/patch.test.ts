@@ -99,6 +99,17 @@ describe("patch", () => {
     ["a mistyped patch", ["{a:1}"], "is not JSON"],
     ["an array", ["--data", "[1]"], "is an array"],
     ["a number that JSON cannot write", ["a.b=1e999"], "too large for JSON"],
+    [
+      "an integer that would be rounded",
+      ["a.id=12345678901234567890"],
+      "a.id in the change is 1234567890123456789",
+    ],
+    [
+      "one deep in a value",
+      ['a={"b":[12345678901234567890]}'],
+      "a.b[0] in the change is 1234567890123456789",
+    ],
+    ["one in a patch", ['{"id":-12345678901234567890}'], "id in the patch is -1234567890123456789"],
   ])("refuses %s", async (_what, changes, message) => {
     const store = await makeStore();
     const { code, stderr } = await run(["patch", MAIN_KEY, ...changes, "--store", store]);

@@ -113,7 +113,9 @@ describe("put", () => {
     ["[1]", "is an array"],
     ["null", "is null"],
     ["7", "is a number"],
-    ['{"a":[{"b":-1e999}]}', "too large for JSON"],
+    ['{"a":[{"b":-1e999}]}', "a[0].b in standard input is -1e999, which is too large for JSON"],
+    ['{"a":{"id":9007199254740993}}', "a.id in standard input is 9007199254740993, which would become"],
+    ['{"a.b":[1, 12345678901234567890123]}', '"a.b"[1] in standard input is 12345678901234567890123'],
   ])("refuses %j", async (input, message) => {
     const store = await makeStore({});
     const { code, stderr } = await run(["put", "k", "--store", store], { input });
