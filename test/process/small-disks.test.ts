@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { statfsSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { openDirectoryStore, type DirectorySessionStore } from "../../src/index.js";
-import { diskImage, diskKinds, type FileSystemKind } from "./support/disk-image.js";
+import { DISK_NEEDS, diskImage, diskKinds, type FileSystemKind } from "./support/disk-image.js";
 import { temporaryFolder } from "./support/temporary-folder.js";
 
 const MiB = 2 ** 20;
@@ -46,78 +46,75 @@ function snapshot(n: number): string {
   return `${n}:`.padEnd(30_000, "a prompt of thirty kilobytes ");
 }
 
-describe.runIf(canMount)(
-  `small disks${canMount ? "" : " (skipped: they need root, perl, mkfs.ext4 and loop devices)"}`,
-  () => {
-    it(
-      `12 MB take ${TURNS} turns with a value of 30 KB each`,
-      async () => {
-        const { folder, store } = await storeOn(12);
-        let least = Number.POSITIVE_INFINITY;
-        for (let n = 0; n < TURNS; n++) {
-          await store.update("agent:main:main", (entry) => ({ ...entry, n, snapshot: snapshot(n) }));
-          least = Math.min(least, freeBytes(folder));
-        }
-        expect(least).toBeGreaterThan(2 * MiB);
-        expect(await store.get("agent:main:main")).toMatchObject({
-          n: TURNS - 1,
-          snapshot: snapshot(TURNS - 1),
-        });
-        await store.close();
-      },
-      MS_MAX,
-    );
+describe.runIf(canMount)(`small disks${canMount ? "" : ` (skipped: they need ${DISK_NEEDS})`}`, () => {
+  it(
+    `12 MB take ${TURNS} turns with a value of 30 KB each`,
+    async () => {
+      const { folder, store } = await storeOn(12);
+      let least = Number.POSITIVE_INFINITY;
+      for (let n = 0; n < TURNS; n++) {
+        await store.update("agent:main:main", (entry) => ({ ...entry, n, snapshot: snapshot(n) }));
+        least = Math.min(least, freeBytes(folder));
+      }
+      expect(least).toBeGreaterThan(2 * MiB);
+      expect(await store.get("agent:main:main")).toMatchObject({
+        n: TURNS - 1,
+        snapshot: snapshot(TURNS - 1),
+      });
+      await store.close();
+    },
+    MS_MAX,
+  );
 
-    it(
-      "24 MB take 60 MB of log",
-      async () => {
-        const { folder, store } = await storeOn(24);
-        const text = "t".repeat(150);
-        const fields = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`f${index}`, text]));
-        let least = Number.POSITIVE_INFINITY;
-        for (let n = 0; n < 1800; n++) {
-          // Ten at a time, as a busy gateway has it; each record is one of 3 KB.
-          const turns = Array.from({ length: 10 }, (_, k) => store.put(`k${k}`, { n, ...fields }));
-          await Promise.all(turns);
-          least = Math.min(least, freeBytes(folder));
-        }
-        expect(least).toBeGreaterThan(4 * MiB);
-        await store.close();
-      },
-      MS_MAX,
-    );
+  it(
+    "24 MB take 60 MB of log",
+    async () => {
+      const { folder, store } = await storeOn(24);
+      const text = "t".repeat(150);
+      const fields = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`f${index}`, text]));
+      let least = Number.POSITIVE_INFINITY;
+      for (let n = 0; n < 1800; n++) {
+        // Ten at a time, as a busy gateway has it; each record is one of 3 KB.
+        const turns = Array.from({ length: 10 }, (_, k) => store.put(`k${k}`, { n, ...fields }));
+        await Promise.all(turns);
+        least = Math.min(least, freeBytes(folder));
+      }
+      expect(least).toBeGreaterThan(4 * MiB);
+      await store.close();
+    },
+    MS_MAX,
+  );
 
-    it.each(["the process that filled it", "a process that comes later"])(
-      "a full one is freed by deletes of %s",
-      async (who) => {
-        const { path, folder, store } = await storeOn(12);
-        let filled = 0;
-        let failure: unknown;
-        while (failure === undefined) {
-          await store.put(`s${filled}`, { n: filled, snapshot: snapshot(filled) }).then(
-            () => filled++,
-            (error: unknown) => (failure = error),
-          );
-        }
-        expect(failure).toMatchObject({ code: "disk_full" });
-        expect(filled).toBeGreaterThan(200);
-        const later = who.startsWith("a process");
-        if (later) await store.close();
-        const own = later ? await open(path) : store;
-        await expect(own.put("more", { snapshot: snapshot(-1) })).rejects.toMatchObject({
-          code: "disk_full",
-        });
-        for (let n = 0; n < 100; n++) expect(await own.delete(`s${n}`)).toBe(true);
-        await own.checkpoint();
-        for (let n = 0; n < 50; n++) await own.put(`again ${n}`, { snapshot: snapshot(-n - 1) });
-        expect(await own.count()).toBe(filled - 100 + 50);
-        expect(await own.get(`s${filled - 1}`)).toMatchObject({ snapshot: snapshot(filled - 1) });
-        await own.checkpoint(); // what the deletes left may still be in the trash
-        await own.checkpoint();
-        expect(freeBytes(folder)).toBeGreaterThan(MiB / 2);
-        await own.close();
-      },
-      MS_MAX,
-    );
-  },
-);
+  it.each(["the process that filled it", "a process that comes later"])(
+    "a full one is freed by deletes of %s",
+    async (who) => {
+      const { path, folder, store } = await storeOn(12);
+      let filled = 0;
+      let failure: unknown;
+      while (failure === undefined) {
+        await store.put(`s${filled}`, { n: filled, snapshot: snapshot(filled) }).then(
+          () => filled++,
+          (error: unknown) => (failure = error),
+        );
+      }
+      expect(failure).toMatchObject({ code: "disk_full" });
+      expect(filled).toBeGreaterThan(200);
+      const later = who.startsWith("a process");
+      if (later) await store.close();
+      const own = later ? await open(path) : store;
+      await expect(own.put("more", { snapshot: snapshot(-1) })).rejects.toMatchObject({
+        code: "disk_full",
+      });
+      for (let n = 0; n < 100; n++) expect(await own.delete(`s${n}`)).toBe(true);
+      await own.checkpoint();
+      for (let n = 0; n < 50; n++) await own.put(`again ${n}`, { snapshot: snapshot(-n - 1) });
+      expect(await own.count()).toBe(filled - 100 + 50);
+      expect(await own.get(`s${filled - 1}`)).toMatchObject({ snapshot: snapshot(filled - 1) });
+      await own.checkpoint(); // what the deletes left may still be in the trash
+      await own.checkpoint();
+      expect(freeBytes(folder)).toBeGreaterThan(MiB / 2);
+      await own.close();
+    },
+    MS_MAX,
+  );
+});

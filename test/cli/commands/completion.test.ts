@@ -29,7 +29,7 @@ async function completeInBash(line: string): Promise<string[]> {
 
 describe("completion", () => {
   it.skipIf(!has("bash"))(
-    "completes commands, options and values in bash (skipped where there is no bash)",
+    "completes commands, options and values in bash (skipped where there is no bash: apt-get install bash)",
     async () => {
       expect(await completeInBash("sessiondir mi")).toEqual(["migrate", "mirror"]);
       expect(await completeInBash("sessiondir ls --al")).toEqual(["--all-agents"]);
@@ -39,7 +39,7 @@ describe("completion", () => {
   );
 
   it.skipIf(!has("bash"))(
-    "completes keys behind their last colon in bash (skipped where there is no bash)",
+    "completes keys behind their last colon in bash (skipped where there is no bash: apt-get install bash)",
     async () => {
       const store = await makeStore();
       const line = `sessiondir get --store ${store} agent:`;

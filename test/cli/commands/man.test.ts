@@ -19,21 +19,27 @@ describe("man", () => {
     expect(stdout).not.toContain("__keys");
   });
 
-  it.skipIf(!hasMan)("renders with man -l (skipped where there is no man)", async () => {
-    const { stdout: input } = await run(["man"]);
-    const env = { ...process.env, MANWIDTH: "80", LC_ALL: "C" };
-    const { status, stdout, stderr } = spawnSync("man", ["--warnings", "-l", "-"], {
-      input,
-      env,
-      encoding: "utf8",
-    });
-    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-    expect(stdout.split(/.[\b]/).join("")).toMatch(/^EXIT STATUS$/m);
-  });
+  it.skipIf(!hasMan)(
+    "renders with man -l (skipped where there is no man: apt-get install man-db)",
+    async () => {
+      const { stdout: input } = await run(["man"]);
+      const env = { ...process.env, MANWIDTH: "80", LC_ALL: "C" };
+      const { status, stdout, stderr } = spawnSync("man", ["--warnings", "-l", "-"], {
+        input,
+        env,
+        encoding: "utf8",
+      });
+      expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+      expect(stdout.split(/.[\b]/).join("")).toMatch(/^EXIT STATUS$/m);
+    },
+  );
 
-  it.skipIf(!hasMandoc)("has no mistake for mandoc (skipped where there is no mandoc)", async () => {
-    const { stdout: input } = await run(["man"]);
-    const { stdout } = spawnSync("mandoc", ["-Tlint", "-Wwarning"], { input, encoding: "utf8" });
-    expect(stdout.split("\n").filter((line) => !line.includes("missing date"))).toEqual([""]);
-  });
+  it.skipIf(!hasMandoc)(
+    "has no mistake for mandoc (skipped where there is no mandoc: apt-get install mandoc)",
+    async () => {
+      const { stdout: input } = await run(["man"]);
+      const { stdout } = spawnSync("mandoc", ["-Tlint", "-Wwarning"], { input, encoding: "utf8" });
+      expect(stdout.split("\n").filter((line) => !line.includes("missing date"))).toEqual([""]);
+    },
+  );
 });

@@ -129,10 +129,14 @@ export const diskKinds: readonly FileSystemKind[] = (
   await Promise.all(KINDS.map(async (kind) => ((await canCut(kind)) ? [kind] : [])))
 ).flat();
 
+/** What tests need that make disks, with the commands that bring it. */
+export const DISK_NEEDS =
+  "root (sudo npm test), loop devices (modprobe loop; in a container, --privileged), and apt-get install perl mount e2fsprogs xfsprogs";
+
 /** Name of tests that cut power: says so where they are skipped. */
 export function withPowerCuts(name: string): string {
   if (diskKinds.length > 0) return name;
-  return `${name} (skipped: cutting power needs root, perl, mkfs.ext4 or mkfs.xfs, and loop devices)`;
+  return `${name} (skipped: cutting power needs ${DISK_NEEDS})`;
 }
 
 /** Tries all of it once. */

@@ -78,7 +78,9 @@ export const canInject = await (async (): Promise<boolean> => {
 
 /** Name of tests that need it: says so where they are skipped. */
 export function injected(name: string): string {
-  return canInject ? name : `${name} (skipped: strace is not installed or may not attach)`;
+  return canInject
+    ? name
+    : `${name} (skipped: strace is missing or may not attach: apt-get install strace; in a container, --cap-add=SYS_PTRACE)`;
 }
 
 /**

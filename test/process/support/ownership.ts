@@ -17,7 +17,7 @@ export const canBeOthers = process.getuid?.() === 0;
 
 /** Name of tests that run programs as other users: says so where they are skipped. */
 export function asOthers(name: string): string {
-  return canBeOthers ? name : `${name} (skipped: only root can run programs as another user)`;
+  return canBeOthers ? name : `${name} (skipped: only root can run programs as another user: sudo npm test)`;
 }
 
 /** Copies the built library and the programs to a place that every user can read. @returns The programs' folder. */

@@ -20,7 +20,9 @@ export const canTrace = spawnSync("strace", ["-o", "/dev/null", "true"]).status 
 
 /** Name of tests that need strace: says so where they are skipped. */
 export function traced(name: string): string {
-  return canTrace ? name : `${name} (skipped: strace is not installed or may not trace)`;
+  return canTrace
+    ? name
+    : `${name} (skipped: strace is missing or may not trace: apt-get install strace; in a container, --cap-add=SYS_PTRACE)`;
 }
 
 /** Calls by which Node and the C library manage memory and threads, at any time: none of them touches a file. */

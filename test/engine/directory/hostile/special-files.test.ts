@@ -51,7 +51,7 @@ const KINDS: Record<string, Plant> = {
   }),
 };
 
-it.skipIf(ROOT)("devices: not tested, for only root can make them", () => {});
+it.skipIf(ROOT)("devices: not tested, for only root can make them: sudo npm test", () => {});
 
 async function filled(): Promise<Sandbox> {
   const { box } = holder;

@@ -98,7 +98,10 @@ describe("a foreign owner", () => {
     await (await openSessionStore(box.path)).close();
   });
 
-  it.skipIf(ROOT)("on the real file system: not tested, for only root can give files away", () => {});
+  it.skipIf(ROOT)(
+    "on the real file system: not tested, for only root can give files away: sudo npm test",
+    () => {},
+  );
 
   it.each(["/home/gateway", "/home/gateway/sessions.d", "/home/gateway/sessions.d/.store/stage"])(
     "of %s, for a user who is not root: refused",
