@@ -22,7 +22,7 @@ export type SessionStoreErrorCode =
   | "not_migrated"
   /** The folder holds something, but not a session store. */
   | "not_a_store"
-  /** There are folders of sessions, but the store's own `.store` folder is gone. */
+  /** There are folders of sessions, but the store's own `.store` folder, or a folder in it, is gone. */
   | "store_incomplete"
   /** The store was made by a newer, incompatible version. */
   | "format_unsupported"

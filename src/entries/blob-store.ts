@@ -20,7 +20,7 @@ import { partsOfTrashName, type Layout } from "../format/layout.js";
 import { referencesIn } from "../format/stored-references.js";
 import type { BlobReference, StoredValue } from "../format/stored-value.js";
 import type { Runtime } from "../runtime.js";
-import { assertInternalFolder, assertFolderIfAny } from "./internal-folder.js";
+import { assertInternalFolder, assertFolderIfAny, missingInternalFolder } from "./internal-folder.js";
 
 /** A blob may move between its place and the trash while a process looks for it; not for ever. */
 const ATTEMPTS_MAX = 50;
@@ -99,6 +99,8 @@ export class BlobStore {
       } catch (error) {
         if (isMissing(error)) {
           if (discarded !== undefined && !existsNow(this.fs, discarded)) continue;
+          const lost = missingInternalFolder(this.fs, this.layout);
+          if (lost !== undefined) throw lost;
           return "fenced";
         }
         await this.fs.later.unlink(temporary).catch(() => {}); // the fence would take it anyway

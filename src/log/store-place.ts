@@ -181,6 +181,7 @@ const OF_ABSENCE: ReadonlySet<string> = new Set([
   "format_damaged",
   "log_damaged",
   "log_foreign",
+  "store_incomplete",
   "blob_missing",
 ]);
 

@@ -7,8 +7,10 @@ import { asStoreError, readOnlyError, SessionStoreError, type StoreWarning } fro
 import { BlobTrash } from "../../entries/blob-trash.js";
 import { BlobStore } from "../../entries/blob-store.js";
 import { EntryWriter } from "../../entries/entry-file.js";
+import { missingInternalFolder } from "../../entries/internal-folder.js";
 import { RESERVE_BYTES } from "../../entries/reserve.js";
 import type { FileSystem } from "../../fs/file-system.js";
+import { isMissing } from "../../fs/missing.js";
 import type { Trust } from "../../fs/trusted-path.js";
 import { EntryCodec } from "../../format/entry-codec.js";
 import { RESERVE_FILE, segmentNumber } from "../../format/layout.js";
@@ -308,9 +310,15 @@ class DirectoryEngine implements SynchronousEngine {
     }
   }
 
-  /** What to tell of a failure: that the store is gone, if it comes from that; with real paths. */
+  /** What to tell of a failure: that the store, or a folder of its own, is gone, if it comes from that; with real paths. */
   withRealPaths(error: unknown): unknown {
-    return withRealPaths(this.#closed ? error : this.#log.place.explain(error), this.folder.root);
+    return withRealPaths(this.#closed ? error : this.#explained(error), this.folder.root);
+  }
+
+  #explained(error: unknown): unknown {
+    const explained = this.#log.place.explain(error);
+    if (!isMissing(explained)) return explained;
+    return missingInternalFolder(this.options.fileSystem, this.folder.layout) ?? explained;
   }
 
   async #collectStats(): Promise<EngineStats> {
