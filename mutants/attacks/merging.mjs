@@ -174,16 +174,10 @@ const KNOWN = inFile(
       replace: `void syncLog;`,
     },
     {
-      name: "a record is not synced before it has its name",
-      rule: "fdatasync",
-      find: `    sync: true,`,
-      replace: `    sync: false,`,
-    },
-    {
-      name: "a record's name is not synced",
-      rule: "fsync",
-      find: "await fs.later.rename(temporary, `${folder}/${name}`);\n  await syncDirectory(fs, folder);",
-      replace: "await fs.later.rename(temporary, `${folder}/${name}`);",
+      name: "a record keeps the name under which it is made",
+      rule: "rename",
+      find: "await replaceFile(fs, temporary, `${folder}/${name}`, bytes);",
+      replace: "await replaceFile(fs, `${folder}/${name}`, temporary, bytes);",
     },
     {
       name: "the folder of records is not synced",

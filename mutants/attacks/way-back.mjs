@@ -128,7 +128,7 @@ const REPLACE = inFile(
     {
       name: "who has lost its file fails",
       rule: "look again",
-      find: `if (errnoOf(error) === "ENOENT") return false;`,
+      find: `if (isMissing(error)) return false;`,
       replace: ``,
     },
   ],

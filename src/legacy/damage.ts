@@ -7,9 +7,9 @@
  */
 import { plural } from "../plural.js";
 import { errnoOf, SessionStoreError } from "../errors.js";
+import { namesIn, statusOf } from "../fs/status.js";
 import type { DirectorySessionStore, SessionRecord } from "../store/types.js";
 import type { DamagedSession, DamageReports } from "./damage-reports.js";
-import { namesIn, statusOf } from "./host.js";
 import { checkEntry } from "./reading/check-entry.js";
 import type { EntryComparison } from "./reading/equality.js";
 import { FileSource, ReadAgain } from "./reading/source.js";

@@ -1,10 +1,11 @@
 /** Looks at a legacy store and says what a migration would do. Reads everything, changes nothing. */
 import { errnoOf } from "../errors.js";
+import { namesIn } from "../fs/status.js";
 import type { DirectorySessionStore } from "../store/types.js";
 import { describeDamage, findOlderCopies, readSessions } from "./damage.js";
 import { DamageReports } from "./damage-reports.js";
 import { keysOf } from "./back/write-file.js";
-import { namesIn, systemHost, type LegacyHost } from "./host.js";
+import { systemHost, type LegacyHost } from "./host.js";
 import { Migration } from "./migration/migrate.js";
 import { lookAround } from "./migration/situation.js";
 import { EntryComparison } from "./reading/equality.js";

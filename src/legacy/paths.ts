@@ -15,8 +15,8 @@
  */
 import { basename, dirname, extname, join, resolve } from "node:path";
 import type { FileSystem } from "../fs/file-system.js";
+import { statusOf } from "../fs/status.js";
 import type { Runtime } from "../runtime.js";
-import { statusOf } from "./host.js";
 
 export class LegacyPaths {
   /** The folder that holds all of them. */

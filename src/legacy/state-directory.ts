@@ -14,9 +14,10 @@
  */
 import { dirname, join, resolve, sep } from "node:path";
 import { asStoreError, errnoOf, SessionStoreError } from "../errors.js";
+import { namesIn, statusOf } from "../fs/status.js";
 import { findLegacyPlace } from "../store/legacy-place.js";
 import { homeDirectory, withHome } from "../home.js";
-import { namesIn, statusOf, systemHost, type LegacyHost } from "./host.js";
+import { systemHost, type LegacyHost } from "./host.js";
 import { migrateOn } from "./migrate.js";
 import { LegacyPaths, shellQuoted } from "./paths.js";
 import type { LegacyWarning, MigrationOptions, MigrationOutcome, MigrationReport } from "./types.js";

@@ -6,11 +6,12 @@
  * store works on a port whose syncs do nothing, and {@link syncTree} follows. A power cut before that leaves a building
  * folder with anything in it, which is removed and never read.
  */
-import { errnoOf } from "../errors.js";
-import type { Deferred, FileCalls, FileStatus, FileSystem } from "../fs/file-system.js";
+import type { Deferred, FileCalls, FileSystem } from "../fs/file-system.js";
 import { syncDirectory } from "../fs/regular-file.js";
+import { namesIn, statusNow } from "../fs/status.js";
+import { ignoreMissing } from "../fs/missing.js";
 import { Layout, segmentNumber } from "../format/layout.js";
-import { namesIn, type LegacyHost } from "./host.js";
+import type { LegacyHost } from "./host.js";
 
 /** Between two turns of the event loop. */
 const SLICE_MS = 8;
@@ -100,15 +101,6 @@ export async function listTree({ fs, runtime }: LegacyHost, path: string): Promi
   return { files, folders, bytes };
 }
 
-function statusNow(fs: FileSystem, path: string): FileStatus | undefined {
-  try {
-    return fs.lstat(path);
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR") return undefined;
-    throw error;
-  }
-}
-
 /**
  * Makes every file and folder below a path durable, the folder itself included; its name in its parent is not.
  * @param onProgress Called now and then with the number of files and folders done and found.
@@ -163,10 +155,4 @@ export async function removeTree(host: LegacyHost, path: string): Promise<void> 
   const { later } = host.fs;
   for (const file of files) await ignoreMissing(later.unlink(file));
   for (const folder of folders.toReversed()) await ignoreMissing(later.rmdir(folder));
-}
-
-async function ignoreMissing(removal: Promise<void>): Promise<void> {
-  await removal.catch((error: unknown) => {
-    if (errnoOf(error) !== "ENOENT") throw error;
-  });
 }

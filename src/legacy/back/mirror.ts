@@ -20,12 +20,14 @@
  *
  * Store and file are compared every few seconds: one lstat and one read of no bytes, if nothing happened.
  */
-import { asStoreError, errnoOf, SessionStoreError, type ErrorData } from "../../errors.js";
+import { asStoreError, SessionStoreError, type ErrorData } from "../../errors.js";
+import { ignoreMissing } from "../../fs/missing.js";
+import { namesIn, statusOf } from "../../fs/status.js";
 import { STORE_FOLDER } from "../../format/layout.js";
 import type { Timer } from "../../runtime.js";
 import type { DirectorySessionStore } from "../../store/types.js";
 import { mergeForeign, notAFile } from "../merging/absorb.js";
-import { isStore, namesIn, stampNow, statusOf, systemHost, type LegacyHost } from "../host.js";
+import { isStore, stampNow, systemHost, type LegacyHost } from "../host.js";
 import { KnownFiles, recordKnownFile, type KnownFile } from "../merging/known-files.js";
 import { hashFile } from "../reading/read-file.js";
 import { replaceLegacyFile } from "./replace-file.js";
@@ -317,9 +319,7 @@ class RunningMirror implements Mirror {
     for (const name of await namesIn(this.#host.fs, paths.folder)) {
       const other = paths.writingRevision(name);
       if (other === undefined || other >= revision) continue;
-      await this.#host.fs.later.unlink(`${paths.folder}/${name}`).catch((error: unknown) => {
-        if (errnoOf(error) !== "ENOENT") throw error;
-      });
+      await ignoreMissing(this.#host.fs.later.unlink(`${paths.folder}/${name}`));
     }
   }
 }

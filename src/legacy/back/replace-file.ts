@@ -1,6 +1,6 @@
 /** Putting a complete file in the place of a legacy file, only if that is still the one that was looked at. */
-import { errnoOf } from "../../errors.js";
 import { syncDirectory } from "../../fs/regular-file.js";
+import { isMissing } from "../../fs/missing.js";
 import { stampNow, type LegacyHost } from "../host.js";
 import type { LegacyPaths } from "../paths.js";
 
@@ -19,7 +19,7 @@ export async function replaceLegacyFile(
   try {
     host.fs.rename(complete, paths.file);
   } catch (error) {
-    if (errnoOf(error) === "ENOENT") return false;
+    if (isMissing(error)) return false;
     throw error;
   }
   await syncDirectory(host.fs, paths.folder);

@@ -20,13 +20,14 @@
  * does not find the store.
  */
 import { plural } from "../../plural.js";
-import { errnoOf } from "../../errors.js";
 import { syncDirectory } from "../../fs/regular-file.js";
+import { statusOf } from "../../fs/status.js";
+import { isMissing } from "../../fs/missing.js";
 import type { DirectorySessionStore } from "../../store/types.js";
 import { DamageReports, type DamagedSession } from "../damage-reports.js";
 import { Journal } from "../journal.js";
 import { absorbLegacyFiles, giveBack, nextFile, notAFile, planForeign } from "../merging/absorb.js";
-import { isStore, stampNow, statusOf, systemHost, type LegacyHost } from "../host.js";
+import { isStore, stampNow, systemHost, type LegacyHost } from "../host.js";
 import { KnownFiles, recordKnownFile } from "../merging/known-files.js";
 import { removeStale, removeUnfinished, removeUnfinishedFiles } from "../migration/leftovers.js";
 import { backupPath } from "../paths.js";
@@ -186,7 +187,7 @@ class Rollback implements LegacyRun<RollbackOutcome> {
     const { work } = this;
     const known = await KnownFiles.load(work.host, work.paths.directory);
     const hash = await hashFile(work.host, work.paths.file, work.signal).catch((error: unknown) => {
-      if (errnoOf(error) === "ENOENT") return undefined;
+      if (isMissing(error)) return undefined;
       throw error;
     });
     if (hash !== undefined && known.knows(hash.bytes, hash.sha256)) return;

@@ -9,6 +9,7 @@
  */
 import { createHash, type Hash } from "node:crypto";
 import { SessionStoreError } from "../../errors.js";
+import { writeAll } from "../../fs/write-all.js";
 import { DEFAULT_LIMITS } from "../../format/limits.js";
 import type { DirectorySessionStore } from "../../store/types.js";
 import type { DamagedSession, DamageReports } from "../damage-reports.js";
@@ -105,11 +106,7 @@ class Output {
     const bytes = Buffer.from(this.#pending);
     this.#pending = "";
     this.#hash.update(bytes);
-    for (let written = 0; written < bytes.length;) {
-      const count = await this.work.host.fs.later.write(this.fd, bytes, written, bytes.length - written);
-      if (count === 0) throw new Error("write took no bytes and gave no reason");
-      written += count;
-    }
+    await writeAll(this.work.host.fs, this.fd, bytes);
     this.#bytes += bytes.length;
   }
 

@@ -9,7 +9,7 @@
  */
 import { createHash } from "node:crypto";
 import { readRegularFile } from "../../fs/regular-file.js";
-import { namesIn } from "../host.js";
+import { namesIn } from "../../fs/status.js";
 import { readLegacyFile } from "../reading/read-file.js";
 import type { LegacyWork } from "../work.js";
 

@@ -9,7 +9,7 @@ import { plural } from "../../plural.js";
 import { createHash } from "node:crypto";
 import { errnoOf, SessionStoreError } from "../../errors.js";
 import { readRegularFile } from "../../fs/regular-file.js";
-import { statusOf } from "../host.js";
+import { statusOf } from "../../fs/status.js";
 import { keysIn, LayoutKeys } from "./layout-keys.js";
 import { levelsOf } from "../reading/nesting.js";
 import { parseJson, type OddNumber } from "../reading/odd-numbers.js";

@@ -11,9 +11,10 @@
 import { plural } from "../../plural.js";
 import { errnoOf, SessionStoreError } from "../../errors.js";
 import { openRegularFile, syncDirectory } from "../../fs/regular-file.js";
+import { namesIn, statusOf } from "../../fs/status.js";
 import { SESSION_FIELD } from "../../format/entry-document.js";
 import { STORE_FOLDER } from "../../format/layout.js";
-import { isStore, namesIn, statusOf } from "../host.js";
+import { isStore } from "../host.js";
 import { keysIn } from "./layout-keys.js";
 import { hasLegacyFile, joined, LayoutSource, readJson, type LayoutFile } from "./layout-source.js";
 import { isDamage } from "../damage.js";

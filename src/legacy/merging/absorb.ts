@@ -14,11 +14,12 @@
 import { errnoOf, SessionStoreError } from "../../errors.js";
 import { ignoreMissing } from "../../fs/missing.js";
 import { syncDirectory } from "../../fs/regular-file.js";
+import { namesIn, statusOf } from "../../fs/status.js";
 import type { DirectorySessionStore } from "../../store/types.js";
 import { assertSessions } from "../resemblance.js";
 import { whileChanging } from "../checked-source.js";
 import type { Journal } from "../journal.js";
-import { isStore, namesIn, stampNow, statusOf } from "../host.js";
+import { isStore, stampNow } from "../host.js";
 import { KnownFiles, recordKnownFile } from "./known-files.js";
 import { Merge, type Merged } from "./merge.js";
 import { backupPath } from "../paths.js";

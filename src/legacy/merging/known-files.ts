@@ -12,10 +12,12 @@
  * another's. A crash leaves a temp file, which the next writer removes, or a record of a file that was never put in
  * its place, which is harmless: it describes a state of the store.
  */
-import { errnoOf } from "../../errors.js";
-import { createFile, readRegularFile, syncDirectory } from "../../fs/regular-file.js";
+import { readRegularFile, syncDirectory } from "../../fs/regular-file.js";
+import { namesIn } from "../../fs/status.js";
+import { ignoreExisting, ignoreMissing, isMissing } from "../../fs/missing.js";
+import { replaceFile } from "../../fs/replace-file.js";
 import { STORE_FOLDER } from "../../format/layout.js";
-import { namesIn, type LegacyHost } from "../host.js";
+import type { LegacyHost } from "../host.js";
 import { syncLog } from "../tree.js";
 
 export interface KnownFile {
@@ -95,17 +97,12 @@ export async function recordKnownFile(host: LegacyHost, directory: string, recor
   const { fs, runtime } = host;
   const folder = recordFolder(directory);
   await syncLog(host, directory);
-  await fs.later.mkdir(folder).catch((error: unknown) => {
-    if (errnoOf(error) !== "EEXIST") throw error;
-  });
+  await ignoreExisting(fs.later.mkdir(folder));
   await syncDirectory(fs, `${directory}/${STORE_FOLDER}`);
   const name = `${String(record.revision).padStart(16, "0")}-${record.sha256.slice(0, 16)}.json`;
   const temporary = `${folder}/${name}.${runtime.randomName(8)}`;
-  await createFile(fs, temporary, Buffer.from(`${JSON.stringify({ kind: KIND, ...record })}\n`), {
-    sync: true,
-  });
-  await fs.later.rename(temporary, `${folder}/${name}`);
-  await syncDirectory(fs, folder);
+  const bytes = Buffer.from(`${JSON.stringify({ kind: KIND, ...record })}\n`);
+  await replaceFile(fs, temporary, `${folder}/${name}`, bytes);
   await removeOld(host, folder);
 }
 
@@ -115,9 +112,7 @@ async function removeOld({ fs }: LegacyHost, folder: string): Promise<void> {
   const oldestKept = records.at(-KEPT) ?? "";
   // Names begin with the revision: what is below is older, temp files of killed writers included.
   for (const name of names.filter((name) => name < oldestKept && /^\d{16}-/.test(name))) {
-    await fs.later.unlink(`${folder}/${name}`).catch((error: unknown) => {
-      if (errnoOf(error) !== "ENOENT") throw error;
-    });
+    await ignoreMissing(fs.later.unlink(`${folder}/${name}`));
   }
 }
 
@@ -139,7 +134,7 @@ function readRecord({ fs }: LegacyHost, path: string): KnownFile | undefined {
       ? value
       : undefined;
   } catch (error) {
-    if (error instanceof SyntaxError || errnoOf(error) === "ENOENT") return undefined; // removed by another process
+    if (error instanceof SyntaxError || isMissing(error)) return undefined; // removed by another process
     throw error;
   }
 }

@@ -13,11 +13,11 @@
  */
 import { plural } from "../../plural.js";
 import { asStoreError, errnoOf, SessionStoreError } from "../../errors.js";
+import { statusOf } from "../../fs/status.js";
 import type { DirectorySessionStore } from "../../store/types.js";
 import { checkEntry, isTooMuchTogether, refusalOf } from "../reading/check-entry.js";
 import { assertSessions } from "../resemblance.js";
 import { removeTree, syncTree, withoutSync } from "../tree.js";
-import { statusOf } from "../host.js";
 import { EntryComparison } from "../reading/equality.js";
 import { recordKnownFile } from "../merging/known-files.js";
 import type { LegacyEntry } from "../reading/read-file.js";

@@ -8,10 +8,11 @@
  */
 import { errnoOf } from "../../errors.js";
 import { syncDirectory } from "../../fs/regular-file.js";
+import { statusOf } from "../../fs/status.js";
 import type { DirectorySessionStore } from "../../store/types.js";
 import { removeBuilding } from "./build.js";
 import { STORE_FOLDER } from "../../format/layout.js";
-import { isStore, stampNow, statusOf } from "../host.js";
+import { isStore, stampNow } from "../host.js";
 import { unfinishedDirectories } from "./leftovers.js";
 import { Merge } from "../merging/merge.js";
 import { levelsOf } from "../reading/nesting.js";

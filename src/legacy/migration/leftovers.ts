@@ -6,9 +6,9 @@
  * made one side count, it takes away all that is unfinished, for it was read from what counted before.
  */
 import { plural } from "../../plural.js";
-import { errnoOf } from "../../errors.js";
+import { namesIn, statusOf } from "../../fs/status.js";
+import { ignoreMissing } from "../../fs/missing.js";
 import { removeBuilding } from "./build.js";
-import { namesIn, statusOf } from "../host.js";
 import type { Journal } from "../journal.js";
 import { readReplacement } from "./replacement.js";
 import type { LegacyWork } from "../work.js";
@@ -44,9 +44,7 @@ export async function removeUnfinished(work: LegacyWork): Promise<void> {
 export async function removeUnfinishedFiles({ host, paths }: LegacyWork): Promise<void> {
   for (const name of await namesIn(host.fs, paths.folder)) {
     if (!paths.isUnfinishedFile(name)) continue;
-    await host.fs.later.unlink(`${paths.folder}/${name}`).catch((error: unknown) => {
-      if (errnoOf(error) !== "ENOENT") throw error;
-    });
+    await ignoreMissing(host.fs.later.unlink(`${paths.folder}/${name}`));
   }
 }
 

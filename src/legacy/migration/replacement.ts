@@ -6,10 +6,11 @@
  * durable before anything is moved. Whoever finds a building folder with such a note, and the old folder moved to where
  * the note says, puts the new one into place. The note is removed with the last step.
  */
-import { errnoOf } from "../../errors.js";
 import { createFile, readRegularFile, syncDirectory } from "../../fs/regular-file.js";
+import { statusOf } from "../../fs/status.js";
+import { isAbsent, isMissing } from "../../fs/missing.js";
 import { STORE_FOLDER } from "../../format/layout.js";
-import { statusOf, type LegacyHost } from "../host.js";
+import type { LegacyHost } from "../host.js";
 
 export interface Replacement {
   /** Where the older folder goes. */
@@ -31,8 +32,7 @@ export async function readReplacement(host: LegacyHost, building: string): Promi
     const text = readRegularFile(host.fs, notePath(building), { bytesMax: NOTE_BYTES_MAX }).toString();
     note = JSON.parse(text) as Replacement;
   } catch (error) {
-    if (errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR" || error instanceof SyntaxError)
-      return undefined;
+    if (isAbsent(error) || error instanceof SyntaxError) return undefined;
     throw error;
   }
   return typeof note.backup === "string" && (await statusOf(host.fs, note.backup)) !== undefined
@@ -42,7 +42,7 @@ export async function readReplacement(host: LegacyHost, building: string): Promi
 
 export async function removeReplacement(host: LegacyHost, directory: string): Promise<void> {
   await host.fs.later.unlink(notePath(directory)).catch((error: unknown) => {
-    if (errnoOf(error) !== "ENOENT") throw error;
+    if (!isMissing(error)) throw error;
   });
 }
 

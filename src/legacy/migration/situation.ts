@@ -2,7 +2,8 @@
  * What lies at a legacy store's place, and what a migration does next for that. Looking reads names and never sessions;
  * deciding reads nothing at all, so a run and its dry run cannot decide differently.
  */
-import { isStore, statusOf } from "../host.js";
+import { statusOf } from "../../fs/status.js";
+import { isStore } from "../host.js";
 import { findLayout, type OlderLayout } from "../layouts/older-layout.js";
 import { nextFile } from "../merging/absorb.js";
 import type { LegacyWork } from "../work.js";

@@ -3,7 +3,8 @@
  * and has a fingerprint that is the same exactly when its content is.
  */
 import { SessionStoreError } from "../../errors.js";
-import { statusOf, type LegacyHost } from "../host.js";
+import { statusOf } from "../../fs/status.js";
+import type { LegacyHost } from "../host.js";
 import { readJson5File } from "./read-json5.js";
 import { readLegacyFile, type Reading, type ReadingOptions } from "./read-file.js";
 import type { LegacyLayout, LegacyWarning, Refusal } from "../types.js";

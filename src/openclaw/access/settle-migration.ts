@@ -9,11 +9,11 @@
  * Afterwards neither the lock nor the file matters: whoever gets the lock later finds the directory and writes there.
  */
 import type { LegacyHost } from "../../legacy/host.js";
-import { namesIn, statusOf } from "../../legacy/host.js";
 import { KnownFiles } from "../../legacy/merging/known-files.js";
 import { LegacyPaths } from "../../legacy/paths.js";
 import { hashFile } from "../../legacy/reading/read-file.js";
-import { errnoOf } from "../../errors.js";
+import { namesIn, statusOf } from "../../fs/status.js";
+import { isMissing } from "../../fs/missing.js";
 import { migrateTogether } from "../directory/migration.js";
 import type { FileBackend } from "../legacy-file/file-backend.js";
 import { normalizeStoreSessionKey } from "../session-key.js";
@@ -61,7 +61,7 @@ async function isAwaitingMerge(host: LegacyHost, file: string): Promise<boolean>
     const { bytes, sha256 } = await hashFile(host, file);
     return !(await KnownFiles.load(host, paths.directory)).knows(bytes, sha256);
   } catch (error) {
-    if (errnoOf(error) === "ENOENT") return true; // just being moved: look again
+    if (isMissing(error)) return true; // just being moved: look again
     throw error;
   }
 }

@@ -12,6 +12,8 @@
 import { join, sep } from "node:path";
 import { errnoOf } from "../../errors.js";
 import type { FileSystem } from "../../fs/file-system.js";
+import { isAbsent } from "../../fs/missing.js";
+import { statusNow } from "../../fs/status.js";
 import { systemHost, type LegacyHost } from "../../legacy/host.js";
 import { sessionStoreSettings } from "../settings.js";
 import { resolveStoreTarget } from "../store-target.js";
@@ -231,10 +233,8 @@ function namesIn(fs: FileSystem, folder: string, failures: FoundStores["failures
   try {
     return fs.readdir(folder).sort();
   } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === undefined) throw error;
-    if (errno !== "ENOENT" && errno !== "ENOTDIR")
-      failures.push({ agentId: DEFAULT_AGENT, storePath: folder, error });
+    if (errnoOf(error) === undefined) throw error;
+    if (!isAbsent(error)) failures.push({ agentId: DEFAULT_AGENT, storePath: folder, error });
     return [];
   }
 }
@@ -244,13 +244,7 @@ function isFile(fs: FileSystem, path: string): boolean {
 }
 
 function kindOf(fs: FileSystem, path: string): string | undefined {
-  try {
-    return fs.lstat(path).kind;
-  } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === "ENOENT" || errno === "ENOTDIR") return undefined;
-    throw error;
-  }
+  return statusNow(fs, path)?.kind;
 }
 
 function realPathOr(fs: FileSystem, path: string): string {

@@ -4,10 +4,10 @@
  * Reads only, at once, and nothing is cached: a migration by another process is seen by the next call.
  */
 import { createHash } from "node:crypto";
-import { errnoOf } from "../../errors.js";
 import type { FileSystem } from "../../fs/file-system.js";
 import { nodeFileSystem } from "../../fs/node-file-system.js";
 import { readRegularFile } from "../../fs/regular-file.js";
+import { isMissing } from "../../fs/missing.js";
 import { Layout, segmentName, segmentNumber } from "../../format/layout.js";
 import { resolveStoreTarget } from "../store-target.js";
 
@@ -60,7 +60,7 @@ export function readVersionOn(fs: FileSystem, storePath: string): string | undef
       const size = active === 0 ? 0 : fs.lstat(`${layout.log}/${segmentName(active)}`).size;
       return `${store}-${active}-${size}`;
     } catch (error) {
-      if (errnoOf(error) !== "ENOENT") return undefined;
+      if (!isMissing(error)) return undefined;
     }
   }
   return undefined;

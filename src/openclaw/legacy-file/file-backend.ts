@@ -12,7 +12,8 @@
 import { asStoreError, errnoOf, SessionStoreError, type SessionStoreErrorCode } from "../../errors.js";
 import { dirname } from "node:path";
 import { syncDirectory } from "../../fs/regular-file.js";
-import { statusOf, type LegacyHost } from "../../legacy/host.js";
+import { statusOf } from "../../fs/status.js";
+import type { LegacyHost } from "../../legacy/host.js";
 import type { LegacyWarning, MigrationReport } from "../../legacy/types.js";
 import { migrateTogether } from "../directory/migration.js";
 import { KeyQueue } from "../../store/key-queue.js";

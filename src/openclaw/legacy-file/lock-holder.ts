@@ -8,6 +8,7 @@
 import { errnoOf } from "../../errors.js";
 import type { FileSystem } from "../../fs/file-system.js";
 import { readRegularFile } from "../../fs/regular-file.js";
+import { isMissing } from "../../fs/missing.js";
 
 /** What old gateways pass for the lock of a session store. */
 export const LOCK_STALE_MS = 30_000;
@@ -42,7 +43,7 @@ export function findLock(fs: FileSystem, path: string, now: number): FoundLock |
     const identity = `${inode} ${modifiedAt} ${text}`;
     return { identity, pid: holder.pid ?? 0, stale: isStale(fs, holder, now, modifiedAt) };
   } catch (error) {
-    if (errnoOf(error) === "ENOENT") return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
 }

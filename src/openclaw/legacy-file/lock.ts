@@ -13,7 +13,9 @@
  */
 import { basename, dirname } from "node:path";
 import { errnoOf, SessionStoreError } from "../../errors.js";
-import { namesIn, type LegacyHost } from "../../legacy/host.js";
+import { namesIn } from "../../fs/status.js";
+import { isMissing, unlessMissing } from "../../fs/missing.js";
+import type { LegacyHost } from "../../legacy/host.js";
 import { findLock, lockContent, type FoundLock } from "./lock-holder.js";
 
 const POLL_MS_MIN = 1;
@@ -121,7 +123,7 @@ function moveAway(host: LegacyHost, path: string, expected: FoundLock): boolean 
   try {
     fs.rename(path, aside);
   } catch (error) {
-    if (errnoOf(error) === "ENOENT") return true;
+    if (isMissing(error)) return true;
     throw error;
   }
   const same = findLock(fs, aside, runtime.now())?.identity === expected.identity;
@@ -143,11 +145,7 @@ async function removeLeftovers(host: LegacyHost, path: string): Promise<void> {
 }
 
 function remove({ fs }: LegacyHost, path: string): void {
-  try {
-    fs.unlink(path);
-  } catch (error) {
-    if (errnoOf(error) !== "ENOENT") throw error;
-  }
+  unlessMissing(() => fs.unlink(path));
 }
 
 function lockedError(lock: string, { pid }: FoundLock, waitMsMax: number): SessionStoreError {

@@ -10,7 +10,9 @@
  */
 import { SessionStoreError, errnoOf } from "../../errors.js";
 import { createFile, readRegularFile, syncDirectory } from "../../fs/regular-file.js";
-import { namesIn, type LegacyHost } from "../../legacy/host.js";
+import { namesIn, namesInNow, statusNow } from "../../fs/status.js";
+import { isMissing } from "../../fs/missing.js";
+import type { LegacyHost } from "../../legacy/host.js";
 import { LegacyPaths } from "../../legacy/paths.js";
 import type { LegacyWarning } from "../../legacy/types.js";
 import type { DamagedSession } from "../../store/types.js";
@@ -68,7 +70,7 @@ export class SessionFile {
     try {
       text = readRegularFile(host.fs, paths.file, { bytesMax: Infinity }).toString();
     } catch (error) {
-      if (errnoOf(error) === "ENOENT") return this.#absent();
+      if (isMissing(error)) return this.#absent();
       if (errnoOf(error) !== "ERR_STRING_TOO_LONG") throw error;
       throw invalid(paths.file, "it is too long to be read in one piece", error);
     }
@@ -103,7 +105,7 @@ export class SessionFile {
       }
     } catch (error) {
       // A migration that began meanwhile tidies up such files.
-      if (errnoOf(error) !== "ENOENT") throw error;
+      if (!isMissing(error)) throw error;
     } finally {
       if (!replaced) await host.fs.later.unlink(complete).catch(() => {});
     }
@@ -130,14 +132,10 @@ export class SessionFile {
   }
 
   #stamp(): { readonly text: string; readonly modifiedAt: number } | undefined {
-    try {
-      const { kind, device, inode, size, modifiedAt } = this.host.fs.lstat(this.paths.file);
-      return { text: `${kind} ${device} ${inode} ${size} ${modifiedAt}`, modifiedAt };
-    } catch (error) {
-      const errno = errnoOf(error);
-      if (errno === "ENOENT" || errno === "ENOTDIR") return undefined;
-      throw error;
-    }
+    const status = statusNow(this.host.fs, this.paths.file);
+    if (status === undefined) return undefined;
+    const { kind, device, inode, size, modifiedAt } = status;
+    return { text: `${kind} ${device} ${inode} ${size} ${modifiedAt}`, modifiedAt };
   }
 
   /** No file: no sessions, unless a migration that was killed has put it aside; then they are there. */
@@ -145,15 +143,7 @@ export class SessionFile {
     const { host, paths } = this;
     this.isThere = false;
     this.#cached = undefined;
-    let names: string[];
-    try {
-      names = host.fs.readdir(paths.folder);
-    } catch (error) {
-      const errno = errnoOf(error);
-      if (errno === "ENOENT" || errno === "ENOTDIR") return NOTHING;
-      throw error;
-    }
-    const aside = names.find((name) => paths.isMerging(name));
+    const aside = namesInNow(host.fs, paths.folder).find((name) => paths.isMerging(name));
     if (aside === undefined) return NOTHING;
     throw new SessionStoreError(
       "legacy_changing",

@@ -8,8 +8,9 @@
  * right before each removal, for what was nobody's a moment ago may be somebody's now.
  */
 import { basename, join } from "node:path";
-import { errnoOf } from "../../errors.js";
-import { namesIn, type LegacyHost } from "../../legacy/host.js";
+import { namesIn, statusOf } from "../../fs/status.js";
+import { isMissing } from "../../fs/missing.js";
+import type { LegacyHost } from "../../legacy/host.js";
 import type { SessionMaintenanceLimits } from "./config.js";
 import {
   archivedAt,
@@ -154,7 +155,7 @@ export class Broom {
       this.host.fs.unlink(archive);
       return true;
     } catch (error) {
-      if (errnoOf(error) === "ENOENT") return false;
+      if (isMissing(error)) return false;
       throw error;
     }
   }
@@ -162,11 +163,6 @@ export class Broom {
 
 async function fileIn({ fs }: LegacyHost, folder: string, name: string): Promise<FolderFile | undefined> {
   const path = join(folder, name);
-  try {
-    const { kind, size } = await fs.later.lstat(path);
-    return kind === "file" ? { path, bytes: size, archivedAt: archivedAt(name) } : undefined;
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return undefined;
-    throw error;
-  }
+  const status = await statusOf(fs, path);
+  return status?.kind === "file" ? { path, bytes: status.size, archivedAt: archivedAt(name) } : undefined;
 }

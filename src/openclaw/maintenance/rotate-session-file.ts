@@ -6,9 +6,11 @@
  * Backups of migrations have other names (a date) and are not touched.
  */
 import { join } from "node:path";
-import { errnoOf } from "../../errors.js";
 import { openRegularFile, syncDirectory } from "../../fs/regular-file.js";
-import { namesIn, systemHost, type LegacyHost } from "../../legacy/host.js";
+import { exists, namesIn } from "../../fs/status.js";
+import { ignoreMissing, isMissing } from "../../fs/missing.js";
+import { writeAll } from "../../fs/write-all.js";
+import { systemHost, type LegacyHost } from "../../legacy/host.js";
 import { LegacyPaths } from "../../legacy/paths.js";
 import { resolveStoreTarget } from "../store-target.js";
 import { resolveMaintenanceConfig } from "./config.js";
@@ -50,7 +52,7 @@ export async function rotateOn(
     }
   } catch (error) {
     // No file yet; or a migration began, and took what is unfinished away.
-    if (errnoOf(error) === "ENOENT") return false;
+    if (isMissing(error)) return false;
     throw error;
   }
   await removeOldBackups(host, paths);
@@ -65,11 +67,7 @@ async function copyTo({ fs }: LegacyHost, source: number, path: string): Promise
     for (let position = 0; ;) {
       const count = await fs.later.read(source, chunk, 0, chunk.length, position);
       if (count === 0) break;
-      for (let written = 0; written < count;) {
-        const taken = await fs.later.write(target, chunk, written, count - written);
-        if (taken === 0) throw new Error("write took no bytes and gave no reason");
-        written += taken;
-      }
+      await writeAll(fs, target, chunk.subarray(0, count));
       position += count;
     }
     await fs.later.fdatasync(target);
@@ -84,12 +82,7 @@ async function copyTo({ fs }: LegacyHost, source: number, path: string): Promise
 async function freeName({ fs, runtime }: LegacyHost, file: string): Promise<string> {
   for (let time = runtime.now(); ; time++) {
     const name = `${file}.bak.${time}`;
-    try {
-      await fs.later.lstat(name);
-    } catch (error) {
-      if (errnoOf(error) === "ENOENT") return name;
-      throw error;
-    }
+    if (!(await exists(fs, name))) return name;
   }
 }
 
@@ -100,8 +93,6 @@ async function removeOldBackups({ fs }: LegacyHost, { folder, fileName }: Legacy
     .map((name) => Number(name.slice(prefix.length)))
     .sort((a, b) => b - a);
   for (const time of times.slice(BACKUPS_MAX)) {
-    await fs.later.unlink(join(folder, prefix + String(time))).catch((error: unknown) => {
-      if (errnoOf(error) !== "ENOENT") throw error;
-    });
+    await ignoreMissing(fs.later.unlink(join(folder, prefix + String(time))));
   }
 }

@@ -13,6 +13,7 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { errnoOf } from "../../errors.js";
 import { syncDirectory } from "../../fs/regular-file.js";
+import { isMissing } from "../../fs/missing.js";
 import type { LegacyHost } from "../../legacy/host.js";
 import type { SessionEntry } from "../entry/session-entry.js";
 
@@ -142,7 +143,7 @@ async function archiveFile(
       await fs.later.rename(source, archive);
       return archive;
     } catch (error) {
-      if (errnoOf(error) === "ENOENT") return undefined; // another process was faster
+      if (isMissing(error)) return undefined; // another process was faster
       throw error;
     }
   }
