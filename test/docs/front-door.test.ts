@@ -47,6 +47,25 @@ test("README.md has its first table within two screens, and ends", () => {
   expect(lines.length).toBeLessThanOrEqual(README_LINES_MAX);
 });
 
+/** What a person reads as prose; a code block or a table may be as wide as what it shows. */
+function proseLines(page: string): string[] {
+  return page
+    .replaceAll(/^ *```[^]*?^ *```$/gm, "")
+    .split("\n")
+    .filter((line) => !/^(\s*\||\s{4,})/.test(line));
+}
+
+test.each([
+  ...["README.md", "CONTRIBUTING.md", "SECURITY.md", "UPGRADING.md"],
+  ...readdirSync(join(root, "docs"), { encoding: "utf8" }).flatMap((name) =>
+    name.endsWith(".md") ? [`docs/${name}`] : [],
+  ),
+])(`%s has lines of at most ${COLUMNS_MAX} columns`, (path) => {
+  const lines = proseLines(textOf(path));
+  expect(lines.filter((line) => line.length > COLUMNS_MAX)).toEqual([]);
+  expect(lines.filter((line) => line !== "").length).toBeGreaterThan(3);
+});
+
 test("docs/README.md has every page of docs/", () => {
   const index = textOf("docs/README.md");
   const pages = readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" }).filter(
