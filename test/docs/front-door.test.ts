@@ -76,9 +76,7 @@ test("docs/README.md has every page of docs/", () => {
 });
 
 test("every module opens with what it is for", () => {
-  const silent = [...sources].filter(
-    ([path, text]) => !/^(#!.*\n)?\/\*\*/.test(text) && !path.endsWith("index.ts"),
-  );
+  const silent = [...sources].filter(([, text]) => !/^(#!.*\n)?\/\*\*/.test(text));
   expect(silent.map(([path]) => path)).toEqual([]);
 });
 
@@ -87,4 +85,8 @@ test("every room has files, and its folder is one that somebody would look for",
   expect(ROOMS.filter((_, number) => !used.has(number)).map(({ name }) => name)).toEqual([]);
   const folders = new Set([...sources.keys()].map((path) => dirname(path)));
   expect(folders.size).toBeGreaterThan(10);
+  // A folder's opening comment is the line of its room: none is without one, and no two rooms say the same.
+  expect([...sources.keys()].filter((path) => roomOf(path) < 0)).toEqual([]);
+  expect(ROOMS.filter(({ what }) => !/^\S.{10,80}$/.test(what)).map(({ name }) => name)).toEqual([]);
+  expect(new Set(ROOMS.map(({ what }) => what)).size).toBe(ROOMS.length);
 });
