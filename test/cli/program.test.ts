@@ -163,8 +163,9 @@ describe("colour", () => {
 
 describe("pipes and signals", () => {
   it("ends quietly when the reader goes away", async () => {
+    // Three times what a pipe holds: a store of many sessions takes its time to make.
     const sessions = Object.fromEntries(
-      Array.from({ length: 3000 }, (_, index) => [`key ${index}`.padEnd(200), {}]),
+      Array.from({ length: 600 }, (_, index) => [`key ${index}`.padEnd(200), {}]),
     );
     const store = await makeStore(sessions);
     const ls = spawn(process.execPath, [MAIN, "ls", "--json", "--store", store], {

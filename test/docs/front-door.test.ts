@@ -56,7 +56,10 @@ function proseLines(page: string): string[] {
 }
 
 test.each([
-  ...["README.md", "CONTRIBUTING.md", "SECURITY.md", "UPGRADING.md"],
+  "README.md",
+  "CONTRIBUTING.md",
+  "SECURITY.md",
+  "UPGRADING.md",
   ...readdirSync(join(root, "docs"), { encoding: "utf8" }).flatMap((name) =>
     name.endsWith(".md") ? [`docs/${name}`] : [],
   ),

@@ -12,6 +12,7 @@ import {
 } from "../invocation.js";
 import type { Store } from "../open-store.js";
 import type { Write, WritePlan } from "../plan-write.js";
+import type * as ReadInput from "../read-input.js";
 import { acceptKey } from "../accept-key.js";
 import { resolveStore } from "../store-target.js";
 
@@ -123,7 +124,7 @@ async function readChanges(
   return changes;
 }
 
-type AssertExact = typeof import("../read-input.js").assertExact;
+type AssertExact = typeof ReadInput.assertExact;
 
 /**
  * `path=value`: JSON where it is JSON; any other text is a string, because nobody wants to quote `model=large` twice. A
