@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { expect } from "vitest";
 import { BlobTrash, type ReferenceScan } from "../../src/entries/blob-trash.js";
 import { BlobStore } from "../../src/entries/blob-store.js";
+import { internalFolders } from "../../src/entries/internal-folder.js";
 import { Layout } from "../../src/format/layout.js";
 import { ManualRuntime } from "../../src/testing/manual-runtime.js";
 import { SimulatedDisk } from "../../src/testing/simulated/disk.js";
@@ -39,7 +40,7 @@ export function processOn(disk: SimulatedDisk, seed: number, bytesMax = 1024 * 1
 
 export async function fixture(): Promise<Fixture> {
   const disk = new SimulatedDisk();
-  for (const folder of [layout.stageFolder(STAGE), layout.blobs, layout.trash]) disk.makeDirectory(folder);
+  for (const folder of [...internalFolders(layout), layout.stageFolder(STAGE)]) disk.makeDirectory(folder);
   expect(await processOn(disk, 1).blobs.ensure(REFERENCE, CONTENT, STAGE)).toBe("done");
   return { disk, ...processOn(disk, 2) };
 }

@@ -213,17 +213,20 @@ describe("what is not what it was made from does not count", () => {
 
 /** A disk that changes a digit of every piece of a legacy file. */
 function flippingWrites(fs: FileSystem): FileSystem {
+  const flipped = (bytes: Uint8Array, offset: number, length: number): Buffer => {
+    const text = Buffer.from(bytes.subarray(offset, offset + length)).toString("latin1");
+    return Buffer.from(text.replace('"id-1"', '"id-7"'), "latin1");
+  };
   const later: FileSystem["later"] = {
     ...fs.later,
-    write: (fd, bytes, offset, length) => {
-      const text = Buffer.from(bytes.subarray(offset, offset + length)).toString("latin1");
-      const changed = Buffer.from(text.replace('"id-1"', '"id-7"'), "latin1");
-      return fs.later.write(fd, changed, 0, length);
-    },
+    write: (fd, bytes, offset, length) => fs.later.write(fd, flipped(bytes, offset, length), 0, length),
   };
   return new Proxy(fs, {
     get(target, name) {
       if (name === "later") return later;
+      if (name === "write")
+        return (fd: number, bytes: Uint8Array, offset: number, length: number) =>
+          fs.write(fd, flipped(bytes, offset, length), 0, length);
       const value: unknown = Reflect.get(target, name, target);
       return typeof value === "function" ? (value as () => unknown).bind(target) : value;
     },
