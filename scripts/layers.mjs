@@ -39,14 +39,14 @@ export const ROOMS = [
     what: "what all engines share",
   },
   {
-    name: "legacy",
-    pattern: /^legacy\/(types|host|paths|tree|tally|journal|damage-reports)\.ts$/,
+    name: "legacy/base",
+    pattern: /^legacy\/(types\.ts$|base\/)/,
     what: "reports, names and trees around a legacy file",
   },
   { name: "legacy/reading", pattern: /^legacy\/reading\//, what: "a file of any size in bounded memory" },
   {
-    name: "legacy (one run)",
-    pattern: /^legacy\/(work|run|checked-source|resemblance|damage)\.ts$/,
+    name: "legacy/run",
+    pattern: /^legacy\/run\//,
     what: "one run over one store",
   },
   { name: "legacy/layouts", pattern: /^legacy\/layouts\//, what: "four older layouts, read as one source" },

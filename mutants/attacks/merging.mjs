@@ -203,7 +203,7 @@ const KNOWN = inFile(
 );
 
 const DAMAGED = inFile(
-  "src/legacy/damage.ts",
+  "src/legacy/run/damage.ts",
   [DAMAGE],
   [
     {
@@ -234,7 +234,7 @@ const DAMAGED = inFile(
 );
 
 const RESEMBLANCE = inFile(
-  "src/legacy/resemblance.ts",
+  "src/legacy/run/resemblance.ts",
   [INPUTS],
   [
     {

@@ -83,7 +83,7 @@ const SITUATION = inFile(
 );
 
 const RUN = inFile(
-  "src/legacy/run.ts",
+  "src/legacy/run/run.ts",
   [TWO_AT_ONCE],
   [
     {
@@ -210,7 +210,7 @@ const LEFTOVERS = inFile(
 );
 
 const WORK = inFile(
-  "src/legacy/work.ts",
+  "src/legacy/run/work.ts",
   [ABSORPTION, TWO_AT_ONCE],
   [
     {
@@ -223,7 +223,7 @@ const WORK = inFile(
 );
 
 const TREE = inFile(
-  "src/legacy/tree.ts",
+  "src/legacy/base/tree.ts",
   [LEGACY_SYNC, MIGRATE_CRASH],
   [
     {

@@ -77,7 +77,7 @@ export async function foundElsewhere(path: string, key: string): Promise<string 
   if (here === undefined) return undefined;
   const { stateDirectory } = here;
   const { openDirectoryStore } = await import("../store/open.js");
-  const { shellQuoted } = await import("../legacy/paths.js");
+  const { shellQuoted } = await import("../legacy/base/paths.js");
   const { readable } = findAgentStores(stateDirectory);
   for (const other of readable.slice(0, LOOKED_AT_MAX)) {
     if (other.agent === here.agent) continue;

@@ -9,7 +9,7 @@ import { basename, dirname, join } from "node:path";
 import { asStoreError, SessionStoreError, type StoreWarning } from "../errors.js";
 import type { Trust } from "../fs/trusted-path.js";
 import { STORE_FOLDER } from "../format/layout.js";
-import { shellQuoted } from "../legacy/paths.js";
+import { shellQuoted } from "../legacy/base/paths.js";
 import { openDirectoryStore } from "../store/open.js";
 import type { DirectorySessionStore } from "../store/types.js";
 import { foundElsewhere } from "./agent-stores.js";

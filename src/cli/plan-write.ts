@@ -6,7 +6,7 @@
  */
 import { plural } from "../plural.js";
 import { SessionStoreError } from "../errors.js";
-import { shellQuoted } from "../legacy/paths.js";
+import { shellQuoted } from "../legacy/base/paths.js";
 import type { SessionRecord } from "../store/types.js";
 import { foundElsewhere } from "./agent-stores.js";
 import { CliError, EXIT } from "./failure.js";

@@ -3,11 +3,11 @@
  * are in migration/.
  */
 import { startMirrorOn } from "./back/mirror.js";
-import { systemHost, type LegacyHost } from "./host.js";
+import { systemHost, type LegacyHost } from "./base/host.js";
 import { Migration } from "./migration/migrate.js";
-import { withWriteWarning } from "./run.js";
+import { withWriteWarning } from "./run/run.js";
 import type { LegacyWarning, MigrationOptions, MigrationReport } from "./types.js";
-import { LegacyWork } from "./work.js";
+import { LegacyWork } from "./run/work.js";
 
 /**
  * Brings `NAME.json`, or an older layout of many files, into the store `NAME.d` beside it.

@@ -17,9 +17,9 @@ import { asStoreError, errnoOf, SessionStoreError } from "../errors.js";
 import { namesIn, statusOf } from "../fs/status.js";
 import { findLegacyPlace } from "../store/legacy-place.js";
 import { homeDirectory, withHome } from "../home.js";
-import { systemHost, type LegacyHost } from "./host.js";
+import { systemHost, type LegacyHost } from "./base/host.js";
 import { migrateOn } from "./migrate.js";
-import { LegacyPaths, shellQuoted } from "./paths.js";
+import { LegacyPaths, shellQuoted } from "./base/paths.js";
 import type { LegacyWarning, MigrationOptions, MigrationOutcome, MigrationReport } from "./types.js";
 
 export interface StateDirectoryOptions extends MigrationOptions {

@@ -9,7 +9,7 @@
  */
 import { join } from "node:path";
 import type { FileSystem } from "../fs/file-system.js";
-import { LegacyPaths } from "../legacy/paths.js";
+import { LegacyPaths } from "../legacy/base/paths.js";
 import { findLegacyPlace } from "../store/legacy-place.js";
 
 export { storeIdentity } from "../store/legacy-place.js";

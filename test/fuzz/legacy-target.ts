@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { SessionStoreError } from "../../src/errors.js";
 import { JsonScanner } from "../../src/legacy/reading/json-scanner.js";
-import type { LegacyHost } from "../../src/legacy/host.js";
+import type { LegacyHost } from "../../src/legacy/base/host.js";
 import { readLegacyFile } from "../../src/legacy/reading/read-file.js";
 import { JSON5_BYTES_MAX, readJson5File } from "../../src/legacy/reading/read-json5.js";
 import { ManualRuntime } from "../../src/testing/manual-runtime.js";

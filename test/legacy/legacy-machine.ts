@@ -5,7 +5,7 @@ import { ManualRuntime } from "../../src/testing/manual-runtime.js";
 import { SimulatedDisk, type PowerCutMode } from "../../src/testing/simulated/disk.js";
 import type { SimulatedCall, SimulatedFileSystem } from "../../src/testing/simulated/file-system.js";
 import { seededRandom } from "../../src/testing/seeded-random.js";
-import type { LegacyHost } from "../../src/legacy/host.js";
+import type { LegacyHost } from "../../src/legacy/base/host.js";
 
 export const FILE = "/home/sessions/sessions.json";
 export const DIRECTORY = "/home/sessions/sessions.d";

@@ -7,7 +7,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { FileSystem } from "../../src/fs/file-system.js";
 import { EntryCodec } from "../../src/format/entry-codec.js";
-import type { LegacyHost } from "../../src/legacy/host.js";
+import type { LegacyHost } from "../../src/legacy/base/host.js";
 import { migrateOn } from "../../src/legacy/migrate.js";
 import { startMirrorOn } from "../../src/legacy/back/mirror.js";
 import { rollbackOn } from "../../src/legacy/back/rollback.js";

@@ -6,7 +6,7 @@
  * second one does all of its work; the first one wakes up.
  */
 import { describe, expect, it } from "vitest";
-import type { LegacyHost } from "../../src/legacy/host.js";
+import type { LegacyHost } from "../../src/legacy/base/host.js";
 import { migrateOn } from "../../src/legacy/migrate.js";
 import { startMirrorOn } from "../../src/legacy/back/mirror.js";
 import { rollbackOn } from "../../src/legacy/back/rollback.js";

@@ -67,7 +67,7 @@ async function targetsOf(invocation: Invocation, options: LegacyCommandOptions):
   if (isOneStore(options)) return { targets: [await legacyTarget(invocation, options)], warnings: [] };
   const stateDirectory = requireStateDirectory(options);
   const { findStores } = await import("../../legacy/state-directory.js");
-  const { systemHost } = await import("../../legacy/host.js");
+  const { systemHost } = await import("../../legacy/base/host.js");
   const found = await asUsage(() => findStores(systemHost, stateDirectory, options.storePath ?? []));
   return { stateDirectory, ...found };
 }

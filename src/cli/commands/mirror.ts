@@ -137,7 +137,7 @@ async function plan(invocation: Invocation, store: string, options: Options): Pr
     damaged: found.damaged ?? 0,
   };
   if (terminal.json) return terminal.result(result);
-  const { systemHost, writeWarning } = await import("../../legacy/host.js");
+  const { systemHost, writeWarning } = await import("../../legacy/base/host.js");
   const warning = writeWarning(systemHost, [dirname(found.path), found.directory]);
   const first = foreign === 0 ? "" : `merge ${entriesOf(found.entries.kept)} of somebody else's, then `;
   await terminal.line(`would ${first}bring ${visible(found.path)} up to revision ${formatCount(revision)}`);

@@ -27,14 +27,14 @@ import { STORE_FOLDER } from "../../format/layout.js";
 import type { Timer } from "../../runtime.js";
 import type { DirectorySessionStore } from "../../store/types.js";
 import { mergeForeign, notAFile } from "../merging/absorb.js";
-import { isStore, stampNow, systemHost, type LegacyHost } from "../host.js";
+import { isStore, stampNow, systemHost, type LegacyHost } from "../base/host.js";
 import { KnownFiles, recordKnownFile, type KnownFile } from "../merging/known-files.js";
 import { hashFile } from "../reading/read-file.js";
 import { replaceLegacyFile } from "./replace-file.js";
 import type { LegacyOptions, LegacyWarning } from "../types.js";
-import { LegacyWork, messageOf } from "../work.js";
-import { describeDamage } from "../damage.js";
-import { DamageReports } from "../damage-reports.js";
+import { LegacyWork, messageOf } from "../run/work.js";
+import { describeDamage } from "../run/damage.js";
+import { DamageReports } from "../base/damage-reports.js";
 import { writeLegacyFile } from "./write-file.js";
 
 export interface MirrorOptions extends Omit<LegacyOptions, "onProgress" | "signal"> {

@@ -1,8 +1,8 @@
 /** Putting a complete file in the place of a legacy file, only if that is still the one that was looked at. */
 import { syncDirectory } from "../../fs/regular-file.js";
 import { isMissing } from "../../fs/missing.js";
-import { stampNow, type LegacyHost } from "../host.js";
-import type { LegacyPaths } from "../paths.js";
+import { stampNow, type LegacyHost } from "../base/host.js";
+import type { LegacyPaths } from "../base/paths.js";
 
 /**
  * Looks and renames with nothing in between in this process: what an old gateway can slip into that gap of about

@@ -12,12 +12,12 @@ import { SessionStoreError } from "../../errors.js";
 import { writeAll } from "../../fs/write-all.js";
 import { DEFAULT_LIMITS } from "../../format/limits.js";
 import type { DirectorySessionStore } from "../../store/types.js";
-import type { DamagedSession, DamageReports } from "../damage-reports.js";
+import type { DamagedSession, DamageReports } from "../base/damage-reports.js";
 import { EntryComparison } from "../reading/equality.js";
 import type { KnownFile, KnownFiles } from "../merging/known-files.js";
 import { readLegacyFile } from "../reading/read-file.js";
-import type { LegacyWork } from "../work.js";
-import { findOlderCopies, readSessions, type OlderCopy } from "../damage.js";
+import type { LegacyWork } from "../run/work.js";
+import { findOlderCopies, readSessions, type OlderCopy } from "../run/damage.js";
 
 /** What is put together before it is written. */
 const PIECE_CHARS = 512 * 1024;

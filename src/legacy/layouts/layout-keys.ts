@@ -11,7 +11,7 @@ import { createHash } from "node:crypto";
 import { readRegularFile } from "../../fs/regular-file.js";
 import { namesIn } from "../../fs/status.js";
 import { readLegacyFile } from "../reading/read-file.js";
-import type { LegacyWork } from "../work.js";
+import type { LegacyWork } from "../run/work.js";
 
 /** Backups are looked into for their keys; the newest few have them all. */
 const BACKUPS_MAX = 10;

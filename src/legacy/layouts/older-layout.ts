@@ -14,19 +14,19 @@ import { openRegularFile, syncDirectory } from "../../fs/regular-file.js";
 import { namesIn, statusOf } from "../../fs/status.js";
 import { SESSION_FIELD } from "../../format/entry-document.js";
 import { STORE_FOLDER } from "../../format/layout.js";
-import { isStore } from "../host.js";
+import { isStore } from "../base/host.js";
 import { keysIn } from "./layout-keys.js";
 import { hasLegacyFile, joined, LayoutSource, readJson, type LayoutFile } from "./layout-source.js";
-import { isDamage } from "../damage.js";
-import type { Journal } from "../journal.js";
-import { backupPath, shellQuoted } from "../paths.js";
+import { isDamage } from "../run/damage.js";
+import type { Journal } from "../base/journal.js";
+import { backupPath, shellQuoted } from "../base/paths.js";
 import { checkEntry, refusalOf } from "../reading/check-entry.js";
 import { levelsOf } from "../reading/nesting.js";
 import { plainEntry, readLegacyFile } from "../reading/read-file.js";
 import type { LegacySource } from "../reading/source.js";
-import { EMPTY_TALLY, Refusals, type Tally } from "../tally.js";
+import { EMPTY_TALLY, Refusals, type Tally } from "../base/tally.js";
 import type { Refusal } from "../types.js";
-import type { LegacyWork } from "../work.js";
+import type { LegacyWork } from "../run/work.js";
 
 export interface OlderLayout {
   readonly source: LegacySource;

@@ -16,18 +16,18 @@ import { ignoreMissing } from "../../fs/missing.js";
 import { syncDirectory } from "../../fs/regular-file.js";
 import { namesIn, statusOf } from "../../fs/status.js";
 import type { DirectorySessionStore } from "../../store/types.js";
-import { assertSessions } from "../resemblance.js";
-import { whileChanging } from "../checked-source.js";
-import type { Journal } from "../journal.js";
-import { isStore, stampNow } from "../host.js";
+import { assertSessions } from "../run/resemblance.js";
+import { whileChanging } from "../run/checked-source.js";
+import type { Journal } from "../base/journal.js";
+import { isStore, stampNow } from "../base/host.js";
 import { KnownFiles, recordKnownFile } from "./known-files.js";
 import { Merge, type Merged } from "./merge.js";
-import { backupPath } from "../paths.js";
+import { backupPath } from "../base/paths.js";
 import { hashFile } from "../reading/read-file.js";
 import { FileSource } from "../reading/source.js";
-import { EMPTY_TALLY, sumOf, type Tally } from "../tally.js";
+import { EMPTY_TALLY, sumOf, type Tally } from "../base/tally.js";
 import type { LegacyWarning } from "../types.js";
-import type { LegacyWork } from "../work.js";
+import type { LegacyWork } from "../run/work.js";
 
 export interface Absorbed {
   /** Files that were there. */

@@ -17,8 +17,8 @@ import { namesIn } from "../../fs/status.js";
 import { ignoreExisting, ignoreMissing, isMissing } from "../../fs/missing.js";
 import { replaceFile } from "../../fs/replace-file.js";
 import { STORE_FOLDER } from "../../format/layout.js";
-import type { LegacyHost } from "../host.js";
-import { syncLog } from "../tree.js";
+import type { LegacyHost } from "../base/host.js";
+import { syncLog } from "../base/tree.js";
 
 export interface KnownFile {
   /** The store's revision that the file has at least, or the one from after it was read. */

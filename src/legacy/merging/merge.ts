@@ -16,14 +16,14 @@
  */
 import { plural } from "../../plural.js";
 import type { DirectorySessionStore, Transaction } from "../../store/types.js";
-import { isDamage } from "../damage.js";
-import { Intake, readSource } from "../checked-source.js";
+import { isDamage } from "../run/damage.js";
+import { Intake, readSource } from "../run/checked-source.js";
 import { isTooMuchTogether, refusalOf } from "../reading/check-entry.js";
 import { EntryComparison } from "../reading/equality.js";
 import type { LegacySource, SourceReading } from "../reading/source.js";
-import type { Tally } from "../tally.js";
+import type { Tally } from "../base/tally.js";
 import type { LegacyWarning } from "../types.js";
-import type { LegacyWork } from "../work.js";
+import type { LegacyWork } from "../run/work.js";
 
 const BATCH_BYTES = 1024 * 1024;
 const BATCH_ENTRIES = 32;

@@ -16,16 +16,16 @@ import { asStoreError, errnoOf, SessionStoreError } from "../../errors.js";
 import { statusOf } from "../../fs/status.js";
 import type { DirectorySessionStore } from "../../store/types.js";
 import { checkEntry, isTooMuchTogether, refusalOf } from "../reading/check-entry.js";
-import { assertSessions } from "../resemblance.js";
-import { removeTree, syncTree, withoutSync } from "../tree.js";
+import { assertSessions } from "../run/resemblance.js";
+import { removeTree, syncTree, withoutSync } from "../base/tree.js";
 import { EntryComparison } from "../reading/equality.js";
 import { recordKnownFile } from "../merging/known-files.js";
 import type { LegacyEntry } from "../reading/read-file.js";
 import type { LegacySource, SourceReading } from "../reading/source.js";
 import { SharedValues } from "../reading/shared-values.js";
-import { Intake, readSource, whileChanging, type Winner } from "../checked-source.js";
-import { withWarnings, type Tally } from "../tally.js";
-import type { LegacyWork } from "../work.js";
+import { Intake, readSource, whileChanging, type Winner } from "../run/checked-source.js";
+import { withWarnings, type Tally } from "../base/tally.js";
+import type { LegacyWork } from "../run/work.js";
 
 /** What a migration takes from its source. */
 export interface SourceRead {

@@ -1,10 +1,10 @@
 /** How a migration ends whose source gives no session, and what every ending says of its source. */
 import { SessionStoreError } from "../../errors.js";
-import type { Journal } from "../journal.js";
-import type { Ending } from "../run.js";
-import { EMPTY_TALLY, withWarnings } from "../tally.js";
+import type { Journal } from "../base/journal.js";
+import type { Ending } from "../run/run.js";
+import { EMPTY_TALLY, withWarnings } from "../base/tally.js";
 import type { MigrationOutcome } from "../types.js";
-import type { LegacyWork } from "../work.js";
+import type { LegacyWork } from "../run/work.js";
 import type { SourceRead } from "./build.js";
 
 export function noteSource(journal: Journal, { reading }: SourceRead): void {

@@ -12,14 +12,14 @@ import { statusOf } from "../../fs/status.js";
 import type { DirectorySessionStore } from "../../store/types.js";
 import { removeBuilding } from "./build.js";
 import { STORE_FOLDER } from "../../format/layout.js";
-import { isStore, stampNow } from "../host.js";
+import { isStore, stampNow } from "../base/host.js";
 import { unfinishedDirectories } from "./leftovers.js";
 import { Merge } from "../merging/merge.js";
 import { levelsOf } from "../reading/nesting.js";
 import { plainEntry, type ReadingOptions } from "../reading/read-file.js";
 import { readReplacement, removeReplacement } from "./replacement.js";
 import type { LegacySource, SourceReading } from "../reading/source.js";
-import type { LegacyWork } from "../work.js";
+import type { LegacyWork } from "../run/work.js";
 
 /** What a rename says of names that are not as they were. */
 export const TAKEN: ReadonlySet<string> = new Set(["ENOENT", "ENOTEMPTY", "EEXIST", "ENOTDIR"]);

@@ -9,9 +9,9 @@ import { plural } from "../../plural.js";
 import { namesIn, statusOf } from "../../fs/status.js";
 import { ignoreMissing } from "../../fs/missing.js";
 import { removeBuilding } from "./build.js";
-import type { Journal } from "../journal.js";
+import type { Journal } from "../base/journal.js";
 import { readReplacement } from "./replacement.js";
-import type { LegacyWork } from "../work.js";
+import type { LegacyWork } from "../run/work.js";
 
 /** A folder in which nothing was made for so long has no living builder; if it has, that one starts over. */
 const STALE_MS = 60_000;

@@ -18,8 +18,8 @@
 import { entriesOf } from "../../plural.js";
 import { errnoOf } from "../../errors.js";
 import { syncDirectory } from "../../fs/regular-file.js";
-import { isStore } from "../host.js";
-import { Journal } from "../journal.js";
+import { isStore } from "../base/host.js";
+import { Journal } from "../base/journal.js";
 import {
   absorbSidecars,
   assertPlaceIsFree,
@@ -27,13 +27,13 @@ import {
   type OlderLayout,
 } from "../layouts/older-layout.js";
 import { absorbLegacyFiles, giveBack, notAFile } from "../merging/absorb.js";
-import { backupPath } from "../paths.js";
+import { backupPath } from "../base/paths.js";
 import { FileSource, type LegacySource } from "../reading/source.js";
-import { runToReport, type Ending, type LegacyRun } from "../run.js";
-import { EMPTY_TALLY, sumOf, withWarnings, type Tally } from "../tally.js";
-import { listTree } from "../tree.js";
+import { runToReport, type Ending, type LegacyRun } from "../run/run.js";
+import { EMPTY_TALLY, sumOf, withWarnings, type Tally } from "../base/tally.js";
+import { listTree } from "../base/tree.js";
 import type { MigrationOutcome, MigrationReport } from "../types.js";
-import type { LegacyWork } from "../work.js";
+import type { LegacyWork } from "../run/work.js";
 import { buildAside, removeBuilding, type BuiltStore } from "./build.js";
 import { endingWithout, endingWithoutBytes, noteSource } from "./ending.js";
 import { finishReplacement, moveLayoutAside, TAKEN } from "./finish-replacement.js";

@@ -4,17 +4,17 @@
  */
 import { EntryCodec } from "../../format/entry-codec.js";
 import { BLOB_THRESHOLD_BYTES } from "../../format/limits.js";
-import { Intake, readSource, whileChanging } from "../checked-source.js";
-import type { Journal } from "../journal.js";
+import { Intake, readSource, whileChanging } from "../run/checked-source.js";
+import type { Journal } from "../base/journal.js";
 import { nextFile, notAFile, planForeign } from "../merging/absorb.js";
 import { refusalOf } from "../reading/check-entry.js";
 import { hashFile } from "../reading/read-file.js";
 import { FileSource, type LegacySource } from "../reading/source.js";
-import { assertSessions } from "../resemblance.js";
-import type { Ending } from "../run.js";
-import { EMPTY_TALLY } from "../tally.js";
+import { assertSessions } from "../run/resemblance.js";
+import type { Ending } from "../run/run.js";
+import { EMPTY_TALLY } from "../base/tally.js";
 import type { MigrationOutcome } from "../types.js";
-import type { LegacyWork } from "../work.js";
+import type { LegacyWork } from "../run/work.js";
 import { tallyOf, type SourceRead } from "./build.js";
 import { endingWithout, endingWithoutBytes, noteSource } from "./ending.js";
 import { decide, lookAround } from "./situation.js";

@@ -10,7 +10,7 @@ import { createFile, readRegularFile, syncDirectory } from "../../fs/regular-fil
 import { statusOf } from "../../fs/status.js";
 import { isAbsent, isMissing } from "../../fs/missing.js";
 import { STORE_FOLDER } from "../../format/layout.js";
-import type { LegacyHost } from "../host.js";
+import type { LegacyHost } from "../base/host.js";
 
 export interface Replacement {
   /** Where the older folder goes. */

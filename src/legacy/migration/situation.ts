@@ -3,10 +3,10 @@
  * deciding reads nothing at all, so a run and its dry run cannot decide differently.
  */
 import { statusOf } from "../../fs/status.js";
-import { isStore } from "../host.js";
+import { isStore } from "../base/host.js";
 import { findLayout, type OlderLayout } from "../layouts/older-layout.js";
 import { nextFile } from "../merging/absorb.js";
-import type { LegacyWork } from "../work.js";
+import type { LegacyWork } from "../run/work.js";
 
 /** What lies there, as of one look. */
 export interface Situation {

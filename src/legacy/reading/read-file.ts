@@ -13,7 +13,7 @@ import { isUtf8 } from "node:buffer";
 import { SessionStoreError } from "../../errors.js";
 import { openRegularFile } from "../../fs/regular-file.js";
 import { jsonFault } from "../../format/json-fault.js";
-import type { LegacyHost } from "../host.js";
+import type { LegacyHost } from "../base/host.js";
 import { JsonScanner, type ScanFault } from "./json-scanner.js";
 import type { OddNumber } from "./odd-numbers.js";
 import {

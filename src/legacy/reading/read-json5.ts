@@ -9,7 +9,7 @@ import { isUtf8 } from "node:buffer";
 import { createHash } from "node:crypto";
 import { SessionStoreError } from "../../errors.js";
 import { readRegularFile } from "../../fs/regular-file.js";
-import type { LegacyHost } from "../host.js";
+import type { LegacyHost } from "../base/host.js";
 import { escapeSeparators, type EscapedText } from "./json5-separators.js";
 import { levelsOf } from "./nesting.js";
 import { withoutNonFinite } from "./odd-numbers.js";

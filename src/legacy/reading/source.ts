@@ -4,7 +4,7 @@
  */
 import { SessionStoreError } from "../../errors.js";
 import { statusOf } from "../../fs/status.js";
-import type { LegacyHost } from "../host.js";
+import type { LegacyHost } from "../base/host.js";
 import { readJson5File } from "./read-json5.js";
 import { readLegacyFile, type Reading, type ReadingOptions } from "./read-file.js";
 import type { LegacyLayout, LegacyWarning, Refusal } from "../types.js";

@@ -6,7 +6,7 @@
  * just ends loses nothing, for commits do not need a close.
  */
 import { SessionStoreError } from "../../errors.js";
-import { systemHost, type LegacyHost } from "../../legacy/host.js";
+import { systemHost, type LegacyHost } from "../../legacy/base/host.js";
 import { startMirrorOn, type Mirror } from "../../legacy/back/mirror.js";
 import { openDirectoryStoreOn, openDirectoryStoreSyncOn } from "../../store/open.js";
 import type { DirectorySessionStore } from "../../store/types.js";

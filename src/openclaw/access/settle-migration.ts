@@ -8,9 +8,9 @@
  *
  * Afterwards neither the lock nor the file matters: whoever gets the lock later finds the directory and writes there.
  */
-import type { LegacyHost } from "../../legacy/host.js";
+import type { LegacyHost } from "../../legacy/base/host.js";
 import { KnownFiles } from "../../legacy/merging/known-files.js";
-import { LegacyPaths } from "../../legacy/paths.js";
+import { LegacyPaths } from "../../legacy/base/paths.js";
 import { hashFile } from "../../legacy/reading/read-file.js";
 import { namesIn, statusOf } from "../../fs/status.js";
 import { isMissing } from "../../fs/missing.js";

@@ -14,7 +14,7 @@ import { errnoOf } from "../../errors.js";
 import type { FileSystem } from "../../fs/file-system.js";
 import { isAbsent } from "../../fs/missing.js";
 import { statusNow } from "../../fs/status.js";
-import { systemHost, type LegacyHost } from "../../legacy/host.js";
+import { systemHost, type LegacyHost } from "../../legacy/base/host.js";
 import { sessionStoreSettings } from "../settings.js";
 import { resolveStoreTarget } from "../store-target.js";
 import {

@@ -7,7 +7,7 @@
  */
 import { entriesOf, plural } from "../../plural.js";
 import { SessionStoreError } from "../../errors.js";
-import { systemHost, type LegacyHost } from "../../legacy/host.js";
+import { systemHost, type LegacyHost } from "../../legacy/base/host.js";
 import { inspectOn } from "../../legacy/inspect.js";
 import { migrateOn } from "../../legacy/migrate.js";
 import { rollbackOn } from "../../legacy/back/rollback.js";

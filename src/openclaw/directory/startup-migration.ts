@@ -5,7 +5,7 @@
  * names of one store are one store, and a bad store never stops the others. Several gateways may start at the same time:
  * whoever comes second finds the store there. A start that is killed leaves each store as it was or migrated.
  */
-import { systemHost, type LegacyHost } from "../../legacy/host.js";
+import { systemHost, type LegacyHost } from "../../legacy/base/host.js";
 import { migrateStateDirectoryOn } from "../../legacy/state-directory.js";
 import type { LegacyProgress, MigrationReport } from "../../legacy/types.js";
 import { normalizeStoreSessionKey } from "../session-key.js";

@@ -13,7 +13,7 @@ import { asStoreError, errnoOf, SessionStoreError, type SessionStoreErrorCode } 
 import { dirname } from "node:path";
 import { syncDirectory } from "../../fs/regular-file.js";
 import { statusOf } from "../../fs/status.js";
-import type { LegacyHost } from "../../legacy/host.js";
+import type { LegacyHost } from "../../legacy/base/host.js";
 import type { LegacyWarning, MigrationReport } from "../../legacy/types.js";
 import { migrateTogether } from "../directory/migration.js";
 import { KeyQueue } from "../../store/key-queue.js";

@@ -15,7 +15,7 @@ import { basename, dirname } from "node:path";
 import { errnoOf, SessionStoreError } from "../../errors.js";
 import { namesIn } from "../../fs/status.js";
 import { isMissing, unlessMissing } from "../../fs/missing.js";
-import type { LegacyHost } from "../../legacy/host.js";
+import type { LegacyHost } from "../../legacy/base/host.js";
 import { findLock, lockContent, type FoundLock } from "./lock-holder.js";
 
 const POLL_MS_MIN = 1;

@@ -7,7 +7,7 @@
  * owner named are never removed, and none that somebody touched since it was judged (removal.ts).
  */
 import { SessionStoreError } from "../../errors.js";
-import { systemHost, type LegacyHost } from "../../legacy/host.js";
+import { systemHost, type LegacyHost } from "../../legacy/base/host.js";
 import type { SessionStore } from "../../store/types.js";
 import type { SessionEntry, SessionStoreRecord } from "../entry/session-entry.js";
 import { normalizeStoreSessionKey } from "../session-key.js";

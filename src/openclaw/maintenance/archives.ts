@@ -10,7 +10,7 @@
 import { basename, join } from "node:path";
 import { namesIn, statusOf } from "../../fs/status.js";
 import { isMissing } from "../../fs/missing.js";
-import type { LegacyHost } from "../../legacy/host.js";
+import type { LegacyHost } from "../../legacy/base/host.js";
 import type { SessionMaintenanceLimits } from "./config.js";
 import {
   archivedAt,

@@ -10,8 +10,8 @@ import { openRegularFile, syncDirectory } from "../../fs/regular-file.js";
 import { exists, namesIn } from "../../fs/status.js";
 import { ignoreMissing, isMissing } from "../../fs/missing.js";
 import { writeAll } from "../../fs/write-all.js";
-import { systemHost, type LegacyHost } from "../../legacy/host.js";
-import { LegacyPaths } from "../../legacy/paths.js";
+import { systemHost, type LegacyHost } from "../../legacy/base/host.js";
+import { LegacyPaths } from "../../legacy/base/paths.js";
 import { resolveStoreTarget } from "../store-target.js";
 import { resolveMaintenanceConfig } from "./config.js";
 

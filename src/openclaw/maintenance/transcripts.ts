@@ -14,7 +14,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { errnoOf } from "../../errors.js";
 import { syncDirectory } from "../../fs/regular-file.js";
 import { isMissing } from "../../fs/missing.js";
-import type { LegacyHost } from "../../legacy/host.js";
+import type { LegacyHost } from "../../legacy/base/host.js";
 import type { SessionEntry } from "../entry/session-entry.js";
 
 /** What of a session says where its transcript is. */

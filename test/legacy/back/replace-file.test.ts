@@ -3,8 +3,8 @@
  * Method: others act between the look and the replacement.
  */
 import { expect, it } from "vitest";
-import { LegacyPaths } from "../../../src/legacy/paths.js";
-import { stampNow } from "../../../src/legacy/host.js";
+import { LegacyPaths } from "../../../src/legacy/base/paths.js";
+import { stampNow } from "../../../src/legacy/base/host.js";
 import { replaceLegacyFile } from "../../../src/legacy/back/replace-file.js";
 import { FILE, LegacyMachine } from "../legacy-machine.js";
 

@@ -5,10 +5,10 @@
  */
 import { describe, expect, it } from "vitest";
 import { absorbLegacyFiles } from "../../../src/legacy/merging/absorb.js";
-import type { LegacyHost } from "../../../src/legacy/host.js";
-import { Journal } from "../../../src/legacy/journal.js";
+import type { LegacyHost } from "../../../src/legacy/base/host.js";
+import { Journal } from "../../../src/legacy/base/journal.js";
 import { migrateOn } from "../../../src/legacy/migrate.js";
-import { LegacyWork } from "../../../src/legacy/work.js";
+import { LegacyWork } from "../../../src/legacy/run/work.js";
 import type { SimulatedCall } from "../../../src/testing/simulated/file-system.js";
 import {
   DIRECTORY,

@@ -5,8 +5,8 @@
  */
 import { expect, it } from "vitest";
 import { removeStale, removeUnfinished } from "../../../src/legacy/migration/leftovers.js";
-import { Journal } from "../../../src/legacy/journal.js";
-import { LegacyWork } from "../../../src/legacy/work.js";
+import { Journal } from "../../../src/legacy/base/journal.js";
+import { LegacyWork } from "../../../src/legacy/run/work.js";
 import { DIRECTORY, FILE, LegacyMachine } from "../legacy-machine.js";
 
 const FOLDERS = ["building", "removing"].map((kind) => `${DIRECTORY}.${kind}-aa`);

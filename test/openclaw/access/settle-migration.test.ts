@@ -6,7 +6,7 @@ import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from "node
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { nodeFileSystem } from "../../../src/fs/node-file-system.js";
-import { systemHost } from "../../../src/legacy/host.js";
+import { systemHost } from "../../../src/legacy/base/host.js";
 import { startMirror } from "../../../src/legacy/back/mirror.js";
 import { configureSessionStores, updateSessionStoreEntry } from "../../../src/openclaw/index.js";
 import { waitForMigration } from "../../../src/openclaw/access/settle-migration.js";

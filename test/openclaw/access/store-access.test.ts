@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { SessionStoreError } from "../../../src/errors.js";
 import { nodeFileSystem } from "../../../src/fs/node-file-system.js";
-import { systemHost } from "../../../src/legacy/host.js";
+import { systemHost } from "../../../src/legacy/base/host.js";
 import { OpenStores } from "../../../src/openclaw/access/open-stores.js";
 import { configureSessionStores } from "../../../src/openclaw/settings.js";
 import { readStore, updateStore } from "../../../src/openclaw/access/store-access.js";

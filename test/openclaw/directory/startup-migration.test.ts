@@ -6,7 +6,7 @@
  */
 import { expect, it } from "vitest";
 import { runStartupMigrationOn } from "../../../src/openclaw/directory/startup-migration.js";
-import type { LegacyHost } from "../../../src/legacy/host.js";
+import type { LegacyHost } from "../../../src/legacy/base/host.js";
 import { ManualRuntime } from "../../../src/testing/manual-runtime.js";
 import { SimulatedDisk } from "../../../src/testing/simulated/disk.js";
 import { LegacyMachine } from "../../legacy/legacy-machine.js";

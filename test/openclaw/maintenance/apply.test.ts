@@ -24,7 +24,7 @@ import { openDirectoryStoreOn } from "../../../src/store/open.js";
 import type { ManualRuntime } from "../../../src/testing/manual-runtime.js";
 import type { SimulatedFileSystem } from "../../../src/testing/simulated/file-system.js";
 import { systemError } from "../../../src/testing/simulated/system-error.js";
-import type { LegacyHost } from "../../../src/legacy/host.js";
+import type { LegacyHost } from "../../../src/legacy/base/host.js";
 import { DIRECTORY, FILE, killAtEveryCall, LegacyMachine } from "../../legacy/legacy-machine.js";
 
 const DAY = 86_400_000;

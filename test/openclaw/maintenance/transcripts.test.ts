@@ -8,7 +8,7 @@ import {
   archiveTranscripts,
   TranscriptReferences,
 } from "../../../src/openclaw/maintenance/transcripts.js";
-import type { LegacyHost } from "../../../src/legacy/host.js";
+import type { LegacyHost } from "../../../src/legacy/base/host.js";
 import { LegacyMachine } from "../../legacy/legacy-machine.js";
 
 const FOLDER = "/home/sessions";

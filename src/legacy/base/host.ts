@@ -1,10 +1,10 @@
 /** What the legacy functions run on: the machine, or what tests put in its place. */
-import type { FileSystem } from "../fs/file-system.js";
-import { STORE_FOLDER } from "../format/layout.js";
-import { nodeFileSystem } from "../fs/node-file-system.js";
-import { exists, statusNow } from "../fs/status.js";
-import type { LegacyWarning } from "./types.js";
-import { systemRuntime, type Runtime } from "../runtime.js";
+import type { FileSystem } from "../../fs/file-system.js";
+import { STORE_FOLDER } from "../../format/layout.js";
+import { nodeFileSystem } from "../../fs/node-file-system.js";
+import { exists, statusNow } from "../../fs/status.js";
+import type { LegacyWarning } from "../types.js";
+import { systemRuntime, type Runtime } from "../../runtime.js";
 
 export interface LegacyHost {
   readonly fs: FileSystem;

@@ -14,9 +14,9 @@
  * Not `.bak.<time>`: OpenClaw takes every `NAME.json.bak.*` for a copy that its rotation made, and keeps three of them.
  */
 import { basename, dirname, extname, join, resolve } from "node:path";
-import type { FileSystem } from "../fs/file-system.js";
-import { statusOf } from "../fs/status.js";
-import type { Runtime } from "../runtime.js";
+import type { FileSystem } from "../../fs/file-system.js";
+import { statusOf } from "../../fs/status.js";
+import type { Runtime } from "../../runtime.js";
 
 export class LegacyPaths {
   /** The folder that holds all of them. */

@@ -3,16 +3,16 @@
  * Nothing in it changes; what a run finds and does is in its journal and its tallies.
  */
 import { join } from "node:path";
-import { asStoreError, errnoOf, SessionStoreError } from "../errors.js";
-import { findLegacyPlace } from "../store/legacy-place.js";
-import { resolveOptions, type OpenOptions } from "../store/options.js";
-import { openDirectoryStoreOn } from "../store/open.js";
-import type { DirectorySessionStore } from "../store/types.js";
-import type { EntryRules } from "./reading/check-entry.js";
-import type { LegacyHost } from "./host.js";
-import { LegacyPaths, shellQuoted } from "./paths.js";
-import { JSON5_BYTES_MAX } from "./reading/read-json5.js";
-import type { ChangingOptions, LegacyFailure, LegacyProgress } from "./types.js";
+import { asStoreError, errnoOf, SessionStoreError } from "../../errors.js";
+import { findLegacyPlace } from "../../store/legacy-place.js";
+import { resolveOptions, type OpenOptions } from "../../store/options.js";
+import { openDirectoryStoreOn } from "../../store/open.js";
+import type { DirectorySessionStore } from "../../store/types.js";
+import type { EntryRules } from "../reading/check-entry.js";
+import type { LegacyHost } from "../base/host.js";
+import { LegacyPaths, shellQuoted } from "../base/paths.js";
+import { JSON5_BYTES_MAX } from "../reading/read-json5.js";
+import type { ChangingOptions, LegacyFailure, LegacyProgress } from "../types.js";
 
 /** What a call says of what another process has taken away, or is still filling while it is being taken away. */
 const GONE: ReadonlySet<string> = new Set(["ENOENT", "ENOTEMPTY"]);

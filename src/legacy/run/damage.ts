@@ -5,16 +5,16 @@
  *
  * Reads only, so a crash leaves nothing behind.
  */
-import { plural } from "../plural.js";
-import { errnoOf, SessionStoreError } from "../errors.js";
-import { namesIn, statusOf } from "../fs/status.js";
-import type { DirectorySessionStore, SessionRecord } from "../store/types.js";
-import type { DamagedSession, DamageReports } from "./damage-reports.js";
-import { checkEntry } from "./reading/check-entry.js";
-import type { EntryComparison } from "./reading/equality.js";
-import { FileSource, ReadAgain } from "./reading/source.js";
-import type { Tally } from "./tally.js";
-import type { Refusal } from "./types.js";
+import { plural } from "../../plural.js";
+import { errnoOf, SessionStoreError } from "../../errors.js";
+import { namesIn, statusOf } from "../../fs/status.js";
+import type { DirectorySessionStore, SessionRecord } from "../../store/types.js";
+import type { DamagedSession, DamageReports } from "../base/damage-reports.js";
+import { checkEntry } from "../reading/check-entry.js";
+import type { EntryComparison } from "../reading/equality.js";
+import { FileSource, ReadAgain } from "../reading/source.js";
+import type { Tally } from "../base/tally.js";
+import type { Refusal } from "../types.js";
 import type { LegacyWork } from "./work.js";
 
 /** A store's sessions, each with its digest, and those that cannot be read. */

@@ -2,11 +2,11 @@
  * One run over one store, of whichever kind: it is tried until no other process is faster, and what stood in its way is in its
  * report. Only a wrong argument and the reason of an aborted signal are thrown.
  */
-import { SessionStoreError } from "../errors.js";
-import { writeWarning } from "./host.js";
-import type { Journal } from "./journal.js";
-import { EMPTY_TALLY, type Tally } from "./tally.js";
-import type { LegacyFailure, Report } from "./types.js";
+import { SessionStoreError } from "../../errors.js";
+import { writeWarning } from "../base/host.js";
+import type { Journal } from "../base/journal.js";
+import { EMPTY_TALLY, type Tally } from "../base/tally.js";
+import type { LegacyFailure, Report } from "../types.js";
 import type { LegacyWork } from "./work.js";
 
 /** How a run ends, if nothing fails. */

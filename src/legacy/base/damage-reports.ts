@@ -1,7 +1,7 @@
 /** What stores say of sessions that they have and cannot read. */
 import { basename, dirname } from "node:path";
-import type { StoreWarning } from "../errors.js";
-import { keyFromFolderName } from "../format/session-key.js";
+import type { StoreWarning } from "../../errors.js";
+import { keyFromFolderName } from "../../format/session-key.js";
 
 export interface DamagedSession {
   /** Undefined where only the damaged file could tell: the folder has a hash for its name. */

@@ -4,10 +4,10 @@
  *
  * A `sessions.json` is an object of objects, and each of those says when it was used or which conversation it is.
  */
-import { entriesOf } from "../plural.js";
-import { SessionStoreError } from "../errors.js";
-import type { EntryRules } from "./reading/check-entry.js";
-import type { Refusals } from "./tally.js";
+import { entriesOf } from "../../plural.js";
+import { SessionStoreError } from "../../errors.js";
+import type { EntryRules } from "../reading/check-entry.js";
+import type { Refusals } from "../base/tally.js";
 import type { LegacyWork } from "./work.js";
 
 export function noteResemblance(

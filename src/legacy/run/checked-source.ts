@@ -4,14 +4,14 @@
  * A source that is written in place is read again until it holds still; half of a file that is just being written looks
  * like a damaged one. Reads only: a crash leaves nothing behind.
  */
-import { SessionStoreError } from "../errors.js";
-import { checkEntry } from "./reading/check-entry.js";
-import { Refusals, type Tally } from "./tally.js";
-import { OddNumbersFound } from "./reading/odd-numbers.js";
-import type { LegacyEntry } from "./reading/read-file.js";
-import { ReadAgain, stampOf, type LegacySource, type SourceReading } from "./reading/source.js";
+import { SessionStoreError } from "../../errors.js";
+import { checkEntry } from "../reading/check-entry.js";
+import { Refusals, type Tally } from "../base/tally.js";
+import { OddNumbersFound } from "../reading/odd-numbers.js";
+import type { LegacyEntry } from "../reading/read-file.js";
+import { ReadAgain, stampOf, type LegacySource, type SourceReading } from "../reading/source.js";
 import { noteResemblance } from "./resemblance.js";
-import type { LegacyWarning, Refusal } from "./types.js";
+import type { LegacyWarning, Refusal } from "../types.js";
 import type { LegacyWork } from "./work.js";
 
 export interface Winner {

@@ -6,11 +6,11 @@
  * store works on a port whose syncs do nothing, and {@link syncTree} follows. A power cut before that leaves a building
  * folder with anything in it, which is removed and never read.
  */
-import type { Deferred, FileCalls, FileSystem } from "../fs/file-system.js";
-import { syncDirectory } from "../fs/regular-file.js";
-import { namesIn, statusNow } from "../fs/status.js";
-import { ignoreMissing } from "../fs/missing.js";
-import { Layout, segmentNumber } from "../format/layout.js";
+import type { Deferred, FileCalls, FileSystem } from "../../fs/file-system.js";
+import { syncDirectory } from "../../fs/regular-file.js";
+import { namesIn, statusNow } from "../../fs/status.js";
+import { ignoreMissing } from "../../fs/missing.js";
+import { Layout, segmentNumber } from "../../format/layout.js";
 import type { LegacyHost } from "./host.js";
 
 /** Between two turns of the event loop. */
