@@ -39,6 +39,9 @@ export const ROOT = process.getuid?.() === 0;
 
 let seed = 0;
 
+/** Of a real disk a sixteenth is much: a quarter of a megabyte would be made durable for each store of the tests. */
+const RESERVE_BYTES = 4096;
+
 export class Sandbox {
   /** Real path of a private folder. */
   readonly root = realpathSync(mkdtempSync(join(tmpdir(), "sessiondir-hostile-")));
@@ -49,11 +52,18 @@ export class Sandbox {
 
   async open(options: OpenOptions<Entry> = {}): Promise<Store> {
     const runtime = new ManualRuntime({ seed: ++seed, yields: "event-loop" });
-    const store = await openDirectoryStoreOn<Entry>(nodeFileSystem, runtime, this.path, {
+    const resolved: OpenOptions<Entry> = {
       durability: "os",
       onWarning: (warning) => this.warnings.push(warning),
       ...options,
-    });
+    };
+    const store = await openDirectoryStoreOn<Entry>(
+      nodeFileSystem,
+      runtime,
+      this.path,
+      resolved,
+      RESERVE_BYTES,
+    );
     this.#open.push(store);
     return store;
   }
