@@ -181,6 +181,18 @@ const SPACE = inFile(
       replace: `if (isDiskFull(error) || this.short || error !== undefined) throw error;`,
     },
     {
+      name: "commits do not wait for entry files on a small disk",
+      rule: "reserve",
+      find: `return this.short || this.inDebt ||`,
+      replace: `return this.short ||`,
+    },
+    {
+      name: "what commits take is no reason to look at the room",
+      rule: "reserve",
+      find: `this.#takenBytes += bytes;`,
+      replace: `void bytes;`,
+    },
+    {
       name: "a new reserve takes the room of work that was given the old one",
       rule: "reserve",
       find: `if (this.#spending > 0 || possible`,

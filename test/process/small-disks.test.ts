@@ -27,14 +27,15 @@ interface Session {
 
 async function storeOn(
   megabytes: number,
+  flushDelayMs?: number,
 ): Promise<{ path: string; folder: string; store: DirectorySessionStore<Session> }> {
   const image = diskImage(temporaryFolder(), EXT4, megabytes * MiB);
   const path = join(image.path, "sessions.d");
-  return { path, folder: image.path, store: await open(path) };
+  return { path, folder: image.path, store: await open(path, flushDelayMs) };
 }
 
-function open(path: string): Promise<DirectorySessionStore<Session>> {
-  return openDirectoryStore<Session>(path, { onWarning: () => {} });
+function open(path: string, flushDelayMs?: number): Promise<DirectorySessionStore<Session>> {
+  return openDirectoryStore<Session>(path, { onWarning: () => {}, flushDelayMs });
 }
 
 function freeBytes(folder: string): number {
@@ -88,7 +89,8 @@ describe.runIf(canMount)(`small disks${canMount ? "" : ` (skipped: they need ${D
   it.each(["the process that filled it", "a process that comes later"])(
     "a full one is freed by deletes of %s",
     async (who) => {
-      const { path, folder, store } = await storeOn(12);
+      // Hardly an entry file is written before the disk is full, unless the store sees to it.
+      const { path, folder, store } = await storeOn(12, 60_000);
       let filled = 0;
       let failure: unknown;
       while (failure === undefined) {

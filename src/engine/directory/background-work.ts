@@ -83,7 +83,7 @@ export class BackgroundWork {
     private readonly source: CatalogSource,
     private readonly options: BackgroundWorkOptions,
   ) {
-    this.space = new Space(log, options);
+    this.space = new Space(log, options, () => this.dirty.size);
     this.checkpointer = new Checkpointer(log, writer, source, this.space);
     this.#sealer = new Sealer(log, this.space, this.#dead, {
       setTimer: (work, ms) => this.#setTimer(work, ms),
@@ -91,7 +91,8 @@ export class BackgroundWork {
       full: () => void this.makeRoom(true).catch(() => {}), // commits will find out and say so
     });
     this.#sharedSegment = new SharedSegmentWatch(log, () => this.#checkpointSoon(0));
-    this.#room = new RoomMaker(log, this.space, this.#dead, trash, () => this.#collectDead());
+    const flush = (): Promise<void> => this.#enqueue(() => this.#flushAll());
+    this.#room = new RoomMaker(log, this.space, this.#dead, trash, flush, () => this.#collectDead());
     if (log.options.readOnly) return;
     log.listeners.add({
       changed: (state, _last, before, op) => this.#dead.changed(state, before, op),

@@ -37,8 +37,10 @@ export interface CommitterOptions {
 
 /** Room on the disk, for commits. */
 export interface CommitRoom {
-  /** What is left is needed for getting out of a full disk. */
-  readonly isShort: () => boolean;
+  /** Room is to be made, or looked at, before a commit may take some. */
+  readonly mustWait: () => boolean;
+  /** A commit has taken so many bytes. */
+  readonly took: (bytes: number) => void;
   /**
    * Resolves when there may be room.
    * @param full Whether a commit has just met a full disk.
@@ -104,7 +106,7 @@ export class Committer {
   /** One attempt as the contract has it: a value at once, unless a segment or a blob has to be made first. */
   commit(ops: readonly EngineOp[], options: CommitOptions = {}): MaybePromise<CommitOutcome> {
     this.#assertWritable();
-    if (this.options.room.isShort() && ops.some(grows)) return this.#commitInRoom(ops, options);
+    if (this.options.room.mustWait() && ops.some(grows)) return this.#commitInRoom(ops, options);
     try {
       return this.#commitNow(ops, options) ?? this.#commitAsRoomAllows(ops, options);
     } catch (error) {
@@ -370,7 +372,7 @@ export class Committer {
   }
 
   /** @returns Undefined if the record is void. */
-  #append({ segment, ops, after }: Plan): CommitOutcome | undefined {
+  #append({ segment, ops, after, blobs }: Plan): CommitOutcome | undefined {
     const { writer, table, syncer, tail } = this.log;
     const { decode, runtime } = this.log.options;
     // A toJSON or getter of the entry may have used the store in between, and moved it on (O3).
@@ -384,7 +386,8 @@ export class Committer {
     };
     let durable: Promise<void> | undefined;
     let revision: number | undefined;
-    const { durability } = this.options;
+    const { durability, room } = this.options;
+    const { position } = segment;
     const sync = (): void => {
       durable = syncer.sync(segment);
     };
@@ -402,6 +405,9 @@ export class Committer {
     }
     // Where others often come first, a sync that began too early would have to be waited for by the next attempt.
     this.#contended = revision === undefined ? CONTENDED_COMMITS : Math.max(0, this.#contended - 1);
+    let taken = segment.position - position;
+    for (const { reference } of blobs.values()) taken += reference.bytes;
+    room.took(taken);
     if (revision === undefined) return undefined;
     if (durability === "disk" && durable === undefined) sync();
     const records = ops.map((op, index) => {

@@ -166,7 +166,8 @@ class DirectoryEngine implements SynchronousEngine {
       readOnly,
       onCommitted: (segment, key, revision) => this.#background.committed(segment, key, revision),
       room: {
-        isShort: () => space.short,
+        mustWait: () => space.mustWait,
+        took: (bytes) => space.took(bytes),
         make: (full) => this.#background.makeRoom(full),
         spendReserve: (work, otherwise) => space.spendReserve(work, otherwise),
         full: (cause) => space.full(cause),

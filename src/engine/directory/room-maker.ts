@@ -1,5 +1,6 @@
 /**
- * Makes room for commits when the disk is full, or when the reserve is gone: collects what is dead in the store.
+ * Makes room for commits when the disk is full, or when the reserve is gone: collects what is dead in the store. Before that,
+ * entry files are written that would otherwise need the reserve.
  *
  * All commits that wait for room wait for the same work. Once everything was collected without success, it is not
  * collected again unless something died since, or some time has passed: commits that are refused must not keep the disk
@@ -19,12 +20,16 @@ export class RoomMaker {
    */
   #collectNotBefore = Number.NEGATIVE_INFINITY;
 
-  /** @param collect Removes everything that is dead, through all phases of a removal. */
+  /**
+   * @param flush Writes the entry files of all sessions.
+   * @param collect Removes everything that is dead, through all phases of a removal.
+   */
   constructor(
     private readonly log: SessionLog,
     private readonly space: Space,
     private readonly dead: DeadValues,
     private readonly trash: BlobTrash,
+    private readonly flush: () => Promise<void>,
     private readonly collect: () => Promise<void>,
   ) {}
 
@@ -42,7 +47,9 @@ export class RoomMaker {
     const { runtime } = this.log.options;
     let cause: unknown;
     try {
-      if (!full && (await space.tend())) return;
+      const enough = await space.tend();
+      if (space.inDebt) await this.flush();
+      if (!full && enough) return;
       if (runtime.monotonic() >= this.#collectNotBefore || (await this.#mayCollect())) {
         await this.collect();
         this.#collectNotBefore = runtime.monotonic() + RETRY_MS;

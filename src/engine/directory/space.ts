@@ -8,6 +8,9 @@
  *    is *short*, until there is enough of a reserve again: commits that need room first collect what is dead, and are refused when
  *    that does not help. Deletes and checkpoints are not, for the room that the reserve left is theirs.
  *
+ * Entry files are written after their commits, and each takes blocks of its own: until then they are a debt. Where that is
+ * much of the room that is left, commits wait for the files, or the reserve would not be enough to write them.
+ *
  * The room is asked for rarely, and in the background. A missing reserve is also noticed when a store is opened, which
  * lists the folder anyway.
  */
@@ -31,6 +34,14 @@ const DEAD_SHARE_OF_LIVE = 1 / 8;
 const TAKEN_SHARE = 15 / 16;
 /** Below this part of what there should be, a reserve is not worth making. */
 const SMALLEST_SHARE = 1 / 8;
+/** Taking such a part of the room that was left at the last look is a reason to look again. */
+const LOOK_SHARE = 1 / 8;
+/** Files that are still to be written may take such a part of the room that is left. */
+const DEBT_SHARE = 1 / 8;
+/** A block for a session's folder, and one for its file. */
+const FILE_BYTES = 2 * 4096;
+/** Before the first look it is taken for so little. */
+const UNKNOWN_FREE_BYTES = 8 * 1024 * 1024;
 /** Below this part no commit may take room: each way out of a full disk uses some of the reserve up. */
 const SHORT_SHARE = 1 / 2;
 
@@ -50,15 +61,35 @@ export class Space {
   #makingReserve: Promise<unknown> = Promise.resolve();
   /** Work under way in the room of the reserve. */
   #spending = 0;
+  /** Room at the last look, and what commits of this process have taken since. */
+  #freeBytes = UNKNOWN_FREE_BYTES;
+  #takenBytes = 0;
 
   constructor(
     private readonly log: SessionLog,
     private readonly options: SpaceOptions,
+    /** How many sessions wait for their entry files. */
+    private readonly unwritten: () => number,
   ) {
     const { fs, layout, runtime } = log.options;
     this.#reserve = new Reserve(fs, layout, runtime);
     this.logBytesMax = options.segmentBytes;
     this.deadBytesMax = options.segmentBytes / 2;
+  }
+
+  /** A commit has taken room. */
+  took(bytes: number): void {
+    this.#takenBytes += bytes;
+  }
+
+  /** Whether commits that need room must wait for a look at it, for files, or for more room. Arithmetic. */
+  get mustWait(): boolean {
+    return this.short || this.inDebt || this.#takenBytes > this.#freeBytes * LOOK_SHARE;
+  }
+
+  /** Whether too many entry files are still to be written. */
+  get inDebt(): boolean {
+    return this.unwritten() * FILE_BYTES > (this.#freeBytes - this.#takenBytes) * DEBT_SHARE;
   }
 
   /** Does work that may be begun again; if it meets a full disk, once more in the room of the reserve. */
@@ -98,6 +129,8 @@ export class Space {
     try {
       const { fs, layout } = this.log.options;
       const { freeBytes, totalBytes } = fs.room(layout.store);
+      this.#freeBytes = freeBytes;
+      this.#takenBytes = 0;
       this.#limit(freeBytes);
       const bytes = this.#reserve.bytes();
       const { reserveBytes } = this.options;

@@ -15,12 +15,14 @@ const layout = new Layout(STORE);
 const STAGE = "1-0000000000000001";
 const OPTIONS = { segmentBytes: 1024 * 1024, reserveBytes: RESERVE_BYTES };
 
-async function fullDisk(): Promise<{ disk: SimulatedDisk; space: Space; fs: ReturnType<typeof boot>["fs"] }> {
+async function fullDisk(
+  unwritten = 0,
+): Promise<{ disk: SimulatedDisk; space: Space; fs: ReturnType<typeof boot>["fs"] }> {
   const disk = new SimulatedDisk({ capacityBytes: 64 * RESERVE_BYTES });
   const { fs, runtime } = boot(disk, "A");
   for (const folder of [layout.root, layout.store, layout.stage, layout.stageFolder(STAGE)]) fs.mkdir(folder);
   const log = { options: { fs, layout, runtime }, tail: { active: { ledger: { stage: STAGE } } } };
-  const space = new Space(log as unknown as SessionLog, OPTIONS);
+  const space = new Space(log as unknown as SessionLog, OPTIONS, () => unwritten);
   expect(await space.tend()).toBe(true);
   disk.freeBytes = 0;
   return { disk, space, fs };
@@ -71,4 +73,26 @@ it("a segment is full the earlier, the less room there is", async () => {
   await space.tend();
   expect(space.logBytesMax).toBeLessThan(OPTIONS.segmentBytes / 2);
   expect(space.logBytesMax).toBeGreaterThan(0);
+});
+
+it("commits wait for files that would take much of the room that is left", async () => {
+  const { disk, space } = await fullDisk(100);
+  disk.freeBytes = 1000 * OPTIONS.segmentBytes;
+  await space.tend();
+  expect(space).toMatchObject({ inDebt: false, mustWait: false });
+  disk.freeBytes = 5 * OPTIONS.segmentBytes;
+  await space.tend();
+  expect(space).toMatchObject({ inDebt: true, mustWait: true });
+});
+
+it("commits wait for a look when they have taken much of the room that was left", async () => {
+  const { disk, space } = await fullDisk();
+  disk.freeBytes = 8 * OPTIONS.segmentBytes;
+  await space.tend();
+  space.took(OPTIONS.segmentBytes / 2);
+  expect(space.mustWait).toBe(false);
+  space.took(OPTIONS.segmentBytes);
+  expect(space.mustWait).toBe(true);
+  await space.tend();
+  expect(space.mustWait).toBe(false);
 });
