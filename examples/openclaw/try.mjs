@@ -25,7 +25,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { parseArgs } from "node:util";
+import { isDeepStrictEqual, parseArgs } from "node:util";
 import { installOpenclaw, newerNode, openclawFolder, OPENCLAW_VERSIONS } from "../../bench/install.mjs";
 import { adopt } from "./adopt.mjs";
 import { openclaw, startGateway } from "./gateway.mjs";
@@ -96,7 +96,7 @@ async function run() {
   await gateway.call("sessions.patch", { key: "agent:work:main", label: "from the file" });
   done(`adopted, on the same sessions.json: the same ${count(before)}, field for field; a chat was answered`);
 
-  const inFile = await listed();
+  const inFile = await listedAtRest();
   const talking = talk("agent:main:during", "two");
   for (const store of stores) sessiondir("migrate", "--store", store);
   await talking;
@@ -193,6 +193,16 @@ async function listed() {
     includeUnknown: true,
   });
   return Object.fromEntries(sessions.map((/** @type {any} */ row) => [row.key, row]));
+}
+
+/** The same once nothing changes any more: the gateway notes what a chat cost after it has answered. */
+async function listedAtRest() {
+  for (let before = await listed(); ;) {
+    await sleep(500);
+    const now = await listed();
+    if (isDeepStrictEqual(now, before)) return now;
+    before = now;
+  }
 }
 
 /** The rows of `openclaw sessions --json`, but for what changes with the clock. @param {import("./gateway.mjs").Installation} installation */

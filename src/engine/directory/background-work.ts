@@ -164,6 +164,7 @@ export class BackgroundWork {
     this.#trashTimer?.cancel();
     this.#sealer.close();
     if (this.dirty.size > 0) await this.#enqueue(() => this.#flushAll()).catch(() => {}); // the log has it all
+    await this.#room.settled(); // no commit may wait for it: the sealer asks for room as well
     await this.#queue;
   }
 

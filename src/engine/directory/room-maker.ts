@@ -42,6 +42,11 @@ export class RoomMaker {
     return (this.#making ??= this.#makeRoom(full).finally(() => (this.#making = undefined)));
   }
 
+  /** Nothing is under way. */
+  async settled(): Promise<void> {
+    await this.#making?.catch(() => {});
+  }
+
   async #makeRoom(full: boolean): Promise<void> {
     const { space } = this;
     const { runtime } = this.log.options;
