@@ -8,6 +8,13 @@ const BACKGROUND = inFile(
   [suite.BACKGROUND, ...RULES, EDGES],
   [
     {
+      name: "a store is closed while room is being made",
+      rule: "close",
+      suites: [suite.BUG_BASE],
+      find: `await this.#room.settled();`,
+      replace: ``,
+    },
+    {
       name: "staging folders of segments that are gone stay",
       rule: "O11",
       find: `if (lowest > 1) await fence(fs, layout, lowest - 1);`,

@@ -83,7 +83,11 @@ export class BackgroundWork {
     private readonly source: CatalogSource,
     private readonly options: BackgroundWorkOptions,
   ) {
-    this.space = new Space(log, options, () => this.dirty.size);
+    const { fs, layout, runtime } = log.options;
+    const { segmentBytes, reserveBytes } = options;
+    const stage = (): string => log.tail.active.ledger.stage;
+    const unwritten = (): number => this.dirty.size;
+    this.space = new Space({ segmentBytes, reserveBytes, fs, layout, runtime, stage, unwritten });
     this.checkpointer = new Checkpointer(log, writer, source, this.space);
     this.#sealer = new Sealer(log, this.space, this.#dead, {
       setTimer: (work, ms) => this.#setTimer(work, ms),

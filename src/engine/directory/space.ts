@@ -16,11 +16,20 @@
  */
 import { errnoOf, isDiskFull, SessionStoreError } from "../../errors.js";
 import { Reserve, reserveBytesOn } from "../../entries/reserve.js";
-import type { SessionLog } from "./session-log.js";
+import type { FileSystem } from "../../fs/file-system.js";
+import type { Layout } from "../../format/layout.js";
+import type { Runtime } from "../../runtime.js";
 
 export interface SpaceOptions {
   readonly segmentBytes: number;
   readonly reserveBytes: number;
+  readonly fs: FileSystem;
+  readonly layout: Layout;
+  readonly runtime: Runtime;
+  /** Staging folder of the active segment. */
+  readonly stage: () => string;
+  /** How many sessions wait for their entry files. */
+  readonly unwritten: () => number;
 }
 
 /** The parts of the free room that the log and dead values may take. A segment under load becomes 16 times as large. */
@@ -65,13 +74,8 @@ export class Space {
   #freeBytes = UNKNOWN_FREE_BYTES;
   #takenBytes = 0;
 
-  constructor(
-    private readonly log: SessionLog,
-    private readonly options: SpaceOptions,
-    /** How many sessions wait for their entry files. */
-    private readonly unwritten: () => number,
-  ) {
-    const { fs, layout, runtime } = log.options;
+  constructor(private readonly options: SpaceOptions) {
+    const { fs, layout, runtime } = options;
     this.#reserve = new Reserve(fs, layout, runtime);
     this.logBytesMax = options.segmentBytes;
     this.deadBytesMax = options.segmentBytes / 2;
@@ -89,7 +93,7 @@ export class Space {
 
   /** Whether too many entry files are still to be written. */
   get inDebt(): boolean {
-    return this.unwritten() * FILE_BYTES > (this.#freeBytes - this.#takenBytes) * DEBT_SHARE;
+    return this.options.unwritten() * FILE_BYTES > (this.#freeBytes - this.#takenBytes) * DEBT_SHARE;
   }
 
   /** Does work that may be begun again; if it meets a full disk, once more in the room of the reserve. */
@@ -127,7 +131,7 @@ export class Space {
    */
   async tend(): Promise<boolean> {
     try {
-      const { fs, layout } = this.log.options;
+      const { fs, layout } = this.options;
       const { freeBytes, totalBytes } = fs.room(layout.store);
       this.#freeBytes = freeBytes;
       this.#takenBytes = 0;
@@ -141,7 +145,7 @@ export class Space {
       const wanted = reserveBytesOn(totalBytes, reserveBytes + 2 * this.catalogBytes);
       const possible = Math.floor(Math.min(wanted, freeBytes * TAKEN_SHARE));
       if (this.#spending > 0 || possible <= Math.max(bytes, least * SMALLEST_SHARE)) return !this.short;
-      const making = this.#reserve.make(this.log.tail.active.ledger.stage, possible);
+      const making = this.#reserve.make(this.options.stage(), possible);
       this.#makingReserve = making.catch(() => {});
       if (await making) this.short = possible < least * SHORT_SHARE;
     } catch (error) {
@@ -160,7 +164,7 @@ export class Space {
 
   /** The error of a commit that needs room. */
   full(cause: unknown): SessionStoreError {
-    const { fs, layout } = this.log.options;
+    const { fs, layout } = this.options;
     const { store } = layout;
     const { data } = cause instanceof SessionStoreError ? cause : { data: { errno: errnoOf(cause) } };
     const errno = data["errno"] ?? "ENOSPC";

@@ -7,7 +7,6 @@ import { expect, it } from "vitest";
 import { RESERVE_BYTES } from "../../../src/entries/reserve.js";
 import { Layout } from "../../../src/format/layout.js";
 import { Space } from "../../../src/engine/directory/space.js";
-import type { SessionLog } from "../../../src/engine/directory/session-log.js";
 import { SimulatedDisk } from "../../../src/testing/simulated/disk.js";
 import { boot, STORE, turn } from "../../support/processes.js";
 
@@ -21,8 +20,14 @@ async function fullDisk(
   const disk = new SimulatedDisk({ capacityBytes: 64 * RESERVE_BYTES });
   const { fs, runtime } = boot(disk, "A");
   for (const folder of [layout.root, layout.store, layout.stage, layout.stageFolder(STAGE)]) fs.mkdir(folder);
-  const log = { options: { fs, layout, runtime }, tail: { active: { ledger: { stage: STAGE } } } };
-  const space = new Space(log as unknown as SessionLog, OPTIONS, () => unwritten);
+  const space = new Space({
+    ...OPTIONS,
+    fs,
+    layout,
+    runtime,
+    stage: () => STAGE,
+    unwritten: () => unwritten,
+  });
   expect(await space.tend()).toBe(true);
   disk.freeBytes = 0;
   return { disk, space, fs };
