@@ -270,6 +270,18 @@ it.each([
   expect(forced.machine.files(`${FILE}.saved-`)).toEqual([text]);
 });
 
+it.each([
+  [3, 3, "migrated"],
+  [3, 4, "skipped_invalid"],
+])("a file of %i sessions and %i values that must be refused: %s", async (sessions, others, outcome) => {
+  const content: Record<string, unknown> = {};
+  for (let n = 0; n < sessions; n++) content[`session ${n}`] = { sessionId: `s-${n}`, updatedAt: n };
+  for (let n = 0; n < others; n++) content[`other ${n}`] = [n];
+  const { report, machine } = await migrate(pretty(content));
+  expect(report.outcome).toBe(outcome);
+  expect(machine.names().includes("sessions.json")).toBe(outcome === "skipped_invalid");
+});
+
 it("sessions without any field say nothing against the others", async () => {
   const { report } = await migrate('{"a":{},"b":{},"c":{"sessionId":"x"}}');
   expect(report).toMatchObject({ outcome: "migrated", entries: { kept: 3 } });
