@@ -87,14 +87,14 @@ export const MIGRATE_LATE = "test/legacy/migration/migrate.test.ts";
 export const ABSORPTION = "test/legacy/merging/absorb.test.ts";
 export const ROLLBACK_LATE = "test/legacy/back/rollback.test.ts";
 export const REPLACED = "test/legacy/back/replace-file.test.ts";
-export const LEFT = "test/legacy/migration/leftovers.test.ts";
+export const LEFT = "test/legacy/run/leftovers.test.ts";
 export const INPUTS = "test/legacy/reading/inputs.test.ts";
 export const SEPARATORS = "test/legacy/reading/json5-separators.test.ts";
 export const LAYOUTS = "test/legacy/layouts/older-layout.test.ts";
 export const DAMAGE = "test/legacy/back/damage.test.ts";
 export const LINKS = "test/legacy/links.test.ts";
-export const LOCK = "test/openclaw/legacy-file/lock.test.ts";
-export const FILE_FORM = "test/openclaw/legacy-file/file-backend.test.ts";
+export const LOCK = "test/openclaw/backend/legacy-lock.test.ts";
+export const FILE_FORM = "test/openclaw/backend/file-backend.test.ts";
 
 /**
  * @typedef {object} Mutant

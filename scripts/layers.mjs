@@ -40,7 +40,7 @@ export const ROOMS = [
   },
   {
     name: "legacy/base",
-    pattern: /^legacy\/(types\.ts$|base\/)/,
+    pattern: /^legacy\/base\//,
     what: "reports, names and trees around a legacy file",
   },
   { name: "legacy/reading", pattern: /^legacy\/reading\//, what: "a file of any size in bounded memory" },
@@ -66,20 +66,16 @@ export const ROOMS = [
     pattern: /^legacy\/[^/]+\.c?ts$/,
     what: "`sessiondir/legacy`: one store, or all of a gateway",
   },
-  {
-    name: "openclaw",
-    pattern: /^openclaw\/(session-key|settings|store-target)\.ts$/,
-    what: "keys, paths, what a process says once",
-  },
+  { name: "openclaw/base", pattern: /^openclaw\/base\//, what: "keys, paths, what a process says once" },
   {
     name: "openclaw/entry",
     pattern: /^openclaw\/entry\//,
     what: "what a gateway keeps of a session, in all its spellings",
   },
   {
-    name: "openclaw/backend",
-    pattern: /^openclaw\/backend\//,
-    what: "the whole-store object that gateways know",
+    name: "openclaw/maintenance",
+    pattern: /^openclaw\/maintenance\//,
+    what: "OpenClaw's retention, of either backend",
   },
   {
     name: "openclaw/directory",
@@ -87,14 +83,9 @@ export const ROOMS = [
     what: "directories and migrations by OpenClaw's names",
   },
   {
-    name: "openclaw/legacy-file",
-    pattern: /^openclaw\/legacy-file\//,
-    what: "a `sessions.json` in place, under the old lock",
-  },
-  {
-    name: "openclaw/maintenance",
-    pattern: /^openclaw\/maintenance\//,
-    what: "OpenClaw's retention",
+    name: "openclaw/backend",
+    pattern: /^openclaw\/backend\//,
+    what: "a store as gateways see it: a directory, or a `sessions.json` under its lock",
   },
   {
     name: "openclaw/access",
@@ -102,8 +93,8 @@ export const ROOMS = [
     what: "from a path to the store behind it, at this instant",
   },
   {
-    name: "openclaw (functions)",
-    pattern: /^openclaw\/(?!index)[^/]+\.ts$/,
+    name: "openclaw/one-store",
+    pattern: /^openclaw\/one-store\//,
     what: "load, update the store, update an entry",
   },
   { name: "openclaw/agents", pattern: /^openclaw\/agents\//, what: "the stores of all agents" },

@@ -3,7 +3,7 @@
 import { FILE_FORM, LINKS, LOCK, inFile } from "../suites.mjs";
 
 const LOCKS = inFile(
-  "src/openclaw/legacy-file/lock.ts",
+  "src/openclaw/backend/legacy-lock.ts",
   [LOCK, FILE_FORM],
   [
     {
@@ -58,7 +58,7 @@ const LOCKS = inFile(
 );
 
 const HOLDER = inFile(
-  "src/openclaw/legacy-file/lock-holder.ts",
+  "src/openclaw/backend/lock-holder.ts",
   [LOCK, FILE_FORM],
   [
     {
@@ -89,7 +89,7 @@ const HOLDER = inFile(
 );
 
 const FILE = inFile(
-  "src/openclaw/legacy-file/session-file.ts",
+  "src/openclaw/backend/session-file.ts",
   [FILE_FORM],
   [
     {
@@ -125,7 +125,7 @@ const FILE = inFile(
     {
       name: "a file with nothing in it is an empty store",
       rule: "legacy_invalid",
-      suites: ["test/openclaw/load-session-store.test.ts"],
+      suites: ["test/openclaw/one-store/load-session-store.test.ts"],
       find: `if (json.trim() === "")\n    throw`,
       replace: `if (json.trim() === "") return {};\n  if (json === "")\n    throw`,
     },

@@ -166,7 +166,7 @@ const REPLACING = inFile(
 );
 
 const REPLACEMENT = inFile(
-  "src/legacy/migration/replacement.ts",
+  "src/legacy/run/replacement.ts",
   [LEGACY_SYNC, LAYOUTS],
   [
     {
@@ -185,7 +185,7 @@ const REPLACEMENT = inFile(
 );
 
 const LEFTOVERS = inFile(
-  "src/legacy/migration/leftovers.ts",
+  "src/legacy/run/leftovers.ts",
   [LEFT, ROLLBACK_LATE],
   [
     {

@@ -1,9 +1,9 @@
 /** Options of the commands about `sessions.json`, and how they become those of the library. */
-import { normalizeStoreSessionKey } from "../openclaw/session-key.js";
+import { normalizeStoreSessionKey } from "../openclaw/base/session-key.js";
 import { entriesOf } from "../plural.js";
 import { join } from "node:path";
 import type { Command } from "commander";
-import type { ChangingOptions, LegacyProgress } from "../legacy/types.js";
+import type { ChangingOptions, LegacyProgress } from "../legacy/base/types.js";
 import { CliError, usageError } from "./failure.js";
 import type { Invocation, StoreOptions } from "./invocation.js";
 import { exists } from "./presence.js";

@@ -2,7 +2,7 @@
  * Reports of the legacy functions as people read them, and the exit code that they call for: 1 when something failed and
  * may be tried again, 3 when somebody has to look at what was refused or could not be read.
  */
-import type { EntryCounts, LegacyFailure, LegacyWarning, Refusal } from "../legacy/types.js";
+import type { EntryCounts, LegacyFailure, LegacyWarning, Refusal } from "../legacy/base/types.js";
 import { EXIT, exitCodeOf, withAdvice, type ExitCode } from "./failure.js";
 import { formatCount } from "./figures.js";
 import type { Invocation } from "./invocation.js";

@@ -1,10 +1,9 @@
 /** `sessiondir/legacy`: from `sessions.json` and older layouts into a store, and back. */
 export { inspectLegacyStore } from "./inspect.js";
-export { migrateLegacyStore } from "./migrate.js";
+export { migrateLegacyStore, migrateStateDirectory } from "./migrate.js";
 export { startMirror } from "./back/mirror.js";
 export type { Mirror, MirrorOptions, MirrorState } from "./back/mirror.js";
 export { rollbackToLegacy } from "./back/rollback.js";
-export { migrateStateDirectory } from "./state-directory.js";
 export type { StateDirectoryOptions, StateDirectoryReport } from "./state-directory.js";
 export type {
   ChangingOptions,
@@ -21,4 +20,4 @@ export type {
   Refusal,
   RefusalReason,
   RollbackReport,
-} from "./types.js";
+} from "./base/types.js";

@@ -2,14 +2,13 @@
 import { errnoOf } from "../errors.js";
 import { namesIn } from "../fs/status.js";
 import type { DirectorySessionStore } from "../store/types.js";
-import { describeDamage, findOlderCopies, readSessions } from "./run/damage.js";
+import { describeDamage, findOlderCopies, keysOf, readSessions } from "./run/damage.js";
 import { DamageReports } from "./base/damage-reports.js";
-import { keysOf } from "./back/write-file.js";
 import { systemHost, type LegacyHost } from "./base/host.js";
 import { Migration } from "./migration/migrate.js";
 import { lookAround } from "./migration/situation.js";
 import { EntryComparison } from "./reading/equality.js";
-import type { InspectionReport, LegacyOptions } from "./types.js";
+import type { InspectionReport, LegacyOptions } from "./base/types.js";
 import { LegacyWork } from "./run/work.js";
 
 /**

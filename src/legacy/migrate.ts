@@ -1,12 +1,17 @@
 /**
- * Migrations as callers know them: one run over one store, and what other programs will see of it afterwards. The steps
- * are in migration/.
+ * Migrations as callers know them, of one store or of every one in a state directory: a run over each, and what other
+ * programs will see of it afterwards. The steps are in migration/.
  */
 import { startMirrorOn } from "./back/mirror.js";
 import { systemHost, type LegacyHost } from "./base/host.js";
 import { Migration } from "./migration/migrate.js";
 import { withWriteWarning } from "./run/run.js";
-import type { LegacyWarning, MigrationOptions, MigrationReport } from "./types.js";
+import {
+  migrateEachStore,
+  type StateDirectoryOptions,
+  type StateDirectoryReport,
+} from "./state-directory.js";
+import type { LegacyWarning, MigrationOptions, MigrationReport } from "./base/types.js";
 import { LegacyWork } from "./run/work.js";
 
 /**
@@ -38,6 +43,16 @@ export async function migrateOn(
   if (mirror) return withWriteWarning(work, await withMirror(work, report));
   if (outcome === "merged") return withWriteWarning(work, report);
   return withWriteWarning(work, { ...report, warnings: [...warnings, fileMoved(work)] });
+}
+
+/**
+ * Migrates every store of a state directory.
+ * @throws `TypeError` for a wrong argument; the reason of an aborted signal.
+ * @example
+ * const { summary, warnings } = await migrateStateDirectory({ dryRun: true });
+ */
+export function migrateStateDirectory(options: StateDirectoryOptions = {}): Promise<StateDirectoryReport> {
+  return migrateEachStore(systemHost, options, migrateOn);
 }
 
 /** Whoever does not know the store sees no sessions from now on, and some programs act on that. */

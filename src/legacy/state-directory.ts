@@ -10,17 +10,16 @@
  *
  * A folder that cannot be read is named, and the others go on.
  *
- * Reads only, apart from what migrating each store does; see migrate.ts.
+ * Reads only; what migrates a store is the caller's (migrate.ts).
  */
 import { dirname, join, resolve, sep } from "node:path";
 import { asStoreError, errnoOf, SessionStoreError } from "../errors.js";
 import { namesIn, statusOf } from "../fs/status.js";
 import { findLegacyPlace } from "../store/legacy-place.js";
 import { homeDirectory, withHome } from "../home.js";
-import { systemHost, type LegacyHost } from "./base/host.js";
-import { migrateOn } from "./migrate.js";
+import type { LegacyHost } from "./base/host.js";
 import { LegacyPaths, shellQuoted } from "./base/paths.js";
-import type { LegacyWarning, MigrationOptions, MigrationOutcome, MigrationReport } from "./types.js";
+import type { LegacyWarning, MigrationOptions, MigrationOutcome, MigrationReport } from "./base/types.js";
 
 export interface StateDirectoryOptions extends MigrationOptions {
   /** Default: `$OPENCLAW_STATE_DIR`, then `.openclaw` in `$OPENCLAW_HOME` or the home directory. */
@@ -46,24 +45,18 @@ export interface StateDirectoryReport {
   readonly exitCode: 0 | 1 | 3;
 }
 
-/**
- * Migrates every store of a state directory.
- * @throws `TypeError` for a wrong argument; the reason of an aborted signal.
- * @example
- * const { summary, warnings } = await migrateStateDirectory({ dryRun: true });
- */
-export function migrateStateDirectory(options: StateDirectoryOptions = {}): Promise<StateDirectoryReport> {
-  return migrateStateDirectoryOn(systemHost, options);
-}
-
-/**
- * The same on a host of the caller's.
- * @param migrateStore Migrates one store; for layers above that have more to see to.
- */
-export async function migrateStateDirectoryOn(
+/** Migrates one store, by its legacy file. */
+export type MigrateStore = (
   host: LegacyHost,
-  options: StateDirectoryOptions = {},
-  migrateStore: typeof migrateOn = migrateOn,
+  file: string,
+  options: MigrationOptions,
+) => Promise<MigrationReport>;
+
+/** Every store of a state directory, each migrated as the layer above does it. */
+export async function migrateEachStore(
+  host: LegacyHost,
+  options: StateDirectoryOptions,
+  migrateStore: MigrateStore,
 ): Promise<StateDirectoryReport> {
   const stateDirectory = resolve(
     withHome(

@@ -1,6 +1,6 @@
 /** `sessiondir/openclaw`: the function names of OpenClaw's session store, over a directory store or a `sessions.json`. */
-export { configureSessionStores } from "./settings.js";
-export type { MaintenanceWarning, SessionStoreSettings } from "./settings.js";
+export { configureSessionStores } from "./base/settings.js";
+export type { MaintenanceWarning, SessionStoreSettings } from "./base/settings.js";
 export { closeSessionStores } from "./access/open-stores.js";
 export {
   clearSessionStoreCacheForTest,
@@ -15,16 +15,16 @@ export {
   readSessionStoreReadOnly,
   readSessionUpdatedAt,
   resolveSessionStoreEntry,
-} from "./load-session-store.js";
-export type { LoadSessionStoreOptions, SessionStoreSummaryEntry } from "./load-session-store.js";
-export { saveSessionStore, updateSessionStore } from "./update-session-store.js";
-export type { SaveSessionStoreOptions, UpdateSessionStoreOptions } from "./update-session-store.js";
-export { resolveAndPersistSessionFile } from "./session-file.js";
+} from "./one-store/load-session-store.js";
+export type { LoadSessionStoreOptions, SessionStoreSummaryEntry } from "./one-store/load-session-store.js";
+export { saveSessionStore, updateSessionStore } from "./one-store/update-session-store.js";
+export type { SaveSessionStoreOptions, UpdateSessionStoreOptions } from "./one-store/update-session-store.js";
+export { resolveAndPersistSessionFile } from "./one-store/resolve-session-file.js";
 export {
   recordSessionMetaFromInbound,
   updateLastRoute,
   updateSessionStoreEntry,
-} from "./update-session-entry.js";
+} from "./one-store/update-session-entry.js";
 export {
   buildGroupDisplayName,
   deriveSessionMetaPatch,
@@ -45,7 +45,7 @@ export {
   normalizeDeliveryContext,
   normalizeSessionDeliveryFields,
 } from "./entry/delivery-context.js";
-export { normalizeStoreSessionKey } from "./session-key.js";
+export { normalizeStoreSessionKey } from "./base/session-key.js";
 // With a star: an interface that is named here could not be augmented.
 export type * from "./entry/registration.js";
 export type {
@@ -110,8 +110,8 @@ export type {
   SessionMaintenanceConfig,
 } from "./maintenance/config.js";
 export { isProtectedSessionMaintenanceEntry } from "./maintenance/protection.js";
-export { runQuotaSuspensionMaintenance } from "./quota-suspension.js";
-export type { QuotaSuspensionReport } from "./quota-suspension.js";
+export { runQuotaSuspensionMaintenance } from "./one-store/quota-suspension.js";
+export type { QuotaSuspensionReport } from "./one-store/quota-suspension.js";
 export { archiveRemovedSessionTranscripts } from "./maintenance/removed-transcripts.js";
 export { enforceSessionDiskBudget } from "./maintenance/disk-budget.js";
 export type { DiskBudgetLogger } from "./maintenance/disk-budget.js";

@@ -8,7 +8,7 @@ import { startMirrorOn } from "../../src/legacy/back/mirror.js";
 import { rollbackOn } from "../../src/legacy/back/rollback.js";
 import { inspectOn } from "../../src/legacy/inspect.js";
 import { migrateOn } from "../../src/legacy/migrate.js";
-import { findStores, migrateStateDirectoryOn } from "../../src/legacy/state-directory.js";
+import { findStores, migrateEachStore } from "../../src/legacy/state-directory.js";
 import { openDirectoryStoreOn } from "../../src/store/open.js";
 import { LegacyMachine, pretty, type Sessions } from "./legacy-machine.js";
 
@@ -94,7 +94,7 @@ describe("the links of a state directory", () => {
     const within = `${STATE}/agents/main/sessions/sessions.json`.slice(from.length);
     machine.disk.writeRaw(`${to}${within}`, pretty(SESSIONS));
     link(machine.disk, from, to);
-    const result = await migrateStateDirectoryOn(machine.process(), { stateDirectory: STATE });
+    const result = await migrateEachStore(machine.process(), { stateDirectory: STATE }, migrateOn);
     expect(result).toMatchObject({ counts: { inspected: 1, migrated: 1 }, warnings: [], exitCode: 0 });
     expect(result.reports[0]?.path).toBe(`${to}${within}`);
   });

@@ -1,6 +1,6 @@
 /** `sessiondir inspect`: what lies at a path and what `migrate` would do with it. Reads everything, changes nothing. */
 import type { Command } from "commander";
-import type { InspectionReport, LegacyWarning } from "../../legacy/types.js";
+import type { InspectionReport, LegacyWarning } from "../../legacy/base/types.js";
 import { asUsage, EXIT } from "../failure.js";
 import { formatBytes, formatCount } from "../figures.js";
 import { addExamples, addStoreOptions, type Invocation } from "../invocation.js";

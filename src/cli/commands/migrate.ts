@@ -3,7 +3,7 @@
  * cannot half-happen, is in src/legacy/migration/migrate.ts; stopped anywhere, the next run finishes.
  */
 import type { Command } from "commander";
-import type { LegacyWarning, MigrationReport } from "../../legacy/types.js";
+import type { LegacyWarning, MigrationReport } from "../../legacy/base/types.js";
 import { asUsage } from "../failure.js";
 import { formatBytes } from "../figures.js";
 import { addExamples, addStoreOptions, type Invocation } from "../invocation.js";
@@ -62,7 +62,7 @@ async function migrateOne(invocation: Invocation, options: Options): Promise<voi
 
 async function migrateAll(invocation: Invocation, options: Options): Promise<void> {
   const stateDirectory = requireStateDirectory(options);
-  const { migrateStateDirectory } = await import("../../legacy/state-directory.js");
+  const { migrateStateDirectory } = await import("../../legacy/migrate.js");
   const library = libraryOptions(invocation, options);
   const { terminal } = invocation;
   let printed = Promise.resolve();

@@ -2,12 +2,12 @@
  * `sessiondir mirror`: keeps `sessions.json` in step with the store for tools that read it, until Ctrl-C; with `--once` just
  * now. Any number of them may run, also inside of gateways, and each may be killed at any time.
  */
-import { normalizeStoreSessionKey } from "../../openclaw/session-key.js";
+import { normalizeStoreSessionKey } from "../../openclaw/base/session-key.js";
 import { entriesOf } from "../../plural.js";
 import { setTimeout } from "node:timers/promises";
 import { dirname } from "node:path";
 import type { Command } from "commander";
-import type { InspectionReport, LegacyWarning } from "../../legacy/types.js";
+import type { InspectionReport, LegacyWarning } from "../../legacy/base/types.js";
 import type { Mirror, MirrorState } from "../../legacy/back/mirror.js";
 import { asUsage, EXIT } from "../failure.js";
 import { formatCount } from "../figures.js";

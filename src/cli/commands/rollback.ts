@@ -13,7 +13,7 @@ import {
 } from "../legacy-options.js";
 import { exitCodeOfReport, printReport, reportTrouble } from "../report-text.js";
 import { visible } from "../visible-text.js";
-import type { RollbackReport } from "../../legacy/types.js";
+import type { RollbackReport } from "../../legacy/base/types.js";
 
 export function addRollback(program: Command, invocation: Invocation): void {
   const command = program

@@ -31,7 +31,7 @@ import { isStore, stampNow, systemHost, type LegacyHost } from "../base/host.js"
 import { KnownFiles, recordKnownFile, type KnownFile } from "../merging/known-files.js";
 import { hashFile } from "../reading/read-file.js";
 import { replaceLegacyFile } from "./replace-file.js";
-import type { LegacyOptions, LegacyWarning } from "../types.js";
+import type { LegacyOptions, LegacyWarning } from "../base/types.js";
 import { LegacyWork, messageOf } from "../run/work.js";
 import { describeDamage } from "../run/damage.js";
 import { DamageReports } from "../base/damage-reports.js";

@@ -29,18 +29,18 @@ import { Journal } from "../base/journal.js";
 import { absorbLegacyFiles, giveBack, nextFile, notAFile, planForeign } from "../merging/absorb.js";
 import { isStore, stampNow, systemHost, type LegacyHost } from "../base/host.js";
 import { KnownFiles, recordKnownFile } from "../merging/known-files.js";
-import { removeStale, removeUnfinished, removeUnfinishedFiles } from "../migration/leftovers.js";
+import { removeStale, removeUnfinished, removeUnfinishedFiles } from "../run/leftovers.js";
 import { backupPath } from "../base/paths.js";
 import { EntryComparison } from "../reading/equality.js";
 import { hashFile } from "../reading/read-file.js";
-import { describeDamage, findOlderCopies, readSessions, type OlderCopy } from "../run/damage.js";
+import { describeDamage, findOlderCopies, keysOf, readSessions, type OlderCopy } from "../run/damage.js";
 import { replaceLegacyFile } from "./replace-file.js";
 import { listTree } from "../base/tree.js";
 import { runToReport, withWriteWarning, type Ending, type LegacyRun } from "../run/run.js";
 import { EMPTY_TALLY, sumOf } from "../base/tally.js";
-import type { ChangingOptions, RollbackReport } from "../types.js";
+import type { ChangingOptions, RollbackReport } from "../base/types.js";
 import { LegacyWork } from "../run/work.js";
-import { keysOf, writeLegacyFile, type WrittenFile } from "./write-file.js";
+import { writeLegacyFile, type WrittenFile } from "./write-file.js";
 
 /**
  * Writes the sessions of `NAME.d`, as they are now, to `NAME.json`, and renames the directory to `NAME.d.saved-<time>`.

@@ -17,7 +17,7 @@ import { EntryComparison } from "../reading/equality.js";
 import type { KnownFile, KnownFiles } from "../merging/known-files.js";
 import { readLegacyFile } from "../reading/read-file.js";
 import type { LegacyWork } from "../run/work.js";
-import { findOlderCopies, readSessions, type OlderCopy } from "../run/damage.js";
+import { findOlderCopies, keysOf, readSessions, type OlderCopy } from "../run/damage.js";
 
 /** What is put together before it is written. */
 const PIECE_CHARS = 512 * 1024;
@@ -73,10 +73,6 @@ export async function writeLegacyFile(
   const complete = damaged.length === 0;
   const recordedAt = work.host.runtime.now();
   return { record: { revision, bytes, sha256, complete, recordedAt, entries, gone }, damaged, copies };
-}
-
-export function keysOf(damaged: readonly DamagedSession[]): ReadonlySet<string> {
-  return new Set(damaged.flatMap(({ key }) => (key === undefined ? [] : [key])));
 }
 
 function inKnownOrder(sessions: readonly Session[], known: KnownFiles): Session[] {

@@ -3,7 +3,7 @@ import type { FileSystem } from "../../fs/file-system.js";
 import { STORE_FOLDER } from "../../format/layout.js";
 import { nodeFileSystem } from "../../fs/node-file-system.js";
 import { exists, statusNow } from "../../fs/status.js";
-import type { LegacyWarning } from "../types.js";
+import type { LegacyWarning } from "./types.js";
 import { systemRuntime, type Runtime } from "../../runtime.js";
 
 export interface LegacyHost {

@@ -2,7 +2,7 @@
  * What one run has found and done so far, told as it happens, so that it holds for a run that fails as well. Nothing is ever
  * taken back from it; what an attempt merely counted is a tally (tally.ts).
  */
-import type { LegacyLayout, LegacyWarning } from "../types.js";
+import type { LegacyLayout, LegacyWarning } from "./types.js";
 
 export class Journal {
   /**

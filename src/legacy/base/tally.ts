@@ -2,7 +2,7 @@
  * What a reading, a merge or a whole run came to. It is a value: who reads returns one, it is added to others, and an attempt
  * that is thrown away drops its own, so nothing is ever taken off a count again.
  */
-import type { EntryCounts, LegacyWarning, Refusal } from "../types.js";
+import type { EntryCounts, LegacyWarning, Refusal } from "./types.js";
 
 export interface Tally {
   readonly counts: EntryCounts;

@@ -15,7 +15,7 @@ import { levelsOf } from "../reading/nesting.js";
 import { parseJson, type OddNumber } from "../reading/odd-numbers.js";
 import { plainEntry, type LegacyEntry, type ReadingOptions } from "../reading/read-file.js";
 import { FileSource, type LegacySource, type SourceReading } from "../reading/source.js";
-import type { LegacyLayout, LegacyWarning, Refusal } from "../types.js";
+import type { LegacyLayout, LegacyWarning, Refusal } from "../base/types.js";
 import type { LegacyWork } from "../run/work.js";
 
 export interface LayoutFile {

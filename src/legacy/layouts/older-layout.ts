@@ -25,7 +25,7 @@ import { levelsOf } from "../reading/nesting.js";
 import { plainEntry, readLegacyFile } from "../reading/read-file.js";
 import type { LegacySource } from "../reading/source.js";
 import { EMPTY_TALLY, Refusals, type Tally } from "../base/tally.js";
-import type { Refusal } from "../types.js";
+import type { Refusal } from "../base/types.js";
 import type { LegacyWork } from "../run/work.js";
 
 export interface OlderLayout {

@@ -26,7 +26,7 @@ import { backupPath } from "../base/paths.js";
 import { hashFile } from "../reading/read-file.js";
 import { FileSource } from "../reading/source.js";
 import { EMPTY_TALLY, sumOf, type Tally } from "../base/tally.js";
-import type { LegacyWarning } from "../types.js";
+import type { LegacyWarning } from "../base/types.js";
 import type { LegacyWork } from "../run/work.js";
 
 export interface Absorbed {

@@ -22,7 +22,7 @@ import { isTooMuchTogether, refusalOf } from "../reading/check-entry.js";
 import { EntryComparison } from "../reading/equality.js";
 import type { LegacySource, SourceReading } from "../reading/source.js";
 import type { Tally } from "../base/tally.js";
-import type { LegacyWarning } from "../types.js";
+import type { LegacyWarning } from "../base/types.js";
 import type { LegacyWork } from "../run/work.js";
 
 const BATCH_BYTES = 1024 * 1024;

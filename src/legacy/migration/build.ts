@@ -12,17 +12,18 @@
  * A crash leaves the building folder, which is not a store to anybody, and is removed by the next migration.
  */
 import { plural } from "../../plural.js";
-import { asStoreError, errnoOf, SessionStoreError } from "../../errors.js";
+import { asStoreError, SessionStoreError } from "../../errors.js";
 import { statusOf } from "../../fs/status.js";
 import type { DirectorySessionStore } from "../../store/types.js";
 import { checkEntry, isTooMuchTogether, refusalOf } from "../reading/check-entry.js";
 import { assertSessions } from "../run/resemblance.js";
-import { removeTree, syncTree, withoutSync } from "../base/tree.js";
+import { syncTree, withoutSync } from "../base/tree.js";
 import { EntryComparison } from "../reading/equality.js";
 import { recordKnownFile } from "../merging/known-files.js";
 import type { LegacyEntry } from "../reading/read-file.js";
 import type { LegacySource, SourceReading } from "../reading/source.js";
 import { SharedValues } from "../reading/shared-values.js";
+import { removeBuilding } from "../run/leftovers.js";
 import { Intake, readSource, whileChanging, type Winner } from "../run/checked-source.js";
 import { withWarnings, type Tally } from "../base/tally.js";
 import type { LegacyWork } from "../run/work.js";
@@ -84,21 +85,6 @@ function takenAway(path: string, cause: unknown): SessionStoreError {
 }
 
 const DOUBTS: ReadonlySet<string> = new Set(["commit_unknown", "durability_unknown"]);
-
-export async function removeBuilding(work: LegacyWork, path: string): Promise<undefined> {
-  const { fs, runtime } = work.host;
-  if ((await statusOf(fs, path)) === undefined) return;
-  const removing = work.paths.removing(runtime);
-  try {
-    // By another name first: a builder that wakes up while half of it is gone must not put the rest into its place.
-    await fs.later.rename(path, removing);
-    await removeTree(work.host, removing);
-  } catch (error) {
-    const errno = errnoOf(error);
-    // Others remove it as well; or its builder is at it still, and fails at its own rename: the next run removes the rest.
-    if (errno !== "ENOENT" && errno !== "ENOTEMPTY") throw error;
-  }
-}
 
 interface Pending {
   readonly key: string;

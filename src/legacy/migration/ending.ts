@@ -3,7 +3,7 @@ import { SessionStoreError } from "../../errors.js";
 import type { Journal } from "../base/journal.js";
 import type { Ending } from "../run/run.js";
 import { EMPTY_TALLY, withWarnings } from "../base/tally.js";
-import type { MigrationOutcome } from "../types.js";
+import type { MigrationOutcome } from "../base/types.js";
 import type { LegacyWork } from "../run/work.js";
 import type { SourceRead } from "./build.js";
 

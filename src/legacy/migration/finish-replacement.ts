@@ -10,14 +10,13 @@ import { errnoOf } from "../../errors.js";
 import { syncDirectory } from "../../fs/regular-file.js";
 import { statusOf } from "../../fs/status.js";
 import type { DirectorySessionStore } from "../../store/types.js";
-import { removeBuilding } from "./build.js";
 import { STORE_FOLDER } from "../../format/layout.js";
 import { isStore, stampNow } from "../base/host.js";
-import { unfinishedDirectories } from "./leftovers.js";
+import { removeBuilding, unfinishedDirectories } from "../run/leftovers.js";
 import { Merge } from "../merging/merge.js";
 import { levelsOf } from "../reading/nesting.js";
 import { plainEntry, type ReadingOptions } from "../reading/read-file.js";
-import { readReplacement, removeReplacement } from "./replacement.js";
+import { readReplacement, removeReplacement } from "../run/replacement.js";
 import type { LegacySource, SourceReading } from "../reading/source.js";
 import type { LegacyWork } from "../run/work.js";
 

@@ -32,14 +32,14 @@ import { FileSource, type LegacySource } from "../reading/source.js";
 import { runToReport, type Ending, type LegacyRun } from "../run/run.js";
 import { EMPTY_TALLY, sumOf, withWarnings, type Tally } from "../base/tally.js";
 import { listTree } from "../base/tree.js";
-import type { MigrationOutcome, MigrationReport } from "../types.js";
+import type { MigrationOutcome, MigrationReport } from "../base/types.js";
 import type { LegacyWork } from "../run/work.js";
-import { buildAside, removeBuilding, type BuiltStore } from "./build.js";
+import { buildAside, type BuiltStore } from "./build.js";
 import { endingWithout, endingWithoutBytes, noteSource } from "./ending.js";
 import { finishReplacement, moveLayoutAside, TAKEN } from "./finish-replacement.js";
-import { removeStale, removeUnfinished, removeUnfinishedFiles } from "./leftovers.js";
+import { removeBuilding, removeStale, removeUnfinished, removeUnfinishedFiles } from "../run/leftovers.js";
 import { planMigration } from "./plan.js";
-import { removeReplacement, writeReplacement } from "./replacement.js";
+import { removeReplacement, writeReplacement } from "../run/replacement.js";
 import { decide, lookAround } from "./situation.js";
 
 type MigrationEnding = Ending<MigrationOutcome>;

@@ -13,7 +13,7 @@ import { FileSource, type LegacySource } from "../reading/source.js";
 import { assertSessions } from "../run/resemblance.js";
 import type { Ending } from "../run/run.js";
 import { EMPTY_TALLY } from "../base/tally.js";
-import type { MigrationOutcome } from "../types.js";
+import type { MigrationOutcome } from "../base/types.js";
 import type { LegacyWork } from "../run/work.js";
 import { tallyOf, type SourceRead } from "./build.js";
 import { endingWithout, endingWithoutBytes, noteSource } from "./ending.js";

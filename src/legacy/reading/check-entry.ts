@@ -3,7 +3,7 @@ import { SessionStoreError } from "../../errors.js";
 import type { Limits } from "../../format/limits.js";
 import { assertSessionKey } from "../../format/session-key.js";
 import type { LegacyEntry } from "./read-file.js";
-import type { Refusal, RefusalReason } from "../types.js";
+import type { Refusal, RefusalReason } from "../base/types.js";
 
 /** How entries are looked at; options with every default filled in. */
 export interface EntryRules {

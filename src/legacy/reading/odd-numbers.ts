@@ -10,7 +10,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { setField } from "../../format/stored-value.js";
-import type { LegacyWarning } from "../types.js";
+import type { LegacyWarning } from "../base/types.js";
 
 export interface OddNumber {
   /** Where it is in its entry. */

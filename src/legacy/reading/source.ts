@@ -7,7 +7,7 @@ import { statusOf } from "../../fs/status.js";
 import type { LegacyHost } from "../base/host.js";
 import { readJson5File } from "./read-json5.js";
 import { readLegacyFile, type Reading, type ReadingOptions } from "./read-file.js";
-import type { LegacyLayout, LegacyWarning, Refusal } from "../types.js";
+import type { LegacyLayout, LegacyWarning, Refusal } from "../base/types.js";
 
 export interface SourceReading extends Reading {
   readonly warnings: readonly LegacyWarning[];

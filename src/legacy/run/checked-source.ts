@@ -11,7 +11,7 @@ import { OddNumbersFound } from "../reading/odd-numbers.js";
 import type { LegacyEntry } from "../reading/read-file.js";
 import { ReadAgain, stampOf, type LegacySource, type SourceReading } from "../reading/source.js";
 import { noteResemblance } from "./resemblance.js";
-import type { LegacyWarning, Refusal } from "../types.js";
+import type { LegacyWarning, Refusal } from "../base/types.js";
 import type { LegacyWork } from "./work.js";
 
 export interface Winner {

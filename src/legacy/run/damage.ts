@@ -14,7 +14,7 @@ import { checkEntry } from "../reading/check-entry.js";
 import type { EntryComparison } from "../reading/equality.js";
 import { FileSource, ReadAgain } from "../reading/source.js";
 import type { Tally } from "../base/tally.js";
-import type { Refusal } from "../types.js";
+import type { Refusal } from "../base/types.js";
 import type { LegacyWork } from "./work.js";
 
 /** A store's sessions, each with its digest, and those that cannot be read. */
@@ -82,6 +82,11 @@ export interface OlderCopy {
   readonly entry: object;
   /** The legacy file or backup that has it. */
   readonly from: string;
+}
+
+/** Those whose key is known. */
+export function keysOf(damaged: readonly DamagedSession[]): ReadonlySet<string> {
+  return new Set(damaged.flatMap(({ key }) => (key === undefined ? [] : [key])));
 }
 
 /** Looks into the legacy file, then into its backups, those that were written last first. */

@@ -6,7 +6,7 @@ import { SessionStoreError } from "../../errors.js";
 import { writeWarning } from "../base/host.js";
 import type { Journal } from "../base/journal.js";
 import { EMPTY_TALLY, type Tally } from "../base/tally.js";
-import type { LegacyFailure, Report } from "../types.js";
+import type { LegacyFailure, Report } from "../base/types.js";
 import type { LegacyWork } from "./work.js";
 
 /** How a run ends, if nothing fails. */

@@ -12,7 +12,7 @@ import type { EntryRules } from "../reading/check-entry.js";
 import type { LegacyHost } from "../base/host.js";
 import { LegacyPaths, shellQuoted } from "../base/paths.js";
 import { JSON5_BYTES_MAX } from "../reading/read-json5.js";
-import type { ChangingOptions, LegacyFailure, LegacyProgress } from "../types.js";
+import type { ChangingOptions, LegacyFailure, LegacyProgress } from "../base/types.js";
 
 /** What a call says of what another process has taken away, or is still filling while it is being taken away. */
 const GONE: ReadonlySet<string> = new Set(["ENOENT", "ENOTEMPTY"]);

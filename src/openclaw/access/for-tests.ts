@@ -3,7 +3,7 @@
  * and there is no lock once a store is migrated; these functions do what their callers want of them.
  */
 import { KeyQueue } from "../../store/key-queue.js";
-import { resolveStoreTarget } from "../store-target.js";
+import { resolveStoreTarget } from "../base/store-target.js";
 import { openStores } from "./open-stores.js";
 import { runningStoreCount, runningUpdatesEnd, tracked } from "./running-updates.js";
 

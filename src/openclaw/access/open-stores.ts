@@ -13,11 +13,11 @@ import type { DirectorySessionStore } from "../../store/types.js";
 import { waitForMigration } from "./settle-migration.js";
 import { PostponedMigrations } from "./postponed-migrations.js";
 import { DirectoryBackend } from "../backend/directory-backend.js";
-import { FileBackend } from "../legacy-file/file-backend.js";
+import { FileBackend } from "../backend/file-backend.js";
 import type { SessionEntry } from "../entry/session-entry.js";
-import { normalizeStoreSessionKey } from "../session-key.js";
-import { sessionStoreSettings, type ResolvedSettings } from "../settings.js";
-import type { StoreTarget } from "../store-target.js";
+import { normalizeStoreSessionKey } from "../base/session-key.js";
+import { sessionStoreSettings, type ResolvedSettings } from "../base/settings.js";
+import type { StoreTarget } from "../base/store-target.js";
 
 /** A directory store of this process. */
 export interface OpenStore {

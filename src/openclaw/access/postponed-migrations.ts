@@ -4,7 +4,7 @@
  */
 import { SessionStoreError } from "../../errors.js";
 import type { Runtime } from "../../runtime.js";
-import type { MaintenanceWarning } from "../settings.js";
+import type { MaintenanceWarning } from "../base/settings.js";
 
 /** An attempt may read, and write, all of a large store. */
 const RETRY_MS = 10 * 60 * 1000;

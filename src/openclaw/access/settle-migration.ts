@@ -15,9 +15,9 @@ import { hashFile } from "../../legacy/reading/read-file.js";
 import { namesIn, statusOf } from "../../fs/status.js";
 import { isMissing } from "../../fs/missing.js";
 import { migrateTogether } from "../directory/migration.js";
-import type { FileBackend } from "../legacy-file/file-backend.js";
-import { normalizeStoreSessionKey } from "../session-key.js";
-import type { ResolvedSettings } from "../settings.js";
+import type { FileBackend } from "../backend/file-backend.js";
+import { normalizeStoreSessionKey } from "../base/session-key.js";
+import type { ResolvedSettings } from "../base/settings.js";
 
 /** A migration merges what was written meanwhile within milliseconds, unless it was killed. */
 const MERGE_WAIT_MS_MAX = 1000;

@@ -8,17 +8,17 @@
 import { SessionStoreError } from "../../errors.js";
 import { openDirectoryStoreOn } from "../../store/open.js";
 import { migrateTogether } from "../directory/migration.js";
-import { failedMigration } from "../legacy-file/file-backend.js";
+import { failedMigration } from "../backend/file-backend.js";
 import { maintainSessionStore, type MaintainOptions } from "../maintenance/apply.js";
 import { withEars } from "../maintenance/ears.js";
 import { assertMaintenanceConfig } from "../maintenance/config.js";
 import { openStores, type OpenStores } from "./open-stores.js";
 import { tracked } from "./running-updates.js";
 import type { SessionEntry } from "../entry/session-entry.js";
-import { normalizeStoreSessionKey } from "../session-key.js";
-import { sessionStoreSettings } from "../settings.js";
+import { normalizeStoreSessionKey } from "../base/session-key.js";
+import { sessionStoreSettings } from "../base/settings.js";
 import { MigrationSignal, StoreMovedSignal, type StoreBackend } from "../backend/store-backend.js";
-import { resolveStoreTarget, type StoreTarget } from "../store-target.js";
+import { resolveStoreTarget, type StoreTarget } from "../base/store-target.js";
 import { StoreView } from "../backend/view.js";
 
 /** Every round but the last means that the store was migrated, or rolled back, while we looked. */

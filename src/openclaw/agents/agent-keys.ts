@@ -3,7 +3,7 @@
  * names (`main`, the configured `mainKey`, both with the agent's id or with the one that was the default in former days); they
  * are one session. Pure.
  */
-import { normalizeStoreSessionKey } from "../session-key.js";
+import { normalizeStoreSessionKey } from "../base/session-key.js";
 import {
   configuredAgentIds,
   DEFAULT_AGENT,

@@ -15,8 +15,8 @@ import type { FileSystem } from "../../fs/file-system.js";
 import { isAbsent } from "../../fs/missing.js";
 import { statusNow } from "../../fs/status.js";
 import { systemHost, type LegacyHost } from "../../legacy/base/host.js";
-import { sessionStoreSettings } from "../settings.js";
-import { resolveStoreTarget } from "../store-target.js";
+import { sessionStoreSettings } from "../base/settings.js";
+import { resolveStoreTarget } from "../base/store-target.js";
 import {
   AGENT,
   configuredAgentIds,

@@ -6,7 +6,7 @@
  * are touched. Only an entry that two stores have, or whose parent is named in the short form, is made anew.
  */
 import { systemHost, type LegacyHost } from "../../legacy/base/host.js";
-import { loadSessionStore } from "../load-session-store.js";
+import { loadSessionStore } from "../one-store/load-session-store.js";
 import type { SessionEntry, SessionStoreRecord } from "../entry/session-entry.js";
 import {
   configuredStore,

@@ -1,8 +1,8 @@
 /** Where replies to a session go, asked by its key alone: for what a gateway sends by itself, a reminder or a result. */
 import { deliveryContextFromSession } from "../entry/delivery-context.js";
 import type { DeliveryContext } from "../entry/session-entry.js";
-import { loadSessionStore, resolveSessionStoreEntry } from "../load-session-store.js";
-import { normalizeStoreSessionKey, splitThread } from "../session-key.js";
+import { loadSessionStore, resolveSessionStoreEntry } from "../one-store/load-session-store.js";
+import { normalizeStoreSessionKey, splitThread } from "../base/session-key.js";
 import {
   configuredStore,
   defaultAgentId,

@@ -1,5 +1,5 @@
 /** The sessions of an agent that is deleted. */
-import { updateSessionStore } from "../update-session-store.js";
+import { updateSessionStore } from "../one-store/update-session-store.js";
 import {
   AGENT,
   configuredStore,
@@ -10,7 +10,7 @@ import {
   type AgentStoreParams,
 } from "./agent-config.js";
 import { keyInGateway } from "./agent-keys.js";
-import { sessionStoreSettings } from "../settings.js";
+import { sessionStoreSettings } from "../base/settings.js";
 
 /**
  * Removes the sessions of one agent from its store, which others may share; those of no agent (`global`) stay, and so do

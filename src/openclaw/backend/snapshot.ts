@@ -8,7 +8,7 @@ import { SessionStoreError } from "../../errors.js";
 import type { DamagedSession } from "../../store/types.js";
 import { timeOf } from "../entry/merge.js";
 import type { SessionEntry } from "../entry/session-entry.js";
-import { normalizeStoreSessionKey } from "../session-key.js";
+import { normalizeStoreSessionKey } from "../base/session-key.js";
 
 /** A session as it is stored. */
 export interface StoredSession {

@@ -15,7 +15,7 @@ import { copyEntry } from "../entry/copy.js";
 import { timeOf } from "../entry/merge.js";
 import { normalizeEntry } from "../entry/normalization.js";
 import type { SessionEntry, SessionStoreRecord } from "../entry/session-entry.js";
-import { normalizeStoreSessionKey } from "../session-key.js";
+import { normalizeStoreSessionKey } from "../base/session-key.js";
 import { changeOf, type ChangeRules, type SessionChange } from "./change.js";
 import type { SessionSource } from "./snapshot.js";
 

@@ -9,7 +9,7 @@ import { nodeFileSystem } from "../../fs/node-file-system.js";
 import { readRegularFile } from "../../fs/regular-file.js";
 import { isMissing } from "../../fs/missing.js";
 import { Layout, segmentName, segmentNumber } from "../../format/layout.js";
-import { resolveStoreTarget } from "../store-target.js";
+import { resolveStoreTarget } from "../base/store-target.js";
 
 /** Far more than a format file has. */
 const FORMAT_BYTES_MAX = 64 * 1024;

@@ -13,7 +13,7 @@ import {
 } from "../../format/session-key.js";
 import { DEFAULT_LIMITS } from "../../format/limits.js";
 import { ENTRY_FILE } from "../../format/layout.js";
-import { normalizeStoreSessionKey } from "../session-key.js";
+import { normalizeStoreSessionKey } from "../base/session-key.js";
 
 /**
  * The folder name that stands for a key. The key is taken as it is: to find a session's folder, give

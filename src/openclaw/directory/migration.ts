@@ -17,11 +17,11 @@ import type {
   MigrationOptions,
   MigrationReport,
   RollbackReport,
-} from "../../legacy/types.js";
-import { sessionStoreSettings } from "../settings.js";
+} from "../../legacy/base/types.js";
+import { sessionStoreSettings } from "../base/settings.js";
 import type { Trust } from "../../fs/trusted-path.js";
-import { normalizeStoreSessionKey } from "../session-key.js";
-import { resolveStoreTarget } from "../store-target.js";
+import { normalizeStoreSessionKey } from "../base/session-key.js";
+import { resolveStoreTarget } from "../base/store-target.js";
 
 /** Options of `sessiondir/legacy`, apart from the one that this layer decides. */
 export type SessionStoreMigrationOptions = Omit<MigrationOptions, "normalizeKey">;

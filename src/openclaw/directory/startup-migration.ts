@@ -6,9 +6,9 @@
  * whoever comes second finds the store there. A start that is killed leaves each store as it was or migrated.
  */
 import { systemHost, type LegacyHost } from "../../legacy/base/host.js";
-import { migrateStateDirectoryOn } from "../../legacy/state-directory.js";
-import type { LegacyProgress, MigrationReport } from "../../legacy/types.js";
-import { normalizeStoreSessionKey } from "../session-key.js";
+import { migrateEachStore } from "../../legacy/state-directory.js";
+import type { LegacyProgress, MigrationReport } from "../../legacy/base/types.js";
+import { normalizeStoreSessionKey } from "../base/session-key.js";
 import { migrateTogether, resultOf, type SessionStoreMigrationResult } from "./migration.js";
 
 /** What a gateway logs through; its other methods are not used. */
@@ -60,7 +60,7 @@ export async function runStartupMigrationOn(
     onProgress,
     signal,
   };
-  const { reports, warnings, summary } = await migrateStateDirectoryOn(host, options, migrateTogether);
+  const { reports, warnings, summary } = await migrateEachStore(host, options, migrateTogether);
   if (reports.length === 0 && warnings.length === 0) return [];
   const issues = warnings.map(({ message }) => message).join("; ");
   const line = issues === "" ? summary : `${summary}; issues: ${issues}`;

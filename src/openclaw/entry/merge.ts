@@ -1,7 +1,7 @@
 /** What an entry is after somebody's patch: the rules for `sessionId`, `updatedAt` and the model. */
 import { randomUUID } from "node:crypto";
 import { textOf } from "./delivery-context.js";
-import { sessionStoreSettings } from "../settings.js";
+import { sessionStoreSettings } from "../base/settings.js";
 import type { SessionEntry } from "./session-entry.js";
 
 /** How a patch counts: as a use of the session, or as something that became known about it. */

@@ -6,7 +6,7 @@
  * gets into the store with the next change of that session.
  */
 import { equalJson } from "../../format/equal-json.js";
-import { sessionStoreSettings } from "../settings.js";
+import { sessionStoreSettings } from "../base/settings.js";
 import { copyEntry, peek } from "./copy.js";
 import { normalizeSessionDeliveryFields, textOf, threadOf } from "./delivery-context.js";
 import type { SessionEntry, SessionSkillSnapshot, SessionStoreRecord } from "./session-entry.js";

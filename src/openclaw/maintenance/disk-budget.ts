@@ -1,7 +1,7 @@
 /** The size of a sessions folder, looked after by itself: what `openclaw sessions cleanup` asks for. */
 import { systemHost } from "../../legacy/base/host.js";
 import type { SessionStoreRecord } from "../entry/session-entry.js";
-import { resolveStoreTarget } from "../store-target.js";
+import { resolveStoreTarget } from "../base/store-target.js";
 import { Broom, keepBelow, type DiskBudgetReport } from "./archives.js";
 import { referencesInRecord } from "./removal.js";
 

@@ -3,7 +3,7 @@
  * warnings of the process. The fast functions take no functions, and a gateway that was told nothing would believe that all
  * is well until "enforce" is switched on, or until the disk is full.
  */
-import type { MaintenanceWarning } from "../settings.js";
+import type { MaintenanceWarning } from "../base/settings.js";
 import type { MaintainOptions, SessionMaintenanceReport } from "./apply.js";
 import type { SessionMaintenanceWarning } from "./whole-store.js";
 

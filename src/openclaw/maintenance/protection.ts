@@ -5,8 +5,8 @@
  * a gateway makes for its own purposes (subagents, scheduled runs, heartbeats) has no such protection, wherever it came from.
  */
 import type { SessionEntry } from "../entry/session-entry.js";
-import { normalizeStoreSessionKey, splitThread } from "../session-key.js";
-import { sessionStoreSettings } from "../settings.js";
+import { normalizeStoreSessionKey, splitThread } from "../base/session-key.js";
+import { sessionStoreSettings } from "../base/settings.js";
 
 /**
  * How long a session counts as running after its last sign of life. A gateway that was killed leaves "running" behind for

@@ -1,6 +1,6 @@
 /** Transcripts of sessions that a gateway itself has removed or reset: its heartbeat, and the clean-up after scheduled runs. */
 import { systemHost } from "../../legacy/base/host.js";
-import { resolveStoreTarget } from "../store-target.js";
+import { resolveStoreTarget } from "../base/store-target.js";
 import { archiveTranscripts, TranscriptReferences, type ArchiveReason } from "./transcripts.js";
 
 /**

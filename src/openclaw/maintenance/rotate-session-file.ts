@@ -12,7 +12,7 @@ import { ignoreMissing, isMissing } from "../../fs/missing.js";
 import { writeAll } from "../../fs/write-all.js";
 import { systemHost, type LegacyHost } from "../../legacy/base/host.js";
 import { LegacyPaths } from "../../legacy/base/paths.js";
-import { resolveStoreTarget } from "../store-target.js";
+import { resolveStoreTarget } from "../base/store-target.js";
 import { resolveMaintenanceConfig } from "./config.js";
 
 const BACKUPS_MAX = 3;

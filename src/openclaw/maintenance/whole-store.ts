@@ -5,7 +5,7 @@
  * A limit of 0 or less switches itself off: no number means "remove everything".
  */
 import type { SessionEntry, SessionStoreRecord } from "../entry/session-entry.js";
-import { normalizeStoreSessionKey } from "../session-key.js";
+import { normalizeStoreSessionKey } from "../base/session-key.js";
 import { resolveMaintenanceConfig } from "./config.js";
 import { isDurable, Protection } from "./protection.js";
 

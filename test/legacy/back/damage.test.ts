@@ -8,7 +8,7 @@ import { startMirrorOn } from "../../../src/legacy/back/mirror.js";
 import { rollbackOn } from "../../../src/legacy/back/rollback.js";
 import { inspectOn } from "../../../src/legacy/inspect.js";
 import { migrateOn } from "../../../src/legacy/migrate.js";
-import type { LegacyWarning } from "../../../src/legacy/types.js";
+import type { LegacyWarning } from "../../../src/legacy/base/types.js";
 import { openDirectoryStoreOn } from "../../../src/store/open.js";
 import { DIRECTORY, FILE, killAtEveryCall, LegacyMachine, pretty, type Sessions } from "../legacy-machine.js";
 

@@ -6,7 +6,7 @@
 import { expect, it } from "vitest";
 import { migrateOn } from "../../../src/legacy/migrate.js";
 import { rollbackOn } from "../../../src/legacy/back/rollback.js";
-import type { RollbackReport } from "../../../src/legacy/types.js";
+import type { RollbackReport } from "../../../src/legacy/base/types.js";
 import { openDirectoryStoreOn } from "../../../src/store/open.js";
 import type { SimulatedCall } from "../../../src/testing/simulated/file-system.js";
 import { DIRECTORY, FILE, LegacyMachine, parkedAt, pretty, type Sessions } from "../legacy-machine.js";

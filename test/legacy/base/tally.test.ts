@@ -6,7 +6,7 @@
 import { expect, it } from "vitest";
 import { Intake } from "../../../src/legacy/run/checked-source.js";
 import { EMPTY_TALLY, Refusals, sumOf } from "../../../src/legacy/base/tally.js";
-import type { Refusal } from "../../../src/legacy/types.js";
+import type { Refusal } from "../../../src/legacy/base/types.js";
 
 const refusal = (key: string): Refusal => ({ key, reason: "null_entry", message: `${key}: it is null` });
 const kept = (intake: Intake): { kept: number; unchanged: number } => ({

@@ -6,7 +6,7 @@
 import { expect, it } from "vitest";
 import { inspectOn } from "../../../src/legacy/inspect.js";
 import { migrateOn } from "../../../src/legacy/migrate.js";
-import type { ChangingOptions, MigrationReport, Refusal } from "../../../src/legacy/types.js";
+import type { ChangingOptions, MigrationReport, Refusal } from "../../../src/legacy/base/types.js";
 import {
   DIRECTORY,
   expectSameSessions,

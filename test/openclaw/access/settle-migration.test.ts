@@ -10,7 +10,7 @@ import { systemHost } from "../../../src/legacy/base/host.js";
 import { startMirror } from "../../../src/legacy/back/mirror.js";
 import { configureSessionStores, updateSessionStoreEntry } from "../../../src/openclaw/index.js";
 import { waitForMigration } from "../../../src/openclaw/access/settle-migration.js";
-import { FileBackend } from "../../../src/openclaw/legacy-file/file-backend.js";
+import { FileBackend } from "../../../src/openclaw/backend/file-backend.js";
 import {
   gatewayFolder,
   hasFile,

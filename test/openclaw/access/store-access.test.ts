@@ -10,7 +10,7 @@ import { SessionStoreError } from "../../../src/errors.js";
 import { nodeFileSystem } from "../../../src/fs/node-file-system.js";
 import { systemHost } from "../../../src/legacy/base/host.js";
 import { OpenStores } from "../../../src/openclaw/access/open-stores.js";
-import { configureSessionStores } from "../../../src/openclaw/settings.js";
+import { configureSessionStores } from "../../../src/openclaw/base/settings.js";
 import { readStore, updateStore } from "../../../src/openclaw/access/store-access.js";
 import { gatewayFolder, migrate, session, type GatewayFolder } from "../support/gateway-folder.js";
 

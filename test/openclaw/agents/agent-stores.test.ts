@@ -10,7 +10,7 @@ import {
   resolveAllAgentSessionStoreTargetsSync,
   resolveSessionStoreTargets,
 } from "../../../src/openclaw/agents/agent-stores.js";
-import { configureSessionStores } from "../../../src/openclaw/settings.js";
+import { configureSessionStores } from "../../../src/openclaw/base/settings.js";
 import { migrateToDirectoryOn } from "../../../src/openclaw/directory/migration.js";
 import { LegacyMachine } from "../../legacy/legacy-machine.js";
 

@@ -11,7 +11,7 @@ import {
   migrateSessionStoreToDirectory,
   migrateSessionStoreToLegacy,
 } from "../../../src/openclaw/directory/migration.js";
-import type { RollbackReport } from "../../../src/legacy/types.js";
+import type { RollbackReport } from "../../../src/legacy/base/types.js";
 import { openDirectoryStore } from "../../../src/store/open.js";
 
 let folder = "";

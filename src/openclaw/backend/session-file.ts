@@ -14,11 +14,11 @@ import { namesIn, namesInNow, statusNow } from "../../fs/status.js";
 import { isMissing } from "../../fs/missing.js";
 import type { LegacyHost } from "../../legacy/base/host.js";
 import { LegacyPaths } from "../../legacy/base/paths.js";
-import type { LegacyWarning } from "../../legacy/types.js";
+import type { LegacyWarning } from "../../legacy/base/types.js";
 import type { DamagedSession } from "../../store/types.js";
 import type { SessionEntry } from "../entry/session-entry.js";
-import type { SessionChange } from "../backend/change.js";
-import { StoreSnapshot, type StoredSession } from "../backend/snapshot.js";
+import type { SessionChange } from "./change.js";
+import { StoreSnapshot, type StoredSession } from "./snapshot.js";
 
 /** Coarser than the clock of any file system that we write to. */
 const CLOCK_TICK_MS = 50;

@@ -3,26 +3,26 @@
  *
  * All three functions read, compute and commit with nobody in between; where another process was faster they compute again.
  */
-import { isPromiseLike } from "../store/engine-calls.js";
+import { isPromiseLike } from "../../store/engine-calls.js";
 import {
   deliveryContextFromSession,
   deliveryFieldsOf,
   mergeDeliveryContext,
   normalizeDeliveryContext,
-} from "./entry/delivery-context.js";
-import { copyEntry } from "./entry/copy.js";
-import { mergeSessionEntry, mergeSessionEntryPreserveActivity } from "./entry/merge.js";
-import { normalizeEntry } from "./entry/normalization.js";
+} from "../entry/delivery-context.js";
+import { copyEntry } from "../entry/copy.js";
+import { mergeSessionEntry, mergeSessionEntryPreserveActivity } from "../entry/merge.js";
+import { normalizeEntry } from "../entry/normalization.js";
 import {
   deriveSessionMetaPatch,
   type GroupKeyResolution,
   type MessageContext,
-} from "./entry/inbound-metadata.js";
-import type { DeliveryContext, SessionEntry } from "./entry/session-entry.js";
+} from "../entry/inbound-metadata.js";
+import type { DeliveryContext, SessionEntry } from "../entry/session-entry.js";
 import { resolveSessionStoreEntry } from "./load-session-store.js";
-import { foldedAlias, normalizeStoreSessionKey } from "./session-key.js";
-import { updateStore } from "./access/store-access.js";
-import type { Compute, StoreBackend } from "./backend/store-backend.js";
+import { foldedAlias, normalizeStoreSessionKey } from "../base/session-key.js";
+import { updateStore } from "../access/store-access.js";
+import type { Compute, StoreBackend } from "../backend/store-backend.js";
 
 /** What all functions here are told. */
 interface OneSession {

@@ -5,13 +5,14 @@
  * while making it fails at its own rename, however late it wakes. That is also how a run fences others: after it has
  * made one side count, it takes away all that is unfinished, for it was read from what counted before.
  */
+import { errnoOf } from "../../errors.js";
 import { plural } from "../../plural.js";
 import { namesIn, statusOf } from "../../fs/status.js";
 import { ignoreMissing } from "../../fs/missing.js";
-import { removeBuilding } from "./build.js";
 import type { Journal } from "../base/journal.js";
+import { removeTree } from "../base/tree.js";
 import { readReplacement } from "./replacement.js";
-import type { LegacyWork } from "../run/work.js";
+import type { LegacyWork } from "./work.js";
 
 /** A folder in which nothing was made for so long has no living builder; if it has, that one starts over. */
 const STALE_MS = 60_000;
@@ -51,4 +52,20 @@ export async function removeUnfinishedFiles({ host, paths }: LegacyWork): Promis
 export async function unfinishedDirectories({ host, paths }: LegacyWork): Promise<string[]> {
   const names = await namesIn(host.fs, paths.folder);
   return names.filter((name) => paths.isUnfinishedDirectory(name)).map((name) => `${paths.folder}/${name}`);
+}
+
+/** Takes away a folder that is not complete, its builder alive or not. */
+export async function removeBuilding(work: LegacyWork, path: string): Promise<undefined> {
+  const { fs, runtime } = work.host;
+  if ((await statusOf(fs, path)) === undefined) return;
+  const removing = work.paths.removing(runtime);
+  try {
+    // By another name first: a builder that wakes up while half of it is gone must not put the rest into its place.
+    await fs.later.rename(path, removing);
+    await removeTree(work.host, removing);
+  } catch (error) {
+    const errno = errnoOf(error);
+    // Others remove it as well; or its builder is at it still, and fails at its own rename: the next run removes the rest.
+    if (errno !== "ENOENT" && errno !== "ENOTEMPTY") throw error;
+  }
 }

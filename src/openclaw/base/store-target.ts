@@ -8,11 +8,11 @@
  * Reads only; nothing is cached, so a migration or a rollback by another process is seen by the next look.
  */
 import { join } from "node:path";
-import type { FileSystem } from "../fs/file-system.js";
-import { LegacyPaths } from "../legacy/base/paths.js";
-import { findLegacyPlace } from "../store/legacy-place.js";
+import type { FileSystem } from "../../fs/file-system.js";
+import { LegacyPaths } from "../../legacy/base/paths.js";
+import { findLegacyPlace } from "../../store/legacy-place.js";
 
-export { storeIdentity } from "../store/legacy-place.js";
+export { storeIdentity } from "../../store/legacy-place.js";
 
 export interface StoreTarget {
   /** Real path of the legacy file, whether it exists or not; names the store within this process. */

@@ -2,7 +2,7 @@
  * Sessions that wait because a model's quota is used up (`quotaSuspension`, since May 2026): after a while they may go on, and
  * later the note is removed.
  */
-import type { SessionEntry } from "./entry/session-entry.js";
+import type { SessionEntry } from "../entry/session-entry.js";
 import { updateSessionStore } from "./update-session-store.js";
 
 const TTL_MS = 30 * 60 * 1000;

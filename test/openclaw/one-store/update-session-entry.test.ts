@@ -8,10 +8,10 @@ import {
   updateLastRoute,
   updateSessionStore,
   updateSessionStoreEntry,
-} from "../../src/openclaw/index.js";
-import { copiedEntryCount } from "../../src/openclaw/entry/copy.js";
-import type { SessionAcpMeta, SessionEntry } from "../../src/openclaw/entry/session-entry.js";
-import { FORMS, gatewayFolder, loaded, session, writeElsewhere } from "./support/gateway-folder.js";
+} from "../../../src/openclaw/index.js";
+import { copiedEntryCount } from "../../../src/openclaw/entry/copy.js";
+import type { SessionAcpMeta, SessionEntry } from "../../../src/openclaw/entry/session-entry.js";
+import { FORMS, gatewayFolder, loaded, session, writeElsewhere } from "../support/gateway-folder.js";
 
 const FUTURE = 9_000_000_000_000;
 

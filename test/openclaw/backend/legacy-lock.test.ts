@@ -18,7 +18,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import type { FileSystem } from "../../../src/fs/file-system.js";
 import { nodeFileSystem } from "../../../src/fs/node-file-system.js";
 import { systemRuntime } from "../../../src/runtime.js";
-import { LegacyLock } from "../../../src/openclaw/legacy-file/lock.js";
+import { LegacyLock } from "../../../src/openclaw/backend/legacy-lock.js";
 
 function place(): { file: string; lock: string; folder: string } {
   const folder = mkdtempSync(join(tmpdir(), "sessiondir-lock-"));

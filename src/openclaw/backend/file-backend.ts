@@ -14,23 +14,23 @@ import { dirname } from "node:path";
 import { syncDirectory } from "../../fs/regular-file.js";
 import { statusOf } from "../../fs/status.js";
 import type { LegacyHost } from "../../legacy/base/host.js";
-import type { LegacyWarning, MigrationReport } from "../../legacy/types.js";
+import type { LegacyWarning, MigrationReport } from "../../legacy/base/types.js";
 import { migrateTogether } from "../directory/migration.js";
 import { KeyQueue } from "../../store/key-queue.js";
 import type { SessionEntry } from "../entry/session-entry.js";
-import { normalizeStoreSessionKey } from "../session-key.js";
+import { normalizeStoreSessionKey } from "../base/session-key.js";
 import {
   MigrationSignal,
   StoreMovedSignal,
   type Compute,
   type StoreBackend,
   type UpdateRules,
-} from "../backend/store-backend.js";
-import type { StoreSnapshot } from "../backend/snapshot.js";
-import { storeIdentity } from "../store-target.js";
-import type { SessionChange } from "../backend/change.js";
-import { StoreView } from "../backend/view.js";
-import { LegacyLock, lockPathOf } from "./lock.js";
+} from "./store-backend.js";
+import type { StoreSnapshot } from "./snapshot.js";
+import { storeIdentity } from "../base/store-target.js";
+import type { SessionChange } from "./change.js";
+import { StoreView } from "./view.js";
+import { LegacyLock, lockPathOf } from "./legacy-lock.js";
 import { SessionFile } from "./session-file.js";
 
 export interface FileBackendOptions {

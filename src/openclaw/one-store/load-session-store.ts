@@ -1,13 +1,13 @@
 /** Reading: a whole store, one session, a summary. All at once, without a promise, for that is how gateways call them. */
-import { timeOf } from "./entry/merge.js";
-import { normalizeEntry } from "./entry/normalization.js";
-import type { SessionEntry, SessionStoreRecord } from "./entry/session-entry.js";
-import { textOf, threadOf } from "./entry/delivery-context.js";
-import { foldedAlias, needsProof, normalizeStoreSessionKey, splitThread } from "./session-key.js";
-import { readStore } from "./access/store-access.js";
-import { StoreView, viewOf } from "./backend/view.js";
-import { configuredMaintenance, type SessionMaintenanceLimits } from "./maintenance/config.js";
-import { capEntryCount, pruneStaleEntries } from "./maintenance/whole-store.js";
+import { timeOf } from "../entry/merge.js";
+import { normalizeEntry } from "../entry/normalization.js";
+import type { SessionEntry, SessionStoreRecord } from "../entry/session-entry.js";
+import { textOf, threadOf } from "../entry/delivery-context.js";
+import { foldedAlias, needsProof, normalizeStoreSessionKey, splitThread } from "../base/session-key.js";
+import { readStore } from "../access/store-access.js";
+import { StoreView, viewOf } from "../backend/view.js";
+import { configuredMaintenance, type SessionMaintenanceLimits } from "../maintenance/config.js";
+import { capEntryCount, pruneStaleEntries } from "../maintenance/whole-store.js";
 
 export interface LoadSessionStoreOptions {
   /**

@@ -20,11 +20,11 @@ import { nodeFileSystem } from "../../../src/fs/node-file-system.js";
 import { migrateLegacyStore } from "../../../src/legacy/migrate.js";
 import { systemRuntime } from "../../../src/runtime.js";
 import { openDirectoryStore } from "../../../src/store/open.js";
-import { FileBackend } from "../../../src/openclaw/legacy-file/file-backend.js";
+import { FileBackend } from "../../../src/openclaw/backend/file-backend.js";
 import { loadSessionStore, updateSessionStoreEntry } from "../../../src/openclaw/index.js";
 import type { SessionEntry, SessionStoreRecord } from "../../../src/openclaw/entry/session-entry.js";
 import { StoreMovedSignal } from "../../../src/openclaw/backend/store-backend.js";
-import { configureSessionStores } from "../../../src/openclaw/settings.js";
+import { configureSessionStores } from "../../../src/openclaw/base/settings.js";
 import {
   gatewayFolder,
   loaded,

@@ -5,9 +5,9 @@
  * world (a damaged file, a full disk) is in the report; thrown are only a wrong argument (`TypeError`) and the reason
  * of a signal that was aborted.
  */
-import type { ErrorData, SessionStoreErrorCode } from "../errors.js";
-import type { Limits } from "../format/limits.js";
-import type { Trust } from "../fs/trusted-path.js";
+import type { ErrorData, SessionStoreErrorCode } from "../../errors.js";
+import type { Limits } from "../../format/limits.js";
+import type { Trust } from "../../fs/trusted-path.js";
 
 export interface LegacyOptions {
   /** Applied to every key that comes in. Must be what the gateway gives to `openSessionStore`. Default: keys as they are. */

@@ -12,10 +12,10 @@ import {
   resolveSessionStoreEntry,
   saveSessionStore,
   updateSessionStoreEntry,
-} from "../../src/openclaw/index.js";
-import { copiedEntryCount } from "../../src/openclaw/entry/copy.js";
-import type { SessionStoreRecord } from "../../src/openclaw/entry/session-entry.js";
-import { FORMS, gatewayFolder, loaded, plain, session, writeElsewhere } from "./support/gateway-folder.js";
+} from "../../../src/openclaw/index.js";
+import { copiedEntryCount } from "../../../src/openclaw/entry/copy.js";
+import type { SessionStoreRecord } from "../../../src/openclaw/entry/session-entry.js";
+import { FORMS, gatewayFolder, loaded, plain, session, writeElsewhere } from "../support/gateway-folder.js";
 
 describe.each(FORMS)("loadSessionStore on a %s", (form) => {
   it("has every session, and behaves as the object that it was", async () => {

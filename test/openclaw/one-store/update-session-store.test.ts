@@ -4,17 +4,17 @@
  * Method: a store written and read past the layer; writes by others are put between the steps of a mutator.
  */
 import { describe, expect, it, vi } from "vitest";
-import { openDirectoryStore } from "../../src/store/open.js";
+import { openDirectoryStore } from "../../../src/store/open.js";
 import {
   loadSessionStore,
   resolveSessionStoreEntry,
   saveSessionStore,
   updateSessionStore,
-} from "../../src/openclaw/index.js";
-import { StoreSnapshot } from "../../src/openclaw/backend/snapshot.js";
-import { copiedEntryCount } from "../../src/openclaw/entry/copy.js";
-import type { SessionAcpMeta, SessionEntry } from "../../src/openclaw/entry/session-entry.js";
-import { FORMS, gatewayFolder, loaded, plain, session, writeElsewhere } from "./support/gateway-folder.js";
+} from "../../../src/openclaw/index.js";
+import { StoreSnapshot } from "../../../src/openclaw/backend/snapshot.js";
+import { copiedEntryCount } from "../../../src/openclaw/entry/copy.js";
+import type { SessionAcpMeta, SessionEntry } from "../../../src/openclaw/entry/session-entry.js";
+import { FORMS, gatewayFolder, loaded, plain, session, writeElsewhere } from "../support/gateway-folder.js";
 
 const ACP: SessionAcpMeta = {
   backend: "acpx",

@@ -12,9 +12,9 @@ import {
   updateLastRoute,
   updateSessionStore,
   updateSessionStoreEntry,
-} from "../../src/openclaw/index.js";
-import type { SessionStoreRecord } from "../../src/openclaw/entry/session-entry.js";
-import { gatewayFolder, hasFile, loaded, session } from "./support/gateway-folder.js";
+} from "../../../src/openclaw/index.js";
+import type { SessionStoreRecord } from "../../../src/openclaw/entry/session-entry.js";
+import { gatewayFolder, hasFile, loaded, session } from "../support/gateway-folder.js";
 
 describe("configureSessionStores", () => {
   it.each<[unknown]>([

@@ -5,8 +5,8 @@
 import { symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { resolveAndPersistSessionFile } from "../../src/openclaw/index.js";
-import { FORMS, gatewayFolder, session } from "./support/gateway-folder.js";
+import { resolveAndPersistSessionFile } from "../../../src/openclaw/index.js";
+import { FORMS, gatewayFolder, session } from "../support/gateway-folder.js";
 
 describe.each(FORMS)("in a %s", (form) => {
   it("notes the default file for a session that has none, once", async () => {

@@ -1,10 +1,10 @@
 /** Which file a session's transcript is in, noted in its entry: the two must not part. */
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
-import { errnoOf } from "../errors.js";
-import { nodeFileSystem } from "../fs/node-file-system.js";
-import type { SessionEntry, SessionStoreRecord } from "./entry/session-entry.js";
-import type { SessionMaintenanceLimits } from "./maintenance/config.js";
-import { normalizeStoreSessionKey } from "./session-key.js";
+import { errnoOf } from "../../errors.js";
+import { nodeFileSystem } from "../../fs/node-file-system.js";
+import type { SessionEntry, SessionStoreRecord } from "../entry/session-entry.js";
+import type { SessionMaintenanceLimits } from "../maintenance/config.js";
+import { normalizeStoreSessionKey } from "../base/session-key.js";
 import { updateSessionStore } from "./update-session-store.js";
 
 /** What an id may be that is a part of a file name. */

@@ -4,7 +4,7 @@
  * Method: leftovers of different age beside a store on the simulated disk.
  */
 import { expect, it } from "vitest";
-import { removeStale, removeUnfinished } from "../../../src/legacy/migration/leftovers.js";
+import { removeStale, removeUnfinished } from "../../../src/legacy/run/leftovers.js";
 import { Journal } from "../../../src/legacy/base/journal.js";
 import { LegacyWork } from "../../../src/legacy/run/work.js";
 import { DIRECTORY, FILE, LegacyMachine } from "../legacy-machine.js";

@@ -2,9 +2,9 @@
  * How this process uses its session stores. Gateways call functions with a path and little else, so what they could be asked
  * once is asked once, for all stores of the process.
  */
-import type { StoreWarning } from "../errors.js";
-import type { Trust } from "../fs/trusted-path.js";
-import type { LegacyWarning } from "../legacy/types.js";
+import type { StoreWarning } from "../../errors.js";
+import type { Trust } from "../../fs/trusted-path.js";
+import type { LegacyWarning } from "../../legacy/base/types.js";
 
 export interface SessionStoreSettings {
   /**

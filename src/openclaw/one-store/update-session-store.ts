@@ -1,16 +1,16 @@
 /** Changing a whole store, as gateways do it: a function that gets all sessions, or an object that has all of them. */
-import { isPlainContainer } from "../format/json-semantics.js";
-import { normalizeStoreSessionKey } from "./session-key.js";
-import type { SessionEntry, SessionStoreRecord } from "./entry/session-entry.js";
-import type { StoreBackend } from "./backend/store-backend.js";
-import { updateStore, type AfterWriting } from "./access/store-access.js";
-import type { SessionChange } from "./backend/change.js";
-import { viewOf, type StoreView } from "./backend/view.js";
+import { isPlainContainer } from "../../format/json-semantics.js";
+import { normalizeStoreSessionKey } from "../base/session-key.js";
+import type { SessionEntry, SessionStoreRecord } from "../entry/session-entry.js";
+import type { StoreBackend } from "../backend/store-backend.js";
+import { updateStore, type AfterWriting } from "../access/store-access.js";
+import type { SessionChange } from "../backend/change.js";
+import { viewOf, type StoreView } from "../backend/view.js";
 import {
   configuredMaintenance,
   resolveMaintenanceConfig,
   type SessionMaintenanceLimits,
-} from "./maintenance/config.js";
+} from "../maintenance/config.js";
 
 export interface SaveSessionStoreOptions {
   /** Do not look after the store this time: no pruning, no cap. Default false. */
