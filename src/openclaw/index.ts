@@ -120,14 +120,10 @@ export {
   getActiveSessionMaintenanceWarning,
   pruneStaleEntries,
 } from "./maintenance/whole-store.js";
-export type {
-  CapOptions,
-  PruneOptions,
-  RemovedEntry,
-  SessionMaintenanceWarning,
-} from "./maintenance/whole-store.js";
+export type { CapOptions, PruneOptions, RemovedEntry } from "./maintenance/whole-store.js";
+export type { SessionMaintenanceWarning } from "./maintenance/policy.js";
 export { rotateSessionFile } from "./maintenance/rotate-session-file.js";
-export type { SessionMaintenanceReport } from "./maintenance/apply.js";
+export type { SessionMaintenanceReport } from "./maintenance/session-maintenance.js";
 export type { DiskBudgetReport } from "./maintenance/archives.js";
 export type { RemovedSession } from "./maintenance/removal.js";
 export type { ArchivedTranscript, ArchiveReason } from "./maintenance/transcripts.js";

@@ -5,7 +5,6 @@
 import { KeyQueue } from "../../store/key-queue.js";
 import { resolveStoreTarget } from "../base/store-target.js";
 import { openStores } from "./open-stores.js";
-import { runningStoreCount, runningUpdatesEnd, tracked } from "./running-updates.js";
 
 const turns = new KeyQueue();
 
@@ -36,7 +35,7 @@ export function withSessionStoreLockForTest<T>(
     readonly staleMs?: number | undefined;
   } = {},
 ): Promise<T> {
-  return tracked(storePath, async () => {
+  return openStores.running.track(storePath, async () => {
     const target = resolveStoreTarget(openStores.host.fs, storePath);
     await turns.enter(target.file);
     try {
@@ -49,10 +48,10 @@ export function withSessionStoreLockForTest<T>(
 
 /** How many stores have updates that have not ended yet. */
 export function getSessionStoreLockQueueSizeForTest(): number {
-  return runningStoreCount();
+  return openStores.running.storeCount;
 }
 
 /** Settles when no update is running. OpenClaw's rejects those that wait; here all of them are carried out. */
 export function drainSessionStoreLockQueuesForTest(): Promise<void> {
-  return runningUpdatesEnd();
+  return openStores.running.end();
 }

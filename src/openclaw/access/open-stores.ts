@@ -8,13 +8,17 @@
 import { SessionStoreError } from "../../errors.js";
 import { systemHost, type LegacyHost } from "../../legacy/base/host.js";
 import { startMirrorOn, type Mirror } from "../../legacy/back/mirror.js";
+import { KeyQueue } from "../../store/key-queue.js";
 import { openDirectoryStoreOn, openDirectoryStoreSyncOn } from "../../store/open.js";
 import type { DirectorySessionStore } from "../../store/types.js";
 import { waitForMigration } from "./settle-migration.js";
 import { PostponedMigrations } from "./postponed-migrations.js";
+import { RunningUpdates } from "./running-updates.js";
 import { DirectoryBackend } from "../backend/directory-backend.js";
 import { FileBackend } from "../backend/file-backend.js";
 import type { SessionEntry } from "../entry/session-entry.js";
+import { OwnerWarnings } from "../maintenance/owner-warnings.js";
+import { SessionMaintenance } from "../maintenance/session-maintenance.js";
 import { normalizeStoreSessionKey } from "../base/session-key.js";
 import { sessionStoreSettings, type ResolvedSettings } from "../base/settings.js";
 import type { StoreTarget } from "../base/store-target.js";
@@ -35,11 +39,16 @@ export class OpenStores {
   /** By the legacy file's real path. */
   readonly #files = new Map<string, FileBackend>();
   readonly #closing = new Set<Promise<void>>();
+  readonly #fileTurns = new KeyQueue();
 
   readonly postponed: PostponedMigrations;
+  readonly maintenance: SessionMaintenance;
+  readonly ownerWarnings = new OwnerWarnings();
+  readonly running = new RunningUpdates();
 
   constructor(readonly host: LegacyHost) {
     this.postponed = new PostponedMigrations(host.runtime);
+    this.maintenance = new SessionMaintenance(host);
   }
 
   /**
@@ -81,6 +90,7 @@ export class OpenStores {
     let backend = this.#files.get(file);
     if (backend === undefined) {
       backend = new FileBackend(this.host, file, {
+        turns: this.#fileTurns,
         settings: () => {
           const { migrate, lockWaitMsMax } = sessionStoreSettings();
           return { migrateFirst: migrate === "on-write" && !this.postponed.covers(file), lockWaitMsMax };

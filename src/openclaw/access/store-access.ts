@@ -9,14 +9,15 @@ import { SessionStoreError } from "../../errors.js";
 import { openDirectoryStoreOn } from "../../store/open.js";
 import { migrateTogether } from "../directory/migration.js";
 import { failedMigration } from "../backend/file-backend.js";
-import { maintainSessionStore, type MaintainOptions } from "../maintenance/apply.js";
-import { withEars } from "../maintenance/ears.js";
+import { DirectorySessions } from "../maintenance/directory-sessions.js";
+import { FileSessions } from "../maintenance/file-sessions.js";
+import type { MaintainedStore } from "../maintenance/maintained-store.js";
+import type { MaintainOptions } from "../maintenance/session-maintenance.js";
 import { assertMaintenanceConfig } from "../maintenance/config.js";
 import { openStores, type OpenStores } from "./open-stores.js";
-import { tracked } from "./running-updates.js";
 import type { SessionEntry } from "../entry/session-entry.js";
 import { normalizeStoreSessionKey } from "../base/session-key.js";
-import { sessionStoreSettings } from "../base/settings.js";
+import { sessionStoreSettings, type MaintenanceWarning } from "../base/settings.js";
 import { MigrationSignal, StoreMovedSignal, type StoreBackend } from "../backend/store-backend.js";
 import { resolveStoreTarget, type StoreTarget } from "../base/store-target.js";
 import { StoreView } from "../backend/view.js";
@@ -60,7 +61,9 @@ export async function updateStore<R extends { readonly wrote: boolean }>(
   stores = openStores,
 ): Promise<R> {
   if (after.config !== undefined) assertMaintenanceConfig(after.config); // before anything is written
-  const { result, target } = await tracked(storePath, () => onCurrentBackend(storePath, update, stores));
+  const { result, target } = await stores.running.track(storePath, () =>
+    onCurrentBackend(storePath, update, stores),
+  );
   const byHand = after.force === true && !result.wrote;
   if (after.skipMaintenance === true || !(result.wrote || byHand)) return result;
   const failures: unknown[] = [];
@@ -145,23 +148,20 @@ async function migrate(target: StoreTarget, stores: OpenStores): Promise<void> {
 
 async function lookAfter(target: StoreTarget, after: AfterWriting, stores: OpenStores): Promise<void> {
   const { skipMaintenance: _, ...given } = after;
+  const onWarning = (warning: MaintenanceWarning): void => sessionStoreSettings().onWarning(warning);
+  const options = stores.ownerWarnings.added(target.file, given, onWarning);
+  await stores.maintenance.maintain(maintainedStore(target, stores), options);
+}
+
+function maintainedStore(target: StoreTarget, stores: OpenStores): MaintainedStore {
+  if (target.identity !== undefined) return new DirectorySessions(stores.directoryNow(target).store);
   const { file } = target;
-  const options = withEars(file, given, (warning) => sessionStoreSettings().onWarning(warning));
-  if (target.identity !== undefined) {
-    const { store } = stores.directoryNow(target);
-    await maintainSessionStore({ kind: "directory", store }, { ...options, storePath: file });
-    return;
-  }
-  await maintainSessionStore(
-    {
-      kind: "legacy",
-      read: async () => readStore(file, (backend) => StoreView.of(backend.snapshot()).store, stores),
-      version: async () => readStore(file, (backend) => backend.snapshot(), stores),
-      update: async (change) => {
-        const run = (backend: StoreBackend) => backend.updateAll((view) => change(view.store), {});
-        return (await onCurrentBackend(file, run, stores)).result.result;
-      },
+  return new FileSessions({
+    read: async () => readStore(file, (backend) => StoreView.of(backend.snapshot()).store, stores),
+    version: async () => readStore(file, (backend) => backend.snapshot(), stores),
+    update: async (change) => {
+      const run = (backend: StoreBackend) => backend.updateAll((view) => change(view.store), {});
+      return (await onCurrentBackend(file, run, stores)).result.result;
     },
-    { ...options, storePath: file },
-  );
+  });
 }

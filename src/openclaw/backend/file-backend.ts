@@ -16,7 +16,7 @@ import { statusOf } from "../../fs/status.js";
 import type { LegacyHost } from "../../legacy/base/host.js";
 import type { LegacyWarning, MigrationReport } from "../../legacy/base/types.js";
 import { migrateTogether } from "../directory/migration.js";
-import { KeyQueue } from "../../store/key-queue.js";
+import type { KeyQueue } from "../../store/key-queue.js";
 import type { SessionEntry } from "../entry/session-entry.js";
 import { normalizeStoreSessionKey } from "../base/session-key.js";
 import {
@@ -34,6 +34,8 @@ import { LegacyLock, lockPathOf } from "./legacy-lock.js";
 import { SessionFile } from "./session-file.js";
 
 export interface FileBackendOptions {
+  /** Those who write a file in this process take turns, by its path: the lock file is for other processes. */
+  readonly turns: KeyQueue;
   /** Asked for each update. `migrateFirst`: the store is to be migrated rather than written. */
   readonly settings: () => { readonly migrateFirst: boolean; readonly lockWaitMsMax: number };
   /** Hears of entries that are no sessions. Default: nobody does. */
@@ -44,9 +46,6 @@ export interface FileBackendOptions {
 
 /** Each but the first means that the lock was broken. */
 const ATTEMPTS_MAX = 20;
-
-/** Whoever writes a file in this process takes turns: the lock file is for other processes. */
-const queue = new KeyQueue();
 
 export class FileBackend implements StoreBackend {
   readonly #file: SessionFile;
@@ -127,10 +126,11 @@ export class FileBackend implements StoreBackend {
   /** Waits for the turn in this process, then for the lock. */
   async withLock<R>(run: (lock: LegacyLock) => Promise<R>): Promise<R> {
     const { folder, file } = this.#file.paths;
-    await queue.enter(file);
+    const { turns, settings } = this.options;
+    await turns.enter(file);
     try {
       await makeFolder(this.host, folder);
-      const lock = await LegacyLock.acquire(this.host, file, this.options.settings().lockWaitMsMax);
+      const lock = await LegacyLock.acquire(this.host, file, settings().lockWaitMsMax);
       try {
         return await run(lock);
       } finally {
@@ -139,7 +139,7 @@ export class FileBackend implements StoreBackend {
     } catch (error) {
       throw asStoreError(error, `update ${file}`);
     } finally {
-      queue.leave(file);
+      turns.leave(file);
     }
   }
 

@@ -3,7 +3,8 @@ import { systemHost } from "../../legacy/base/host.js";
 import type { SessionStoreRecord } from "../entry/session-entry.js";
 import { resolveStoreTarget } from "../base/store-target.js";
 import { Broom, keepBelow, type DiskBudgetReport } from "./archives.js";
-import { referencesInRecord } from "./removal.js";
+import { RecordSessions } from "./record-sessions.js";
+import { referencesOf } from "./removal.js";
 
 /** How a gateway logs; nothing is logged without one. */
 export interface DiskBudgetLogger {
@@ -42,7 +43,7 @@ export async function enforceSessionDiskBudget(params: {
     folder,
     { maxBytes: maxDiskBytes, highWaterBytes },
     action,
-    new Broom(systemHost, async () => referencesInRecord(params.store)),
+    new Broom(systemHost, () => referencesOf(new RecordSessions(params.store))),
     onRemoveFile,
   );
   if (dryRun) return report;

@@ -11,6 +11,7 @@ import { startMirror } from "../../../src/legacy/back/mirror.js";
 import { configureSessionStores, updateSessionStoreEntry } from "../../../src/openclaw/index.js";
 import { waitForMigration } from "../../../src/openclaw/access/settle-migration.js";
 import { FileBackend } from "../../../src/openclaw/backend/file-backend.js";
+import { KeyQueue } from "../../../src/store/key-queue.js";
 import {
   gatewayFolder,
   hasFile,
@@ -70,6 +71,7 @@ describe("the first write to a directory", () => {
     };
     const host = { ...systemHost, fs: { ...nodeFileSystem, later } };
     const form = new FileBackend(host, place.storePath, {
+      turns: new KeyQueue(),
       settings: () => ({ migrateFirst: false, lockWaitMsMax: 1000 }),
       removeFromDirectory: () => Promise.resolve(),
     });

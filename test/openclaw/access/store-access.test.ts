@@ -12,6 +12,11 @@ import { systemHost } from "../../../src/legacy/base/host.js";
 import { OpenStores } from "../../../src/openclaw/access/open-stores.js";
 import { configureSessionStores } from "../../../src/openclaw/base/settings.js";
 import { readStore, updateStore } from "../../../src/openclaw/access/store-access.js";
+import type { StoreBackend } from "../../../src/openclaw/backend/store-backend.js";
+import { resolveMaintenanceConfig } from "../../../src/openclaw/maintenance/config.js";
+import type { SessionMaintenanceReport } from "../../../src/openclaw/maintenance/session-maintenance.js";
+import { ManualRuntime } from "../../../src/testing/manual-runtime.js";
+import { FILE, LegacyMachine, pretty } from "../../legacy/legacy-machine.js";
 import { gatewayFolder, migrate, session, type GatewayFolder } from "../support/gateway-folder.js";
 
 const SESSIONS = { a: session(1), b: session(2) };
@@ -92,3 +97,31 @@ it("an update counts, and says so, although looking after the store failed", asy
   expect(await updateStore(place.storePath, update, {}, stores)).toEqual({ wrote: true });
   expect(codes).toEqual(["maintenance_failed"]);
 });
+
+it("looks after a store by the clock of the host that it was given, in its own turn", async () => {
+  const machine = new LegacyMachine();
+  machine.disk.writeRaw(FILE, pretty({ old: session(NOW - 31 * DAY), fresh: session(NOW - DAY) }));
+  const [first, second] = [1, 2].map((seed) => {
+    const host = { fs: machine.process().fs, runtime: new ManualRuntime({ seed, now: NOW }) };
+    const stores = new OpenStores(host);
+    onTestFinished(() => stores.close());
+    return { stores };
+  }) as [Process, Process];
+  const pruned = async ({ stores }: Process, key: string): Promise<number | undefined> => {
+    let told: number | undefined;
+    const touch = (backend: StoreBackend) =>
+      backend.updateAll((view) => view.set(key, { ...session(0), updatedAt: NOW }), {});
+    const config = resolveMaintenanceConfig({ pruneAfter: "30d" });
+    const onMaintenanceApplied = (report: SessionMaintenanceReport): void => void (told = report.pruned);
+    await updateStore(FILE, touch, { config, onMaintenanceApplied }, stores);
+    return told;
+  };
+  expect(await pruned(first, "a")).toBe(1);
+  expect(await pruned(first, "b")).toBeUndefined(); // it ran a moment ago
+  expect(await pruned(second, "c")).toBe(0); // another process has a schedule of its own
+});
+
+/** In milliseconds since 1970; by the system's clock, all of these sessions are of the future. */
+const NOW = 4_000_000_000_000;
+const DAY = 86_400_000;
+type Process = { readonly stores: OpenStores };

@@ -21,6 +21,7 @@ import { migrateLegacyStore } from "../../../src/legacy/migrate.js";
 import { systemRuntime } from "../../../src/runtime.js";
 import { openDirectoryStore } from "../../../src/store/open.js";
 import { FileBackend } from "../../../src/openclaw/backend/file-backend.js";
+import { KeyQueue } from "../../../src/store/key-queue.js";
 import { loadSessionStore, updateSessionStoreEntry } from "../../../src/openclaw/index.js";
 import type { SessionEntry, SessionStoreRecord } from "../../../src/openclaw/entry/session-entry.js";
 import { StoreMovedSignal } from "../../../src/openclaw/backend/store-backend.js";
@@ -37,6 +38,7 @@ import {
 function formOn({ storePath, folder }: GatewayFolder, calls: Partial<FileSystem> = {}): FileBackend {
   const fs = { ...nodeFileSystem, ...calls };
   return new FileBackend({ fs, runtime: systemRuntime }, storePath, {
+    turns: new KeyQueue(),
     settings: () => ({ migrateFirst: false, lockWaitMsMax: 5000 }),
     removeFromDirectory: async (keys) => {
       await using store = await openDirectoryStore<SessionEntry>(join(folder, "sessions.d"));

@@ -1,35 +1,40 @@
 /**
- * What the maintenance has to say, said to somebody: to the caller who brought a function for it, and otherwise through the
+ * What the maintenance has to say, said to the owner: to the caller who brought a function for it, and otherwise through the
  * warnings of the process. The fast functions take no functions, and a gateway that was told nothing would believe that all
  * is well until "enforce" is switched on, or until the disk is full.
  */
 import type { MaintenanceWarning } from "../base/settings.js";
-import type { MaintainOptions, SessionMaintenanceReport } from "./apply.js";
-import type { SessionMaintenanceWarning } from "./whole-store.js";
+import type { MaintainOptions, SessionMaintenanceReport } from "./session-maintenance.js";
+import type { SessionMaintenanceWarning } from "./policy.js";
 
-/** Stores of this process that were said to be too large; each is told once, until it is not any more. */
-const toldOverBudget = new Set<string>();
+export class OwnerWarnings {
+  /** Stores that were said to be too large; each is told once, until it is not any more. */
+  readonly #toldOverBudget = new Set<string>();
 
-/** @param file Real path of the legacy file, which names the store. */
-export function withEars(
-  file: string,
-  given: Omit<MaintainOptions, "storePath">,
-  onWarning: (warning: MaintenanceWarning) => void,
-): MaintainOptions {
-  return {
-    ...given,
-    storePath: file,
-    onWarn: given.onWarn ?? ((warning) => onWarning(wouldRemove(file, warning))),
-    onMaintenanceApplied: async (report) => {
-      const warning = overBudget(file, report);
-      if (warning === undefined) toldOverBudget.delete(file);
-      else if (!toldOverBudget.has(file)) {
-        toldOverBudget.add(file);
-        onWarning(warning);
-      }
-      await given.onMaintenanceApplied?.(report);
-    },
-  };
+  /**
+   * The options with somebody who hears.
+   * @param file Real path of the legacy file, which names the store.
+   */
+  added(
+    file: string,
+    given: Omit<MaintainOptions, "storePath">,
+    onWarning: (warning: MaintenanceWarning) => void,
+  ): MaintainOptions {
+    return {
+      ...given,
+      storePath: file,
+      onWarn: given.onWarn ?? ((warning) => onWarning(wouldRemove(file, warning))),
+      onMaintenanceApplied: async (report) => {
+        const warning = overBudget(file, report);
+        if (warning === undefined) this.#toldOverBudget.delete(file);
+        else if (!this.#toldOverBudget.has(file)) {
+          this.#toldOverBudget.add(file);
+          onWarning(warning);
+        }
+        await given.onMaintenanceApplied?.(report);
+      },
+    };
+  }
 }
 
 function wouldRemove(file: string, warning: SessionMaintenanceWarning): MaintenanceWarning {

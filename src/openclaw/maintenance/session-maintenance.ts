@@ -4,47 +4,22 @@
  *
  * Called after every write, on every path, and nearly always returns at once; see schedule.ts. It never fails a write:
  * what goes wrong is told, and tried again by the next run. The active session, sessions that are running and those that the
- * owner named are never removed, and none that somebody touched since it was judged (removal.ts).
+ * owner named are never removed, and none that somebody touched since it was judged (directory-sessions.ts).
  */
 import { SessionStoreError } from "../../errors.js";
-import { systemHost, type LegacyHost } from "../../legacy/base/host.js";
-import type { SessionStore } from "../../store/types.js";
-import type { SessionEntry, SessionStoreRecord } from "../entry/session-entry.js";
+import type { LegacyHost } from "../../legacy/base/host.js";
 import { normalizeStoreSessionKey } from "../base/session-key.js";
 import { resolveStoreTarget } from "../base/store-target.js";
 import { sweepArchives, type AskReferences, type DiskBudgetReport } from "./archives.js";
 import { assertMaintenanceConfig, configuredMaintenance, type SessionMaintenanceLimits } from "./config.js";
+import type { MaintainedStore } from "./maintained-store.js";
+import { warningFor, type RemovalLimits, type SessionMaintenanceWarning } from "./policy.js";
 import { Protection } from "./protection.js";
-import {
-  referencesInRecord,
-  referencesInStore,
-  removeFromRecord,
-  removeFromStore,
-  type RemovalLimits,
-  type RemovedSession,
-} from "./removal.js";
+import { referencesOf, removeByLimits, type RemovedSession } from "./removal.js";
 import { rotateOn } from "./rotate-session-file.js";
 import { MaintenanceSchedule } from "./schedule.js";
 import { SteadyClock } from "./steady-clock.js";
 import { archiveTranscripts, type ArchivedTranscript, type TranscriptReferences } from "./transcripts.js";
-import {
-  getActiveSessionMaintenanceWarning,
-  isStale,
-  warningFor,
-  type SessionMaintenanceWarning,
-} from "./whole-store.js";
-
-/** The store that a path stands for at this moment. */
-export type MaintainedStore =
-  | { readonly kind: "directory"; readonly store: SessionStore<SessionEntry> }
-  | {
-      readonly kind: "legacy";
-      /** Reads the file, lets it be changed in place, writes it if it was; all under the file's lock. */
-      update<R>(change: (sessions: SessionStoreRecord) => R): Promise<R>;
-      read(): Promise<Readonly<SessionStoreRecord>>;
-      /** Another value: what `read` gives may be another. */
-      version(): Promise<unknown>;
-    };
 
 export interface SessionMaintenanceReport {
   readonly mode: "enforce" | "warn";
@@ -90,19 +65,29 @@ export interface MaintainOptions {
   readonly force?: boolean | undefined;
 }
 
-const NOTHING: Promise<undefined> = Promise.resolve(undefined);
+/** What a run reports that has found nothing to do. */
+const NOTHING_DONE = {
+  pruned: 0,
+  capped: 0,
+  stale: 0,
+  removed: [],
+  archived: [],
+  expiredArchives: 0,
+  keptArchives: [],
+  diskBudget: null,
+} as const satisfies Partial<SessionMaintenanceReport>;
 
-/**
- * Looks after a store if it is time to.
- * @returns The report; undefined if it was not time, if maintenance is not switched on, or if it failed (`onError`).
- * @throws `TypeError`, at once, for a configuration that no store can have.
- */
-export function maintainSessionStore(
-  target: MaintainedStore,
-  options: MaintainOptions,
-): Promise<SessionMaintenanceReport | undefined> {
-  return system.maintain(target, options);
+/** One run over one store. */
+interface Run {
+  readonly store: MaintainedStore;
+  readonly options: MaintainOptions;
+  readonly config: SessionMaintenanceLimits;
+  readonly limits: RemovalLimits;
+  readonly clockUnsteady: boolean;
+  readonly references: AskReferences;
 }
+
+const NOT_DUE: Promise<undefined> = Promise.resolve(undefined);
 
 /** Maintenance on one machine: its clocks and its schedule. */
 export class SessionMaintenance {
@@ -114,26 +99,40 @@ export class SessionMaintenance {
     this.#clock = new SteadyClock(host.runtime);
   }
 
-  maintain(target: MaintainedStore, options: MaintainOptions): Promise<SessionMaintenanceReport | undefined> {
+  /**
+   * Looks after a store if it is time to.
+   * @returns The report; undefined if it was not time, if maintenance is not switched on, or if it failed (`onError`).
+   * @throws `TypeError`, at once, for a configuration that no store can have.
+   */
+  maintain(store: MaintainedStore, options: MaintainOptions): Promise<SessionMaintenanceReport | undefined> {
     const config = options.config ?? configuredMaintenance();
-    if (config === undefined) return NOTHING;
+    if (config === undefined) return NOT_DUE;
     assertMaintenanceConfig(config);
     const { storePath, force = false } = options;
     this.#schedule.noteWrite(storePath);
-    if (!force && !this.#schedule.isDue(storePath)) return NOTHING;
-    return this.#schedule.run(storePath, () => this.#run(target, options, config));
+    if (!force && !this.#schedule.isDue(storePath)) return NOT_DUE;
+    return this.#schedule.run(storePath, () => this.#run(store, options, config));
   }
 
   async #run(
-    target: MaintainedStore,
+    store: MaintainedStore,
     options: MaintainOptions,
     config: SessionMaintenanceLimits,
   ): Promise<SessionMaintenanceReport | undefined> {
     try {
-      const report =
-        config.mode === "warn"
-          ? await this.#warn(target, options, config)
-          : await this.#enforce(target, options, config);
+      const run = this.#prepare(store, options, config);
+      const { mode } = config;
+      const { clockUnsteady } = run;
+      const beforeCount = await store.count();
+      const done = mode === "warn" ? await this.#warn(run) : await this.#enforce(run);
+      const report = {
+        ...NOTHING_DONE,
+        mode,
+        beforeCount,
+        afterCount: beforeCount,
+        clockUnsteady,
+        ...done,
+      };
       await options.onMaintenanceApplied?.(report);
       return report;
     } catch (error) {
@@ -142,15 +141,16 @@ export class SessionMaintenance {
     }
   }
 
-  async #enforce(
-    target: MaintainedStore,
-    options: MaintainOptions,
-    config: SessionMaintenanceLimits,
-  ): Promise<SessionMaintenanceReport> {
+  async #enforce({
+    store,
+    options,
+    config,
+    limits,
+    clockUnsteady,
+    references,
+  }: Run): Promise<Partial<SessionMaintenanceReport>> {
     const { host } = this;
-    const { limits, clockUnsteady } = this.#limits(options, config);
-    const beforeCount = await countOf(target);
-    const removed = await removeFrom(target, limits);
+    const removed = await store.removing((sessions) => removeByLimits(sessions, limits));
     // The sessions are gone. Whatever goes wrong from here on concerns files beside them, each kind by itself.
     const tried = <R>(work: () => Promise<R>): Promise<R | undefined> =>
       work().catch((error: unknown) => {
@@ -158,125 +158,75 @@ export class SessionMaintenance {
         return undefined;
       });
     const { folder } = resolveStoreTarget(host.fs, options.storePath);
-    const references = referencesOf(target);
     const archived = await tried(() => archiveTranscripts(host, folder, removed, references));
-    if (target.kind === "legacy")
-      await tried(() => rotateOn(host, options.storePath, config.rotateBytes ?? Infinity));
+    await tried(() => rotateOn(host, options.storePath, config.rotateBytes ?? Infinity));
     const sweep = clockUnsteady ? { ...config, resetArchiveRetentionMs: null } : config;
     const swept = await tried(() => sweepArchives(host, folder, sweep, references, { change: true }));
     const pruned = removed.filter(({ reason }) => reason === "pruned").length;
     return {
-      mode: "enforce",
-      beforeCount,
-      afterCount: await countOf(target),
+      afterCount: await store.count(),
       pruned,
       capped: removed.length - pruned,
-      stale: 0,
       removed,
       archived: archived ?? [],
       expiredArchives: swept?.expired ?? 0,
       keptArchives: swept?.kept ?? [],
       diskBudget: swept?.diskBudget ?? null,
-      clockUnsteady,
     };
   }
 
-  async #warn(
-    target: MaintainedStore,
-    options: MaintainOptions,
-    config: SessionMaintenanceLimits,
-  ): Promise<SessionMaintenanceReport> {
-    const { limits, clockUnsteady } = this.#limits(options, config);
-    const beforeCount = await countOf(target);
-    const { warning, stale } = await judge(target, options.activeSessionKey, config, limits);
+  async #warn({
+    store,
+    options,
+    config,
+    limits,
+    references,
+  }: Run): Promise<Partial<SessionMaintenanceReport>> {
+    const { cutoff } = limits;
+    const stale = Number.isFinite(cutoff) ? await store.countStale(cutoff) : 0;
+    const warning = await warningOf(store, options.activeSessionKey, config, limits);
     if (warning !== null) await options.onWarn?.(warning);
     const { folder } = resolveStoreTarget(this.host.fs, options.storePath);
-    const references = referencesOf(target);
     const { diskBudget } = await sweepArchives(this.host, folder, config, references, { change: false });
-    return {
-      mode: "warn",
-      beforeCount,
-      afterCount: beforeCount,
-      pruned: 0,
-      capped: 0,
-      stale,
-      removed: [],
-      archived: [],
-      expiredArchives: 0,
-      keptArchives: [],
-      diskBudget,
-      clockUnsteady,
-    };
+    return { stale, diskBudget };
   }
 
-  #limits(
-    { activeSessionKey, preserveKeys = [] }: MaintainOptions,
-    { pruneAfterMs, maxEntries, preserveKeys: configured = [] }: SessionMaintenanceLimits,
-  ): { readonly limits: RemovalLimits; readonly clockUnsteady: boolean } {
+  #prepare(store: MaintainedStore, options: MaintainOptions, config: SessionMaintenanceLimits): Run {
+    const { activeSessionKey, preserveKeys = [] } = options;
+    const { pruneAfterMs, maxEntries, preserveKeys: configured = [] } = config;
     const nowMs = this.host.runtime.now();
     const clockUnsteady = !this.#clock.isSteady();
     const cutoff = clockUnsteady || pruneAfterMs <= 0 ? Number.NEGATIVE_INFINITY : nowMs - pruneAfterMs;
     const protection = new Protection([activeSessionKey, ...configured, ...preserveKeys], nowMs);
     const limits = { cutoff, maxEntries: maxEntries > 0 ? maxEntries : Infinity, nowMs, protection };
-    return { limits, clockUnsteady };
+    return { store, options, config, limits, clockUnsteady, references: askReferences(store) };
   }
 }
 
-const system = new SessionMaintenance(systemHost);
-
-async function removeFrom(
-  target: MaintainedStore,
-  limits: RemovalLimits,
-): Promise<readonly RemovedSession[]> {
-  if (target.kind === "directory") return removeFromStore(target.store, limits);
-  // The lock of a file, and reading it anew, are only for when there is something to remove.
-  if (removeFromRecord({ ...(await target.read()) }, limits).length === 0) return [];
-  return target.update((sessions) => removeFromRecord(sessions, limits));
-}
-
-async function countOf(target: MaintainedStore): Promise<number> {
-  return target.kind === "directory" ? target.store.count() : Object.keys(await target.read()).length;
-}
-
 /** Asks the sessions anew whenever there was a commit since. */
-function referencesOf(target: MaintainedStore): AskReferences {
+function askReferences(store: MaintainedStore): AskReferences {
   let known: { readonly version: unknown; readonly references: TranscriptReferences } | undefined;
   return async () => {
-    const version = await versionOf(target);
+    const version = await store.version();
     if (known !== undefined && known.version === version) return known.references;
-    const references =
-      target.kind === "directory"
-        ? await referencesInStore(target.store)
-        : referencesInRecord(await target.read());
+    const references = await referencesOf(store);
     known = { version, references };
     return references;
   };
 }
 
-function versionOf(target: MaintainedStore): Promise<unknown> {
-  return target.kind === "directory" ? target.store.revision() : target.version();
-}
-
-async function judge(
-  target: MaintainedStore,
+/** What "enforce" would do to the session that was just written. */
+async function warningOf(
+  store: MaintainedStore,
   activeSessionKey: string | undefined,
   { pruneAfterMs, maxEntries }: SessionMaintenanceLimits,
-  { cutoff, nowMs }: RemovalLimits,
-): Promise<{ readonly warning: SessionMaintenanceWarning | null; readonly stale: number }> {
-  const active = normalizeStoreSessionKey(activeSessionKey ?? "");
-  if (target.kind === "legacy") {
-    const store = await target.read();
-    const stale = Object.values(store).filter((entry) => isStale(entry, cutoff)).length;
-    const given = { store, activeSessionKey: active, pruneAfterMs, maxEntries, nowMs };
-    return { warning: getActiveSessionMaintenanceWarning(given), stale };
-  }
-  const { store } = target;
-  const stale = Number.isFinite(cutoff) ? await store.count({ updatedBefore: cutoff }) : 0;
-  const entry = active === "" ? undefined : await store.get(active);
-  if (entry === undefined) return { warning: null, stale };
-  const newer = await store.count({ updatedAfter: entry.updatedAt ?? 0 });
+  { nowMs }: RemovalLimits,
+): Promise<SessionMaintenanceWarning | null> {
+  const key = normalizeStoreSessionKey(activeSessionKey ?? "");
+  const active = key === "" ? undefined : await store.rank(key);
+  if (active === undefined) return null;
   const limits = { pruneAfterMs, maxEntries, nowMs };
-  return { warning: warningFor(active, entry, await store.count(), newer, limits), stale };
+  return warningFor(key, active.entry, await store.count(), active.before, limits);
 }
 
 function tell({ onError = emitWarning }: MaintainOptions, error: unknown): void {

@@ -5,28 +5,32 @@
  * file stood in for by an object, for the real one is tested with the whole.
  */
 import { afterEach, describe, expect, it } from "vitest";
+import { DirectorySessions } from "../../../src/openclaw/maintenance/directory-sessions.js";
+import { FileSessions } from "../../../src/openclaw/maintenance/file-sessions.js";
+import type { MaintainedStore } from "../../../src/openclaw/maintenance/maintained-store.js";
+import type { SessionMaintenanceWarning } from "../../../src/openclaw/maintenance/policy.js";
 import {
-  maintainSessionStore,
   SessionMaintenance,
-  type MaintainedStore,
   type MaintainOptions,
   type SessionMaintenanceReport,
-} from "../../../src/openclaw/maintenance/apply.js";
+} from "../../../src/openclaw/maintenance/session-maintenance.js";
 import {
   configureSessionMaintenance,
   resolveMaintenanceConfig,
   type SessionMaintenanceConfig,
 } from "../../../src/openclaw/maintenance/config.js";
-import type { SessionMaintenanceWarning } from "../../../src/openclaw/maintenance/whole-store.js";
 import type { SessionEntry, SessionStoreRecord } from "../../../src/openclaw/entry/session-entry.js";
 import type { DirectorySessionStore } from "../../../src/store/types.js";
 import { openDirectoryStoreOn } from "../../../src/store/open.js";
 import type { ManualRuntime } from "../../../src/testing/manual-runtime.js";
+import { seededRandom } from "../../../src/testing/seeded-random.js";
 import type { SimulatedFileSystem } from "../../../src/testing/simulated/file-system.js";
 import { systemError } from "../../../src/testing/simulated/system-error.js";
 import type { LegacyHost } from "../../../src/legacy/base/host.js";
 import { DIRECTORY, FILE, killAtEveryCall, LegacyMachine } from "../../legacy/legacy-machine.js";
 
+/** In milliseconds since 1970. */
+const START = 1_795_200_000_000;
 const DAY = 86_400_000;
 const HOUR = 3_600_000;
 
@@ -45,6 +49,8 @@ class Gateway {
     readonly put: (key: string, entry: Partial<SessionEntry>) => Promise<void>,
     readonly keys: () => Promise<string[]>,
     readonly store: DirectorySessionStore<SessionEntry> | undefined,
+    /** What a legacy file has. */
+    readonly sessions: Readonly<SessionStoreRecord> = {},
   ) {}
 
   static async start(form: "directory" | "legacy", machine = new LegacyMachine()): Promise<Gateway> {
@@ -56,21 +62,21 @@ class Gateway {
       const keys = async (): Promise<string[]> => (await store.list()).sessions.map(({ key }) => key);
       const put = async (key: string, entry: Partial<SessionEntry>): Promise<void> =>
         void (await store.put(key, entry as SessionEntry));
-      return new Gateway(machine, fs, runtime, maintenance, { kind: "directory", store }, put, keys, store);
+      const target = new DirectorySessions(store);
+      return new Gateway(machine, fs, runtime, maintenance, target, put, keys, store);
     }
     const sessions = Object.create(null) as SessionStoreRecord;
-    const target: MaintainedStore = {
-      kind: "legacy",
-      update: (change) => Promise.resolve(change(sessions)),
+    const target = new FileSessions({
+      update: (change) => change(sessions),
       read: () => Promise.resolve({ ...sessions }),
       version: () => Promise.resolve({}),
-    };
+    });
     const put = (key: string, entry: Partial<SessionEntry>): Promise<void> => {
       sessions[key] = entry as SessionEntry;
       return Promise.resolve();
     };
     const keys = (): Promise<string[]> => Promise.resolve(Object.keys(sessions).sort());
-    return new Gateway(machine, host.fs, host.runtime, maintenance, target, put, keys, undefined);
+    return new Gateway(machine, host.fs, host.runtime, maintenance, target, put, keys, undefined, sessions);
   }
 
   /** @param ages In days, by key. */
@@ -349,10 +355,8 @@ it("killed anywhere, with the power lost too, no live session and no transcript 
   const run = async (host: LegacyHost): Promise<void> => {
     const store = await openDirectoryStoreOn<SessionEntry>(host.fs, host.runtime, DIRECTORY);
     const options = { storePath: FILE, config: resolveMaintenanceConfig({}), force: true };
-    await new SessionMaintenance(host).maintain(
-      { kind: "directory", store },
-      { ...options, onError: () => {} },
-    );
+    const sessions = new DirectorySessions(store);
+    await new SessionMaintenance(host).maintain(sessions, { ...options, onError: () => {} });
     await store.close();
   };
   const transcriptsOf = (machine: LegacyMachine, id: string): string[] =>
@@ -391,10 +395,13 @@ it("killed anywhere, with the power lost too, no live session and no transcript 
 it("takes no lock of a legacy file while there is nothing to remove", async () => {
   const gateway = await Gateway.start("legacy");
   await gateway.putAged({ a: 1, b: 2 });
-  if (gateway.target.kind !== "legacy") throw new Error("not a file");
-  const update = (): Promise<never> => Promise.reject(new Error("locked"));
+  const { sessions } = gateway;
+  const locked = new FileSessions({
+    update: () => Promise.reject(new Error("locked")),
+    read: () => Promise.resolve({ ...sessions }),
+    version: () => Promise.resolve({}),
+  });
   const options = { storePath: FILE, config: resolveMaintenanceConfig({}), force: true };
-  const locked: MaintainedStore = { ...gateway.target, update };
   const onError = (error: unknown): void => void gateway.errors.push(error);
   expect(await gateway.maintenance.maintain(locked, { ...options, onError })).toMatchObject({ pruned: 0 });
   await gateway.putAged({ old: 31 });
@@ -402,12 +409,44 @@ it("takes no lock of a legacy file while there is nothing to remove", async () =
   expect(gateway.errors).toMatchObject([{ message: "locked" }]);
 });
 
-it("the system's maintenance does nothing unasked either", async () => {
-  const target: MaintainedStore = {
-    kind: "legacy",
+it("a store of which nothing was asked is not even looked at", async () => {
+  const untouchable = new FileSessions({
     update: () => Promise.reject(new Error("updated")),
     read: () => Promise.reject(new Error("read")),
     version: () => Promise.reject(new Error("version")),
-  };
-  expect(await maintainSessionStore(target, { storePath: "/nowhere/sessions.json" })).toBeUndefined();
+  });
+  const { maintenance } = await Gateway.start("legacy");
+  expect(await maintenance.maintain(untouchable, { storePath: "/nowhere/sessions.json" })).toBeUndefined();
+});
+
+it("both backends remove the same sessions, for the same reasons, and report alike", async () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const random = seededRandom(seed);
+    const sessions: Record<string, Partial<SessionEntry>> = {};
+    for (let index = 0; index < 30; index++) {
+      const updatedAt = START - Math.floor(random() * 60 * DAY) - index;
+      const entry = { sessionId: `id-${index}`, updatedAt };
+      const kind = Math.floor(random() * 5);
+      if (kind === 0) sessions[`agent:a:telegram:group:${index}`] = entry;
+      else if (kind === 1) sessions[`s${index}`] = { ...entry, status: "running", startedAt: START };
+      else if (kind === 2) sessions[`s${index}`] = { ...entry, updatedAt: 0 };
+      else sessions[`s${index}`] = entry;
+    }
+    const config = { maxEntries: 1 + Math.floor(random() * 30), preserveKeys: ["s3", "S7"] };
+    const told: unknown[] = [];
+    for (const form of ["directory", "legacy"] as const) {
+      for (const mode of ["warn", "enforce"] as const) {
+        const gateway = await Gateway.start(form);
+        gateway.runtime.setNow(START);
+        // In the order of a directory, for of two that are as old each backend takes the one that it lists first.
+        for (const key of Object.keys(sessions).sort().reverse()) await gateway.put(key, sessions[key]!);
+        const report = await gateway.maintain({ ...config, mode }, { activeSessionKey: "s5" });
+        const removed = report?.removed.map(({ key, reason }) => `${key} ${reason}`).sort();
+        told.push({ ...report, removed, warnings: gateway.warnings, keys: (await gateway.keys()).sort() });
+      }
+    }
+    const [warned, enforced, warnedFile, enforcedFile] = told;
+    expect(warnedFile, `seed ${seed}, warn`).toEqual(warned);
+    expect(enforcedFile, `seed ${seed}, enforce`).toEqual(enforced);
+  }
 });
