@@ -10,13 +10,14 @@
  *  - specifier    a path without `.js`, to a file that is not there, out of src/, or computed at run time
  *  - cycle        modules that import each other, type imports included
  *  - file-size    more than 500 lines
+ *  - wing         a wing has more rooms, floors or arrows between its rooms than WINGS in `layers.mjs` allows
  */
 import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs";
 import { isBuiltin } from "node:module";
 import { join, posix, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
-import { PRIVATE_TOPS, roomOf, ROOMS } from "./layers.mjs";
+import { PRIVATE_TOPS, roomOf, ROOMS, WINGS } from "./layers.mjs";
 
 /** A newcomer does not read longer files. */
 const LINES_MAX = 500;
@@ -184,6 +185,60 @@ function cyclesOf(graph) {
 }
 
 /**
+ * What a stranger has to walk through: the rooms of a wing, as its root shows them.
+ * @param {string} wing Folder in src/.
+ * @param {ReadonlyMap<string, ReadonlyMap<string, number>>} graph file -> imported file -> line
+ * @returns {import("./layers.mjs").Walk}
+ */
+export function walkThrough(wing, graph) {
+  /** @type {Map<string, Set<string>>} */
+  const arrows = new Map();
+  /** `index.cts` and `index.ts` are one door. @param {string} file */
+  const roomIn = (file) =>
+    wingOf(file) === wing ? file.split("/")[1]?.replace(/\.[cm]ts$/, ".ts") : undefined;
+  for (const [file, targets] of graph) {
+    const room = roomIn(file);
+    if (room === undefined) continue;
+    const others = arrows.get(room) ?? new Set();
+    arrows.set(room, others);
+    for (const target of targets.keys()) {
+      const other = roomIn(target);
+      if (other !== undefined && other !== room) others.add(other);
+    }
+  }
+  /** Rooms that import each other stand on one floor. @param {string} room @param {readonly string[]} above @returns {number} */
+  const floorOf = (room, above) =>
+    above.includes(room)
+      ? 0
+      : 1 + Math.max(0, ...[...(arrows.get(room) ?? [])].map((other) => floorOf(other, [...above, room])));
+  return {
+    rooms: arrows.size,
+    floors: Math.max(0, ...[...arrows.keys()].map((room) => floorOf(room, []))),
+    arrows: [...arrows.values()].reduce((sum, others) => sum + others.size, 0),
+  };
+}
+
+/**
+ * Wings that have become too much to walk through.
+ * @param {ReadonlyMap<string, ReadonlyMap<string, number>>} graph
+ * @returns {Finding[]}
+ */
+function crowdedWings(graph) {
+  return [...WINGS].flatMap(([wing, most]) => {
+    const walk = walkThrough(wing, graph);
+    const names = /** @type {const} */ (["rooms", "floors", "arrows"]);
+    return names
+      .filter((name) => walk[name] > most[name])
+      .map((name) => ({
+        file: wing,
+        line: 1,
+        rule: "wing",
+        message: `${walk[name]} ${name}, ${most[name]} are allowed; move what lies too high, or merge rooms that are one idea`,
+      }));
+  });
+}
+
+/**
  * Checks a whole source tree.
  * @param {ReadonlyMap<string, string>} sources path in src/, with `/` -> text
  * @returns {Finding[]} in order of path and line; empty when all is well
@@ -224,7 +279,7 @@ export function checkLayers(sources) {
       else findings.push({ file, line, ...verdict });
     }
   }
-  findings.push(...cyclesOf(graph));
+  findings.push(...cyclesOf(graph), ...crowdedWings(graph));
   return findings.sort((a, b) => (a.file === b.file ? a.line - b.line : a.file < b.file ? -1 : 1));
 }
 

@@ -120,6 +120,18 @@ export const ROOMS = [
   { name: "testing", pattern: /^testing\//, what: "`sessiondir/testing`" },
 ];
 
+/**
+ * Wings that a stranger walks through: their rooms are the folders and files at their root, an arrow is a room that imports
+ * another one, floors are the longest way down. No more of each than this. A wing that outgrows it is arranged anew.
+ * @type {ReadonlyMap<string, Walk>}
+ */
+export const WINGS = new Map([
+  ["legacy", { rooms: 12, floors: 7, arrows: 38 }],
+  ["openclaw", { rooms: 10, floors: 7, arrows: 32 }],
+]);
+
+/** @typedef {{ rooms: number, floors: number, arrows: number }} Walk */
+
 /** Folders that stand on everything and carry nothing: nobody outside may import them. */
 export const PRIVATE_TOPS = ["cli", "testing"];
 

@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
-import { checkLayers, formatFinding, readSources } from "../../scripts/check-layers.mjs";
+import { checkLayers, formatFinding, readSources, walkThrough } from "../../scripts/check-layers.mjs";
 
 const script = fileURLToPath(new URL("../../scripts/check-layers.mjs", import.meta.url));
 const src = fileURLToPath(new URL("../../src", import.meta.url));
@@ -59,13 +59,20 @@ describe("layer", () => {
     ["engine/memory/e.ts", "store/f.ts"],
     ["store/f.ts", "legacy/g.ts"],
     ["legacy/reading/g.ts", "legacy/work.ts"],
+    ["legacy/base/g.ts", "legacy/reading/h.ts"],
+    ["legacy/run/g.ts", "legacy/migration/h.ts"],
     ["legacy/merging/g.ts", "legacy/migration/h.ts"],
     ["legacy/migration/h.ts", "legacy/back/i.ts"],
-    ["legacy/g.ts", "openclaw/settings.ts"],
+    ["legacy/g.ts", "openclaw/base/settings.ts"],
     ["openclaw/entry/j.ts", "openclaw/backend/k.ts"],
-    ["openclaw/maintenance/k.ts", "openclaw/access/l.ts"],
+    ["openclaw/base/k.ts", "openclaw/entry/l.ts"],
+    ["openclaw/maintenance/k.ts", "openclaw/backend/l.ts"],
+    ["openclaw/directory/k.ts", "openclaw/backend/l.ts"],
+    ["openclaw/backend/k.ts", "openclaw/access/l.ts"],
+    ["openclaw/access/k.ts", "openclaw/one-store/l.ts"],
+    ["openclaw/one-store/k.ts", "openclaw/agents/l.ts"],
     ["cli/presence.ts", "cli/commands/ls.ts"],
-    ["openclaw/j.ts", "index.ts"],
+    ["openclaw/index.ts", "index.ts"],
   ] as const;
   it.each(low)("refuses %s importing %s", (lower, higher) => {
     const up = "../".repeat(lower.split("/").length - 1) || "./";
@@ -217,6 +224,67 @@ describe("file-size", () => {
   it("allows 500 lines and refuses 501", () => {
     expect(check({ "log/a.ts": "// x\n".repeat(500) })).toEqual([]);
     expect(check({ "log/a.ts": "// x\n".repeat(501) })).toEqual(["log/a.ts:501 file-size"]);
+  });
+});
+
+describe("wing", () => {
+  const FLOORS = [
+    "index.ts",
+    "migrate.ts",
+    "back/a.ts",
+    "migration/a.ts",
+    "merging/a.ts",
+    "run/a.ts",
+    "base/a.ts",
+  ];
+
+  /** A wing in which each file imports the next one. */
+  function tower(files: readonly string[]): Record<string, string> {
+    const up = (file: string): string => (file.includes("/") ? "../" : "./");
+    return Object.fromEntries(
+      files.map((file, index) => {
+        const next = files[index + 1]?.replace(/\.ts$/, ".js");
+        return [`legacy/${file}`, next === undefined ? NOTHING : `import "${up(file)}${next}";\n`];
+      }),
+    );
+  }
+
+  it("allows as many floors as it says, and refuses one more", () => {
+    expect(check(tower(FLOORS))).toEqual([]);
+    expect(check(tower([...FLOORS.slice(0, -1), "reading/a.ts", "base/a.ts"]))).toEqual(["legacy:1 wing"]);
+  });
+
+  it("refuses too many rooms, and says how many there are", () => {
+    const files = Array.from(
+      { length: 13 },
+      (_, index) => [`legacy/verb${String(index)}.ts`, NOTHING] as const,
+    );
+    expect(checkLayers(new Map(files)).map(formatFinding)).toEqual([
+      "src/legacy:1 wing: 13 rooms, 12 are allowed; move what lies too high, or merge rooms that are one idea",
+    ]);
+  });
+
+  it("counts an arrow once, however many files of a room draw it", () => {
+    const graph = new Map([
+      ["legacy/back/a.ts", new Map([["legacy/base/a.ts", 1]])],
+      [
+        "legacy/back/b.ts",
+        new Map([
+          ["legacy/base/b.ts", 1],
+          ["legacy/back/a.ts", 2],
+        ]),
+      ],
+      ["legacy/base/a.ts", new Map()],
+      ["legacy/index.cts", new Map([["legacy/index.ts", 1]])],
+      [
+        "legacy/index.ts",
+        new Map([
+          ["legacy/back/b.ts", 1],
+          ["store/open.ts", 2],
+        ]),
+      ],
+    ]);
+    expect(walkThrough("legacy", graph)).toEqual({ rooms: 3, floors: 3, arrows: 2 });
   });
 });
 
