@@ -2,8 +2,9 @@
  * The agents of a state directory that have sessions: `agents/<agent>/sessions/sessions.d`, or a `sessions.json` that can
  * become one. An agent whose folder cannot be read hides none of the others.
  */
-import { join } from "node:path";
+import { dirname } from "node:path";
 import { asStoreError } from "../errors.js";
+import { agentsFolderIn, fileOfAgent, placeOfAgent } from "../legacy/base/agent-places.js";
 import { reportOf } from "./failure.js";
 import { needsPerson, type Invocation } from "./invocation.js";
 import { exists, namesIn } from "./presence.js";
@@ -25,11 +26,11 @@ export interface AgentStores {
 }
 
 export function storeOfAgent(stateDirectory: string, agent: string): string {
-  return join(stateDirectory, "agents", agent, "sessions", "sessions.d");
+  return fileOfAgent(agentsFolderIn(stateDirectory), agent).replace(/\.json$/, ".d");
 }
 
 /** @throws a store error when the folder of all agents cannot be read. */
-export function findAgentStores(stateDirectory: string): AgentStores {
+export function agentsWithSessions(stateDirectory: string): AgentStores {
   const readable: AgentStore[] = [];
   const unreadable: UnreadableAgent[] = [];
   for (const agent of agentsIn(stateDirectory)) {
@@ -44,7 +45,7 @@ export function findAgentStores(stateDirectory: string): AgentStores {
 }
 
 function agentsIn(stateDirectory: string): string[] {
-  const folder = join(stateDirectory, "agents");
+  const folder = agentsFolderIn(stateDirectory);
   try {
     return namesIn(folder);
   } catch (error) {
@@ -59,12 +60,6 @@ export function warnOfAgent(invocation: Invocation, { agent, path }: AgentStore,
   invocation.terminal.warn(code, `agent ${agent} was left out: ${message}`, { path, ...data, agent });
 }
 
-/** `…/agents/<agent>/sessions/NAME` is a store in a state directory. */
-export function agentOfStore(path: string): { stateDirectory: string; agent: string } | undefined {
-  const [, stateDirectory, agent] = /^(.+)\/agents\/([^/]+)\/sessions\/[^/]+$/.exec(path) ?? [];
-  return stateDirectory === undefined || agent === undefined ? undefined : { stateDirectory, agent };
-}
-
 /** The state directory is a person's own: a few agents, not thousands. */
 const LOOKED_AT_MAX = 100;
 
@@ -73,12 +68,12 @@ const LOOKED_AT_MAX = 100;
  * next step as a sentence; undefined when no other agent has the key, or none that can be read.
  */
 export async function foundElsewhere(path: string, key: string): Promise<string | undefined> {
-  const here = agentOfStore(path);
+  const here = placeOfAgent(path);
   if (here === undefined) return undefined;
-  const { stateDirectory } = here;
+  const stateDirectory = dirname(here.agentsFolder);
   const { openDirectoryStore } = await import("../store/open.js");
   const { shellQuoted } = await import("../legacy/base/paths.js");
-  const { readable } = findAgentStores(stateDirectory);
+  const { readable } = agentsWithSessions(stateDirectory);
   for (const other of readable.slice(0, LOOKED_AT_MAX)) {
     if (other.agent === here.agent) continue;
     try {

@@ -3,7 +3,7 @@
  * is named on stderr, the others are listed, and the program ends with 3.
  */
 import type { ListQuery, SessionRecord } from "../store/types.js";
-import { findAgentStores, warnOfAgent, type AgentStore } from "./agent-stores.js";
+import { agentsWithSessions, warnOfAgent, type AgentStore } from "./agent-stores.js";
 import { CliError, reportOf } from "./failure.js";
 import type { Invocation, StoreOptions } from "./invocation.js";
 import { printListing, type ListingRow } from "./listing.js";
@@ -27,7 +27,7 @@ interface StoreSeen {
 
 export async function listAllAgents(invocation: Invocation, options: Options): Promise<void> {
   const stateDirectory = resolveStateDirectory(options.stateDir);
-  const { readable, unreadable } = findAgentStores(stateDirectory);
+  const { readable, unreadable } = agentsWithSessions(stateDirectory);
   if (readable.length + unreadable.length === 0) {
     throw new CliError(
       "store_not_found",

@@ -17,7 +17,7 @@ import { findLegacyPlace } from "../store/legacy-place.js";
 import { homeDirectory } from "../home.js";
 import { STORE_FOLDER } from "../format/layout.js";
 import { parseTarget } from "../store/target.js";
-import { findAgentStores, storeOfAgent, warnOfAgent } from "./agent-stores.js";
+import { agentsWithSessions, storeOfAgent, warnOfAgent } from "./agent-stores.js";
 import { asUsage, CliError, usageError } from "./failure.js";
 import type { Invocation, StoreOptions } from "./invocation.js";
 import { exists } from "./presence.js";
@@ -113,7 +113,7 @@ function inStateDirectory(
   const named = agent ?? (ofKey !== undefined && isPlainName(ofKey) ? ofKey : undefined);
   if (named !== undefined) return storeOfAgent(stateDirectory, named);
 
-  const { readable, unreadable } = findAgentStores(stateDirectory);
+  const { readable, unreadable } = agentsWithSessions(stateDirectory);
   const [only, ...others] = readable;
   if (others.length > 0) {
     const agents = readable.map((one) => one.agent);

@@ -17,6 +17,7 @@ import { asStoreError, errnoOf, SessionStoreError } from "../errors.js";
 import { namesIn, statusOf } from "../fs/status.js";
 import { findLegacyPlace } from "../store/legacy-place.js";
 import { homeDirectory, withHome } from "../home.js";
+import { AGENT, agentsFolderIn, agentTemplate, fileOfAgent } from "./base/agent-places.js";
 import type { LegacyHost } from "./base/host.js";
 import { LegacyPaths, shellQuoted } from "./base/paths.js";
 import type { LegacyWarning, MigrationOptions, MigrationOutcome, MigrationReport } from "./base/types.js";
@@ -93,14 +94,13 @@ export async function findStores(
   storePaths: readonly string[],
 ): Promise<Found> {
   const search = new Search(host);
-  const agents = await search.namesIn(join(stateDirectory, "agents"));
+  const agents = await search.namesIn(agentsFolderIn(stateDirectory));
   await search.addAgents(stateDirectory, agents);
   for (const given of storePaths) await search.addNamed(resolve(withHome(given)), agents);
   await search.noteOlderPlaces(stateDirectory);
   return { targets: search.targets, warnings: search.warnings };
 }
 
-const AGENT = "{agentId}";
 /** What OpenClaw was called before, as its state directories were. It reads them where there is no newer one. */
 const OLDER_PLACES = [".clawdbot", ".moltbot", ".moldbot"];
 
@@ -127,7 +127,7 @@ class Search {
     const root = realPath(this.host, stateDirectory) ?? stateDirectory;
     const inside = root.endsWith(sep) ? root : root + sep;
     for (const agent of agents) {
-      const path = join(stateDirectory, "agents", agent, "sessions", "sessions.json");
+      const path = fileOfAgent(agentsFolderIn(stateDirectory), agent);
       const target = await this.#look(path);
       if (target?.isThere !== true) continue;
       const { file, real } = target;
@@ -177,23 +177,8 @@ class Search {
   /** The paths that a template stands for: one for each agent, and one for each file that fits. */
   async #expanded(path: string, agents: readonly string[]): Promise<string[]> {
     if (!path.includes(AGENT)) return [path];
-    const parts = path.split(sep);
-    const index = parts.findIndex((part) => part.includes(AGENT));
-    const folder = parts.slice(0, index).join(sep) || sep;
-    const [before = "", after = ""] = (parts[index] ?? "").split(AGENT);
-    const found = new Set<string>();
-    for (const name of await this.namesIn(folder)) {
-      // The store of sessions-main.json is sessions-main.d: after a migration only that is there.
-      for (const ending of new Set([after, after.replace(/\.json$/, ".d")])) {
-        if (
-          !name.startsWith(before) ||
-          !name.endsWith(ending) ||
-          name.length <= before.length + ending.length
-        )
-          continue;
-        found.add(name.slice(before.length, name.length - ending.length));
-      }
-    }
+    const { folder, agentsIn } = agentTemplate(path);
+    const found = agentsIn(await this.namesIn(folder));
     for (const agent of agents) found.add(agent);
     return [...found].map((agent) => path.replaceAll(AGENT, agent)).sort();
   }

@@ -5,6 +5,7 @@
 import { join, resolve } from "node:path";
 import { errnoOf } from "../../errors.js";
 import { nodeFileSystem as fs } from "../../fs/node-file-system.js";
+import { AGENT, agentsFolderIn, fileOfAgent } from "../../legacy/base/agent-places.js";
 import { homeDirectory, withHome } from "../../home.js";
 import { requireObject } from "../../store/arguments.js";
 
@@ -35,8 +36,6 @@ export interface AgentStoreParams {
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
 }
 
-/** Stands for an agent's id in a store's path. */
-export const AGENT = "{agentId}";
 export const DEFAULT_AGENT = "main";
 const ID = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 
@@ -71,8 +70,7 @@ export function configuredStore({ session }: AgentStoreConfig): string | undefin
 
 /** Where a store is to be: the configured path with this agent in it, or the agent's place below the state directory. */
 export function storePathOf(store: string | undefined, agentId: string, params: AgentStoreParams): string {
-  if (store === undefined)
-    return join(stateDirectory(params), "agents", agentId, "sessions", "sessions.json");
+  if (store === undefined) return fileOfAgent(agentsFolderIn(stateDirectory(params)), agentId);
   return resolve(withHome(store.trim().replaceAll(AGENT, agentId), environmentOf(params)));
 }
 

@@ -14,11 +14,17 @@ import { errnoOf } from "../../errors.js";
 import type { FileSystem } from "../../fs/file-system.js";
 import { isAbsent } from "../../fs/missing.js";
 import { statusNow } from "../../fs/status.js";
+import {
+  AGENT,
+  agentsFolderIn,
+  agentTemplate,
+  fileOfAgent,
+  placeOfAgent,
+} from "../../legacy/base/agent-places.js";
 import { systemHost, type LegacyHost } from "../../legacy/base/host.js";
 import { sessionStoreSettings } from "../base/settings.js";
 import { resolveStoreTarget } from "../base/store-target.js";
 import {
-  AGENT,
   configuredAgentIds,
   configuredStore,
   DEFAULT_AGENT,
@@ -145,15 +151,16 @@ export function findAgentStores(
   // Agents that are not configured any more, or not yet, have stores too.
   if (configured !== undefined && isTemplate) {
     const template = storePathOf(configured, AGENT, params);
-    for (const agent of agentsOfTemplate(fs, template))
+    const { folder, agentsIn } = agentTemplate(template);
+    for (const agent of agentsIn(namesIn(fs, folder)))
       look(agent, template.replaceAll(AGENT, agent), (_, isThere) => isThere);
   }
-  for (const folder of agentsFolders.add(join(stateDirectory(params), "agents"))) {
+  for (const folder of agentsFolders.add(agentsFolderIn(stateDirectory(params)))) {
     const root = realPathOr(fs, folder);
     for (const name of namesIn(fs, folder, failures)) {
       // A link to another agent's folder is that agent's; one to anywhere else was not named by the owner.
       if (kindOf(fs, join(folder, name)) === "symlink") continue;
-      const path = join(folder, name, "sessions", "sessions.json");
+      const path = fileOfAgent(folder, name);
       if (isNoAgent(name)) {
         look(name, path, (_, isThere) => {
           if (isThere) tellOfFolder(name, path);
@@ -195,37 +202,10 @@ function eachOnce<T extends SessionStoreTarget>(targets: readonly T[]): T[] {
   return [...found.values()];
 }
 
-/** The `agents` folder of a path `…/agents/<agent>/sessions/sessions.json`; undefined for any other path. */
+/** The `agents` folder of one of OpenClaw's own places; undefined for any other path. */
 function agentsFolderOf(storePath: string): string | undefined {
-  const parts = storePath.split(sep);
-  const [agents, , sessions, file] = parts.slice(-4);
-  const isDefault = agents === "agents" && sessions === "sessions" && file === "sessions.json";
-  return isDefault ? parts.slice(0, -3).join(sep) : undefined;
-}
-
-/** The agents that have something where a template says: `…/{agentId}/sessions.json`, `…/sessions-{agentId}.json`. */
-function agentsOfTemplate(fs: FileSystem, template: string): Set<string> {
-  const parts = template.split(sep);
-  const index = parts.findIndex((part) => part.includes(AGENT));
-  const part = parts[index] ?? "";
-  // The store of sessions-main.json is sessions-main.d: after a migration only that is there.
-  const patterns = new Set([part, index === parts.length - 1 ? part.replace(/\.json$/, ".d") : part]);
-  const agents = new Set<string>();
-  for (const name of namesIn(fs, parts.slice(0, index).join(sep) || sep)) {
-    for (const pattern of patterns) {
-      const agent = agentPattern(pattern).exec(name)?.groups?.["agent"];
-      if (agent !== undefined) agents.add(agent);
-    }
-  }
-  return agents;
-}
-
-/** Matches names with the agent as a group; a template may name it more than once. */
-function agentPattern(template: string): RegExp {
-  const [before = "", ...rest] = template
-    .split(AGENT)
-    .map((text) => text.replaceAll(/[\\^$.*+?()[\]{}|]/g, "\\$&"));
-  return new RegExp(`^${before}(?<agent>.+)${rest.join("\\k<agent>")}$`);
+  const place = placeOfAgent(storePath);
+  return place?.name === "sessions.json" ? place.agentsFolder : undefined;
 }
 
 /** @param failures Where a folder that is there but cannot be read is noted. */

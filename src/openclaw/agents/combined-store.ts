@@ -5,12 +5,12 @@
  * Nothing is written. Entries are as `loadSessionStore` gives them: the caller's own, and big fields cost nothing until they
  * are touched. Only an entry that two stores have, or whose parent is named in the short form, is made anew.
  */
+import { AGENT } from "../../legacy/base/agent-places.js";
 import { systemHost, type LegacyHost } from "../../legacy/base/host.js";
 import { loadSessionStore } from "../one-store/load-session-store.js";
 import type { SessionEntry, SessionStoreRecord } from "../entry/session-entry.js";
 import {
   configuredStore,
-  AGENT,
   defaultAgentId,
   storePathOf,
   type AgentStoreConfig,

@@ -1,7 +1,7 @@
 /** The sessions of an agent that is deleted. */
+import { AGENT } from "../../legacy/base/agent-places.js";
 import { updateSessionStore } from "../one-store/update-session-store.js";
 import {
-  AGENT,
   configuredStore,
   defaultAgentId,
   normalizeAgentId,
