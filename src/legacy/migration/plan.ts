@@ -1,11 +1,13 @@
 /**
- * What a migration would do: the same looks, readings and decisions, and no change. Every entry is shown to the store's own
- * codec, so what the store would not take is refused here as well.
+ * What a migration would do: the same looks, readings and decisions, and no change. A place where no store can be is refused
+ * as the run refuses it, and every entry is shown to the store's own codec, so what the store would not take is refused too.
  */
+import { assertLocalFileSystem, assertTrustedParents } from "../../fs/trusted-path.js";
 import { EntryCodec } from "../../format/entry-codec.js";
 import { BLOB_THRESHOLD_BYTES } from "../../format/limits.js";
 import { Intake, readSource, whileChanging } from "../run/checked-source.js";
 import type { Journal } from "../base/journal.js";
+import { assertPlaceIsFree, type OlderLayout } from "../layouts/older-layout.js";
 import { nextFile, notAFile, planForeign } from "../merging/absorb.js";
 import { refusalOf } from "../reading/check-entry.js";
 import { hashFile } from "../reading/read-file.js";
@@ -20,7 +22,8 @@ import { endingWithout, endingWithoutBytes, noteSource } from "./ending.js";
 import { decide, lookAround } from "./situation.js";
 
 export async function planMigration(work: LegacyWork, journal: Journal): Promise<Ending<MigrationOutcome>> {
-  const step = decide(await lookAround(work));
+  const situation = await lookAround(work);
+  const step = decide(situation);
   const fileAt = (path: string): LegacySource => new FileSource(work.host, path, work.json5BytesMax);
   switch (step.step) {
     case "keep":
@@ -30,15 +33,28 @@ export async function planMigration(work: LegacyWork, journal: Journal): Promise
       journal.layouts = ["session_store", ...(step.older?.source.layouts ?? [])];
       return planAbsorbing(work, journal);
     case "give back":
+      await assertPlaceTakesStore(work, situation.older);
       return planBuilding(work, journal, fileAt((await nextFile(work)) ?? work.paths.file));
     case "build":
     case "replace":
+      await assertPlaceTakesStore(work, step.older);
       return planBuilding(work, journal, step.older?.source ?? fileAt(work.paths.file));
     case "refuse":
       throw notAFile(work.paths.file, step.kind);
     case "stop":
       return { outcome: "missing", tally: EMPTY_TALLY };
   }
+}
+
+/**
+ * What the run would hear before it reads anything: from the place itself, and from the store that it begins to make there.
+ * @throws `not_a_store`, `file_unsafe`, `path_untrusted`, `file_system_unsupported`.
+ */
+async function assertPlaceTakesStore(work: LegacyWork, older: OlderLayout | undefined): Promise<void> {
+  const { host, paths, options } = work;
+  await assertPlaceIsFree(work, older);
+  const { existing } = assertTrustedParents(host.fs, paths.building(host.runtime), options.trust);
+  assertLocalFileSystem(host.fs, existing, "write");
 }
 
 async function planAbsorbing(work: LegacyWork, journal: Journal): Promise<Ending<MigrationOutcome>> {
