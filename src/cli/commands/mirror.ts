@@ -3,6 +3,7 @@
  * now. Any number of them may run, also inside of gateways, and each may be killed at any time.
  */
 import { normalizeStoreSessionKey } from "../../openclaw/base/session-key.js";
+import { SessionStoreError } from "../../errors.js";
 import { entriesOf } from "../../plural.js";
 import { setTimeout } from "node:timers/promises";
 import { dirname } from "node:path";
@@ -19,7 +20,7 @@ import {
   libraryOptions,
   type LegacyCommandOptions,
 } from "../legacy-options.js";
-import { exitCodeOfReport, reportTrouble } from "../report-text.js";
+import { exitCodeOfReport } from "../report-text.js";
 import { visible } from "../visible-text.js";
 
 interface Options extends LegacyCommandOptions {
@@ -32,6 +33,8 @@ interface MirrorResult extends MirrorState {
   readonly store: string;
   readonly path: string;
   readonly dryRun: boolean;
+  /** What was heard since the last object; it is on stderr as well. */
+  readonly warnings: readonly LegacyWarning[];
 }
 
 /** How long it may take after Ctrl-C to write what is missing; big stores take seconds. */
@@ -63,20 +66,24 @@ async function mirror(invocation: Invocation, options: Options): Promise<void> {
 
   const { terminal, signal } = invocation;
   const { startMirror } = await import("../../legacy/back/mirror.js");
+  const heard: LegacyWarning[] = [];
   const running = await asUsage(() =>
     startMirror(store, {
       debounceMs: options.debounce,
       trust: options.trust,
       force: options.force,
       ...(options.lowercaseKeys === true && { normalizeKey: normalizeStoreSessionKey }),
-      onWarning: (warning) => hear(invocation, warning),
+      onWarning: (warning) => {
+        heard.push(warning);
+        tell(invocation, warning);
+      },
     }),
   );
   let printed: MirrorState | undefined;
   const show = async (state: MirrorState): Promise<void> => {
     if (printed?.written === state.written && printed.merged === state.merged) return;
     printed = state;
-    await print(invocation, store, running, state);
+    await print(invocation, store, running, state, heard.splice(0));
   };
   try {
     invocation.doing = `writing ${running.path}`;
@@ -101,12 +108,18 @@ async function mirror(invocation: Invocation, options: Options): Promise<void> {
   invocation.exitCode = terminal.closed ? EXIT.ok : EXIT.interrupted; // the usual end, and no failure
 }
 
-function hear(invocation: Invocation, { code, message, data }: LegacyWarning): void {
+function tell(invocation: Invocation, { code, message, data }: LegacyWarning): void {
   invocation.terminal.warn(code, message, data);
 }
 
-function print({ terminal }: Invocation, store: string, { path }: Mirror, state: MirrorState): Promise<void> {
-  const result: MirrorResult = { store, path, dryRun: false, ...state };
+function print(
+  { terminal }: Invocation,
+  store: string,
+  { path }: Mirror,
+  state: MirrorState,
+  warnings: readonly LegacyWarning[],
+): Promise<void> {
+  const result: MirrorResult = { store, path, dryRun: false, ...state, warnings };
   if (terminal.json) return terminal.result(result);
   const merged = state.merged === 0 ? "" : `, after merging ${state.merged} foreign writes`;
   return terminal.done(
@@ -122,7 +135,13 @@ async function plan(invocation: Invocation, store: string, options: Options): Pr
   const found: InspectionReport = await asUsage(() => inspectLegacyStore(store, library.options)).finally(
     library.end,
   );
-  reportTrouble(invocation, found);
+  const { systemHost, writeWarning } = await import("../../legacy/base/host.js");
+  const unwritable = writeWarning(systemHost, [dirname(found.path), found.directory]);
+  const warnings = unwritable === undefined ? found.warnings : [...found.warnings, unwritable];
+  for (const warning of warnings) tell(invocation, warning);
+  const { error } = found;
+  // The first round would fail with the same.
+  if (error !== undefined) throw new SessionStoreError(error.code, error.message, { data: error.data });
   invocation.exitCode = exitCodeOfReport(found);
   const foreign = found.entries.kept > 0 ? 1 : 0;
   const { withStore } = await import("../open-store.js");
@@ -135,11 +154,9 @@ async function plan(invocation: Invocation, store: string, options: Options): Pr
     written: 1,
     merged: foreign,
     damaged: found.damaged ?? 0,
+    warnings,
   };
   if (terminal.json) return terminal.result(result);
-  const { systemHost, writeWarning } = await import("../../legacy/base/host.js");
-  const warning = writeWarning(systemHost, [dirname(found.path), found.directory]);
   const first = foreign === 0 ? "" : `merge ${entriesOf(found.entries.kept)} of somebody else's, then `;
   await terminal.line(`would ${first}bring ${visible(found.path)} up to revision ${formatCount(revision)}`);
-  if (warning !== undefined) hear(invocation, warning);
 }

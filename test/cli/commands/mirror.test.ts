@@ -39,6 +39,37 @@ describe("mirror", () => {
     expect(readJson(legacyOf(store))).toEqual(foreign);
   });
 
+  it("says what there is to know of the foreign file, planned or done, in the JSON and on stderr", async () => {
+    const store = await makeStore();
+    await run(["mirror", "--store", store, "--once"]);
+    writeFileSync(legacyOf(store), JSON.stringify({ ...SESSIONS, list: [1], new: { updatedAt: NOW } }));
+    for (const mode of ["--dry-run", "--once"]) {
+      const { stdout, stderr } = await run(["mirror", "--store", store, mode, "--json"]);
+      const { warnings } = JSON.parse(stdout) as { warnings: { code: string }[] };
+      const told = stderr.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line) as object]));
+      expect(
+        warnings.map(({ code }) => code),
+        mode,
+      ).toContain("foreign_merged");
+      expect(told, mode).toEqual(warnings.map((warning) => ({ warning })));
+    }
+  });
+
+  it("plans no more than the run can do: a file that cannot be read fails both alike", async () => {
+    const store = await makeStore();
+    writeFileSync(legacyOf(store), "{ broken");
+    const before = traces(dirname(store));
+    const planned = await run(["mirror", "--store", store, "--dry-run", "--json"]);
+    expect(traces(dirname(store))).toEqual(before);
+    const done = await run(["mirror", "--store", store, "--once", "--json"]);
+    const errorOf = (stderr: string): unknown =>
+      (JSON.parse(stderr.trim().split("\n").at(-1)!) as { error: { code: string; exitCode: number } }).error;
+    expect([planned.stdout, planned.code]).toEqual(["", 3]);
+    expect([done.stdout, done.code]).toEqual(["", 3]);
+    expect(errorOf(planned.stderr)).toMatchObject({ code: "legacy_invalid", exitCode: 3 });
+    expect(errorOf(done.stderr)).toMatchObject({ code: "legacy_invalid", exitCode: 3 });
+  });
+
   it("follows until Ctrl-C, and writes what is missing before it ends", async () => {
     const path = await makeStore();
     const mirroring = start(["mirror", "--store", path, "--debounce", "10"]);
