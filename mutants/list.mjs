@@ -11,6 +11,7 @@ import { BACKGROUND_WORK } from "./attacks/background-work.mjs";
 import { LEGACY_MERGING } from "./attacks/merging.mjs";
 import { MIGRATION } from "./attacks/migration.mjs";
 import { OPENING } from "./attacks/opening.mjs";
+import { RETENTION_OF_SESSIONS } from "./attacks/retention.mjs";
 import { SHARED_VALUES } from "./attacks/shared-values.mjs";
 import { WHAT_COUNTS } from "./attacks/verdict.mjs";
 import { WAY_BACK } from "./attacks/way-back.mjs";
@@ -30,4 +31,5 @@ export const MUTANTS = [
   ...LEGACY_MERGING,
   ...WAY_BACK,
   ...LEGACY_FILE,
+  ...RETENTION_OF_SESSIONS,
 ];

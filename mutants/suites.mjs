@@ -83,6 +83,7 @@ export const LEGACY_SYNC = "test/legacy/sync.test.ts";
 export const MERGE = "test/legacy/merging/merge.test.ts";
 export const MIRROR = "test/legacy/back/mirror.test.ts";
 export const DECISION = "test/legacy/migration/situation.test.ts";
+export const PLAN = "test/legacy/migration/plan.test.ts";
 export const MIGRATE_LATE = "test/legacy/migration/migrate.test.ts";
 export const ABSORPTION = "test/legacy/merging/absorb.test.ts";
 export const ROLLBACK_LATE = "test/legacy/back/rollback.test.ts";
@@ -94,6 +95,7 @@ export const LAYOUTS = "test/legacy/layouts/older-layout.test.ts";
 export const DAMAGE = "test/legacy/back/damage.test.ts";
 export const LINKS = "test/legacy/links.test.ts";
 export const LOCK = "test/openclaw/backend/legacy-lock.test.ts";
+export const RETENTION = "test/openclaw/maintenance/session-maintenance.test.ts";
 export const FILE_FORM = "test/openclaw/backend/file-backend.test.ts";
 
 /**

@@ -9,6 +9,7 @@ import {
   MERGE,
   MIGRATE_CRASH,
   MIGRATE_LATE,
+  PLAN,
   ROLLBACK_LATE,
   TWO_AT_ONCE,
   inFile,
@@ -118,12 +119,30 @@ const BUILD = inFile(
       find: `if (digests.length === winners.size && sessions === winners.size) return digests;`,
       replace: `if (sessions >= 0) return digests;`,
     },
+  ],
+);
+
+const PLANNING = inFile(
+  "src/legacy/migration/plan.ts",
+  [PLAN],
+  [
     {
-      name: "a building folder is removed under its own name",
-      rule: "fence",
-      suites: [LEFT],
-      find: `await fs.later.rename(path, removing);\n    await removeTree(work.host, removing);`,
-      replace: `await removeTree(work.host, removing === "" ? removing : path);`,
+      name: "a dry run does not ask whether the place is free",
+      rule: "dry run",
+      find: `await assertPlaceIsFree(work, older);`,
+      replace: `void assertPlaceIsFree;`,
+    },
+    {
+      name: "a dry run does not ask who may change the folder",
+      rule: "dry run",
+      find: `const { existing } = assertTrustedParents(host.fs, paths.building(host.runtime), options.trust);`,
+      replace: `const { existing } = assertTrustedParents(host.fs, paths.building(host.runtime), options.trust && "group");`,
+    },
+    {
+      name: "a dry run does not ask which file system it is",
+      rule: "dry run",
+      find: `assertLocalFileSystem(host.fs, existing, "write");`,
+      replace: `void assertLocalFileSystem;`,
     },
   ],
 );
@@ -206,6 +225,12 @@ const LEFTOVERS = inFile(
       find: `for (const path of await unfinishedDirectories(work)) await removeBuilding(work, path);`,
       replace: ``,
     },
+    {
+      name: "a building folder is removed under its own name",
+      rule: "fence",
+      find: `await fs.later.rename(path, removing);\n    await removeTree(work.host, removing);`,
+      replace: `await removeTree(work.host, removing === "" ? removing : path);`,
+    },
   ],
 );
 
@@ -252,6 +277,7 @@ export const MIGRATION = [
   ...SITUATION,
   ...RUN,
   ...BUILD,
+  ...PLANNING,
   ...REPLACING,
   ...REPLACEMENT,
   ...LEFTOVERS,

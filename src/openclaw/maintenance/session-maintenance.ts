@@ -65,18 +65,6 @@ export interface MaintainOptions {
   readonly force?: boolean | undefined;
 }
 
-/** What a run reports that has found nothing to do. */
-const NOTHING_DONE = {
-  pruned: 0,
-  capped: 0,
-  stale: 0,
-  removed: [],
-  archived: [],
-  expiredArchives: 0,
-  keptArchives: [],
-  diskBudget: null,
-} as const satisfies Partial<SessionMaintenanceReport>;
-
 /** One run over one store. */
 interface Run {
   readonly store: MaintainedStore;
@@ -121,18 +109,9 @@ export class SessionMaintenance {
   ): Promise<SessionMaintenanceReport | undefined> {
     try {
       const run = this.#prepare(store, options, config);
-      const { mode } = config;
-      const { clockUnsteady } = run;
-      const beforeCount = await store.count();
-      const done = mode === "warn" ? await this.#warn(run) : await this.#enforce(run);
-      const report = {
-        ...NOTHING_DONE,
-        mode,
-        beforeCount,
-        afterCount: beforeCount,
-        clockUnsteady,
-        ...done,
-      };
+      const before = nothingDone(run, await store.count());
+      const done = config.mode === "warn" ? await this.#warn(run) : await this.#enforce(run);
+      const report = { ...before, ...done };
       await options.onMaintenanceApplied?.(report);
       return report;
     } catch (error) {
@@ -201,6 +180,24 @@ export class SessionMaintenance {
     const limits = { cutoff, maxEntries: maxEntries > 0 ? maxEntries : Infinity, nowMs, protection };
     return { store, options, config, limits, clockUnsteady, references: askReferences(store) };
   }
+}
+
+/** The report of a run that has found nothing to do. */
+function nothingDone({ config, clockUnsteady }: Run, count: number): SessionMaintenanceReport {
+  return {
+    mode: config.mode,
+    beforeCount: count,
+    afterCount: count,
+    pruned: 0,
+    capped: 0,
+    stale: 0,
+    removed: [],
+    archived: [],
+    expiredArchives: 0,
+    keptArchives: [],
+    diskBudget: null,
+    clockUnsteady,
+  };
 }
 
 /** Asks the sessions anew whenever there was a commit since. */
