@@ -136,7 +136,7 @@ const PLANNING = inFile(
       name: "a dry run does not ask who may change the folder",
       rule: "dry run",
       find: `const { existing } = assertTrustedParents(host.fs, paths.building(host.runtime), options.trust);`,
-      replace: `const { existing } = assertTrustedParents(host.fs, paths.building(host.runtime), options.trust && "group");`,
+      replace: `const { existing } = assertTrustedParents(host.fs, paths.building(host.runtime), "group");`,
     },
     {
       name: "a dry run does not ask which file system it is",

@@ -289,6 +289,18 @@ describe.each(["directory", "legacy"] as const)("%s", (form) => {
   });
 });
 
+it("while a session cannot be read, every transcript may be its own, and none is put aside", async () => {
+  const gateway = await Gateway.start("directory");
+  await gateway.putAged({ old: 31 });
+  const { store } = gateway;
+  if (store === undefined) throw new Error("no store");
+  const list = store.list.bind(store);
+  const damaged = [{ key: "broken", path: "/broken/meta.json", reason: "it is torn", missing: false }];
+  store.list = async (query) => ({ ...(await list(query)), damaged });
+  expect(await gateway.maintain({})).toMatchObject({ pruned: 1, archived: [] });
+  expect(gateway.transcripts()).toEqual(["id-old.jsonl"]);
+});
+
 describe("several processes", () => {
   it("a session that somebody touches between the look and the removal is alive", async () => {
     const gateway = await Gateway.start("directory");
