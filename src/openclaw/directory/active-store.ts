@@ -4,8 +4,7 @@
  * Reads only, at once, and nothing is cached: a migration by another process is seen by the next call.
  */
 import { createHash } from "node:crypto";
-import type { FileSystem } from "../../fs/file-system.js";
-import { nodeFileSystem } from "../../fs/node-file-system.js";
+import { nodeFileSystem as fs } from "../../fs/node-file-system.js";
 import { readRegularFile } from "../../fs/regular-file.js";
 import { isMissing } from "../../fs/missing.js";
 import { Layout, segmentName, segmentNumber } from "../../format/layout.js";
@@ -24,7 +23,7 @@ const ATTEMPTS_MAX = 8;
  * resolveSessionStoreDir("/srv/agents/main/sessions/sessions.json"); // "/srv/agents/main/sessions/sessions.d"
  */
 export function resolveSessionStoreDir(storePath: string): string {
-  return resolveStoreTarget(nodeFileSystem, storePath).directory;
+  return resolveStoreTarget(fs, storePath).directory;
 }
 
 /**
@@ -32,7 +31,7 @@ export function resolveSessionStoreDir(storePath: string): string {
  * @throws `TypeError` for a path that is neither `…/NAME.json` nor `…/NAME.d`.
  */
 export function isDirectorySessionStoreActive(storePath: string): boolean {
-  return resolveStoreTarget(nodeFileSystem, storePath).identity !== undefined;
+  return resolveStoreTarget(fs, storePath).identity !== undefined;
 }
 
 /**
@@ -43,11 +42,6 @@ export function isDirectorySessionStoreActive(storePath: string): boolean {
  * const seen = readDirectorySessionStoreVersion(storePath); // another string: something was committed
  */
 export function readDirectorySessionStoreVersion(storePath: string): string | undefined {
-  return readVersionOn(nodeFileSystem, storePath);
-}
-
-/** The same on a file system of the caller's, for tests. */
-export function readVersionOn(fs: FileSystem, storePath: string): string | undefined {
   const { directory, identity } = resolveStoreTarget(fs, storePath);
   if (identity === undefined) return undefined;
   const layout = new Layout(directory);
