@@ -1,12 +1,13 @@
 /**
  * Goal: what all commands share: help, version, usage errors, colours, escapes, pipes and signals.
- * Method: the built program as a child process, as in a shell. Times are compared with those of a bare `node`.
+ * Method: the built program, in a process of its own where it is about starting, pipes and signals. Times are compared with
+ * those of a bare `node`.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { errorOf, MAIN, run, start } from "./support/program.js";
+import { errorOf, MAIN, run, runAlone, start } from "./support/program.js";
 import { emptyFolder, MAIN_KEY, makeStore, revisionOf } from "./support/stores.js";
 
 const COMMANDS = ["ls", "get", "put", "patch", "rm", "watch", "stats", "flush", "rebuild"].concat(
@@ -19,7 +20,7 @@ const packageJson = JSON.parse(readFileSync(new URL("../../package.json", import
 
 describe("--version", () => {
   it.each(["--version", "-V"])("%s prints that of the package", async (option) => {
-    expect(await run([option])).toEqual({ code: 0, stdout: `${packageJson.version}\n`, stderr: "" });
+    expect(await runAlone([option])).toEqual({ code: 0, stdout: `${packageJson.version}\n`, stderr: "" });
   });
 
   it("starts about as fast as node itself", { retry: 3 }, () => {
@@ -43,7 +44,7 @@ describe("--version", () => {
     [["ls", "--help"], /\/node_modules\/commander\/|\/dist\/(?!engine|entries|log|legacy|index)/],
   ])("%j loads only what it needs", async (args, allowed) => {
     const folder = emptyFolder();
-    expect((await run(args, { env: { NODE_V8_COVERAGE: folder } })).code).toBe(0);
+    expect((await runAlone(args, { env: { NODE_V8_COVERAGE: folder } })).code).toBe(0);
     const [report = ""] = readdirSync(folder);
     const { result } = JSON.parse(readFileSync(join(folder, report), "utf8")) as {
       result: { url: string }[];
@@ -155,9 +156,9 @@ describe("colour", () => {
     ["never with NO_COLOR", { FORCE_COLOR: "1", NO_COLOR: "1" }, false],
   ])("%s", async (_when, env, expected) => {
     const store = await makeStore();
-    expect(COLOR.test((await run(["ls", "--store", store], { env })).stdout)).toBe(expected);
-    expect(COLOR.test((await run(["get", "no", "--store", store], { env })).stderr)).toBe(expected);
-    expect((await run(["ls", "--store", store, "--json"], { env })).stdout).not.toMatch(COLOR);
+    expect(COLOR.test((await runAlone(["ls", "--store", store], { env })).stdout)).toBe(expected);
+    expect(COLOR.test((await runAlone(["get", "no", "--store", store], { env })).stderr)).toBe(expected);
+    expect((await runAlone(["ls", "--store", store, "--json"], { env })).stdout).not.toMatch(COLOR);
   });
 });
 

@@ -1,13 +1,17 @@
 /**
- * The built program as a child process, the way a user meets it: arguments, standard input, environment; and what came
- * out of it. Needs `npm run build`.
+ * The built program, the way a user meets it: arguments, standard input, environment; and what came out of it. Needs
+ * `npm run build`.
+ *
+ * `start` and `runAlone` start a process, which costs a third of a second. Where what is looked at is what a command
+ * says and does, `run` leaves it to one process that has run others before (resident.mjs).
  */
-import { spawn, type ChildProcess } from "node:child_process";
+import { fork, spawn, type ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
 
 export const MAIN = fileURLToPath(new URL("../../../dist/cli/main.js", import.meta.url));
+const RESIDENT = fileURLToPath(new URL("resident.mjs", import.meta.url));
 
 /** More than any pipe holds. */
 const PIPE_BYTES = 4 * 1024 * 1024;
@@ -21,7 +25,8 @@ export interface Ended {
 export interface RunOptions {
   readonly input?: string;
   readonly cwd?: string;
-  readonly env?: Readonly<Record<string, string>>;
+  /** Variables that the program sees besides a PATH and a HOME that is nowhere; undefined takes one of these away. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
   /** User and group to run as; only root can. */
   readonly user?: number | undefined;
   /** Standard input does not end. */
@@ -89,9 +94,42 @@ export function start(args: readonly string[], options: RunOptions = {}): Runnin
   return running;
 }
 
-/** Runs the program to its end. */
-export function run(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
+/** Runs the program to its end, in a process of its own. */
+export function runAlone(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
   return start(args, options).ended;
+}
+
+/** A process that runs the program again and again; the last of a user that is idle, if any. */
+const residents = new Map<number | undefined, ChildProcess>();
+
+/** Runs the program to its end, in a process that is kept for the next run. */
+export async function run(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
+  const { input = "", cwd = process.cwd(), env, user } = options;
+  const resident = residents.get(user) ?? startResident(user);
+  residents.delete(user); // it is busy: who comes meanwhile gets another one
+  const ended = await new Promise<Ended>((resolve) => {
+    resident.once("message", (message) => resolve(message as Ended));
+    let stderr = "";
+    resident.stderr?.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+    resident.once("close", (code) => resolve({ code, stdout: "", stderr }));
+    resident.send({ args, env: environment(env), cwd, input });
+    onTestFinished(() => resolve({ code: null, stdout: "", stderr: "the test did not wait" }));
+  });
+  resident.removeAllListeners();
+  resident.stderr?.removeAllListeners();
+  if (resident.connected && ended.code !== null) residents.set(user, resident);
+  else resident.kill("SIGKILL");
+  return ended;
+}
+
+function startResident(user: number | undefined): ChildProcess {
+  if (!existsSync(MAIN)) throw new Error(`${MAIN} is not there: npm run build`);
+  return fork(RESIDENT, [MAIN], {
+    execArgv: [],
+    cwd: "/",
+    stdio: ["ignore", "ignore", "pipe", "ipc"],
+    ...(user !== undefined && { uid: user, gid: user }),
+  });
 }
 
 export interface ErrorReport {

@@ -1,0 +1,64 @@
+// @ts-check
+/**
+ * The built program again and again in one process: what starting Node and loading the program cost is paid once. Each run
+ * is its `main.js` anew, with arguments, environment, folder, standard input and outputs of its own, one after the other.
+ *
+ * Argument: path of `main.js`. Talks with its parent by messages, and ends with it.
+ */
+import { Readable, Writable } from "node:stream";
+
+/** @typedef {{ args: string[], env: Record<string, string>, cwd: string, input: string }} Request */
+
+const [main = ""] = process.argv.slice(2);
+const { exit } = process;
+let runs = 0;
+
+/** A stream that keeps what it is given; like a pipe it takes it a moment later. */
+class Kept extends Writable {
+  text = "";
+
+  constructor() {
+    super({
+      decodeStrings: false,
+      defaultEncoding: "utf8",
+      write: (chunk, _encoding, taken) => {
+        this.text += String(chunk);
+        setImmediate(taken);
+      },
+    });
+  }
+}
+
+/** @param {"stdin" | "stdout" | "stderr"} name @param {Readable | Writable} stream */
+function redirect(name, stream) {
+  Object.defineProperty(process, name, { value: stream, configurable: true, writable: true });
+}
+
+/** @param {Request} request */
+async function run({ args, env, cwd, input }) {
+  const [stdout, stderr] = [new Kept(), new Kept()];
+  redirect("stdin", Readable.from(input === "" ? [] : [Buffer.from(input)]));
+  redirect("stdout", stdout);
+  redirect("stderr", stderr);
+  for (const name of Object.keys(process.env)) if (!(name in env)) delete process.env[name];
+  Object.assign(process.env, env);
+  process.chdir(cwd);
+  process.argv = [process.execPath, main, ...args];
+  process.exitCode = undefined;
+  const warned = (/** @type {Error} */ { name, message }) => void stderr.write(`${name}: ${message}\n`);
+  const answer = (/** @type {number | undefined} */ code) =>
+    process.send?.({ code: code ?? 0, stdout: stdout.text, stderr: stderr.text });
+  // Whoever ends the process means the program: the next one is another one's.
+  process.exit = (code = process.exitCode) => {
+    answer(Number(code));
+    return exit(code);
+  };
+  process.on("warning", warned);
+  await import(`${main}?run=${++runs}`);
+  for (const stream of [stdout, stderr]) await new Promise((resolve) => void stream.end(resolve));
+  process.off("warning", warned);
+  answer(/** @type {number | undefined} */ (process.exitCode));
+}
+
+process.on("message", (request) => void run(/** @type {Request} */ (request)));
+process.on("disconnect", () => exit());
