@@ -3,12 +3,18 @@ import { expect } from "vitest";
 import { openDirectoryStoreOn } from "../../src/store/open.js";
 import { ManualRuntime } from "../../src/testing/manual-runtime.js";
 import { SimulatedDisk, type PowerCutMode } from "../../src/testing/simulated/disk.js";
-import type { SimulatedCall, SimulatedFileSystem } from "../../src/testing/simulated/file-system.js";
+import type {
+  SimulatedCall,
+  SimulatedFileSystem,
+  SystemCallName,
+} from "../../src/testing/simulated/file-system.js";
+import { systemError } from "../../src/testing/simulated/system-error.js";
 import { seededRandom } from "../../src/testing/seeded-random.js";
 import type { LegacyHost } from "../../src/legacy/base/host.js";
 
-export const FILE = "/home/sessions/sessions.json";
-export const DIRECTORY = "/home/sessions/sessions.d";
+const FOLDER = "/home/sessions";
+export const FILE = `${FOLDER}/sessions.json`;
+export const DIRECTORY = `${FOLDER}/sessions.d`;
 
 export type Sessions = Record<string, Record<string, unknown>>;
 
@@ -52,7 +58,7 @@ export class LegacyMachine {
     this.disk =
       disk ??
       new SimulatedDisk({ random: seededRandom(seed), now: () => ++this.#clock, capacityBytes: DISK_BYTES });
-    this.disk.makeDirectory("/home/sessions");
+    this.disk.makeDirectory(FOLDER);
   }
 
   /** A process of its own. */
@@ -83,19 +89,24 @@ export class LegacyMachine {
     return found as Sessions;
   }
 
-  /** Content of files beside the store whose names begin like this. */
+  /** Content of files beside the store whose paths begin like this. */
   files(prefix: string): string[] {
-    const all = Object.entries(this.disk.tree("/home/sessions"));
-    return all
-      .filter(([path]) => path.startsWith(prefix) && !path.slice(prefix.length).includes("/"))
-      .map(([, text]) => text);
+    const paths = this.names().map((name) => `${FOLDER}/${name}`);
+    return paths
+      .filter((path) => path.startsWith(prefix))
+      .flatMap((path) => this.disk.readRaw(path)?.toString() ?? []);
   }
 
+  /** Names beside the legacy file, its own and the store's included. */
   names(): string[] {
-    const paths = Object.keys(this.disk.tree("/home/sessions")).map((path) =>
-      path.slice("/home/sessions/".length),
-    );
-    return [...new Set(paths.map((path) => path.split("/")[0] ?? ""))].filter((name) => name !== "");
+    return this.disk.names(FOLDER).sort();
+  }
+
+  /** A machine whose disk has the same past, to go another way from here. */
+  copy(): LegacyMachine {
+    const copy = new LegacyMachine(1, this.disk.clone(seededRandom(1)));
+    copy.#processes = this.#processes;
+    return copy;
   }
 }
 
@@ -113,25 +124,45 @@ function texts(sessions: Sessions): [string, string][] {
     .sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
+/** Calls that leave another disk behind, or a disk on which a power cut has another effect. */
+const CHANGES: ReadonlySet<SystemCallName> = new Set([
+  "write",
+  "mkdir",
+  "rmdir",
+  "unlink",
+  "rename",
+  "link",
+  "fdatasync",
+  "fsync",
+]);
+
+function changes({ name, args }: SimulatedCall): boolean {
+  return CHANGES.has(name) || (name === "open" && args[1] === "create");
+}
+
 /**
- * Runs work in a process that dies at its Nth call, for every N until the work runs through.
- * @param run Gets a fresh machine and a process; what it returns is the work.
+ * Runs work in a process that dies before its Nth change of the disk, for every N until the work runs through. Dying
+ * before a call that only looks leaves the same as dying before the next change, or after the last.
+ * @param prepare Makes the machine, of which each run gets a copy; what `work` returns is waited for.
  * @param check Gets the machine afterwards, dead process included.
+ * @returns How many changes the work makes.
  */
-export async function killAtEveryCall(
+export async function killAtEveryChange(
   prepare: () => Promise<LegacyMachine> | LegacyMachine,
   work: (host: LegacyHost) => Promise<unknown>,
   check: (machine: LegacyMachine, at: string) => Promise<void>,
-  options: { readonly powerCut?: PowerCutMode; readonly step?: number; readonly first?: number } = {},
+  powerCut?: PowerCutMode,
 ): Promise<number> {
-  for (let index = options.first ?? 1; ; index += options.step ?? 1) {
-    const machine = await prepare();
+  const prepared = await prepare();
+  for (let last = 1; ; last++) {
+    const machine = prepared.copy();
     const host = machine.process();
+    let made = 0;
     let killedAt: string | undefined;
     const killed = new Promise<void>((resolve) => {
       host.fs.onCall = (call: SimulatedCall) => {
-        if (call.index !== index) return;
-        killedAt = `call ${index}: ${call.name} ${call.args.filter((arg) => typeof arg === "string").join(" ")}`;
+        if (!changes(call) || ++made !== last) return;
+        killedAt = `change ${last}: ${call.name} ${call.args.filter((arg) => typeof arg === "string").join(" ")}`;
         host.fs.kill();
         resolve();
       };
@@ -143,10 +174,35 @@ export async function killAtEveryCall(
       },
     );
     await Promise.race([finished, killed.then(() => new Promise((resolve) => setImmediate(resolve)))]);
-    if (options.powerCut !== undefined) machine.disk.powerCut(options.powerCut);
+    if (powerCut !== undefined) machine.disk.powerCut(powerCut);
     await check(machine, killedAt ?? "the end");
-    if (killedAt === undefined) return index;
+    if (killedAt === undefined) return made;
   }
+}
+
+/** Of these some answer that the disk is full, on one file system or the other; a call that only looks never does. */
+function needsRoom(call: SimulatedCall): boolean {
+  return changes(call) && call.name !== "unlink" && call.name !== "rmdir";
+}
+
+/**
+ * Lets one call of a process fail.
+ * @param nth Which, from 1: among all calls, or among those that need room when there is none.
+ * @returns What struck, as soon as it did.
+ */
+export function failCall(
+  fs: SimulatedFileSystem,
+  nth: number,
+  code: "EIO" | "ENOSPC",
+): { readonly struck: SimulatedCall | undefined } {
+  const result: { struck: SimulatedCall | undefined } = { struck: undefined };
+  let seen = 0;
+  fs.onCall = (call) => {
+    if ((code === "ENOSPC" && !needsRoom(call)) || ++seen !== nth) return;
+    result.struck = call;
+    throw systemError(code, call);
+  };
+  return result;
 }
 
 /** Suspends a process before the first deferred call that `isIt` recognises; what it does until then is `work`. */

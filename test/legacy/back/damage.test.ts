@@ -10,7 +10,14 @@ import { inspectOn } from "../../../src/legacy/inspect.js";
 import { migrateOn } from "../../../src/legacy/migrate.js";
 import type { LegacyWarning } from "../../../src/legacy/base/types.js";
 import { openDirectoryStoreOn } from "../../../src/store/open.js";
-import { DIRECTORY, FILE, killAtEveryCall, LegacyMachine, pretty, type Sessions } from "../legacy-machine.js";
+import {
+  DIRECTORY,
+  FILE,
+  killAtEveryChange,
+  LegacyMachine,
+  pretty,
+  type Sessions,
+} from "../legacy-machine.js";
 
 const BIG = { text: "x".repeat(6000) };
 const SESSIONS: Sessions = {
@@ -134,7 +141,7 @@ it("of a session of which nothing is left anywhere the report says so, and the o
 });
 
 it("a rollback that is killed at any call never removes the last copy", async () => {
-  await killAtEveryCall(
+  await killAtEveryChange(
     async () => {
       const machine = await checkpointed();
       machine.disk.writeRaw(META, "{");
@@ -146,6 +153,5 @@ it("a rollback that is killed at any call never removes the last copy", async ()
       expect(report.outcome, at).toMatch(/^(rolled_back|already_legacy)$/);
       expect(sessionsIn(machine), at).toEqual(EXPECTED);
     },
-    { step: 5 },
   );
 }, 120_000);

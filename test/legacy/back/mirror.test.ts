@@ -11,11 +11,12 @@ import { startMirrorOn, type Mirror, type MirrorOptions } from "../../../src/leg
 import { rollbackOn } from "../../../src/legacy/back/rollback.js";
 import { openDirectoryStoreOn } from "../../../src/store/open.js";
 import type { DirectorySessionStore } from "../../../src/store/types.js";
-import { failNth, type SimulatedCall } from "../../../src/testing/simulated/file-system.js";
+import type { SimulatedCall } from "../../../src/testing/simulated/file-system.js";
 import {
   DIRECTORY,
+  failCall,
   FILE,
-  killAtEveryCall,
+  killAtEveryChange,
   LegacyMachine,
   parkedAt,
   pretty,
@@ -237,7 +238,7 @@ describe("a mirror that is killed", () => {
         await mirror.flush();
         await mirror.stop();
       };
-      await killAtEveryCall(
+      await killAtEveryChange(
         prepare,
         work,
         async (machine, at) => {
@@ -247,7 +248,7 @@ describe("a mirror that is killed", () => {
           expect(textIn(machine), at).toBe(then);
           expect(await machine.sessions(), at).toEqual({ ...SOURCE, a: { updatedAt: 2, n: 2 } });
         },
-        powerCut === undefined ? {} : { powerCut },
+        powerCut,
       );
     },
     120_000,
@@ -258,37 +259,32 @@ it("a mirror whose disk is full at any call leaves the old file or the new one, 
   const first = pretty(SOURCE);
   const then = pretty({ ...SOURCE, a: { updatedAt: 2, n: 2 } });
   let refused = 0;
-  for (let index = 1; ; index++) {
-    const machine = await migrated();
-    const before = await startMirrorOn(machine.process(), FILE);
-    await before.flush();
-    await before.stop();
-    const writer = machine.process();
-    const store = await openDirectoryStoreOn<Entry>(writer.fs, writer.runtime, DIRECTORY);
-    await store.put("a", { updatedAt: 2, n: 2 });
-    await store.close();
-
+  const prepared = await migrated();
+  const before = await startMirrorOn(prepared.process(), FILE);
+  await before.flush();
+  await before.stop();
+  const writer = prepared.process();
+  const store = await openDirectoryStoreOn<Entry>(writer.fs, writer.runtime, DIRECTORY);
+  await store.put("a", { updatedAt: 2, n: 2 });
+  await store.close();
+  for (let nth = 1, full = true; full; nth++) {
+    const machine = prepared.copy();
     const host = machine.process();
-    let failed = false;
-    const fail = failNth(index, "ENOSPC");
-    host.fs.onCall = (call) => {
-      failed ||= call.index === index;
-      return fail(call);
-    };
+    const failure = failCall(host.fs, nth, "ENOSPC");
     try {
       const mirror = await startMirrorOn(host, FILE);
       await mirror.flush().catch(() => void refused++);
       await mirror.stop().catch(() => void refused++);
     } catch (error) {
-      expect(error, `call ${index}`).toBeInstanceOf(SessionStoreError);
+      expect(error, `call ${nth}`).toBeInstanceOf(SessionStoreError);
       refused++;
     }
-    expect([first, then], `call ${index}`).toContain(textIn(machine));
+    full = failure.struck !== undefined;
+    expect([first, then], `call ${nth}`).toContain(textIn(machine));
     const after = await startMirrorOn(machine.process(), FILE);
     await after.flush();
     await after.stop();
-    expect(textIn(machine), `call ${index}`).toBe(then);
-    if (!failed) break;
+    expect(textIn(machine), `call ${nth}`).toBe(then);
   }
   expect(refused).toBeGreaterThan(10);
 }, 120_000);

@@ -11,7 +11,7 @@ import {
   DIRECTORY,
   expectSameSessions,
   FILE,
-  killAtEveryCall,
+  killAtEveryChange,
   LegacyMachine,
   pretty,
   type Sessions,
@@ -161,7 +161,7 @@ describe("killed at every call", () => {
   ])(
     "%s: the next run finishes",
     async (_name, prepare, expected) => {
-      await killAtEveryCall(
+      await killAtEveryChange(
         prepare,
         (host) => migrateOn(host, FILE),
         async (machine, at) => {

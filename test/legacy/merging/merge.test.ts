@@ -12,7 +12,7 @@ import {
   DIRECTORY,
   expectSameSessions,
   FILE,
-  killAtEveryCall,
+  killAtEveryChange,
   LegacyMachine,
   pretty,
   type Sessions,
@@ -114,7 +114,7 @@ describe("a file that an old gateway wrote after the migration", () => {
   });
 
   it("killed at every call: nothing is lost, and the next run finishes", async () => {
-    await killAtEveryCall(
+    await killAtEveryChange(
       withForeignFile,
       (host) => migrateOn(host, FILE),
       async (machine, at) => {

@@ -1,16 +1,16 @@
 /**
- * Goal: a migration cannot half-happen. Killed before any of its calls, with or without a power cut, exactly one side has
+ * Goal: a migration cannot half-happen. Killed at any moment, with or without a power cut, exactly one side has
  * all sessions; the next run finishes and leaves nothing behind. A full disk at any call changes nothing.
- * Method: the real code on the simulated disk, killed or failed at call N for every N.
+ * Method: the real code on the simulated disk, killed before its Nth change, or failed at its Nth call, for every N.
  */
 import { describe, expect, it } from "vitest";
 import { migrateOn } from "../../../src/legacy/migrate.js";
-import { failNth } from "../../../src/testing/simulated/file-system.js";
 import {
   DIRECTORY,
   expectSameSessions,
+  failCall,
   FILE,
-  killAtEveryCall,
+  killAtEveryChange,
   LegacyMachine,
   pretty,
   someSessions,
@@ -46,53 +46,51 @@ async function expectOneSideAndFinish(machine: LegacyMachine, at: string): Promi
 }
 
 describe("a migration that is killed", () => {
-  it("at every call: one side is authoritative, and the next run finishes", async () => {
-    const calls = await killAtEveryCall(
+  it("at every change: one side is authoritative, and the next run finishes", async () => {
+    const changes = await killAtEveryChange(
       withLegacyFile,
       (host) => migrateOn(host, FILE),
       expectOneSideAndFinish,
     );
-    expect(calls).toBeGreaterThan(200);
-  }, 120_000);
+    expect(changes).toBeGreaterThan(50);
+  }, 60_000);
 
   it.each(["durable-only", "keep-all", "random"] as const)(
     "by a power cut of mode %s",
     async (powerCut) => {
-      await killAtEveryCall(withLegacyFile, (host) => migrateOn(host, FILE), expectOneSideAndFinish, {
+      await killAtEveryChange(
+        withLegacyFile,
+        (host) => migrateOn(host, FILE),
+        expectOneSideAndFinish,
         powerCut,
-      });
+      );
     },
-    180_000,
+    60_000,
   );
 });
 
 describe("a disk that fails at one call", () => {
-  it.each(["ENOSPC", "EIO"])(
+  it.each(["ENOSPC", "EIO"] as const)(
     "with %s: the report says so, nothing is lost, and the next run finishes",
     async (code) => {
-      for (let index = 1, failed = true; failed; index++) {
+      for (let nth = 1, failed = true; failed; nth++) {
         const machine = withLegacyFile();
         const host = machine.process();
-        let hit = false;
-        let closing = false; // then the descriptor cannot but leak
-        const fail = failNth(index, code);
-        host.fs.onCall = (call) => {
-          hit ||= call.index === index;
-          closing ||= call.index === index && call.name === "close";
-          return fail(call);
-        };
+        const failure = failCall(host.fs, nth, code);
         const report = await migrateOn(host, FILE);
-        failed = hit;
+        failed = failure.struck !== undefined;
+        const at = `call ${nth}: ${failure.struck?.name}`;
         if (report.outcome === "failed") {
-          expect(["disk_full", "io_error"], `call ${index}`).toContain(report.error?.code);
+          expect(["disk_full", "io_error"], at).toContain(report.error?.code);
           expect(report.next).toBe(`sessiondir migrate --store ${FILE}`);
-        } else expect(report.outcome, `call ${index}: ${JSON.stringify(report.error)}`).toBe("migrated");
-        if (!closing) expect(host.fs.openPaths, `call ${index}`).toEqual([]);
+        } else expect(report.outcome, `${at}: ${JSON.stringify(report.error)}`).toBe("migrated");
+        // A descriptor whose close fails cannot but leak.
+        if (failure.struck?.name !== "close") expect(host.fs.openPaths, at).toEqual([]);
         host.fs.onCall = undefined;
-        await expectOneSideAndFinish(machine, `call ${index}`);
+        await expectOneSideAndFinish(machine, at);
       }
     },
-    180_000,
+    120_000,
   );
 
   it("by being full: no byte of the building folder stays", async () => {

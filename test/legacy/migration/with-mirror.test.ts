@@ -5,7 +5,14 @@
  */
 import { expect, it } from "vitest";
 import { migrateOn } from "../../../src/legacy/migrate.js";
-import { DIRECTORY, FILE, killAtEveryCall, LegacyMachine, pretty, type Sessions } from "../legacy-machine.js";
+import {
+  DIRECTORY,
+  FILE,
+  killAtEveryChange,
+  LegacyMachine,
+  pretty,
+  type Sessions,
+} from "../legacy-machine.js";
 
 const SESSIONS: Sessions = { a: { updatedAt: 1 }, b: { updatedAt: 2 } };
 
@@ -59,7 +66,7 @@ it("a disk that is full for the copy fails the copy, and not the migration", asy
 });
 
 it("killed at any call, the next run finishes and the copy is there", async () => {
-  await killAtEveryCall(
+  await killAtEveryChange(
     withLegacyFile,
     (host) => migrateOn(host, FILE, { mirror: true }),
     async (machine, at) => {
@@ -68,6 +75,5 @@ it("killed at any call, the next run finishes and the copy is there", async () =
       expect(machine.disk.readRaw(FILE)?.toString(), at).toBe(pretty(SESSIONS));
       expect(await machine.sessions(DIRECTORY), at).toEqual(SESSIONS);
     },
-    { step: 5 },
   );
 }, 120_000);
