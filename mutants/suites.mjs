@@ -50,7 +50,8 @@ export const SYMLINKS = `${DIRECTORY}/hostile/symlinks.test.ts`;
 export const SPECIAL = `${DIRECTORY}/hostile/special-files.test.ts`;
 export const TRUST = `${DIRECTORY}/hostile/trust.test.ts`;
 export const READ_ONLY = `${DIRECTORY}/hostile/read-only.test.ts`;
-export const EDGES = `${DIRECTORY}/edges.test.ts`;
+export const CALLBACKS = `${DIRECTORY}/callbacks.test.ts`;
+export const COMMIT_OUTCOME = `${DIRECTORY}/commit-outcome.test.ts`;
 export const BUSY = `${DIRECTORY}/busy-checkpoint.test.ts`;
 export const NEWEST = `${DIRECTORY}/newest.test.ts`;
 export const LISTING = `${DIRECTORY}/listing.test.ts`;
@@ -68,7 +69,9 @@ export const ENGINE = [
   APPEND,
   NEXT_SEGMENT,
   CHECKPOINT,
-  EDGES,
+  CALLBACKS,
+  COMMIT_OUTCOME,
+  FLUSH,
   BUG_BASE,
   INTERLEAVED,
   POWER_CUT,

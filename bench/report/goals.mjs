@@ -161,6 +161,26 @@ export function isMet({ ratio, wanted }) {
 }
 
 /**
+ * Each goal that was measured, with what was wanted of it.
+ * @param {readonly Outcome[]} outcomes
+ * @param {(ratio: number) => string} inWords
+ * @param {{ readonly met: string, readonly missed: string }} verdicts As the reader is told.
+ * @returns {string[][]} Rows of {@link GOAL_COLUMNS}.
+ */
+export function goalRows(outcomes, inWords, verdicts) {
+  return outcomes.map((outcome) => [
+    outcome.label,
+    inWords(outcome.wanted),
+    inWords(outcome.ratio.median),
+    `${inWords(outcome.ratio.p10)} - ${inWords(outcome.ratio.p90)}`,
+    outcome.cpuRatio === undefined ? "" : inWords(outcome.cpuRatio),
+    isMet(outcome) ? verdicts.met : verdicts.missed,
+  ]);
+}
+
+export const GOAL_COLUMNS = ["goal", "wanted", "measured", "middle 80 % of the rounds", "of CPU", ""];
+
+/**
  * Of each goal that was missed, what any store of this design has to do, and how near to the goal that alone comes.
  * @param {readonly Outcome[]} outcomes
  * @param {(ratio: number) => string} inWords

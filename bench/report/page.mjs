@@ -6,7 +6,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { makeCharts } from "./charts/index.mjs";
-import { evaluateGoals, GOALS, isMet, obstaclesOf } from "./goals.mjs";
+import { evaluateGoals, GOAL_COLUMNS, goalRows, GOALS, obstaclesOf } from "./goals.mjs";
 import { FLOORS } from "../peers/index.mjs";
 import { rowsOf } from "./terminal.mjs";
 import { median } from "./statistics.mjs";
@@ -71,15 +71,8 @@ function goalsOf({ workloads }) {
   const outcomes = evaluateGoals(workloads.flatMap(({ figures }) => figures));
   const measured = new Set(outcomes.map(({ label }) => label));
   const goals = markdownTable([
-    ["goal", "wanted", "measured", "middle 80 % of the rounds", "of CPU", ""],
-    ...outcomes.map((outcome) => [
-      outcome.label,
-      factor(outcome.wanted),
-      factor(outcome.ratio.median),
-      `${factor(outcome.ratio.p10)} - ${factor(outcome.ratio.p90)}`,
-      outcome.cpuRatio === undefined ? "" : factor(outcome.cpuRatio),
-      isMet(outcome) ? "met" : "**missed**",
-    ]),
+    GOAL_COLUMNS,
+    ...goalRows(outcomes, factor, { met: "met", missed: "**missed**" }),
     ...GOALS.filter(({ label }) => !measured.has(label)).map(({ label, wanted }) => [
       label,
       factor(wanted),

@@ -1,7 +1,7 @@
 // @ts-check
 /** What a run has to say to somebody at a terminal. */
 import { bold, dim, green, red, say, table } from "../../examples/demo/report.mjs";
-import { isMet, obstaclesOf, PEER } from "./goals.mjs";
+import { GOAL_COLUMNS, goalRows, obstaclesOf, PEER } from "./goals.mjs";
 import { factor, spreadInWords } from "./words.mjs";
 
 const FIGURES_ABREAST = 4;
@@ -67,20 +67,8 @@ export function printGoals(outcomes) {
   if (outcomes.length === 0) return;
   say();
   say(bold("goals"));
-  say(
-    dim("  How many times better sessiondir is: median of the rounds' ratios, and the middle 80 % of them."),
-  );
-  table([
-    ["", "wanted", "measured", "", "of CPU", ""],
-    ...outcomes.map((outcome) => [
-      outcome.label,
-      factor(outcome.wanted),
-      factor(outcome.ratio.median),
-      `${factor(outcome.ratio.p10)} - ${factor(outcome.ratio.p90)}`,
-      outcome.cpuRatio === undefined ? "" : factor(outcome.cpuRatio),
-      isMet(outcome) ? green("met") : red("missed"),
-    ]),
-  ]);
+  say(dim("  How many times better sessiondir is: median of the rounds' ratios."));
+  table([GOAL_COLUMNS, ...goalRows(outcomes, factor, { met: green("met"), missed: red("missed") })]);
   const obstacles = obstaclesOf(outcomes, factor);
   if (obstacles.length === 1) return;
   say();

@@ -1,7 +1,7 @@
 // @ts-check
 /** Mutants of appending to the log: the place, the next segment, durability. */
 import * as suite from "../suites.mjs";
-import { BAD_LOG, DURABLE, EDGES, ENGINE, FAILING, RULES, inFile } from "../suites.mjs";
+import { BAD_LOG, DURABLE, ENGINE, FAILING, RULES, inFile } from "../suites.mjs";
 
 const APPEND = inFile("src/log/log-writer.ts", ENGINE, [
   {
@@ -235,7 +235,7 @@ const NEXT = inFile("src/log/next-segment.ts", ENGINE, [
   {
     name: "a failed attempt leaves its staging folder",
     rule: "full disk",
-    suites: [EDGES],
+    suites: [suite.FULL_DISK],
     find: `await withdraw(fs, layout, header.stage, stagedPath(layout, header.stage), false).catch(() => {});`,
     replace: ``,
   },

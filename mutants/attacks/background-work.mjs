@@ -1,11 +1,11 @@
 // @ts-check
 /** Mutants of the work in the background, and of the room that it keeps and gives back. */
 import * as suite from "../suites.mjs";
-import { EDGES, READ_ONLY, RULES, STRAY, SYMLINKS, inFile } from "../suites.mjs";
+import { READ_ONLY, RULES, STRAY, SYMLINKS, inFile } from "../suites.mjs";
 
 const BACKGROUND = inFile(
   "src/engine/directory/background-work.ts",
-  [suite.BACKGROUND, ...RULES, EDGES],
+  [suite.BACKGROUND, ...RULES, suite.FLUSH, suite.FULL_DISK],
   [
     {
       name: "a store is closed while room is being made",
@@ -124,7 +124,7 @@ const SHARED_SEGMENT = inFile(
 
 const FLUSHED = inFile(
   "src/engine/directory/entry-flush.ts",
-  [suite.BACKGROUND, ...RULES, EDGES],
+  [suite.BACKGROUND, ...RULES, suite.FLUSH, suite.FULL_DISK],
   [
     {
       name: "a file of the right revision has the latest state, whatever is in it",
@@ -181,7 +181,7 @@ const SWEEP = inFile(
 
 const SPACE = inFile(
   "src/engine/directory/space.ts",
-  [suite.FULL_DISK, suite.SPACE, EDGES],
+  [suite.FULL_DISK, suite.SPACE],
   [
     {
       name: "work that meets a full disk does not get the reserve",

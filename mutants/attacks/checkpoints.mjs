@@ -6,7 +6,6 @@ import {
   BAD_LOG,
   BUG_BASE,
   BUSY,
-  EDGES,
   ENGINE,
   FAILING,
   RULES,
@@ -174,7 +173,7 @@ const CHECKPOINT = inFile("src/engine/directory/checkpointer.ts", ENGINE, [
   {
     name: "a file whose sync failed is looked at again and believed",
     rule: "O10, EIO",
-    suites: [EDGES],
+    suites: [suite.FLUSH],
     find: `          this.#distrust([key]);\n`,
     replace: ``,
   },
@@ -302,7 +301,7 @@ const FLUSH = inFile("src/engine/directory/entry-flush.ts", ENGINE, [
 
 const SEALING = inFile(
   "src/engine/directory/sealer.ts",
-  [suite.BACKGROUND, suite.FULL_DISK, ...RULES, EDGES],
+  [suite.BACKGROUND, suite.FULL_DISK, ...RULES, suite.COMMIT_OUTCOME],
   [
     {
       name: "an error while a segment is sealed is the error of a commit that counts",

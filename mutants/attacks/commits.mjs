@@ -8,7 +8,6 @@ import {
   CHANGES,
   CONFORMANCE,
   COPIES,
-  EDGES,
   ENGINE,
   NESTED,
   READ_ONLY,
@@ -90,7 +89,7 @@ const COMMIT = inFile("src/engine/directory/committer.ts", ENGINE, [
   {
     name: "a record is appended though an entry's toJSON moved the store on",
     rule: "O3",
-    suites: [suite.COMMIT, EDGES],
+    suites: [suite.COMMIT, suite.CALLBACKS],
     find: `if (tail.active !== segment) return undefined;`,
     replace: ``,
   },

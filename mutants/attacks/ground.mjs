@@ -3,7 +3,7 @@
 import * as suite from "../suites.mjs";
 import { inFile } from "../suites.mjs";
 
-const { BAD_ENTRY, CONFORMANCE, EDGES, RULES, SIZES, SPECIAL, SYMLINKS, TRUST } = suite;
+const { BAD_ENTRY, CONFORMANCE, RULES, SIZES, SPECIAL, SYMLINKS, TRUST } = suite;
 const NODE_FILES = "test/fs/node-file-system.test.ts";
 const REGULAR_FILE = "test/fs/regular-file.test.ts";
 const TRUSTED_PATH = "test/fs/trusted-path.test.ts";
@@ -101,7 +101,7 @@ const REGULAR = inFile(
     {
       name: "a half-made file stays",
       rule: "full disk",
-      suites: [REGULAR_FILE, EDGES, suite.FAILING],
+      suites: [REGULAR_FILE, suite.FULL_DISK, suite.FAILING],
       find: `await fs.later.unlink(path).catch(() => {});`,
       replace: ``,
     },

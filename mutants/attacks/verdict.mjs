@@ -1,6 +1,6 @@
 // @ts-check
 /** Mutants of what a record of the log counts: its line, the verdict, reading on, the live run of segments. */
-import { ENGINE, BAD_LOG, EDGES, LOG_LINE, RULES, SYMLINKS, TAIL, VERDICT, inFile } from "../suites.mjs";
+import { ENGINE, BAD_LOG, CALLBACKS, LOG_LINE, RULES, SYMLINKS, TAIL, VERDICT, inFile } from "../suites.mjs";
 
 const VERDICTS = inFile(
   "src/log/verdict.ts",
@@ -295,7 +295,7 @@ const TAILS = inFile(
     {
       name: "the log is read from inside its own reading",
       rule: "re-entrancy",
-      suites: [EDGES],
+      suites: [CALLBACKS],
       find: `if (this.#deciding) throw new TypeError(REENTERED);`,
       replace: ``,
     },

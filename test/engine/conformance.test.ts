@@ -23,6 +23,7 @@ import {
   type ConformanceOpenOptions,
 } from "../../src/testing/conformance/suite.js";
 import { SimulatedDisk } from "../../src/testing/simulated/disk.js";
+import { interceptCalls } from "../support/intercept-calls.js";
 
 interface Row {
   readonly engine: string;
@@ -138,16 +139,10 @@ async function openDirectory(
 
 /** The same file system, telling of every blocking `open` for reading. */
 function countingOpens(base: FileSystem, onOpen: (path: string) => void): FileSystem {
-  return new Proxy(base, {
-    get(target, name) {
-      if (name === "open") {
-        return (...args: Parameters<FileSystem["open"]>) => {
-          if (args[1] === "read") onOpen(args[0]);
-          return target.open(...args);
-        };
-      }
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === "function" ? value.bind(target) : value;
+  return interceptCalls(base, {
+    open: (path, mode) => {
+      if (mode === "read") onOpen(path);
+      return base.open(path, mode);
     },
   });
 }

@@ -13,6 +13,7 @@ import { startMirrorOn } from "../../src/legacy/back/mirror.js";
 import { rollbackOn } from "../../src/legacy/back/rollback.js";
 import { openDirectoryStoreSyncOn } from "../../src/store/open.js";
 import { CallLog } from "../support/call-log.js";
+import { interceptCalls } from "../support/intercept-calls.js";
 import { DIRECTORY, FILE, LegacyMachine, pretty, someSessions, type Sessions } from "./legacy-machine.js";
 
 const SESSIONS = someSessions();
@@ -217,18 +218,10 @@ function flippingWrites(fs: FileSystem): FileSystem {
     const text = Buffer.from(bytes.subarray(offset, offset + length)).toString("latin1");
     return Buffer.from(text.replace('"id-1"', '"id-7"'), "latin1");
   };
-  const later: FileSystem["later"] = {
-    ...fs.later,
-    write: (fd, bytes, offset, length) => fs.later.write(fd, flipped(bytes, offset, length), 0, length),
-  };
-  return new Proxy(fs, {
-    get(target, name) {
-      if (name === "later") return later;
-      if (name === "write")
-        return (fd: number, bytes: Uint8Array, offset: number, length: number) =>
-          fs.write(fd, flipped(bytes, offset, length), 0, length);
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === "function" ? (value as () => unknown).bind(target) : value;
+  return interceptCalls(fs, {
+    write: (fd, bytes, offset, length) => fs.write(fd, flipped(bytes, offset, length), 0, length),
+    later: {
+      write: (fd, bytes, offset, length) => fs.later.write(fd, flipped(bytes, offset, length), 0, length),
     },
   });
 }

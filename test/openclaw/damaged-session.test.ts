@@ -21,11 +21,11 @@ import {
 import { encodeDirectorySessionStoreKey } from "../../src/openclaw/directory/folder-names.js";
 import { openDirectoryStore } from "../../src/store/open.js";
 import {
-  FORMS,
+  BACKENDS,
   gatewayFolder,
   loaded,
   session,
-  type Form,
+  type BackendKind,
   type GatewayFolder,
 } from "./support/gateway-folder.js";
 
@@ -35,15 +35,15 @@ interface Place extends GatewayFolder {
   readonly warnings: string[];
 }
 
-async function damaged(form: Form): Promise<Place> {
+async function damaged(backend: BackendKind): Promise<Place> {
   const sessions = { a: session(1), [BAD]: session(2), z: session(3) };
   const place = await gatewayFolder(
-    form,
-    form === "directory" ? sessions : { ...sessions, [BAD]: "damaged" },
+    backend,
+    backend === "directory" ? sessions : { ...sessions, [BAD]: "damaged" },
   );
   const warnings: string[] = [];
   configureSessionStores({ onWarning: ({ message }) => warnings.push(message) });
-  if (form === "directory") {
+  if (backend === "directory") {
     const store = await openDirectoryStore(place.storePath, { durability: "os" });
     await store.checkpoint();
     await store.close();
@@ -59,9 +59,9 @@ const corrupt = expect.objectContaining({
   data: expect.objectContaining({ key: BAD }) as object,
 });
 
-describe.each(FORMS)("a damaged session on a %s", (form) => {
+describe.each(BACKENDS)("a damaged session on a %s", (backend) => {
   it("is missing from what is loaded, and a warning names it; the others are there", async () => {
-    const { storePath, warnings } = await damaged(form);
+    const { storePath, warnings } = await damaged(backend);
     expect(loaded(storePath)).toEqual({ a: session(1), z: session(3) });
     expect(Object.keys(loadSessionStoreSummary(storePath))).toEqual(["a", "z"]);
     expect(readSessionUpdatedAt({ storePath, sessionKey: BAD })).toBeUndefined();
@@ -71,7 +71,7 @@ describe.each(FORMS)("a damaged session on a %s", (form) => {
   });
 
   it("does not stop updates of others, of one or of all", async () => {
-    const { storePath } = await damaged(form);
+    const { storePath } = await damaged(backend);
     await updateSessionStoreEntry({ storePath, sessionKey: "a", update: () => ({ label: "x" }) });
     await updateLastRoute({ storePath, sessionKey: "new", channel: "slack", to: "C" });
     await updateSessionStore(storePath, (store) => {
@@ -91,7 +91,7 @@ describe.each(FORMS)("a damaged session on a %s", (form) => {
   });
 
   it("is an error with a code where it is read, and nothing begins afresh by itself", async () => {
-    const { storePath } = await damaged(form);
+    const { storePath } = await damaged(backend);
     const at = { storePath, sessionKey: BAD };
     await expect(updateSessionStoreEntry({ ...at, update: () => ({ label: "x" }) })).rejects.toEqual(corrupt);
     await expect(updateLastRoute({ ...at, channel: "slack", to: "C" })).rejects.toEqual(corrupt);
@@ -105,7 +105,7 @@ describe.each(FORMS)("a damaged session on a %s", (form) => {
   });
 
   it.each(["a mutator", "saveSessionStore"])("can be replaced as a whole by %s", async (way) => {
-    const { storePath } = await damaged(form);
+    const { storePath } = await damaged(backend);
     if (way === "a mutator") await updateSessionStore(storePath, (store) => void (store[BAD] = session(9)));
     else {
       const store = loadSessionStore(storePath);
@@ -119,7 +119,7 @@ describe.each(FORMS)("a damaged session on a %s", (form) => {
   });
 
   it("can be deleted", async () => {
-    const { storePath, warnings } = await damaged(form);
+    const { storePath, warnings } = await damaged(backend);
     await updateSessionStore(storePath, (store) => void delete store[BAD]);
     await closeSessionStores();
     warnings.length = 0;
@@ -130,8 +130,8 @@ describe.each(FORMS)("a damaged session on a %s", (form) => {
   });
 
   it("keeps every transcript and archive, for nobody knows which are its own", async () => {
-    const { storePath, folder } = await damaged(form);
-    if (form === "legacy file") return; // a text refers to nothing
+    const { storePath, folder } = await damaged(backend);
+    if (backend === "legacy file") return; // a text refers to nothing
     configureSessionMaintenance({});
     onTestFinished(() => configureSessionMaintenance(undefined));
     const archive = join(folder, "x.jsonl.deleted.2020-01-01T00-00-00.000Z");

@@ -1,5 +1,5 @@
 /**
- * Goal: whichever form a store has, sessions stay apart, and none is lost, hidden, or left half written. Reviewers found each of
+ * Goal: whichever backend a store has, sessions stay apart, and none is lost, hidden, or left half written. Reviewers found each of
  * these faults in earlier directory stores for this gateway.
  * Method: one test for each fault, through the functions that gateways call.
  */
@@ -25,7 +25,7 @@ import {
 } from "../../src/openclaw/index.js";
 import { migrateLegacyStore } from "../../src/legacy/migrate.js";
 import {
-  FORMS,
+  BACKENDS,
   gatewayFolder,
   hasFile,
   loaded,
@@ -34,7 +34,7 @@ import {
   writeElsewhere,
 } from "./support/gateway-folder.js";
 
-describe.each(FORMS)("on a %s", (form) => {
+describe.each(BACKENDS)("on a %s", (backend) => {
   it("keys that look alike stay apart", async () => {
     const keys = [
       "agent:main:a",
@@ -46,7 +46,7 @@ describe.each(FORMS)("on a %s", (form) => {
       "a.",
       "con",
     ];
-    const { storePath } = await gatewayFolder(form);
+    const { storePath } = await gatewayFolder(backend);
     for (const [n, sessionKey] of keys.entries())
       await updateLastRoute({ storePath, sessionKey, channel: "telegram", to: String(n) });
     const store = loadSessionStore(storePath);
@@ -55,7 +55,7 @@ describe.each(FORMS)("on a %s", (form) => {
   });
 
   it("a change in place is seen at once, whatever the folder's time says", async () => {
-    const place = await gatewayFolder(form, { a: session(1, { lastTo: "old", sendPolicy: "allow" }) });
+    const place = await gatewayFolder(backend, { a: session(1, { lastTo: "old", sendPolicy: "allow" }) });
     const { storePath, folder } = place;
     const { atime, mtime } = statSync(folder);
     loadSessionStore(storePath);
@@ -65,7 +65,7 @@ describe.each(FORMS)("on a %s", (form) => {
   });
 
   it("a read, a merge and a write of one session lose no update", async () => {
-    const { storePath } = await gatewayFolder(form, { a: session(1, { totalTokens: 0 }) });
+    const { storePath } = await gatewayFolder(backend, { a: session(1, { totalTokens: 0 }) });
     const add = [
       () =>
         updateSessionStoreEntry({
@@ -81,7 +81,7 @@ describe.each(FORMS)("on a %s", (form) => {
   });
 
   it("no write leaves a lock or a temporary file behind", async () => {
-    const place = await gatewayFolder(form, { a: session(1) });
+    const place = await gatewayFolder(backend, { a: session(1) });
     const before = readdirSync(place.folder);
     await updateSessionStore(place.storePath, (store) => void (store["b"] = session(2)));
     await updateLastRoute({ storePath: place.storePath, sessionKey: "a", channel: "slack", to: "C" });
@@ -89,17 +89,17 @@ describe.each(FORMS)("on a %s", (form) => {
   });
 
   it("two store files in one folder are two stores", async () => {
-    const { folder, storePath } = await gatewayFolder(form, { a: session(1) });
+    const { folder, storePath } = await gatewayFolder(backend, { a: session(1) });
     const other = join(folder, "other.json");
     await saveSessionStore(other, { b: session(2) });
-    if (form === "directory") await migrateLegacyStore(other);
+    if (backend === "directory") await migrateLegacyStore(other);
     await updateLastRoute({ storePath: other, sessionKey: "b", channel: "slack", to: "C" });
     expect(Object.keys(loadSessionStore(storePath))).toEqual(["a"]);
     expect(Object.keys(loadSessionStore(other))).toEqual(["b"]);
   });
 
   it("a store that is reached through two names is one store", async () => {
-    const { folder, storePath } = await gatewayFolder(form, { a: session(1, { totalTokens: 0 }) });
+    const { folder, storePath } = await gatewayFolder(backend, { a: session(1, { totalTokens: 0 }) });
     const alias = mkdtempSync(join(tmpdir(), "sessiondir-alias-"));
     onTestFinished(() => rmSync(alias, { recursive: true, force: true }));
     symlinkSync(folder, join(alias, "sessions"));
@@ -121,7 +121,7 @@ describe.each(FORMS)("on a %s", (form) => {
   });
 
   it("names of Object.prototype are sessions like any other", async () => {
-    const { storePath } = await gatewayFolder(form);
+    const { storePath } = await gatewayFolder(backend);
     for (const key of ["__proto__", "constructor", "prototype"]) {
       await updateSessionStore(storePath, (store) => {
         store[key] = JSON.parse(`{"sessionId":"x","updatedAt":1,"__proto__":{"polluted":true}}`) as never;

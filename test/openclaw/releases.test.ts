@@ -1,6 +1,6 @@
 /**
  * Goal: where OpenClaw's releases contradict each other, the newest rules, and one setting gives the older ones.
- * Method: the same calls under both settings, on both forms of a store.
+ * Method: the same calls under both settings, on both backends of a store.
  */
 import { describe, expect, it, onTestFinished } from "vitest";
 import {
@@ -26,7 +26,7 @@ import {
   updateSessionStoreEntry,
   type SessionEntry,
 } from "../../src/openclaw/index.js";
-import { FORMS, gatewayFolder, loaded } from "./support/gateway-folder.js";
+import { BACKENDS, gatewayFolder, loaded } from "./support/gateway-folder.js";
 
 function follow(release: "2026.4" | "2026.5" | undefined): void {
   configureSessionStores({ release });
@@ -54,12 +54,12 @@ describe("keys", () => {
     expect(normalizeStoreSessionKey(key)).toBe(key.trim().toLowerCase());
   });
 
-  describe.each(FORMS)("a session under its folded key, in a %s", (form) => {
+  describe.each(BACKENDS)("a session under its folded key, in a %s", (backend) => {
     const SIGNAL = "agent:main:signal:group:AbC=";
     const MATRIX = "agent:main:matrix:channel:!AbC:srv";
 
     it("is found, and gets its own key with the next change", async () => {
-      const { storePath, stored } = await gatewayFolder(form, {
+      const { storePath, stored } = await gatewayFolder(backend, {
         [SIGNAL.toLowerCase()]: entry({ label: "signal" }),
         [MATRIX.toLowerCase()]: entry({ label: "matrix", lastTo: "room:!AbC:srv" }),
       });
@@ -76,7 +76,7 @@ describe("keys", () => {
     });
 
     it("is not given to another Matrix room that differs in case alone", async () => {
-      const { storePath, stored } = await gatewayFolder(form, {
+      const { storePath, stored } = await gatewayFolder(backend, {
         [MATRIX.toLowerCase()]: entry({ lastTo: "room:!aBc:srv" }),
       });
       const store = loadSessionStore(storePath);
@@ -158,8 +158,8 @@ describe("entries", () => {
 
   const skillsSnapshot = { prompt: "p", skills: [], resolvedSkills: [{ name: "big" }] };
 
-  it.each(FORMS)("resolved skills are not stored in a %s", async (form) => {
-    const { storePath, stored } = await gatewayFolder(form, { old: entry({ skillsSnapshot }) });
+  it.each(BACKENDS)("resolved skills are not stored in a %s", async (backend) => {
+    const { storePath, stored } = await gatewayFolder(backend, { old: entry({ skillsSnapshot }) });
     await updateSessionStoreEntry({ storePath, sessionKey: "a", update: () => null });
     await updateSessionStore(storePath, (store) => {
       store["a"] = entry({ skillsSnapshot: { ...skillsSnapshot } });
@@ -210,7 +210,7 @@ it("channels by their other names, and a WhatsApp group that says no provider", 
   expect(resolveGroupSessionKey({ From: "someone@example.org" })).toBeNull();
 });
 
-describe.each(FORMS)("loading a %s", (form) => {
+describe.each(BACKENDS)("loading a %s", (backend) => {
   const limits = {
     ...resolveMaintenanceConfigFromInput({ pruneAfter: "1d", maxEntries: 1 }),
     rotateBytes: undefined,
@@ -222,7 +222,7 @@ describe.each(FORMS)("loading a %s", (form) => {
   };
 
   it("with maintenance leaves out what is too old or too much, and nothing is written", async () => {
-    const { storePath, stored } = await gatewayFolder(form, sessions);
+    const { storePath, stored } = await gatewayFolder(backend, sessions);
     const load = (options: object) => Object.keys(loadSessionStore(storePath, options));
     expect(load({ runMaintenance: true, maintenanceConfig: limits, clone: false })).toEqual(["a"]);
     expect(load({ maintenanceConfig: limits })).toHaveLength(3);
@@ -232,7 +232,7 @@ describe.each(FORMS)("loading a %s", (form) => {
   });
 
   it("a result says that nothing is to be saved", async () => {
-    const { storePath, stored } = await gatewayFolder(form, { a: entry({ updatedAt: Date.now() }) });
+    const { storePath, stored } = await gatewayFolder(backend, { a: entry({ updatedAt: Date.now() }) });
     const change = (result: string) =>
       updateSessionStore(
         storePath,

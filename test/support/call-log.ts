@@ -8,6 +8,7 @@ import { expect } from "vitest";
 import type { FileSystem } from "../../src/fs/file-system.js";
 import { catalogNumber, segmentNumber } from "../../src/format/layout.js";
 import type { SimulatedCall, SimulatedFileSystem } from "../../src/testing/simulated/file-system.js";
+import { interceptCalls } from "./intercept-calls.js";
 import { STORE } from "./processes.js";
 
 export class CallLog {
@@ -25,18 +26,9 @@ export class CallLog {
       this.#paths.set(fd, path);
       return fd;
     };
-    const later = {
-      ...fs.later,
-      open: async (...args: Parameters<FileSystem["open"]>) => opened(args[0], await fs.later.open(...args)),
-    };
-    const open = (...args: Parameters<FileSystem["open"]>): number => opened(args[0], fs.open(...args));
-    return new Proxy(fs, {
-      get(target, name) {
-        if (name === "later") return later;
-        if (name === "open") return open;
-        const value: unknown = Reflect.get(target, name, target);
-        return typeof value === "function" ? (value as () => unknown).bind(target) : value;
-      },
+    return interceptCalls(fs, {
+      open: (path, mode) => opened(path, fs.open(path, mode)),
+      later: { open: async (path, mode) => opened(path, await fs.later.open(path, mode)) },
     });
   };
 

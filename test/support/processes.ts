@@ -12,6 +12,7 @@ import { ManualRuntime } from "../../src/testing/manual-runtime.js";
 import type { SimulatedDisk } from "../../src/testing/simulated/disk.js";
 import type { SimulatedCall, SimulatedFileSystem } from "../../src/testing/simulated/file-system.js";
 import type { FileSystem } from "../../src/fs/file-system.js";
+import { interceptCalls } from "./intercept-calls.js";
 
 export const STORE = "/sessions.d";
 
@@ -26,6 +27,11 @@ export const BLOB_BYTES = 256;
 export function bigText(seed: string): string {
   return `${seed}:`.padEnd(BLOB_BYTES * 2, "big value ");
 }
+
+/** Fills a segment of 4096 bytes, so that the next commit goes into another one. */
+export const FULL_SEGMENT: Entry = Object.fromEntries(
+  Array.from({ length: 40 }, (_, index) => [`f${index}`, "z".repeat(150)]),
+);
 
 export interface Machine {
   readonly fs: SimulatedFileSystem;
@@ -162,13 +168,7 @@ export class HeldAnswers {
           this.#answer(name, (call as (...args: unknown[]) => Promise<unknown>)(...args)),
       ]),
     );
-    return new Proxy(fs, {
-      get(target, name) {
-        if (name === "later") return later;
-        const value: unknown = Reflect.get(target, name, target);
-        return typeof value === "function" ? (value as () => unknown).bind(target) : value;
-      },
-    });
+    return interceptCalls(fs, { later });
   };
 
   async #answer(name: string, performed: Promise<unknown>): Promise<unknown> {

@@ -26,11 +26,17 @@ import { MUTANTS } from "../../mutants/list.mjs";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
 describe("every mutant", () => {
-  it.each([...new Set(MUTANTS.map(({ file }) => file))])("of %s changes one place", (file) => {
-    const source = readFileSync(`${root}/${file}`, "utf8");
-    for (const mutant of MUTANTS.filter((candidate) => candidate.file === file))
-      expect(apply(source, mutant)).not.toBe(source);
-  });
+  it.each([...new Set(MUTANTS.map(({ file }) => file))])(
+    "of %s changes one place, and no two alike",
+    (file) => {
+      const source = readFileSync(`${root}/${file}`, "utf8");
+      const mutants = MUTANTS.filter((candidate) => candidate.file === file);
+      const changed = mutants.map((mutant) => apply(source, mutant));
+      expect(changed).not.toContain(source);
+      const alike = mutants.filter((_, index) => changed.indexOf(changed[index] ?? "") < index);
+      expect(alike.map(({ name }) => name)).toEqual([]);
+    },
+  );
 
   it("has a name of its own in its file, and suites that exist", () => {
     const names = MUTANTS.map(({ file, name }) => `${file}: ${name}`);

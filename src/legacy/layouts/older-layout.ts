@@ -1,7 +1,7 @@
 /**
  * Recognises the layouts of many files that came before this store, because forks run them.
  *
- * Three of them are in `NAME.d` itself and are moved to `NAME.d.saved-<time>` as a whole, their engine rooms and all;
+ * Three of them are in `NAME.d` itself and are moved to `NAME.d.saved-<time>` as a whole, their internal folders and all;
  * sidecars lie beside `NAME.json` and are renamed one by one. A crash in between leaves some of them: the next run joins
  * what is newer in them with the store, which is nothing, and goes on.
  *

@@ -7,6 +7,7 @@ import { describe, expect, it } from "vitest";
 import { RESERVE_BYTES } from "../../../src/entries/reserve.js";
 import { SimulatedDisk } from "../../../src/testing/simulated/disk.js";
 import {
+  FULL_SEGMENT,
   settled,
   start as startWith,
   STORE,
@@ -242,4 +243,19 @@ describe("the reserve", () => {
     const staged = Object.keys(disk.tree(`${STORE}/.store/stage`)).filter((path) => !path.endsWith("/"));
     expect(staged).toEqual([]);
   });
+});
+
+it("a full disk does not fill further with staging folders", async () => {
+  const disk = new SimulatedDisk();
+  const process = await startWith(disk, "one", { segmentBytes: 4096 });
+  await settled(process.store.put("fill", FULL_SEGMENT), process);
+  disk.removeRaw(`${STORE}/.store/reserve`); // somebody took that room as well
+  disk.freeBytes = 20; // the next segment's header does not fit
+  for (let attempt = 0; attempt < 10; attempt++) {
+    await expect(settled(process.store.put("k", { n: attempt }), process)).rejects.toMatchObject({
+      code: "disk_full",
+    });
+  }
+  const stages = Object.keys(disk.tree()).filter((name) => /\/stage\/\d+-[0-9a-f]+\/$/.test(name));
+  expect(stages.length).toBeLessThanOrEqual(1);
 });

@@ -10,6 +10,7 @@ import { openDirectoryStoreOn } from "../../../src/store/open.js";
 import type { DirectorySessionStore } from "../../../src/store/types.js";
 import { ManualRuntime } from "../../../src/testing/manual-runtime.js";
 import { SimulatedDisk } from "../../../src/testing/simulated/disk.js";
+import type { SimulatedFileSystem } from "../../../src/testing/simulated/file-system.js";
 
 interface Account {
   readonly money: number;
@@ -28,29 +29,25 @@ class HastyRuntime extends ManualRuntime {
   }
 }
 
-async function openOn(
-  disk: SimulatedDisk,
-  name: string,
+function openOn(
+  fs: SimulatedFileSystem,
   warnings: StoreWarning[] = [],
   cacheBytes = 0,
-): Promise<{ store: DirectorySessionStore<Account>; fs: ReturnType<SimulatedDisk["mount"]> }> {
-  const fs = disk.mount(name);
-  const runtime = new HastyRuntime({ seed: ++seed });
-  const store = await openDirectoryStoreOn<Account>(fs, runtime, PATH, {
+): Promise<DirectorySessionStore<Account>> {
+  return openDirectoryStoreOn<Account>(fs, new HastyRuntime({ seed: ++seed }), PATH, {
     durability: "os",
     cacheBytes,
     flushDelayMs: 1_000_000_000,
     onWarning: (warning) => warnings.push(warning),
   });
-  return { store, fs };
 }
 
-async function accounts(): Promise<{ disk: SimulatedDisk; writer: DirectorySessionStore<Account> }> {
-  const disk = new SimulatedDisk();
-  const { store: writer } = await openOn(disk, "writer");
+/** The store of a process that has made an account for each of {@link KEYS}. */
+async function openAccounts(disk: SimulatedDisk): Promise<DirectorySessionStore<Account>> {
+  const writer = await openOn(disk.mount("writer"));
   for (const [index, key] of KEYS.entries()) await writer.put(key, { money: 25, updatedAt: index });
   await writer.checkpoint();
-  return { disk, writer };
+  return writer;
 }
 
 describe("a listing while another process works", () => {
@@ -77,8 +74,10 @@ describe("a listing while another process works", () => {
 
   it.each(Object.keys(WORK))("%s, between any two of its calls: one instant", async (name) => {
     for (let at = 1; ; at++) {
-      const { disk, writer } = await accounts();
-      const { store: reader, fs } = await openOn(disk, "reader");
+      const disk = new SimulatedDisk();
+      await using writer = await openAccounts(disk);
+      const fs = disk.mount("reader");
+      await using reader = await openOn(fs);
       let working: Promise<unknown> | undefined;
       const start = fs.calls;
       // The listing stands still at its call number `at` until the other process has done its work.
@@ -101,8 +100,6 @@ describe("a listing while another process works", () => {
       expect(order).toEqual(order.toSorted(([a, x], [b, y]) => Number(a) - Number(b) || (x! < y! ? -1 : 1)));
       const after = await reader.list();
       expect(after.sessions.reduce((total, { entry }) => total + entry.money, 0)).toBe(100);
-      await reader.close();
-      await writer.close();
       if (!parked) {
         expect(at).toBeGreaterThan(10);
         return;
@@ -112,47 +109,45 @@ describe("a listing while another process works", () => {
 });
 
 describe("the same listing again", () => {
-  async function withTwoListings(): Promise<{
-    writer: DirectorySessionStore<Account>;
-    reader: DirectorySessionStore<Account>;
-  }> {
-    const { disk, writer } = await accounts();
-    const { store: reader } = await openOn(disk, "reader", [], 1_000_000);
+  async function openWithTwoListings(disk: SimulatedDisk): Promise<DirectorySessionStore<Account>> {
+    const reader = await openOn(disk.mount("reader"), [], 1_000_000);
     reader.listSync(); // reads the files
     reader.listSync(); // from memory: the answer that is kept
-    return { writer, reader };
+    return reader;
   }
 
   it.each([
     ["by this process", "reader"],
     ["by another one", "writer"],
   ] as const)("sees every commit since, %s", async (_who, name) => {
-    const stores = await withTwoListings();
-    const store = stores[name];
+    const disk = new SimulatedDisk();
+    await using writer = await openAccounts(disk);
+    await using reader = await openWithTwoListings(disk);
+    const store = { reader, writer }[name];
     await store.patch("b", { money: 26 });
-    expect(stores.reader.listSync().sessions.map(({ entry }) => entry.money)).toEqual([25, 26, 25, 25]);
+    expect(reader.listSync().sessions.map(({ entry }) => entry.money)).toEqual([25, 26, 25, 25]);
     await store.delete("a");
-    expect(stores.reader.listSync().sessions.map(({ key }) => key)).toEqual(["b", "c", "d"]);
+    expect(reader.listSync().sessions.map(({ key }) => key)).toEqual(["b", "c", "d"]);
     await store.checkpoint();
-    expect(stores.reader.listSync().sessions.map(({ key }) => key)).toEqual(["b", "c", "d"]);
-    await stores.reader.close();
-    await stores.writer.close();
+    expect(reader.listSync().sessions.map(({ key }) => key)).toEqual(["b", "c", "d"]);
   });
 
   it("sees what the log no longer has, after sleeping through whole segments", async () => {
-    const { writer, reader } = await withTwoListings();
+    const disk = new SimulatedDisk();
+    await using writer = await openAccounts(disk);
+    await using reader = await openWithTwoListings(disk);
     await writer.patch("b", { money: 26 });
     for (let time = 0; time < 2; time++) expect(reader.listSync().sessions).toHaveLength(4);
     await writer.checkpoint();
     await writer.delete("a"); // in a segment that the reader never sees
     await writer.checkpoint();
     expect(reader.listSync().sessions.map(({ key }) => key)).toEqual(["b", "c", "d"]);
-    await reader.close();
-    await writer.close();
   });
 
   it("gives each question its own answer", async () => {
-    const { writer, reader } = await withTwoListings();
+    const disk = new SimulatedDisk();
+    await (await openAccounts(disk)).close();
+    await using reader = await openWithTwoListings(disk);
     const keysOf = (query: Parameters<typeof reader.listSync>[0]): string =>
       reader
         .listSync(query)
@@ -172,24 +167,24 @@ describe("the same listing again", () => {
     const second = reader.listSync({ limit: 1, cursor: first.cursor! });
     const third = reader.listSync({ limit: 1, cursor: second.cursor! });
     expect([first, second, third].map(({ sessions }) => sessions[0]?.key)).toEqual(["a", "b", "c"]);
-    await reader.close();
-    await writer.close();
   });
 
   it("gives records of their own to everybody who asks", async () => {
-    const { writer, reader } = await withTwoListings();
+    const disk = new SimulatedDisk();
+    await (await openAccounts(disk)).close();
+    await using reader = await openWithTwoListings(disk);
     const mine = reader.listSync().sessions;
     (mine as unknown[]).length = 0;
     expect(reader.listSync().sessions.length).toBe(4);
-    await reader.close();
-    await writer.close();
   });
 
   it("keeps no session for which there is no room", async () => {
-    const { disk, writer } = await accounts();
+    const disk = new SimulatedDisk();
+    await using writer = await openAccounts(disk);
     await writer.put("z", { money: 0, updatedAt: 9, note: "long ".repeat(200) } as Account);
     await writer.checkpoint();
-    const { store: reader, fs } = await openOn(disk, "reader", [], 1000);
+    const fs = disk.mount("reader");
+    await using reader = await openOn(fs, [], 1000);
     const filesRead = (): number => {
       fs.log = [];
       expect(reader.listSync({ updatedBefore: 5 }).sessions.length).toBe(4);
@@ -199,13 +194,12 @@ describe("the same listing again", () => {
     expect(filesRead()).toBe(0);
     for (let time = 0; time < 2; time++) expect(reader.getSync("z")).toMatchObject({ money: 0 }); // takes all the room
     expect(filesRead()).toBeGreaterThan(0);
-    await reader.close();
-    await writer.close();
   });
 
   it("does not have what was found to be removed by hand", async () => {
-    const { disk, writer } = await accounts();
-    const { store: reader } = await openOn(disk, "reader", [], 1); // has room for no session
+    const disk = new SimulatedDisk();
+    await (await openAccounts(disk)).close();
+    await using reader = await openOn(disk.mount("reader"), [], 1); // has room for no session
     await reader.put("e", { money: 0, updatedAt: 9 });
     const all = (): string[] => reader.listSync().sessions.map(({ key }) => key);
     expect(all()).toEqual([...KEYS, "e"]);
@@ -214,26 +208,25 @@ describe("the same listing again", () => {
     disk.removeRaw(`${PATH}/b/meta.json`);
     expect(all()).toEqual(["a", "c", "d", "e"]);
     expect(all()).toEqual(["a", "c", "d", "e"]);
-    await reader.close();
-    await writer.close();
   });
 });
 
 describe("what a listing is made from", () => {
   it("the catalog: no entry file is opened for a count", async () => {
-    const { disk, writer } = await accounts();
-    const { store, fs } = await openOn(disk, "reader");
+    const disk = new SimulatedDisk();
+    await (await openAccounts(disk)).close();
+    const fs = disk.mount("reader");
+    await using store = await openOn(fs);
     fs.log = [];
     expect(await store.count()).toBe(4);
     expect(fs.log.filter(({ args }) => String(args[0]).includes("meta.json"))).toEqual([]);
-    await store.close();
-    await writer.close();
   });
 
   it.each(["missing", "damaged", "of another segment"])(
     "the files, when the catalog is %s: once, with a warning",
     async (how) => {
-      const { disk, writer } = await accounts();
+      const disk = new SimulatedDisk();
+      await using writer = await openAccounts(disk);
       await writer.close();
       const catalog = Object.keys(disk.tree(`${PATH}/.store`)).find((path) => path.includes("/catalog-"))!;
       const content = disk.readRaw(catalog)!;
@@ -241,7 +234,7 @@ describe("what a listing is made from", () => {
       if (how === "damaged") disk.writeRaw(catalog, content.subarray(0, content.length - 1));
       if (how === "of another segment") disk.writeRaw(`${PATH}/.store/catalog-0`, content);
       const warnings: StoreWarning[] = [];
-      const { store } = await openOn(disk, "next", warnings);
+      await using store = await openOn(disk.mount("next"), warnings);
       for (let time = 0; time < 3; time++) {
         expect((await store.list()).sessions.map(({ key }) => key)).toEqual(KEYS);
       }
@@ -250,16 +243,16 @@ describe("what a listing is made from", () => {
       await store.checkpoint();
       await store.close();
       const later: StoreWarning[] = [];
-      const { store: fresh } = await openOn(disk, "later", later);
+      await using fresh = await openOn(disk.mount("later"), later);
       expect(await fresh.count()).toBe(5);
       expect(later).toEqual([]);
-      await fresh.close();
     },
   );
 
   it("pages: each session once, though others change in between", async () => {
-    const { disk, writer } = await accounts();
-    const { store } = await openOn(disk, "reader");
+    const disk = new SimulatedDisk();
+    await using writer = await openAccounts(disk);
+    await using store = await openOn(disk.mount("reader"));
     const seen: string[] = [];
     let cursor: string | undefined;
     do {
@@ -269,8 +262,6 @@ describe("what a listing is made from", () => {
       await writer.put("a", { money: 25, updatedAt: seen.length + 10 });
     } while (cursor !== undefined);
     expect(seen).toEqual(KEYS);
-    await store.close();
-    await writer.close();
   });
 });
 
@@ -282,7 +273,7 @@ it("an answer that there is more leads to the name of what somebody removed by h
   await writer.close();
   const runtime = new ManualRuntime({ seed: ++seed });
   const warnings: StoreWarning[] = [];
-  const store = await openDirectoryStoreOn<object>(disk.mount("reader"), runtime, PATH, {
+  await using store = await openDirectoryStoreOn<object>(disk.mount("reader"), runtime, PATH, {
     onWarning: (warning) => warnings.push(warning),
   });
   const first = { prefix: "s", limit: 1 };
@@ -297,5 +288,4 @@ it("an answer that there is more leads to the name of what somebody removed by h
   const next = await store.list({ ...first, cursor });
   expect(next).toMatchObject({ sessions: [], damaged: [{ key: "s2", missing: true }] });
   expect(next.cursor).toBeUndefined();
-  await store.close();
 });

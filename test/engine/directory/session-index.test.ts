@@ -3,7 +3,7 @@
  * in between.
  * Method: generated sessions, changes and queries, compared with the obvious implementation.
  */
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import type { EngineQuery } from "../../../src/engine/contract.js";
 import { SessionIndex } from "../../../src/engine/directory/session-index.js";
 import { SessionState } from "../../../src/engine/directory/session-table.js";
@@ -115,4 +115,25 @@ it("a session that changes for ever, while nobody lists, does not pile up", () =
   for (let revision = 1; revision <= 300_000; revision++) index.change(stateOf("a", revision, revision));
   expect(process.memoryUsage().heapUsed - before).toBeLessThan(100 * 1024 ** 2);
   expect(index.size).toBe(1);
+});
+
+it("an index that nobody asks does not look through all its rows at every new session", () => {
+  const index = runNow(SessionIndex.build([], new Map(), () => 0));
+  let looks = 0;
+  const session = (number: number): SessionState =>
+    ({
+      key: `k${number}`,
+      revision: number,
+      get stored() {
+        looks++;
+        return {};
+      },
+    }) as unknown as SessionState;
+  const filter = vi.spyOn(Array.prototype, "filter");
+  for (let number = 1; number <= 50_000; number++) index.change(session(number));
+  const filtered = filter.mock.contexts.reduce((sum: number, rows) => sum + (rows as unknown[]).length, 0);
+  filter.mockRestore();
+  expect(looks).toBeGreaterThan(0);
+  expect(filtered).toBeGreaterThan(0);
+  expect(filtered).toBeLessThan(500_000); // quadratic would be a hundred times that
 });

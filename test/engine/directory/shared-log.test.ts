@@ -7,6 +7,7 @@ import { expect, it } from "vitest";
 import { SimulatedDisk } from "../../../src/testing/simulated/disk.js";
 import type { FileSystem } from "../../../src/fs/file-system.js";
 import type { SimulatedFileSystem } from "../../../src/testing/simulated/file-system.js";
+import { interceptCalls } from "../../support/intercept-calls.js";
 import { start, STORE, turn, type Process } from "../../support/processes.js";
 
 const segmentsOf = (disk: SimulatedDisk): string[] => disk.names(`${STORE}/.store/log`).sort();
@@ -89,13 +90,8 @@ it("a file system that always counts two names costs a segment a minute, and ref
 });
 
 function alwaysTwo(fs: SimulatedFileSystem): FileSystem {
-  const later = { ...fs.later, fstat: async (fd: number) => ({ ...(await fs.later.fstat(fd)), links: 2 }) };
-  return new Proxy<FileSystem>(fs, {
-    get(target, name) {
-      if (name === "later") return later;
-      if (name === "fstat") return (fd: number) => ({ ...target.fstat(fd), links: 2 });
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === "function" ? (value as () => unknown).bind(target) : value;
-    },
+  return interceptCalls(fs, {
+    fstat: (fd) => ({ ...fs.fstat(fd), links: 2 }),
+    later: { fstat: async (fd) => ({ ...(await fs.later.fstat(fd)), links: 2 }) },
   });
 }

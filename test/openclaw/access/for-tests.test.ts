@@ -1,6 +1,6 @@
 /**
  * Goal: what OpenClaw's tests ask of its cache and its queue has an answer here that they can go on with.
- * Method: updates that wait for the test; both forms of a store.
+ * Method: updates that wait for the test; both backends of a store.
  */
 import { readFileSync, utimesSync, writeFileSync, statSync } from "node:fs";
 import { describe, expect, it } from "vitest";
@@ -14,11 +14,11 @@ import {
   updateSessionStore,
   withSessionStoreLockForTest,
 } from "../../../src/openclaw/index.js";
-import { FORMS, gatewayFolder, loaded, session } from "../support/gateway-folder.js";
+import { BACKENDS, gatewayFolder, loaded, session } from "../support/gateway-folder.js";
 
-describe.each(FORMS)("on a %s", (form) => {
+describe.each(BACKENDS)("on a %s", (backend) => {
   it("updates are counted while they run, and waited for", async () => {
-    const { storePath } = await gatewayFolder(form, { a: session(1) });
+    const { storePath } = await gatewayFolder(backend, { a: session(1) });
     let finish = (): void => {};
     const asked = new Promise<void>((resolve) => (finish = resolve));
     const update = updateSessionStore(storePath, async (store) => {
@@ -35,7 +35,7 @@ describe.each(FORMS)("on a %s", (form) => {
   });
 
   it("callers of the lock take turns, and its error is theirs", async () => {
-    const { storePath } = await gatewayFolder(form, { a: session(1) });
+    const { storePath } = await gatewayFolder(backend, { a: session(1) });
     const order: number[] = [];
     const turn = (number: number) =>
       withSessionStoreLockForTest(storePath, async () => {
@@ -52,7 +52,7 @@ describe.each(FORMS)("on a %s", (form) => {
   });
 
   it("a store that was let go of is opened anew", async () => {
-    const { storePath } = await gatewayFolder(form, { a: session(1) });
+    const { storePath } = await gatewayFolder(backend, { a: session(1) });
     loadSessionStore(storePath);
     clearSessionStoreCacheForTest();
     expect(Object.keys(loadSessionStore(storePath))).toEqual(["a"]);

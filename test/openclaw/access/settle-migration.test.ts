@@ -70,12 +70,12 @@ describe("the first write to a directory", () => {
       },
     };
     const host = { ...systemHost, fs: { ...nodeFileSystem, later } };
-    const form = new FileBackend(host, place.storePath, {
+    const backend = new FileBackend(host, place.storePath, {
       turns: new KeyQueue(),
       settings: () => ({ migrateFirst: false, lockWaitMsMax: 1000 }),
       removeFromDirectory: () => Promise.resolve(),
     });
-    await waitForMigration(host, place.storePath, form, { onWarning: () => {} });
+    await waitForMigration(host, place.storePath, backend, { onWarning: () => {} });
     expect(looked).toBe(true);
     expect(hasFile(place, MERGING)).toBe(false);
     expect(loaded(place.storePath)["a"]?.label).toBe("acknowledged");

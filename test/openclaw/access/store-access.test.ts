@@ -1,5 +1,5 @@
 /**
- * Goal: a read that meets a migration in the middle gives the sessions, from one form or the other, never none.
+ * Goal: a read that meets a migration in the middle gives the sessions, from one backend or the other, never none.
  * And an update that has been written counts, whatever fails after it.
  * Method: the migration is finished inside the very call in which the read looks at the legacy file.
  */
@@ -55,7 +55,7 @@ describe("a read while the store is being migrated", () => {
         renameSync(join(aside.folder, "sessions.d"), join(place.folder, "sessions.d"));
         rmSync(place.storePath);
       });
-      const keys = readStore(place.storePath, (form) => [...form.snapshot().keys()], stores);
+      const keys = readStore(place.storePath, (backend) => [...backend.snapshot().keys()], stores);
       expect(keys).toEqual(["a", "b"]);
     },
   );
@@ -66,7 +66,8 @@ describe("a read while the store is being migrated", () => {
     await migrate(aside);
     const merging = `${place.storePath}.merging-2026-11-21T00-00-00.000Z-00000000`;
     renameSync(place.storePath, merging);
-    const read = (): string[] => readStore(place.storePath, (form) => [...form.snapshot().keys()], stores);
+    const read = (): string[] =>
+      readStore(place.storePath, (backend) => [...backend.snapshot().keys()], stores);
     const stores = storesOn(place, "open", () => {});
     expect(read).toThrow(expect.objectContaining({ code: "legacy_changing" }));
     renameSync(join(aside.folder, "sessions.d"), join(place.folder, "sessions.d"));

@@ -1,7 +1,7 @@
 /**
  * Goal: what a gateway asks about one agent is answered from that agent's stores, migrated or not: where replies to a session
  * go, and that its sessions are gone when it is.
- * Method: state directories in the temporary folder, in both forms.
+ * Method: state directories in the temporary folder, on both backends.
  */
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,9 +15,9 @@ import {
   migrateSessionStoreToDirectory,
   purgeAgentSessionStoreEntries,
 } from "../../../src/openclaw/index.js";
-import { FORMS } from "../support/gateway-folder.js";
+import { BACKENDS } from "../support/gateway-folder.js";
 
-async function stateDirectory(form: string, stores: Record<string, object>): Promise<string> {
+async function stateDirectory(backend: string, stores: Record<string, object>): Promise<string> {
   const stateDir = realpathSync(mkdtempSync(join(tmpdir(), "sessiondir-agents-")));
   onTestFinished(async () => {
     await closeSessionStores();
@@ -28,7 +28,7 @@ async function stateDirectory(form: string, stores: Record<string, object>): Pro
     const path = join(stateDir, name);
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, JSON.stringify(sessions));
-    if (form === "directory") await migrateSessionStoreToDirectory(path);
+    if (backend === "directory") await migrateSessionStoreToDirectory(path);
   }
   return stateDir;
 }
@@ -36,10 +36,10 @@ async function stateDirectory(form: string, stores: Record<string, object>): Pro
 const sessionsOf = (agent: string): string => `agents/${agent}/sessions/sessions.json`;
 const entry = (fields: object = {}) => ({ sessionId: "s", updatedAt: 1, ...fields });
 
-describe.each(FORMS)("in a %s", (form) => {
+describe.each(BACKENDS)("in a %s", (backend) => {
   it("a session has its route, a thread or topic without one that of its conversation", async () => {
     const room = { lastChannel: "slack", lastTo: "C1", lastAccountId: "one" };
-    const stateDir = await stateDirectory(form, {
+    const stateDir = await stateDirectory(backend, {
       [sessionsOf("work")]: {
         "agent:work:slack:channel:c1": entry(room),
         "agent:work:slack:channel:c1:thread:1.5": entry({ lastThreadId: "1.5" }),
@@ -65,7 +65,7 @@ describe.each(FORMS)("in a %s", (form) => {
   });
 
   it("a deleted agent's sessions go, of a store that it shares no others", async () => {
-    const stateDir = await stateDirectory(form, {
+    const stateDir = await stateDirectory(backend, {
       "one.json": { "agent:work:a": entry(), "agent:main:a": entry(), a: entry(), global: entry() },
       [sessionsOf("work")]: { a: entry(), "agent:work:b": entry(), global: entry() },
     });

@@ -35,7 +35,7 @@ import {
   type GatewayFolder,
 } from "../support/gateway-folder.js";
 
-function formOn({ storePath, folder }: GatewayFolder, calls: Partial<FileSystem> = {}): FileBackend {
+function backendOn({ storePath, folder }: GatewayFolder, calls: Partial<FileSystem> = {}): FileBackend {
   const fs = { ...nodeFileSystem, ...calls };
   return new FileBackend({ fs, runtime: systemRuntime }, storePath, {
     turns: new KeyQueue(),
@@ -47,8 +47,8 @@ function formOn({ storePath, folder }: GatewayFolder, calls: Partial<FileSystem>
   });
 }
 
-function addOne(form: FileBackend): Promise<unknown> {
-  return form.updateAll((view) => {
+function addOne(backend: FileBackend): Promise<unknown> {
+  return backend.updateAll((view) => {
     view.store["a"]!.totalTokens = (view.store["a"]!.totalTokens ?? 0) + 1;
     view.store["new"] = session(5);
     delete view.store["gone"];
@@ -61,7 +61,7 @@ const AFTER = { a: session(1, { totalTokens: 2 }), same: session(1), new: sessio
 describe("a write of a legacy file", () => {
   it("leaves one complete file, private, and nothing else", async () => {
     const place = await gatewayFolder("legacy file", BEFORE);
-    await addOne(formOn(place));
+    await addOne(backendOn(place));
     expect(readdirSync(place.folder)).toEqual(["sessions.json"]);
     expect(readFileSync(place.storePath, "utf8")).toBe(JSON.stringify(AFTER, null, 2));
     expect(statSync(place.storePath).mode & 0o777).toBe(0o600);
@@ -72,7 +72,7 @@ describe("a write of a legacy file", () => {
     const place = await gatewayFolder("legacy file", BEFORE);
     const odd = { note: "by hand", a, list: [1], none: null, same };
     writeFileSync(place.storePath, JSON.stringify(odd));
-    await addOne(formOn(place));
+    await addOne(backendOn(place));
     expect(readFileSync(place.storePath, "utf8")).toBe(
       JSON.stringify({ ...odd, a: AFTER.a, new: AFTER.new }, null, 2),
     );
@@ -96,7 +96,7 @@ describe("a write of a legacy file", () => {
       order.push("rename");
       nodeFileSystem.rename(from, to);
     };
-    await addOne(formOn(place, { later, rename }));
+    await addOne(backendOn(place, { later, rename }));
     expect(order).toEqual(["sync file", "rename", "sync folder"]);
   });
 
@@ -104,7 +104,7 @@ describe("a write of a legacy file", () => {
     const place = await gatewayFolder("legacy file", BEFORE);
     const full = Object.assign(new Error("full"), { code: "ENOSPC", syscall: "write" });
     const later = { ...nodeFileSystem.later, fdatasync: () => Promise.reject(full) };
-    await expect(addOne(formOn(place, { later }))).rejects.toMatchObject({ code: "disk_full" });
+    await expect(addOne(backendOn(place, { later }))).rejects.toMatchObject({ code: "disk_full" });
     expect(readdirSync(place.folder)).toEqual(["sessions.json"]);
     expect(await place.stored()).toEqual(BEFORE);
   });
@@ -112,14 +112,14 @@ describe("a write of a legacy file", () => {
   it("removes what a killed writer left", async () => {
     const place = await gatewayFolder("legacy file", BEFORE);
     writeFileSync(join(place.folder, "sessions.json.writing-0000000000000000-aa"), "{");
-    await addOne(formOn(place));
+    await addOne(backendOn(place));
     expect(readdirSync(place.folder)).toEqual(["sessions.json"]);
   });
 
   it("begins again when its lock was broken", async () => {
     const place = await gatewayFolder("legacy file", BEFORE);
     let runs = 0;
-    await formOn(place).updateAll((view) => {
+    await backendOn(place).updateAll((view) => {
       const a = view.store["a"]!;
       a.totalTokens = a.totalTokens! + 1;
       if (++runs > 1) return;
@@ -134,7 +134,7 @@ describe("a write of a legacy file", () => {
 
   it("gives up with a typed error when it is broken every time", async () => {
     const place = await gatewayFolder("legacy file", BEFORE);
-    const never = formOn(place).updateAll((view) => {
+    const never = backendOn(place).updateAll((view) => {
       view.store["a"]!.label = "x";
       rmSync(`${place.storePath}.lock`);
     }, {});
@@ -146,13 +146,13 @@ describe("a write of a legacy file", () => {
 describe("a cached legacy file", () => {
   it("is read again whenever it could be another one, also within one tick of the clock", async () => {
     const place = await gatewayFolder("legacy file", { a: session(1, { label: "0" }) });
-    const form = formOn(place);
+    const backend = backendOn(place);
     const mtime = new Date(Date.now() + 3_600_000); // still to come: nobody can say that it has settled
     for (let n = 1; n < 10; n++) {
       // Same inode, same size, same time.
       writeFileSync(place.storePath, JSON.stringify({ a: session(1, { label: String(n) }) }, null, 2));
       utimesSync(place.storePath, mtime, mtime);
-      expect(form.readOne("a")?.label).toBe(String(n));
+      expect(backend.readOne("a")?.label).toBe(String(n));
     }
   });
 
@@ -160,10 +160,10 @@ describe("a cached legacy file", () => {
     const place = await gatewayFolder("legacy file", BEFORE);
     const old = new Date(Date.now() - 10_000);
     utimesSync(place.storePath, old, old);
-    const form = formOn(place);
-    const first = form.snapshot();
-    expect(form.snapshot()).toBe(first);
-    expect(form.snapshot({ skipCache: true })).not.toBe(first);
+    const backend = backendOn(place);
+    const first = backend.snapshot();
+    expect(backend.snapshot()).toBe(first);
+    expect(backend.snapshot({ skipCache: true })).not.toBe(first);
   });
 });
 
@@ -171,13 +171,13 @@ describe("a migration that comes while a legacy file is being written", () => {
   it("before the lock: the write is refused, and is made in the directory", async () => {
     const place = await gatewayFolder("legacy file", BEFORE);
     await migrate(place);
-    await expect(addOne(formOn(place))).rejects.toBeInstanceOf(StoreMovedSignal);
+    await expect(addOne(backendOn(place))).rejects.toBeInstanceOf(StoreMovedSignal);
     expect(existsSync(place.storePath)).toBe(false);
   });
 
   it("while the mutator runs: the same", async () => {
     const place = await gatewayFolder("legacy file", BEFORE);
-    const moved = formOn(place).updateAll(async (view) => {
+    const moved = backendOn(place).updateAll(async (view) => {
       view.store["a"]!.label = "x";
       await migrate(place);
     }, {});
@@ -213,7 +213,7 @@ describe("a migration that comes while a legacy file is being written", () => {
       }
       nodeFileSystem.rename(from, to);
     };
-    await addOne(formOn(place, { rename }));
+    await addOne(backendOn(place, { rename }));
     expect(first).toBe(false);
     expect(loaded(place.storePath)).toEqual(AFTER);
     expect(existsSync(place.storePath)).toBe(false);
@@ -225,16 +225,16 @@ describe("a migration that comes while a legacy file is being written", () => {
       if (to === place.storePath) rmSync(from);
       nodeFileSystem.rename(from, to);
     };
-    const form = formOn(place, { rename });
-    await expect(addOne(form)).rejects.toMatchObject({ code: "legacy_changing" });
+    const backend = backendOn(place, { rename });
+    await expect(addOne(backend)).rejects.toMatchObject({ code: "legacy_changing" });
     expect(await place.stored()).toEqual(BEFORE);
   });
 
-  it("killed in the middle: neither form is there, and nobody takes that for an empty store", async () => {
+  it("killed in the middle: neither backend is there, and nobody takes that for an empty store", async () => {
     const place = await gatewayFolder("legacy file", BEFORE);
     renameSync(place.storePath, `${place.storePath}.merging-2026-01-01T00-00-00.000Z-abcd`);
     expect(() => loadSessionStore(place.storePath)).toThrow(/is being migrated/);
-    await expect(addOne(formOn(place))).rejects.toMatchObject({ code: "legacy_changing" });
+    await expect(addOne(backendOn(place))).rejects.toMatchObject({ code: "legacy_changing" });
     await migrateLegacyStore(place.storePath);
     expect(loaded(place.storePath)).toEqual(BEFORE);
   });

@@ -1,6 +1,6 @@
 /**
  * Goal: the parts of the maintenance that a gateway calls by themselves do what it asks, and never more.
- * Method: both forms of a store in the temporary folder, with transcripts and archives beside it.
+ * Method: both backends of a store in the temporary folder, with transcripts and archives beside it.
  */
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -14,11 +14,11 @@ import {
   resolveMaintenanceConfigFromInput,
   runQuotaSuspensionMaintenance,
 } from "../../../src/openclaw/index.js";
-import { FORMS, gatewayFolder, session } from "../support/gateway-folder.js";
+import { BACKENDS, gatewayFolder, session } from "../support/gateway-folder.js";
 
-describe.each(FORMS)("on a %s", (form) => {
+describe.each(BACKENDS)("on a %s", (backend) => {
   it("transcripts of removed sessions are put aside, by their reason, but not those that others have", async () => {
-    const { folder, storePath } = await gatewayFolder(form);
+    const { folder, storePath } = await gatewayFolder(backend);
     for (const name of ["a.jsonl", "named.jsonl", "kept.jsonl"]) writeFileSync(join(folder, name), "x");
     const folders = await archiveRemovedSessionTranscripts({
       removedSessionFiles: new Map([
@@ -47,7 +47,7 @@ describe.each(FORMS)("on a %s", (form) => {
   });
 
   it("the size of a folder: looked at, tried out, and kept, by archives alone", async () => {
-    const { folder, storePath, stored } = await gatewayFolder(form, { a: session(1) });
+    const { folder, storePath, stored } = await gatewayFolder(backend, { a: session(1) });
     const archives = [1, 2, 3].map((day) => `s.jsonl.deleted.2026-01-0${day}T00-00-00.000Z`);
     for (const name of [...archives, "live.jsonl"]) writeFileSync(join(folder, name), "x".repeat(1000));
     const maintenance = { maxDiskBytes: 3500, highWaterBytes: 2700 };
@@ -79,7 +79,7 @@ describe.each(FORMS)("on a %s", (form) => {
 
   it("suspended sessions go on in time, and the note goes later", async () => {
     const suspended = { state: "suspended" as const, suspendedAt: 1000, laneId: "lane" };
-    const place = await gatewayFolder(form, {
+    const place = await gatewayFolder(backend, {
       a: session(1, { quotaSuspension: suspended }),
       b: session(1, { quotaSuspension: { ...suspended, expectedResumeBy: 5000 } }),
       c: session(1),

@@ -1,5 +1,5 @@
 /**
- * Goal: every function that writes looks after its store, on both forms, with the configuration of the process or its own.
+ * Goal: every function that writes looks after its store, on both backends, with the configuration of the process or its own.
  * Method: real folders with old sessions and their transcripts, written through the public functions.
  */
 import { existsSync, readdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
@@ -23,13 +23,13 @@ import {
   type SessionMaintenanceWarning,
   type SessionStoreRecord,
 } from "../../../src/openclaw/index.js";
-import { FORMS, gatewayFolder, loaded, session, type GatewayFolder } from "../support/gateway-folder.js";
+import { BACKENDS, gatewayFolder, loaded, session, type GatewayFolder } from "../support/gateway-folder.js";
 
 const DAY = 86_400_000;
 const ago = (days: number): number => Date.now() - days * DAY;
 
-async function placeWithOldSessions(form: (typeof FORMS)[number]): Promise<GatewayFolder> {
-  const place = await gatewayFolder(form, {
+async function placeWithOldSessions(backend: (typeof BACKENDS)[number]): Promise<GatewayFolder> {
+  const place = await gatewayFolder(backend, {
     active: session(ago(60), { sessionId: "active" }),
     old: session(ago(31), { sessionId: "old" }),
     fresh: session(ago(1), { sessionId: "fresh" }),
@@ -64,14 +64,14 @@ const WRITERS: Readonly<Record<string, (storePath: string) => Promise<unknown>>>
     }),
 };
 
-describe.each(FORMS)("on a %s", (form) => {
+describe.each(BACKENDS)("on a %s", (backend) => {
   beforeEach(() => configureSessionMaintenance({}));
   afterEach(() => configureSessionMaintenance(undefined));
 
   it.each(Object.keys(WRITERS))(
     "%s removes what is old, archives it, and keeps what is active",
     async (name) => {
-      const { storePath, folder } = await placeWithOldSessions(form);
+      const { storePath, folder } = await placeWithOldSessions(backend);
       await WRITERS[name]?.(storePath);
       expect(Object.keys(loaded(storePath)).sort()).toEqual(["active", "fresh"]);
       expect(archives(folder)).toEqual(["old"]);
@@ -80,7 +80,7 @@ describe.each(FORMS)("on a %s", (form) => {
   );
 
   it("a configuration that is wrong is refused before anything is written", async () => {
-    const { storePath } = await placeWithOldSessions(form);
+    const { storePath } = await placeWithOldSessions(backend);
     const wrong = { ...resolveMaintenanceConfig({}), maxEntries: 0 };
     const update = (): Promise<unknown> =>
       updateSessionStore(storePath, (store) => void (store["active"]!.label = "x"), {
@@ -92,7 +92,7 @@ describe.each(FORMS)("on a %s", (form) => {
   });
 
   it("a call's own configuration comes first, with its report", async () => {
-    const { storePath } = await placeWithOldSessions(form);
+    const { storePath } = await placeWithOldSessions(backend);
     const reports: SessionMaintenanceReport[] = [];
     await updateSessionStore(storePath, (store) => void (store["fresh"]!.label = "x"), {
       activeSessionKey: "fresh",
@@ -104,7 +104,7 @@ describe.each(FORMS)("on a %s", (form) => {
   });
 
   it("warn mode warns of the active session and removes nothing", async () => {
-    const { storePath } = await placeWithOldSessions(form);
+    const { storePath } = await placeWithOldSessions(backend);
     const warnings: SessionMaintenanceWarning[] = [];
     await updateSessionStore(storePath, (store) => void (store["active"]!.label = "x"), {
       activeSessionKey: "active",
@@ -116,7 +116,7 @@ describe.each(FORMS)("on a %s", (form) => {
   });
 
   it("maintenance that is asked for by hand runs although nothing was written and nothing was configured", async () => {
-    const { storePath, folder } = await placeWithOldSessions(form);
+    const { storePath, folder } = await placeWithOldSessions(backend);
     const reports: SessionMaintenanceReport[] = [];
     const byHand = (maintenanceOverride: object, skipMaintenance = false): Promise<void> =>
       updateSessionStore(storePath, () => {}, {
@@ -136,7 +136,7 @@ describe.each(FORMS)("on a %s", (form) => {
   });
 
   it("maintenance by hand that fails says so to the caller; after a write it is a warning", async () => {
-    const { storePath } = await placeWithOldSessions(form);
+    const { storePath } = await placeWithOldSessions(backend);
     const warnings: string[] = [];
     configureSessionStores({ onWarning: ({ code, message }) => warnings.push(`${code} ${message}`) });
     const fails = (): never => {
@@ -151,7 +151,7 @@ describe.each(FORMS)("on a %s", (form) => {
   });
 
   it("warn mode speaks on the fast paths too", async () => {
-    const { storePath } = await placeWithOldSessions(form);
+    const { storePath } = await placeWithOldSessions(backend);
     const warnings: unknown[] = [];
     configureSessionStores({ onWarning: ({ code, data }) => warnings.push({ code, data }) });
     configureSessionMaintenance({ mode: "warn", maxDiskBytes: 1 });
@@ -168,7 +168,7 @@ describe.each(FORMS)("on a %s", (form) => {
   });
 
   it("an archive that another tool has made of a live transcript is kept, and reported", async () => {
-    const { storePath, folder } = await placeWithOldSessions(form);
+    const { storePath, folder } = await placeWithOldSessions(backend);
     const archived = (name: string): string => join(folder, `${name}.jsonl.deleted.2020-01-01T00-00-00.000Z`);
     renameSync(join(folder, "fresh.jsonl"), archived("fresh"));
     writeFileSync(archived("nobody"), "");
@@ -182,14 +182,14 @@ describe.each(FORMS)("on a %s", (form) => {
   });
 
   it("a session of which a gateway has said that it begins afresh keeps its settings", async () => {
-    const { storePath } = await placeWithOldSessions(form);
+    const { storePath } = await placeWithOldSessions(backend);
     const afresh = (store: SessionStoreRecord): void => void (store["fresh"]!.updatedAt = 0);
     await updateSessionStore(storePath, afresh, { maintenanceOverride: {} });
     expect(loaded(storePath)["fresh"]).toMatchObject({ updatedAt: 0, sessionId: "fresh" });
   });
 
   it("skipMaintenance, a call that writes nothing, and a process that was told nothing remove nothing", async () => {
-    const { storePath } = await placeWithOldSessions(form);
+    const { storePath } = await placeWithOldSessions(backend);
     await updateSessionStore(storePath, (store) => void (store["fresh"]!.label = "x"), {
       skipMaintenance: true,
     });
@@ -200,7 +200,7 @@ describe.each(FORMS)("on a %s", (form) => {
   });
 
   it("a transcript that another session refers to, and a link in a transcript's place, stay", async () => {
-    const { storePath, folder } = await gatewayFolder(form, {
+    const { storePath, folder } = await gatewayFolder(backend, {
       old: session(ago(31), { sessionId: "shared" }),
       linked: session(ago(31), { sessionId: "linked" }),
       fork: session(ago(1), { sessionId: "fork", sessionFile: "shared.jsonl" }),
@@ -222,7 +222,7 @@ describe.each(FORMS)("on a %s", (form) => {
     });
     const hostile = `{"__proto__":${JSON.stringify(session(ago(40)))},"constructor":${JSON.stringify(session(ago(1)))},`;
     const all = JSON.parse(hostile + stored.slice(1)) as Record<string, unknown>;
-    const { storePath } = await gatewayFolder(form, all);
+    const { storePath } = await gatewayFolder(backend, all);
     await updateLastRoute({ storePath, sessionKey: "x", channel: "telegram", to: "1" });
     expect(Object.keys(loaded(storePath)).sort()).toEqual(["agent:a", "constructor", "x"]);
     expect(loaded(storePath)["agent:a"]?.updatedAt).toBeGreaterThan(ago(2));
@@ -230,7 +230,7 @@ describe.each(FORMS)("on a %s", (form) => {
   });
 
   it("the functions on whole stores work on what loadSessionStore gives, and in a mutator", async () => {
-    const { storePath } = await placeWithOldSessions(form);
+    const { storePath } = await placeWithOldSessions(backend);
     configureSessionMaintenance(undefined);
     const removed = await updateSessionStore(storePath, (store) => {
       const preserveKeys = new Set(["active"]);
@@ -243,8 +243,8 @@ describe.each(FORMS)("on a %s", (form) => {
   });
 
   it("rotates a legacy file, and has nothing to do for a directory", async () => {
-    const { storePath, folder } = await placeWithOldSessions(form);
-    const rotates = form === "legacy file";
+    const { storePath, folder } = await placeWithOldSessions(backend);
+    const rotates = backend === "legacy file";
     expect(await rotateSessionFile(storePath, 10)).toBe(rotates);
     expect(await rotateSessionFile(storePath)).toBe(false);
     expect(readdirSync(folder).filter((name) => name.includes(".bak."))).toHaveLength(rotates ? 1 : 0);

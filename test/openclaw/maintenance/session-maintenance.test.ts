@@ -1,5 +1,5 @@
 /**
- * Goal: a store is looked after when it is time, on both forms of a store: what is too old or too much goes, what is alive
+ * Goal: a store is looked after when it is time, on both backends of a store: what is too old or too much goes, what is alive
  * stays, and the report says what happened.
  * Method: stores on the simulated disk with a clock of the test's; other processes that touch sessions in between; a legacy
  * file stood in for by an object, for the real one is tested with the whole.
@@ -34,7 +34,7 @@ const START = 1_795_200_000_000;
 const DAY = 86_400_000;
 const HOUR = 3_600_000;
 
-/** One gateway process and its store, in one of its two forms. */
+/** One gateway process and its store, on one of the two backends. */
 class Gateway {
   readonly reports: SessionMaintenanceReport[] = [];
   readonly warnings: SessionMaintenanceWarning[] = [];
@@ -53,10 +53,10 @@ class Gateway {
     readonly sessions: Readonly<SessionStoreRecord> = {},
   ) {}
 
-  static async start(form: "directory" | "legacy", machine = new LegacyMachine()): Promise<Gateway> {
+  static async start(backend: "directory" | "legacy", machine = new LegacyMachine()): Promise<Gateway> {
     const host = machine.process();
     const maintenance = new SessionMaintenance(host);
-    if (form === "directory") {
+    if (backend === "directory") {
       const { fs, runtime } = host;
       const store = await openDirectoryStoreOn<SessionEntry>(fs, runtime, DIRECTORY, { durability: "os" });
       const keys = async (): Promise<string[]> => (await store.list()).sessions.map(({ key }) => key);
@@ -111,9 +111,9 @@ class Gateway {
 
 afterEach(() => configureSessionMaintenance(undefined));
 
-describe.each(["directory", "legacy"] as const)("%s", (form) => {
+describe.each(["directory", "legacy"] as const)("%s", (backend) => {
   it("enforces both limits and archives transcripts; the active session stays", async () => {
-    const gateway = await Gateway.start(form);
+    const gateway = await Gateway.start(backend);
     await gateway.putAged({ active: 99, old1: 31, old2: 40, a: 1, b: 2, c: 3, d: 4 });
     const config = { pruneAfter: "30d", maxEntries: 4 };
     const report = await gateway.maintain(config, { activeSessionKey: " ACTIVE " });
@@ -132,14 +132,14 @@ describe.each(["directory", "legacy"] as const)("%s", (form) => {
   });
 
   it("a small store is pruned too: the age does not wait for the number", async () => {
-    const gateway = await Gateway.start(form);
+    const gateway = await Gateway.start(backend);
     await gateway.putAged({ old: 31, fresh: 1 });
     expect(await gateway.maintain({ maxEntries: 500 })).toMatchObject({ pruned: 1, capped: 0 });
     expect(await gateway.keys()).toEqual(["fresh"]);
   });
 
   it("sessions without a time hide nothing behind them, and are capped first", async () => {
-    const gateway = await Gateway.start(form);
+    const gateway = await Gateway.start(backend);
     for (let index = 0; index < 450; index++) await gateway.put(`none-${index}`, { sessionId: `n${index}` });
     await gateway.putAged({ old: 31, fresh: 1 });
     const report = await gateway.maintain({ maxEntries: 450 });
@@ -149,7 +149,7 @@ describe.each(["directory", "legacy"] as const)("%s", (form) => {
   });
 
   it("never removes a running session, nor one that the owner named", async () => {
-    const gateway = await Gateway.start(form);
+    const gateway = await Gateway.start(backend);
     await gateway.putAged({ keep: 99, named: 99, fresh: 0 });
     const updatedAt = gateway.runtime.now() - 2 * HOUR;
     await gateway.put("running", { sessionId: "r", updatedAt, status: "running" });
@@ -161,7 +161,7 @@ describe.each(["directory", "legacy"] as const)("%s", (form) => {
   });
 
   it("keeps a transcript that another session refers to", async () => {
-    const gateway = await Gateway.start(form);
+    const gateway = await Gateway.start(backend);
     await gateway.putAged({ old: 31, fork: 0 });
     await gateway.put("fork", {
       sessionId: "f",
@@ -173,7 +173,7 @@ describe.each(["directory", "legacy"] as const)("%s", (form) => {
   });
 
   it("warn: removes nothing, and says what would be, and of the active session", async () => {
-    const gateway = await Gateway.start(form);
+    const gateway = await Gateway.start(backend);
     await gateway.putAged({ active: 31, old: 40, a: 1, b: 2 });
     const config = { mode: "warn", maxEntries: 2 } as const;
     const report = await gateway.maintain(config, { activeSessionKey: "active" });
@@ -204,7 +204,7 @@ describe.each(["directory", "legacy"] as const)("%s", (form) => {
   });
 
   it("runs at the first write, after 100 more but not twice a second, after 30 seconds, and when it must", async () => {
-    const gateway = await Gateway.start(form);
+    const gateway = await Gateway.start(backend);
     const due = async (force = false): Promise<boolean> =>
       (await gateway.maintain({}, { force })) !== undefined;
     expect(await due()).toBe(true);
@@ -222,7 +222,7 @@ describe.each(["directory", "legacy"] as const)("%s", (form) => {
   });
 
   it("does nothing unasked", async () => {
-    const gateway = await Gateway.start(form);
+    const gateway = await Gateway.start(backend);
     await gateway.putAged({ old: 99 });
     expect(await gateway.maintain(undefined)).toBeUndefined();
     expect(await gateway.keys()).toEqual(["old"]);
@@ -231,7 +231,7 @@ describe.each(["directory", "legacy"] as const)("%s", (form) => {
   });
 
   it("a clock that jumps ahead removes nothing by age, until it has been put right or an hour has passed", async () => {
-    const gateway = await Gateway.start(form);
+    const gateway = await Gateway.start(backend);
     await gateway.putAged({ a: 1, b: 2, old: 31 });
     const right = gateway.runtime.now();
     gateway.runtime.setNow(right + 400 * DAY);
@@ -249,13 +249,13 @@ describe.each(["directory", "legacy"] as const)("%s", (form) => {
   });
 
   it("a number that is no limit is a TypeError, before anything happens", async () => {
-    const gateway = await Gateway.start(form);
+    const gateway = await Gateway.start(backend);
     const config = { ...resolveMaintenanceConfig({}), maxEntries: NaN };
     expect(() => gateway.maintain(undefined, { config })).toThrow(TypeError);
   });
 
   it("what goes wrong fails no write: it is told, and the next run tries again", async () => {
-    const gateway = await Gateway.start(form);
+    const gateway = await Gateway.start(backend);
     await gateway.putAged({ old: 31 });
     const onMaintenanceApplied = (): never => {
       throw new Error("the gateway's own mistake");
@@ -266,7 +266,7 @@ describe.each(["directory", "legacy"] as const)("%s", (form) => {
   });
 
   it("a transcript that cannot be renamed is told, and the sessions that went are reported all the same", async () => {
-    const gateway = await Gateway.start(form);
+    const gateway = await Gateway.start(backend);
     await gateway.putAged({ old: 31 });
     gateway.fs.onCall = (call) => {
       if (call.name === "rename" && String(call.args[0]).endsWith(".jsonl"))
@@ -278,7 +278,7 @@ describe.each(["directory", "legacy"] as const)("%s", (form) => {
   });
 
   it("calls at the same time take turns", async () => {
-    const gateway = await Gateway.start(form);
+    const gateway = await Gateway.start(backend);
     await gateway.putAged({ old1: 31, old2: 32 });
     const [first, second, third] = await Promise.all([
       gateway.maintain({}),
@@ -446,9 +446,9 @@ it("both backends remove the same sessions, for the same reasons, and report ali
     }
     const config = { maxEntries: 1 + Math.floor(random() * 30), preserveKeys: ["s3", "S7"] };
     const told: unknown[] = [];
-    for (const form of ["directory", "legacy"] as const) {
+    for (const backend of ["directory", "legacy"] as const) {
       for (const mode of ["warn", "enforce"] as const) {
-        const gateway = await Gateway.start(form);
+        const gateway = await Gateway.start(backend);
         gateway.runtime.setNow(START);
         // In the order of a directory, for of two that are as old each backend takes the one that it lists first.
         for (const key of Object.keys(sessions).sort().reverse()) await gateway.put(key, sessions[key]!);

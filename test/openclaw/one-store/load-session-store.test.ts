@@ -1,5 +1,5 @@
 /**
- * Goal: `loadSessionStore` and what reads beside it give a gateway what it had, on both forms, and cost nothing.
+ * Goal: `loadSessionStore` and what reads beside it give a gateway what it had, on both backends, and cost nothing.
  * Method: a store written past the layer, looked at through it; copies are counted, time is compared with time.
  */
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
@@ -15,12 +15,19 @@ import {
 } from "../../../src/openclaw/index.js";
 import { copiedEntryCount } from "../../../src/openclaw/entry/copy.js";
 import type { SessionStoreRecord } from "../../../src/openclaw/entry/session-entry.js";
-import { FORMS, gatewayFolder, loaded, plain, session, writeElsewhere } from "../support/gateway-folder.js";
+import {
+  BACKENDS,
+  gatewayFolder,
+  loaded,
+  plain,
+  session,
+  writeElsewhere,
+} from "../support/gateway-folder.js";
 
-describe.each(FORMS)("loadSessionStore on a %s", (form) => {
+describe.each(BACKENDS)("loadSessionStore on a %s", (backend) => {
   it("has every session, and behaves as the object that it was", async () => {
     const sessions = { "agent:main:a": session(1, { label: "one" }), "agent:main:b": session(2) };
-    const { storePath } = await gatewayFolder(form, sessions);
+    const { storePath } = await gatewayFolder(backend, sessions);
 
     const store = loadSessionStore(storePath);
 
@@ -48,7 +55,7 @@ describe.each(FORMS)("loadSessionStore on a %s", (form) => {
   });
 
   it("without a clone is lazy, and the caller's own all the same", async () => {
-    const { storePath } = await gatewayFolder(form, { a: session(1), b: session(2) });
+    const { storePath } = await gatewayFolder(backend, { a: session(1), b: session(2) });
     const store = loadSessionStore(storePath, { clone: false });
     store["a"]!.label = "mine";
     expect(Object.keys(store)).toEqual(["a", "b"]);
@@ -59,7 +66,7 @@ describe.each(FORMS)("loadSessionStore on a %s", (form) => {
   });
 
   it("what no session can be is refused when it is saved, with nothing written", async () => {
-    const { storePath } = await gatewayFolder(form, { a: session(1) });
+    const { storePath } = await gatewayFolder(backend, { a: session(1) });
     for (const wrong of [{ b: 5 }, { "  ": session(1) }]) {
       const store = Object.assign(loadSessionStore(storePath), wrong);
       await expect(saveSessionStore(storePath, store as SessionStoreRecord)).rejects.toThrow(TypeError);
@@ -69,7 +76,7 @@ describe.each(FORMS)("loadSessionStore on a %s", (form) => {
 
   it("gives each caller an object of its own, down to the deepest part", async () => {
     const deep = session(1, { origin: { label: "x", nested: { list: [1, { two: 2 }] } } });
-    const { storePath } = await gatewayFolder(form, { a: deep });
+    const { storePath } = await gatewayFolder(backend, { a: deep });
     const first = loadSessionStore(storePath);
     const origin = first["a"]!.origin as { label: string; nested: { list: [number, { two: number }] } };
     origin.label = "changed";
@@ -82,7 +89,7 @@ describe.each(FORMS)("loadSessionStore on a %s", (form) => {
 
   it("copies the entries that are touched, and no others", async () => {
     const many = Object.fromEntries(Array.from({ length: 200 }, (_, n) => [`agent:main:${n}`, session(n)]));
-    const { storePath } = await gatewayFolder(form, many);
+    const { storePath } = await gatewayFolder(backend, many);
 
     const before = copiedEntryCount();
     const store = loadSessionStore(storePath);
@@ -97,7 +104,7 @@ describe.each(FORMS)("loadSessionStore on a %s", (form) => {
   it("does not copy a big field until that is touched", async () => {
     const prompt = "skill ".repeat(10_000);
     const skillsSnapshot = { prompt, skills: [{ name: "one" }], version: 1 };
-    const { storePath } = await gatewayFolder(form, { a: session(1, { skillsSnapshot }) });
+    const { storePath } = await gatewayFolder(backend, { a: session(1, { skillsSnapshot }) });
     const store = loadSessionStore(storePath);
     const entry = store["a"]!;
     expect(Object.getOwnPropertyDescriptor(entry, "skillsSnapshot")?.get).toBeTypeOf("function");
@@ -108,7 +115,7 @@ describe.each(FORMS)("loadSessionStore on a %s", (form) => {
   });
 
   it("sees what others commit, at once", async () => {
-    const place = await gatewayFolder(form, { a: session(1) });
+    const place = await gatewayFolder(backend, { a: session(1) });
     const { storePath } = place;
     expect(loadSessionStore(storePath)["a"]?.updatedAt).toBe(1);
     for (let n = 2; n < 30; n++) {
@@ -121,7 +128,7 @@ describe.each(FORMS)("loadSessionStore on a %s", (form) => {
   });
 
   it("is a snapshot: what comes later is not in it", async () => {
-    const place = await gatewayFolder(form, { a: session(1), b: session(1) });
+    const place = await gatewayFolder(backend, { a: session(1), b: session(1) });
     const store = loadSessionStore(place.storePath);
     await writeElsewhere(place, "a", () => session(9));
     await writeElsewhere(place, "c", () => session(9));
@@ -131,7 +138,7 @@ describe.each(FORMS)("loadSessionStore on a %s", (form) => {
   it("takes any name for a session", async () => {
     const names = ["__proto__", "constructor", "tostring", "then", "tojson", "7", "hasownproperty"];
     const { storePath } = await gatewayFolder(
-      form,
+      backend,
       Object.fromEntries(names.map((name, n) => [name, session(n + 1)])),
     );
     const store = loadSessionStore(storePath);
@@ -144,7 +151,7 @@ describe.each(FORMS)("loadSessionStore on a %s", (form) => {
   });
 
   it("reads old field names by their new ones", async () => {
-    const { storePath } = await gatewayFolder(form, {
+    const { storePath } = await gatewayFolder(backend, {
       a: session(1, { provider: "telegram", lastProvider: "telegram", lastTo: "1", room: "#general" }),
       b: session(1, { channel: "slack", provider: "openai", groupChannel: "#x", room: "#y" }),
     });
@@ -158,7 +165,7 @@ describe.each(FORMS)("loadSessionStore on a %s", (form) => {
   });
 
   it("brings both notations of the route together", async () => {
-    const { storePath } = await gatewayFolder(form, {
+    const { storePath } = await gatewayFolder(backend, {
       older: session(1, {
         lastChannel: " Telegram ",
         lastTo: "5",
@@ -186,7 +193,7 @@ describe.each(FORMS)("loadSessionStore on a %s", (form) => {
   });
 
   it("merges the cases of a key by the newest updatedAt", async () => {
-    const { storePath } = await gatewayFolder(form, {
+    const { storePath } = await gatewayFolder(backend, {
       "agent:main:x": session(5, { label: "canonical" }),
       "Agent:Main:X": session(9, { label: "newest" }),
       " agent:MAIN:x ": session(7, { label: "between" }),
@@ -211,7 +218,9 @@ describe.each(FORMS)("loadSessionStore on a %s", (form) => {
   });
 
   it("answers best effort where that is promised", async () => {
-    const { storePath } = await gatewayFolder(form, { a: session(5, { lastChannel: "slack", lastTo: "C" }) });
+    const { storePath } = await gatewayFolder(backend, {
+      a: session(5, { lastChannel: "slack", lastTo: "C" }),
+    });
     expect(readSessionUpdatedAt({ storePath, sessionKey: " A " })).toBe(5);
     expect(readSessionUpdatedAt({ storePath, sessionKey: "  " })).toBeUndefined();
     expect(readSessionUpdatedAt({ storePath, sessionKey: "b" })).toBeUndefined();
@@ -223,7 +232,7 @@ describe.each(FORMS)("loadSessionStore on a %s", (form) => {
   });
 
   it("knows a store by its real path", async () => {
-    const { folder, storePath } = await gatewayFolder(form, { a: session(1) });
+    const { folder, storePath } = await gatewayFolder(backend, { a: session(1) });
     symlinkSync(folder, join(folder, "alias"));
     mkdirSync(join(folder, "other"));
     symlinkSync(storePath, join(folder, "other", "sessions.json")); // dangles once the store is a directory

@@ -1,16 +1,16 @@
 /**
  * Goal: a session's transcript is found where its entry says, never outside its folder, and what was found is noted once.
- * Method: both forms of a store; entries that say nothing, something, and something that leads away.
+ * Method: both backends of a store; entries that say nothing, something, and something that leads away.
  */
 import { symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { resolveAndPersistSessionFile } from "../../../src/openclaw/index.js";
-import { FORMS, gatewayFolder, session } from "../support/gateway-folder.js";
+import { BACKENDS, gatewayFolder, session } from "../support/gateway-folder.js";
 
-describe.each(FORMS)("in a %s", (form) => {
+describe.each(BACKENDS)("in a %s", (backend) => {
   it("notes the default file for a session that has none, once", async () => {
-    const place = await gatewayFolder(form, { a: session(1, { sessionId: "one", label: "kept" }) });
+    const place = await gatewayFolder(backend, { a: session(1, { sessionId: "one", label: "kept" }) });
     const { storePath, folder } = place;
     const sessionStore = await place.stored();
     const ask = { sessionId: "one", sessionKey: "a", sessionStore, storePath };
@@ -24,7 +24,7 @@ describe.each(FORMS)("in a %s", (form) => {
   });
 
   it("another id is another file, and began now", async () => {
-    const place = await gatewayFolder(form, {
+    const place = await gatewayFolder(backend, {
       a: session(1, { sessionId: "one", sessionFile: "one.jsonl", sessionStartedAt: 1 }),
     });
     const sessionStore = await place.stored();

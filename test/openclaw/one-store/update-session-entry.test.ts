@@ -1,6 +1,6 @@
 /**
  * Goal: the functions that change one session keep what gateways rely on: routes, activity, metadata, cases of keys.
- * Method: a store written and read past the layer, on both forms.
+ * Method: a store written and read past the layer, on both backends.
  */
 import { describe, expect, it } from "vitest";
 import {
@@ -11,13 +11,13 @@ import {
 } from "../../../src/openclaw/index.js";
 import { copiedEntryCount } from "../../../src/openclaw/entry/copy.js";
 import type { SessionAcpMeta, SessionEntry } from "../../../src/openclaw/entry/session-entry.js";
-import { FORMS, gatewayFolder, loaded, session, writeElsewhere } from "../support/gateway-folder.js";
+import { BACKENDS, gatewayFolder, loaded, session, writeElsewhere } from "../support/gateway-folder.js";
 
 const FUTURE = 9_000_000_000_000;
 
-describe.each(FORMS)("updateSessionStoreEntry on a %s", (form) => {
+describe.each(BACKENDS)("updateSessionStoreEntry on a %s", (backend) => {
   it("patches fields and says when the session was used", async () => {
-    const place = await gatewayFolder(form, {
+    const place = await gatewayFolder(backend, {
       a: session(1, { label: "x", model: "m", modelProvider: "p" }),
       b: session(1),
     });
@@ -33,7 +33,7 @@ describe.each(FORMS)("updateSessionStoreEntry on a %s", (form) => {
   });
 
   it("removes a field that is undefined, and a provider that belongs to another model", async () => {
-    const { storePath } = await gatewayFolder(form, {
+    const { storePath } = await gatewayFolder(backend, {
       a: session(1, { label: "x", model: "m", modelProvider: "p" }),
     });
     const update = (): Partial<SessionEntry> =>
@@ -46,7 +46,7 @@ describe.each(FORMS)("updateSessionStoreEntry on a %s", (form) => {
   });
 
   it("does not let updatedAt go back", async () => {
-    const { storePath } = await gatewayFolder(form, { a: session(FUTURE) });
+    const { storePath } = await gatewayFolder(backend, { a: session(FUTURE) });
     await updateSessionStoreEntry({
       storePath,
       sessionKey: "a",
@@ -56,7 +56,7 @@ describe.each(FORMS)("updateSessionStoreEntry on a %s", (form) => {
   });
 
   it("writes nothing for null, and nothing for a session that is not there", async () => {
-    const place = await gatewayFolder(form, { a: session(1) });
+    const place = await gatewayFolder(backend, { a: session(1) });
     const before = await place.version();
     const { storePath } = place;
     expect(await updateSessionStoreEntry({ storePath, sessionKey: "a", update: () => null })).toEqual(
@@ -67,7 +67,7 @@ describe.each(FORMS)("updateSessionStoreEntry on a %s", (form) => {
   });
 
   it("gives the function a copy, and the caller another one", async () => {
-    const { storePath } = await gatewayFolder(form, { a: session(1, { origin: { label: "x" } }) });
+    const { storePath } = await gatewayFolder(backend, { a: session(1, { origin: { label: "x" } }) });
     const entry = await updateSessionStoreEntry({
       storePath,
       sessionKey: "a",
@@ -82,14 +82,14 @@ describe.each(FORMS)("updateSessionStoreEntry on a %s", (form) => {
 
   it("touches one session", async () => {
     const many = Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`s${n}`, session(n)]));
-    const { storePath } = await gatewayFolder(form, many);
+    const { storePath } = await gatewayFolder(backend, many);
     const before = copiedEntryCount();
     await updateSessionStoreEntry({ storePath, sessionKey: "s7", update: () => ({ label: "x" }) });
     expect(copiedEntryCount() - before).toBeLessThanOrEqual(3);
   });
 
   it("loses no update of many at once", async () => {
-    const { storePath } = await gatewayFolder(form, { a: session(1, { totalTokens: 0 }) });
+    const { storePath } = await gatewayFolder(backend, { a: session(1, { totalTokens: 0 }) });
     await Promise.all(
       Array.from({ length: 25 }, () =>
         updateSessionStoreEntry({
@@ -103,7 +103,7 @@ describe.each(FORMS)("updateSessionStoreEntry on a %s", (form) => {
   });
 
   it("merges the cases of a key into one session", async () => {
-    const place = await gatewayFolder(form, {
+    const place = await gatewayFolder(backend, {
       "agent:main:x": session(5, { label: "old" }),
       "Agent:Main:X": session(9, { label: "new" }),
     });
@@ -116,14 +116,14 @@ describe.each(FORMS)("updateSessionStoreEntry on a %s", (form) => {
 
   it("keeps ACP metadata", async () => {
     const acp = { backend: "acpx" } as SessionAcpMeta;
-    const { storePath } = await gatewayFolder(form, { a: session(1, { acp }) });
+    const { storePath } = await gatewayFolder(backend, { a: session(1, { acp }) });
     const update = (): Partial<SessionEntry> => ({ acp: undefined }) as unknown as Partial<SessionEntry>;
     await updateSessionStoreEntry({ storePath, sessionKey: "a", update });
     expect(loaded(storePath)["a"]?.acp).toEqual(acp);
   });
 
   it("refuses a blank key", async () => {
-    const { storePath } = await gatewayFolder(form);
+    const { storePath } = await gatewayFolder(backend);
     await expect(updateSessionStoreEntry({ storePath, sessionKey: " ", update: () => ({}) })).rejects.toThrow(
       TypeError,
     );
@@ -131,7 +131,7 @@ describe.each(FORMS)("updateSessionStoreEntry on a %s", (form) => {
   });
 
   it("writes nothing when the function throws, and goes on afterwards", async () => {
-    const place = await gatewayFolder(form, { a: session(1) });
+    const place = await gatewayFolder(backend, { a: session(1) });
     const before = await place.version();
     const update = async (): Promise<never> => Promise.reject(new Error("no"));
     const { storePath } = place;
@@ -142,9 +142,9 @@ describe.each(FORMS)("updateSessionStoreEntry on a %s", (form) => {
   });
 });
 
-describe.each(FORMS)("updateLastRoute on a %s", (form) => {
+describe.each(BACKENDS)("updateLastRoute on a %s", (backend) => {
   it("makes a session, and notes where replies go in both notations", async () => {
-    const { storePath } = await gatewayFolder(form);
+    const { storePath } = await gatewayFolder(backend);
     const entry = await updateLastRoute({
       storePath,
       sessionKey: "Agent:Main:New",
@@ -165,13 +165,13 @@ describe.each(FORMS)("updateLastRoute on a %s", (form) => {
   });
 
   it("does not refresh activity", async () => {
-    const { storePath } = await gatewayFolder(form, { a: session(5) });
+    const { storePath } = await gatewayFolder(backend, { a: session(5) });
     await updateLastRoute({ storePath, sessionKey: "a", channel: "telegram", to: "5" });
     expect(loaded(storePath)["a"]?.updatedAt).toBe(5);
   });
 
   it("clears the thread for a new route without one; a session that began in a thread is in it again", async () => {
-    const { storePath } = await gatewayFolder(form, {
+    const { storePath } = await gatewayFolder(backend, {
       a: session(1, {
         lastChannel: "slack",
         lastTo: "C1",
@@ -197,7 +197,7 @@ describe.each(FORMS)("updateLastRoute on a %s", (form) => {
   });
 
   it("makes no session that was not to be made", async () => {
-    const { storePath, stored } = await gatewayFolder(form, { a: session(1) });
+    const { storePath, stored } = await gatewayFolder(backend, { a: session(1) });
     const route = { channel: "slack", to: "C1" };
     expect(
       await updateLastRoute({ storePath, sessionKey: "b", ...route, createIfMissing: false }),
@@ -213,7 +213,7 @@ describe.each(FORMS)("updateLastRoute on a %s", (form) => {
 
   it("keeps what is not given for the same channel, and drops it for another", async () => {
     const route = { channel: "slack", to: "C1", accountId: "one", threadId: "1" };
-    const { storePath } = await gatewayFolder(form, {
+    const { storePath } = await gatewayFolder(backend, {
       same: session(1, { deliveryContext: route }),
       other: session(1, { deliveryContext: route }),
       none: session(1, { deliveryContext: route }),
@@ -228,7 +228,7 @@ describe.each(FORMS)("updateLastRoute on a %s", (form) => {
   });
 
   it("lets the delivery context win over the single fields", async () => {
-    const { storePath } = await gatewayFolder(form);
+    const { storePath } = await gatewayFolder(backend);
     const deliveryContext = { channel: "slack", to: "C1" };
     await updateLastRoute({
       storePath,
@@ -242,7 +242,7 @@ describe.each(FORMS)("updateLastRoute on a %s", (form) => {
   });
 
   it("writes nothing if all of it is known", async () => {
-    const place = await gatewayFolder(form, { a: session(1) });
+    const place = await gatewayFolder(backend, { a: session(1) });
     const route = { storePath: place.storePath, sessionKey: "a", channel: "telegram", to: "5" };
     await updateLastRoute(route);
     const before = await place.version();
@@ -251,9 +251,9 @@ describe.each(FORMS)("updateLastRoute on a %s", (form) => {
   });
 });
 
-describe.each(FORMS)("recordSessionMetaFromInbound on a %s", (form) => {
+describe.each(BACKENDS)("recordSessionMetaFromInbound on a %s", (backend) => {
   it("notes origin and group, and does not refresh activity", async () => {
-    const { storePath } = await gatewayFolder(form, {
+    const { storePath } = await gatewayFolder(backend, {
       a: session(5, { origin: { label: "old", to: "me" } }),
     });
     const entry = await recordSessionMetaFromInbound({
@@ -291,7 +291,7 @@ describe.each(FORMS)("recordSessionMetaFromInbound on a %s", (form) => {
   });
 
   it("makes a session unless told not to, and leaves everything where a message says nothing", async () => {
-    const { storePath } = await gatewayFolder(form, { a: session(5) });
+    const { storePath } = await gatewayFolder(backend, { a: session(5) });
     const ctx = { From: "123", SenderName: "James", ChatType: "dm", Provider: "whatsapp" };
     const none = { storePath, sessionKey: "b", ctx, createIfMissing: false };
     expect(await recordSessionMetaFromInbound(none)).toBeNull();

@@ -1,6 +1,6 @@
 /**
  * Goal: `updateSessionStore` and `saveSessionStore` write exactly what was changed, never lose what others wrote, and keep what
- * gateways rely on, on both forms.
+ * gateways rely on, on both backends.
  * Method: a store written and read past the layer; writes by others are put between the steps of a mutator.
  */
 import { describe, expect, it, vi } from "vitest";
@@ -14,7 +14,14 @@ import {
 import { StoreSnapshot } from "../../../src/openclaw/backend/snapshot.js";
 import { copiedEntryCount } from "../../../src/openclaw/entry/copy.js";
 import type { SessionAcpMeta, SessionEntry } from "../../../src/openclaw/entry/session-entry.js";
-import { FORMS, gatewayFolder, loaded, plain, session, writeElsewhere } from "../support/gateway-folder.js";
+import {
+  BACKENDS,
+  gatewayFolder,
+  loaded,
+  plain,
+  session,
+  writeElsewhere,
+} from "../support/gateway-folder.js";
 
 const ACP: SessionAcpMeta = {
   backend: "acpx",
@@ -25,9 +32,9 @@ const ACP: SessionAcpMeta = {
   lastActivityAt: 1,
 };
 
-describe.each(FORMS)("updateSessionStore on a %s", (form) => {
+describe.each(BACKENDS)("updateSessionStore on a %s", (backend) => {
   it("sets, changes and removes, and returns what the mutator returned", async () => {
-    const place = await gatewayFolder(form, { a: session(1), b: session(2), c: session(3) });
+    const place = await gatewayFolder(backend, { a: session(1), b: session(2), c: session(3) });
     const result = await updateSessionStore(place.storePath, (store) => {
       store["a"]!.label = "changed";
       delete store["b"];
@@ -44,7 +51,10 @@ describe.each(FORMS)("updateSessionStore on a %s", (form) => {
 
   it("writes nothing when nothing was changed", async () => {
     const skillsSnapshot = { prompt: "x".repeat(10_000), skills: [] };
-    const place = await gatewayFolder(form, { a: session(1, { label: "x", skillsSnapshot }), B: session(1) });
+    const place = await gatewayFolder(backend, {
+      a: session(1, { label: "x", skillsSnapshot }),
+      B: session(1),
+    });
     const before = await place.version();
     await updateSessionStore(place.storePath, () => {});
     await updateSessionStore(place.storePath, (store) => Object.entries(store).length);
@@ -64,7 +74,7 @@ describe.each(FORMS)("updateSessionStore on a %s", (form) => {
   });
 
   it("writes the fields that were changed, and leaves those that others changed", async () => {
-    const place = await gatewayFolder(form, { a: session(1, { model: "old", label: "old" }) });
+    const place = await gatewayFolder(backend, { a: session(1, { model: "old", label: "old" }) });
     const stale = loadSessionStore(place.storePath);
     await writeElsewhere(place, "a", (entry) => ({ ...entry!, model: "theirs" }));
     await writeElsewhere(place, "b", () => session(2));
@@ -77,7 +87,7 @@ describe.each(FORMS)("updateSessionStore on a %s", (form) => {
   });
 
   it("shows the mutator every commit that was made before it began", async () => {
-    const place = await gatewayFolder(form, { a: session(1) });
+    const place = await gatewayFolder(backend, { a: session(1) });
     loadSessionStore(place.storePath);
     for (let n = 2; n < 12; n++) {
       await writeElsewhere(place, "a", () => session(n));
@@ -87,7 +97,7 @@ describe.each(FORMS)("updateSessionStore on a %s", (form) => {
 
   it("copies the entry that is touched, and no other", async () => {
     const many = Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`agent:main:${n}`, session(n)]));
-    const { storePath } = await gatewayFolder(form, many);
+    const { storePath } = await gatewayFolder(backend, many);
     const before = copiedEntryCount();
     await updateSessionStore(storePath, (store) => {
       const { existing } = resolveSessionStoreEntry({ store, sessionKey: "Agent:Main:7" });
@@ -97,7 +107,7 @@ describe.each(FORMS)("updateSessionStore on a %s", (form) => {
   });
 
   it("lets a mutator be asynchronous, and the mutators of one process take turns", async () => {
-    const { storePath } = await gatewayFolder(form, { a: session(1, { totalTokens: 0 }) });
+    const { storePath } = await gatewayFolder(backend, { a: session(1, { totalTokens: 0 }) });
     let running = 0;
     await Promise.all(
       Array.from({ length: 20 }, () =>
@@ -114,7 +124,7 @@ describe.each(FORMS)("updateSessionStore on a %s", (form) => {
   });
 
   it("writes nothing when the mutator throws", async () => {
-    const place = await gatewayFolder(form, { a: session(1) });
+    const place = await gatewayFolder(backend, { a: session(1) });
     const before = await place.version();
     await expect(
       updateSessionStore(place.storePath, (store) => {
@@ -128,7 +138,7 @@ describe.each(FORMS)("updateSessionStore on a %s", (form) => {
   });
 
   it("removes the other cases of a key when the session is written", async () => {
-    const place = await gatewayFolder(form, {
+    const place = await gatewayFolder(backend, {
       "agent:main:x": session(5, { label: "old" }),
       "Agent:Main:X": session(9, { label: "new" }),
       "agent:MAIN:y": session(1),
@@ -146,7 +156,7 @@ describe.each(FORMS)("updateSessionStore on a %s", (form) => {
   });
 
   it("keeps ACP metadata unless dropping it was allowed", async () => {
-    const place = await gatewayFolder(form, { a: session(1, { acp: ACP }), b: session(1, { acp: ACP }) });
+    const place = await gatewayFolder(backend, { a: session(1, { acp: ACP }), b: session(1, { acp: ACP }) });
     await updateSessionStore(
       place.storePath,
       (store) => {
@@ -164,7 +174,7 @@ describe.each(FORMS)("updateSessionStore on a %s", (form) => {
   });
 
   it("does not let updatedAt go back", async () => {
-    const { storePath } = await gatewayFolder(form, { a: session(100), b: session(1) });
+    const { storePath } = await gatewayFolder(backend, { a: session(100), b: session(1) });
     await updateSessionStore(storePath, (store) => {
       store["a"] = { ...store["a"]!, updatedAt: 50, label: "x" };
       store["b"]!.updatedAt = 7;
@@ -177,7 +187,7 @@ describe.each(FORMS)("updateSessionStore on a %s", (form) => {
 
   it("writes old field names and routes in order with the next change of the session, not before", async () => {
     const old = session(1, { provider: "telegram", lastProvider: "telegram", lastTo: "5" });
-    const place = await gatewayFolder(form, { a: old, b: old });
+    const place = await gatewayFolder(backend, { a: old, b: old });
     await updateSessionStore(place.storePath, (store) => void (store["a"]!.label = "x"));
     const { a, b } = await place.stored();
     expect(b).toEqual(old);
@@ -188,7 +198,11 @@ describe.each(FORMS)("updateSessionStore on a %s", (form) => {
   });
 
   it("takes undefined and null as removal, and renames", async () => {
-    const place = await gatewayFolder(form, { a: session(1, { label: "x" }), b: session(1), c: session(1) });
+    const place = await gatewayFolder(backend, {
+      a: session(1, { label: "x" }),
+      b: session(1),
+      c: session(1),
+    });
     await updateSessionStore(place.storePath, (store) => {
       store["renamed"] = store["a"]!;
       delete store["a"];
@@ -199,7 +213,7 @@ describe.each(FORMS)("updateSessionStore on a %s", (form) => {
   });
 
   it("folds the keys that a mutator assigns", async () => {
-    const place = await gatewayFolder(form);
+    const place = await gatewayFolder(backend);
     await updateSessionStore(place.storePath, (store) => {
       store[" Agent:Main:NEW "] = session(1);
       expect(store["agent:main:new"]).toBeUndefined();
@@ -209,9 +223,9 @@ describe.each(FORMS)("updateSessionStore on a %s", (form) => {
   });
 });
 
-describe.each(FORMS)("updatedAt on a %s", (form) => {
+describe.each(BACKENDS)("updatedAt on a %s", (backend) => {
   it("stays when it comes earlier, or not at all, and is 0 when a mutator says so", async () => {
-    const { storePath } = await gatewayFolder(form, { a: session(9), b: session(9), c: session(9) });
+    const { storePath } = await gatewayFolder(backend, { a: session(9), b: session(9), c: session(9) });
     await updateSessionStore(storePath, (store) => {
       store["a"]!.updatedAt = 5;
       store["b"] = { sessionId: "b" } as SessionEntry;
@@ -226,22 +240,22 @@ describe.each(FORMS)("updatedAt on a %s", (form) => {
   });
 });
 
-describe.each(FORMS)("saveSessionStore on a %s", (form) => {
+describe.each(BACKENDS)("saveSessionStore on a %s", (backend) => {
   it("takes an object of the caller's own as the whole store", async () => {
-    const place = await gatewayFolder(form, { a: session(9, { label: "x", acp: ACP }), b: session(2) });
+    const place = await gatewayFolder(backend, { a: session(9, { label: "x", acp: ACP }), b: session(2) });
     await saveSessionStore(place.storePath, { a: session(5), C: session(3), c: session(4) });
     expect(loaded(place.storePath)).toEqual({ a: session(5), c: session(4) });
   });
 
   it("writes only what differs", async () => {
-    const place = await gatewayFolder(form, { a: session(1), b: session(2) });
+    const place = await gatewayFolder(backend, { a: session(1), b: session(2) });
     const before = await place.version();
     await saveSessionStore(place.storePath, { a: session(1), b: session(2) });
     expect(await place.version()).toBe(before);
   });
 
   it("brings in what was changed in a loaded object, deletions and new sessions included", async () => {
-    const place = await gatewayFolder(form, { a: session(1), b: session(2), c: session(3) });
+    const place = await gatewayFolder(backend, { a: session(1), b: session(2), c: session(3) });
     const store = loadSessionStore(place.storePath);
     delete store["a"];
     store["d"] = session(4);
@@ -366,7 +380,7 @@ describe("a mutator that somebody overtakes", () => {
 it.each([[new Map()], [[]], [Promise.resolve({})], [null], [undefined]])(
   "saveSessionStore(%o) is a wrong argument and removes nothing",
   async (wrong) => {
-    const place = await gatewayFolder(FORMS[0], { a: session(1) });
+    const place = await gatewayFolder(BACKENDS[0], { a: session(1) });
     await expect(saveSessionStore(place.storePath, wrong as never)).rejects.toThrow(TypeError);
     expect(await place.stored()).toEqual({ a: session(1) });
   },

@@ -1,5 +1,5 @@
 /**
- * A sessions folder as a gateway has it, in the system's temporary folder, in either form; gone when the test ends, with every
+ * A sessions folder as a gateway has it, in the system's temporary folder, on either backend; gone when the test ends, with every
  * store that the test has opened.
  */
 import {
@@ -24,24 +24,24 @@ import {
 } from "../../../src/openclaw/index.js";
 import type { SessionEntry, SessionStoreRecord } from "../../../src/openclaw/entry/session-entry.js";
 
-/** Both forms that a store can have: every behaviour is tested on both. */
-export const FORMS = ["directory", "legacy file"] as const;
-export type Form = (typeof FORMS)[number];
+/** Both backends that a store can have: every behaviour is tested on both. */
+export const BACKENDS = ["directory", "legacy file"] as const;
+export type BackendKind = (typeof BACKENDS)[number];
 
 export interface GatewayFolder {
   readonly folder: string;
   /** `…/sessions.json`. */
   readonly storePath: string;
-  readonly form: Form;
+  readonly backend: BackendKind;
   /** What lies there, read past the layer under test: by key as stored. */
   stored(): Promise<Record<string, SessionEntry>>;
   /** Changes with every write of any session. */
   version(): Promise<string>;
 }
 
-/** @param sessions What is there at first. Keys stay as they are, in both forms. */
+/** @param sessions What is there at first. Keys stay as they are, on both backends. */
 export async function gatewayFolder(
-  form: Form,
+  backend: BackendKind,
   sessions: Readonly<Record<string, unknown>> = {},
 ): Promise<GatewayFolder> {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "sessiondir-openclaw-")));
@@ -58,12 +58,12 @@ export async function gatewayFolder(
     });
     rmSync(folder, { recursive: true, force: true });
   });
-  if (form === "legacy file") {
+  if (backend === "legacy file") {
     writeFileSync(storePath, JSON.stringify(sessions, null, 2));
     return {
       folder,
       storePath,
-      form,
+      backend,
       stored: async () => JSON.parse(readFileSync(storePath, "utf8")) as Record<string, SessionEntry>,
       version: async () => {
         const { ino, size, mtimeNs } = statSync(storePath, { bigint: true });
@@ -76,7 +76,7 @@ export async function gatewayFolder(
   return {
     folder,
     storePath,
-    form,
+    backend,
     stored: async () => {
       await using look = await openDirectoryStore<SessionEntry>(storePath, { readOnly: true });
       const { sessions } = await look.list();
@@ -91,11 +91,11 @@ export async function gatewayFolder(
 
 /** What somebody else writes who knows nothing of this process: another gateway's commit. */
 export async function writeElsewhere(
-  { form, storePath }: GatewayFolder,
+  { backend, storePath }: GatewayFolder,
   key: string,
   change: (entry: SessionEntry | undefined) => SessionEntry | undefined,
 ): Promise<void> {
-  if (form === "legacy file") {
+  if (backend === "legacy file") {
     const sessions = JSON.parse(readFileSync(storePath, "utf8")) as SessionStoreRecord;
     const next = change(sessions[key]);
     if (next === undefined) delete sessions[key];
