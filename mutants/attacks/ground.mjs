@@ -8,6 +8,7 @@ const NODE_FILES = "test/fs/node-file-system.test.ts";
 const REGULAR_FILE = "test/fs/regular-file.test.ts";
 const TRUSTED_PATH = "test/fs/trusted-path.test.ts";
 const CODEC = "test/format/entry-codec.test.ts";
+const ENTRY_LIMITS = "test/format/entry-limits.test.ts";
 const DOCUMENT = "test/format/entry-document.test.ts";
 const KEYS = "test/format/session-key.test.ts";
 
@@ -401,7 +402,7 @@ const SESSION_KEYS = inFile(
 
 const LIMITS = inFile(
   "src/format/entry-limits.ts",
-  [CODEC, SIZES],
+  [CODEC, ENTRY_LIMITS, SIZES],
   [
     {
       name: "an entry may have any size",
@@ -420,7 +421,7 @@ const LIMITS = inFile(
 
 const ENCODING = inFile(
   "src/format/encode-entry.ts",
-  [CODEC, SIZES, CONFORMANCE],
+  [CODEC, ENTRY_LIMITS, SIZES, CONFORMANCE],
   [
     {
       name: "work on an entry that is far too large goes on",

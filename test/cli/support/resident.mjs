@@ -46,18 +46,19 @@ async function run({ args, env, cwd, input }) {
   process.argv = [process.execPath, main, ...args];
   process.exitCode = undefined;
   const warned = (/** @type {Error} */ { name, message }) => void stderr.write(`${name}: ${message}\n`);
-  const answer = (/** @type {number | undefined} */ code) =>
-    process.send?.({ code: code ?? 0, stdout: stdout.text, stderr: stderr.text });
+  const answer = (/** @type {number} */ code) =>
+    process.send?.({ code, stdout: stdout.text, stderr: stderr.text });
   // Whoever ends the process means the program: the next one is another one's.
   process.exit = (code = process.exitCode) => {
-    answer(Number(code));
+    answer(Number(code ?? 0));
     return exit(code);
   };
   process.on("warning", warned);
-  await import(`${main}?run=${++runs}`);
+  runs += 1;
+  await import(`${main}?run=${runs}`);
   for (const stream of [stdout, stderr]) await new Promise((resolve) => void stream.end(resolve));
   process.off("warning", warned);
-  answer(/** @type {number | undefined} */ (process.exitCode));
+  answer(Number(process.exitCode ?? 0));
 }
 
 process.on("message", (request) => void run(/** @type {Request} */ (request)));

@@ -1,7 +1,8 @@
 /**
  * Goal: a migration cannot half-happen. Killed at any moment, with or without a power cut, exactly one side has
  * all sessions; the next run finishes and leaves nothing behind. A full disk at any call changes nothing.
- * Method: the real code on the simulated disk, killed before its Nth change, or failed at its Nth call, for every N.
+ * Method: the real code on the simulated disk, killed before its Nth change, or failed at its Nth call, for every N. Slow,
+ * because a migration makes hundreds of calls, and after the failure of each another one has to run to its end.
  */
 import { describe, expect, it } from "vitest";
 import { migrateOn } from "../../../src/legacy/migrate.js";
