@@ -34,6 +34,11 @@ function redirect(name, stream) {
   Object.defineProperty(process, name, { value: stream, configurable: true, writable: true });
 }
 
+/** What the program left as its code; it ends by itself with it. */
+function exitCode() {
+  return Number(process.exitCode ?? 0);
+}
+
 /** @param {Request} request */
 async function run({ args, env, cwd, input }) {
   const [stdout, stderr] = [new Kept(), new Kept()];
@@ -48,9 +53,9 @@ async function run({ args, env, cwd, input }) {
   const warned = (/** @type {Error} */ { name, message }) => void stderr.write(`${name}: ${message}\n`);
   const answer = (/** @type {number} */ code) =>
     process.send?.({ code, stdout: stdout.text, stderr: stderr.text });
-  // Whoever ends the process means the program: the next one is another one's.
-  process.exit = (code = process.exitCode) => {
-    answer(Number(code ?? 0));
+  // A program that gives up ends its process: then this run was the last one here.
+  process.exit = (code = exitCode()) => {
+    answer(Number(code));
     return exit(code);
   };
   process.on("warning", warned);
@@ -58,7 +63,7 @@ async function run({ args, env, cwd, input }) {
   await import(`${main}?run=${runs}`);
   for (const stream of [stdout, stderr]) await new Promise((resolve) => void stream.end(resolve));
   process.off("warning", warned);
-  answer(Number(process.exitCode ?? 0));
+  answer(exitCode());
 }
 
 process.on("message", (request) => void run(/** @type {Request} */ (request)));
