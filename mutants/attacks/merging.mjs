@@ -89,8 +89,8 @@ const ABSORB = inFile(
     {
       name: "a damaged file is merged by half",
       rule: "legacy_invalid",
-      find: `const { reading, intake } = await merge.read(source, { commit: false });`,
-      replace: `const { reading, intake } = await merge.read(source, { commit: true });`,
+      find: `const { reading, intake, tally: planned } = await merge.read(source, { commit: false });`,
+      replace: `const { reading, intake, tally: planned } = await merge.read(source, { commit: true });`,
     },
     {
       name: "a file that we wrote ourselves is merged",

@@ -154,8 +154,14 @@ const MIRRORS = inFile(
     {
       name: "a foreign file is written over",
       rule: "mirror, step 1",
-      find: `await mergeForeign(work, this.store, work.paths.directory, known, this.path);`,
-      replace: `void mergeForeign;\n    if (this.#merged === 0) return found ?? ({ revision: 0, complete: false } as KnownFile);`,
+      find: `const { warnings } = await mergeForeign(work, this.store, directory, known, this.path, keep);`,
+      replace: `void mergeForeign;\n    if (this.#merged === 0) return found ?? ({ revision: 0, complete: false } as KnownFile);\n    const warnings: LegacyWarning[] = [];`,
+    },
+    {
+      name: "what a mirror must refuse is gone with the file that had it",
+      rule: "mirror, step 1",
+      find: `if (refused === 0) return;`,
+      replace: `if (refused >= 0) return;`,
     },
     {
       name: "a mirror writes on after a rollback",

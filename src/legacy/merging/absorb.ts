@@ -178,22 +178,27 @@ async function isBackedUp({ host, paths }: LegacyWork, path: string): Promise<bo
   return false;
 }
 
-/** Merges a file that is not known, wherever it lies, and records it. */
+/**
+ * Merges a file that is not known, wherever it lies, and records it.
+ * @param prepare Is told what it will come to, before anything is committed: from the record on, nobody looks at the file again.
+ */
 export async function mergeForeign(
   work: LegacyWork,
   store: DirectorySessionStore<object>,
   directory: string,
   known: KnownFiles,
   path: string,
+  prepare: (tally: Tally) => Promise<void> = async () => {},
 ): Promise<Tally> {
   const source = new FileSource(work.host, path, work.json5BytesMax);
   const merge = new Merge(work, store, known.base());
   // Read to the end before anything is committed: a damaged file is not merged by half.
   const { bytes, sha256 } = await whileChanging(work, source, async () => {
-    const { reading, intake } = await merge.read(source, { commit: false });
+    const { reading, intake, tally: planned } = await merge.read(source, { commit: false });
     const again = await hashFile(work.host, path, work.signal);
     if (again.sha256 !== reading.sha256) return undefined;
     assertSessions(work, path, intake);
+    await prepare(planned);
     return reading;
   });
   const { digests: entries, tally } = await merge.read(source, { commit: true });

@@ -22,6 +22,7 @@ import {
   pretty,
   type Sessions,
 } from "../legacy-machine.js";
+import type { LegacyWarning } from "../../../src/legacy/base/types.js";
 
 type Entry = Record<string, unknown>;
 const SOURCE: Sessions = { b: { updatedAt: 1, n: 0 }, a: { updatedAt: 1, n: 0 } };
@@ -127,6 +128,21 @@ it("leaves a foreign file alone that it cannot read, and says so", async () => {
   machine.disk.writeRaw(FILE, "{ half");
   await expect(mirror.flush()).rejects.toMatchObject({ code: "legacy_invalid" });
   expect(textIn(machine)).toBe("{ half");
+});
+
+it("keeps a foreign file of which it must refuse something, and says where", async () => {
+  const machine = await migrated();
+  const warnings: LegacyWarning[] = [];
+  const mirror = await mirrorOn(machine, { onWarning: (warning) => warnings.push(warning) });
+  await mirror.flush();
+  const foreign = pretty({ ...sessionsIn(machine), theirs: { updatedAt: 9 }, odd: [1] });
+  machine.disk.writeRaw(FILE, foreign);
+  await mirror.flush();
+  expect(sessionsIn(machine)).not.toHaveProperty("odd");
+  expect(machine.files(`${FILE}.saved-`)).toContain(foreign);
+  const refused = warnings.filter(({ code }) => code === "entries_refused");
+  expect(refused).toMatchObject([{ data: { path: FILE, refused: 1 } }]);
+  expect(refused[0]?.message).toContain(String(refused[0]?.data["backup"]));
 });
 
 it("stops writing once the store was rolled back", async () => {
