@@ -111,7 +111,7 @@ async function run() {
   done(`migrated while it ran, a chat in flight included: sessions.list has ${count(migrated)}`);
 
   await drive();
-  const inDirectory = await listed();
+  const inDirectory = await listedAtRest();
   assert.deepEqual(
     stores.filter((store) => existsSync(store)),
     [],
@@ -127,7 +127,7 @@ async function run() {
   const directoryRows = await commandRows(ours);
   assert.deepEqual(directoryRows.map(({ key }) => key).sort(), Object.keys(inDirectory).sort());
   await talk("agent:main:main", "after the restart");
-  const atLast = await listed();
+  const atLast = await listedAtRest();
   done(`restarted: the same ${count(inDirectory)}; \`openclaw sessions\` ${directoryRows.length}`);
 
   await gateway.stop();
