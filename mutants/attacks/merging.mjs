@@ -59,8 +59,8 @@ const ABSORB = inFile(
       name: "the backup's name is not synced before the file loses the one it has",
       rule: "fsync",
       suites: [LEGACY_SYNC],
-      find: `await syncDirectory(fs, paths.folder);\n  await ignoreMissing(fs.later.unlink(path));`,
-      replace: `await ignoreMissing(fs.later.unlink(path));`,
+      find: `  await syncDirectory(fs, paths.folder);\n  return { backup, made };`,
+      replace: `  return { backup, made };`,
     },
     {
       name: "a file that is put back loses its other name before the first one is durable",
@@ -77,7 +77,7 @@ const ABSORB = inFile(
     {
       name: "a file that a killed run left under two names has two backups",
       rule: "leftovers",
-      find: `if (backup !== undefined && backup.inode === inode) return true;`,
+      find: `if (inode !== undefined && (await statusOf(host.fs, backup))?.inode === inode) return backup;`,
       replace: ``,
     },
     {

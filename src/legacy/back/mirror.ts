@@ -22,17 +22,15 @@
  */
 import { asStoreError, SessionStoreError, type ErrorData } from "../../errors.js";
 import { ignoreMissing } from "../../fs/missing.js";
-import { syncDirectory } from "../../fs/regular-file.js";
 import { namesIn, statusOf } from "../../fs/status.js";
 import { STORE_FOLDER } from "../../format/layout.js";
 import { entriesOf } from "../../plural.js";
 import type { Timer } from "../../runtime.js";
 import type { DirectorySessionStore } from "../../store/types.js";
-import { mergeForeign, notAFile } from "../merging/absorb.js";
+import { linkBackup, mergeForeign, notAFile } from "../merging/absorb.js";
 import { isStore, stampNow, systemHost, type LegacyHost } from "../base/host.js";
 import { KnownFiles, recordKnownFile, type KnownFile } from "../merging/known-files.js";
 import { hashFile } from "../reading/read-file.js";
-import { backupPath } from "../base/paths.js";
 import type { Tally } from "../base/tally.js";
 import { replaceLegacyFile } from "./replace-file.js";
 import type { LegacyOptions, LegacyWarning } from "../base/types.js";
@@ -279,15 +277,13 @@ class RunningMirror implements Mirror {
   /** What the store cannot have is in the file alone, and that is about to be written anew: it gets a second name. */
   async #keepRefused({ counts: { refused }, refusals }: Tally): Promise<void> {
     if (refused === 0) return;
-    const { fs, runtime } = this.#host;
+    const { backup, made } = await linkBackup(this.work, this.path);
+    if (!made) return; // a round that failed behind this has said so
     const [example] = refusals;
-    const kept = await backupPath(fs, runtime, this.path);
-    await fs.later.link(this.path, kept);
-    await syncDirectory(fs, this.work.paths.folder);
     this.options.onWarning?.({
       code: "entries_refused",
-      message: `${entriesOf(refused)} of ${this.path} had to be refused (${example?.message}). They are in the backup ${kept}.`,
-      data: { path: this.path, refused, backup: kept },
+      message: `${entriesOf(refused)} of ${this.path} had to be refused (${example?.message}). They are in the backup ${backup}.`,
+      data: { path: this.path, refused, backup },
     });
   }
 

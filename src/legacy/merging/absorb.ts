@@ -152,30 +152,44 @@ async function takeAside({ host, paths }: LegacyWork): Promise<string> {
 async function backUp(work: LegacyWork, journal: Journal, path: string): Promise<void> {
   const { host, paths } = work;
   const { fs } = host;
-  while (!(await isBackedUp(work, path))) {
-    const backup = await backupPath(fs, host.runtime, paths.file);
-    try {
-      await fs.later.link(path, backup);
-      journal.backups.push(backup);
-      break;
-    } catch (error) {
-      if (errnoOf(error) !== "EEXIST") throw error; // another process has just taken the name for a backup of its own
-    }
-  }
-  await syncDirectory(fs, paths.folder);
+  const { backup, made } = await linkBackup(work, path);
+  if (made) journal.backups.push(backup);
   await ignoreMissing(fs.later.unlink(path));
   await syncDirectory(fs, paths.folder);
 }
 
-/** A run that was killed while it took a file aside left it under two names: one backup is enough. */
-async function isBackedUp({ host, paths }: LegacyWork, path: string): Promise<boolean> {
+/** Gives a file the name of a backup as well, durably, unless it has one: a run that failed or was killed may have begun. */
+export async function linkBackup(
+  work: LegacyWork,
+  path: string,
+): Promise<{ readonly backup: string; readonly made: boolean }> {
+  const { host, paths } = work;
+  const { fs } = host;
+  let backup = await backupOf(work, path);
+  const made = backup === undefined;
+  while (backup === undefined) {
+    const free = await backupPath(fs, host.runtime, paths.file);
+    try {
+      await fs.later.link(path, free);
+      backup = free;
+    } catch (error) {
+      if (errnoOf(error) !== "EEXIST") throw error; // another process has just taken the name for a backup of its own
+      backup = await backupOf(work, path);
+    }
+  }
+  await syncDirectory(fs, paths.folder);
+  return { backup, made };
+}
+
+/** The backup that a file is, under a second name. */
+async function backupOf({ host, paths }: LegacyWork, path: string): Promise<string | undefined> {
   const inode = (await statusOf(host.fs, path))?.inode;
   for (const name of await namesIn(host.fs, paths.folder)) {
     if (!paths.isFileBackup(name)) continue;
-    const backup = await statusOf(host.fs, `${paths.folder}/${name}`);
-    if (backup !== undefined && backup.inode === inode) return true;
+    const backup = `${paths.folder}/${name}`;
+    if (inode !== undefined && (await statusOf(host.fs, backup))?.inode === inode) return backup;
   }
-  return false;
+  return undefined;
 }
 
 /**

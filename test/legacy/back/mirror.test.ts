@@ -23,6 +23,7 @@ import {
   type Sessions,
 } from "../legacy-machine.js";
 import type { LegacyWarning } from "../../../src/legacy/base/types.js";
+import { systemError } from "../../../src/testing/simulated/system-error.js";
 
 type Entry = Record<string, unknown>;
 const SOURCE: Sessions = { b: { updatedAt: 1, n: 0 }, a: { updatedAt: 1, n: 0 } };
@@ -143,6 +144,28 @@ it("keeps a foreign file of which it must refuse something, and says where", asy
   const refused = warnings.filter(({ code }) => code === "entries_refused");
   expect(refused).toMatchObject([{ data: { path: FILE, refused: 1 } }]);
   expect(refused[0]?.message).toContain(String(refused[0]?.data["backup"]));
+});
+
+it("keeps such a file once, however often it has to begin anew", async () => {
+  const machine = await migrated();
+  const process = machine.process();
+  const mirror = await startMirrorOn(process, FILE, {});
+  open.push(() => mirror.stop());
+  await mirror.flush();
+  const foreign = pretty({ ...sessionsIn(machine), theirs: { updatedAt: 9 }, odd: [1] });
+  machine.disk.writeRaw(FILE, foreign);
+  const before = machine.files(`${FILE}.saved-`).length;
+  let kept = false;
+  process.fs.onCall = (call) => {
+    kept ||= call.name === "link";
+    if (kept && call.name === "write") throw systemError("EIO", call);
+  };
+  for (let round = 0; round < 3; round++) await expect(mirror.flush()).rejects.toThrow(/EIO/);
+  process.fs.onCall = undefined;
+  await mirror.flush();
+  expect(sessionsIn(machine)).toHaveProperty("theirs");
+  expect(machine.files(`${FILE}.saved-`)).toHaveLength(before + 1);
+  expect(machine.files(`${FILE}.saved-`)).toContain(foreign);
 });
 
 it("stops writing once the store was rolled back", async () => {
