@@ -3,6 +3,7 @@
 import { APPENDING } from "./attacks/appending.mjs";
 import { CHECKPOINTS } from "./attacks/checkpoints.mjs";
 import { COMMITS } from "./attacks/commits.mjs";
+import { DAMAGED_LOG } from "./attacks/damaged-log.mjs";
 import { ENTRY_FILES } from "./attacks/entry-files.mjs";
 import { GROUND } from "./attacks/ground.mjs";
 import { LEGACY_FILE } from "./attacks/legacy-file.mjs";
@@ -24,6 +25,7 @@ export const MUTANTS = [
   ...ENTRY_FILES,
   ...BACKGROUND_WORK,
   ...COMMITS,
+  ...DAMAGED_LOG,
   ...LISTINGS,
   ...SHARED_VALUES,
   ...OPENING,

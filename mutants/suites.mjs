@@ -61,6 +61,18 @@ export const LOST_LOG = `${DIRECTORY}/lost-log.test.ts`;
 export const STORE_FOLDER = `${DIRECTORY}/store-folder.test.ts`;
 export const BACKGROUND = `${PROTOCOL}/background.test.ts`;
 export const NESTED = `${DIRECTORY}/nested-blobs.test.ts`;
+export const DAMAGED_LOG = [
+  "example",
+  "reader",
+  "living",
+  "power-cut",
+  "listing",
+  "never-lower",
+  "mending",
+  "cut",
+  "adversary",
+  "hidden",
+].map((subject) => `${DIRECTORY}/damage/${subject}.test.ts`);
 export const CONFORMANCE = "test/engine/conformance.test.ts";
 
 /** What tells about a step of the commit or checkpoint protocol, the cheapest first. */

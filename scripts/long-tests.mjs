@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The tests that are run for minutes or hours, by hand: `npm run kills`, `power-cuts`, `injections`, `fuzz`. Each is a
- * test file that `npm test` runs for a few seconds; this runs it alone, with the budget and the seed of the
+ * The tests that are run for minutes or hours, by hand: `npm run kills`, `power-cuts`, `injections`, `fuzz`, `damages`. Each
+ * is a test file that `npm test` runs for a few seconds; this runs it alone, with the budget and the seed of the
  * command line. Needs a build. Fails if everything was skipped.
  */
 import { spawnSync } from "node:child_process";
@@ -28,6 +28,12 @@ const TESTS = {
     budget: "cases",
     variable: "INJECTIONS",
     byDefault: "all",
+  },
+  damages: {
+    file: "test/engine/directory/damage/damages",
+    budget: "damages",
+    variable: "DAMAGES",
+    byDefault: "2000",
   },
   fuzz: { file: "test/fuzz", budget: "minutes", variable: "FUZZ_MINUTES", byDefault: "10" },
 };

@@ -6,7 +6,7 @@ import { STORE, type Commit, type Oracle, type Version } from "./oracle.js";
 const NEWLINE = 0x0a;
 
 export class Copy {
-  readonly disk = new SimulatedDisk();
+  readonly disk = new SimulatedDisk({ device: 2n });
   /** Names that are still to be copied; a folder is listed when its turn comes. */
   readonly #open = [STORE];
   /** Goes on while it is copied: a power cut, which begins a new history, is the end of an unfinished copy. */
@@ -48,9 +48,20 @@ export class Copy {
 
   /** Whether the copied log ends within a line. */
   get torn(): boolean {
+    return this.#lastSegment.at(-1) !== NEWLINE;
+  }
+
+  /** Whether the copied log ends in what a power cut left: it is newer than the system's start, and so nobody can tell that any more. */
+  get hasZeros(): boolean {
+    return this.#lastSegment.includes(0);
+  }
+
+  get #lastSegment(): Buffer {
     const folder = `${STORE}/.store/log`;
     const last = this.disk.names(folder).sort().at(-1);
-    return last !== undefined && this.disk.readRaw(`${folder}/${last}`)?.at(-1) !== NEWLINE;
+    return (
+      (last === undefined ? undefined : this.disk.readRaw(`${folder}/${last}`)) ?? Buffer.from([NEWLINE])
+    );
   }
 
   /** What the store said of a session at some time. */

@@ -81,6 +81,7 @@ export class Images {
           segmentBytes,
           durability: "disk",
           readOnly: false,
+          soleProcess: false,
         });
         process.fs.onCall = () => oracle.readOn();
         return { process, store: await process.open() };

@@ -195,7 +195,7 @@ export class LegacyWorld extends World {
   }
 
   #helper(): SimulatedProcess {
-    const options = { segmentBytes: 4096, durability: "disk", readOnly: false } as const;
+    const options = { segmentBytes: 4096, durability: "disk", readOnly: false, soleProcess: false } as const;
     return new SimulatedProcess(this.disk, 500 + ++this.#helpers, options);
   }
 

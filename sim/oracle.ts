@@ -51,12 +51,21 @@ interface Op {
 interface Line {
   readonly segment?: number;
   readonly firstRevision?: number;
+  readonly after?: number;
   readonly stage?: string;
   readonly seal?: number;
+  readonly gap?: number;
+  readonly cut?: number;
   readonly w: string;
   readonly n: number;
   readonly g: number;
   readonly ops?: readonly Op[];
+}
+
+interface PlacedLine {
+  readonly offset: number;
+  readonly bytes: number;
+  readonly line: Line | "unreadable";
 }
 
 interface Reading {
@@ -64,6 +73,8 @@ interface Reading {
   position: number;
   first: number;
   last: number;
+  /** Behind bytes that the oracle cannot read either: only after a power cut. */
+  lost: boolean;
   sealed: boolean;
   wanted: number;
   stage: string;
@@ -79,9 +90,15 @@ export class Oracle {
   history: Commit[];
   /** Latest revision that a caller was promised to find after a power cut. */
   promised = 0;
+  /** Bytes of the log were damaged: a seal that the oracle has read may have been written once more. */
+  damaged = false;
+  /** Sessions of which something was cut off with the bytes that said where the log goes on. */
+  readonly doubtful = new Set<string>();
   /** Revision of each token that counts. */
   tokens: Map<string, number>;
   #reading: Reading | undefined;
+  /** Where the commits of each segment stand, and what they change. */
+  readonly #lines = new Map<number, { start: number; end: number; keys: string[] }[]>();
 
   constructor(
     private readonly disk: SimulatedDisk,
@@ -110,11 +127,18 @@ export class Oracle {
     return this.history[this.history.length - 1]!;
   }
 
+  /** Sessions that commits change of which a line was in these bytes of a segment. */
+  changedWithin(segment: number, from: number, to: number): string[] {
+    const lines = this.#lines.get(segment) ?? [];
+    return lines.filter(({ start, end }) => start < to && end > from).flatMap(({ keys }) => keys);
+  }
+
   /** Reads on. To be called before a process can have unlinked what was not read. */
   readOn(): void {
     if (this.#reading === undefined) this.#begin();
     for (let at = this.#reading; at !== undefined; at = this.#enterNext(at)) {
       this.#readSegment(at);
+      if (!at.sealed) this.#endAtPowerCut(at);
       if (!at.sealed) return;
     }
   }
@@ -175,10 +199,9 @@ export class Oracle {
     if (typeof header !== "object" || header.segment !== segment || header.firstRevision === undefined) {
       throw new Violation(`segment ${segment} has no header`);
     }
-    const first = header.firstRevision;
-    const last = first - 1;
-    const { stage = "" } = header;
-    return { segment, position: end + 1, first, last, sealed: false, wanted: 0, stage, changed: new Map() };
+    const { firstRevision: first, after: last = 0, stage = "" } = header;
+    const nothing = { lost: false, sealed: false, wanted: 0, changed: new Map<string, number>() };
+    return { segment, position: end + 1, first, last, stage, ...nothing };
   }
 
   #enterNext(sealed: Reading): Reading | undefined {
@@ -189,10 +212,17 @@ export class Oracle {
       return undefined;
     }
     const next = this.#open(number);
-    const expected = Math.max(sealed.last + 1, sealed.wanted);
-    if (next.first !== expected) {
+    const expected = Math.max(sealed.first + sealed.position, sealed.wanted);
+    if (this.damaged && next.first < Math.max(expected, this.revision + 1)) {
+      // Cut off, and what stood there is lost, unless a file has it: no process that lives has read it.
+      for (const { revision, changed } of this.history)
+        if (revision >= next.first) for (const key of changed) this.doubtful.add(key);
+      this.history = this.history.filter(({ revision }) => revision < next.first);
+    } else if (next.first < expected || (next.first > expected && !this.damaged)) {
       throw new Violation(`segment ${number} begins at revision ${next.first}, not at ${expected}`);
     }
+    if (next.last < sealed.last && !(this.damaged && next.first <= sealed.last))
+      throw new Violation(`segment ${number} follows ${next.last}, not ${sealed.last}`);
     this.#reading = next;
     return next;
   }
@@ -207,23 +237,39 @@ export class Oracle {
     while (!at.sealed) {
       const end = content.indexOf(NEWLINE, at.position);
       if (end < 0) return;
-      this.#decide(at, parse(content.subarray(at.position, end)));
+      for (const placed of linesIn(content.subarray(at.position, end), at.position)) this.#decide(at, placed);
       at.position = end + 1;
     }
   }
 
-  #decide(at: Reading, line: Line | "malformed" | "hole"): void {
-    if (line === "malformed") return;
-    if (line === "hole" || line.seal !== undefined) {
+  /** What a power cut left has no seal behind it: the next segment is made, and says what it follows. */
+  #endAtPowerCut(at: Reading): void {
+    if (this.#content(at.segment + 1) === undefined) return;
+    at.position = this.#content(at.segment)?.length ?? at.position;
+    at.sealed = true;
+  }
+
+  #decide(at: Reading, { offset, bytes, line }: PlacedLine): void {
+    const revision = at.first + offset;
+    if (at.sealed) return;
+    if (line === "unreadable") {
+      at.lost = true;
+      return;
+    }
+    if (line.seal !== undefined) {
       at.sealed = true;
-      if (line !== "hole") at.wanted = line.firstRevision ?? 0;
+      at.wanted = line.firstRevision ?? 0;
       return;
     }
     const { ops } = line;
-    if (ops === undefined || line.g !== at.segment || !ops.every((op) => holds(at, op))) return;
-    at.last++;
-    for (const op of ops) if (!isCheck(op)) at.changed.set(op.k, op.d === undefined ? at.last : 0);
-    if (at.last > this.revision) this.#commit(line, ops, at.last);
+    if (at.lost || ops === undefined || line.g !== at.segment || !ops.every((op) => holds(at, op))) return;
+    at.last = revision;
+    for (const op of ops) if (!isCheck(op)) at.changed.set(op.k, op.d === undefined ? revision : 0);
+    const lines = this.#lines.get(at.segment) ?? [];
+    this.#lines.set(at.segment, lines);
+    const start = revision - at.first;
+    lines.push({ start, end: start + bytes + 1, keys: ops.filter((op) => !isCheck(op)).map(({ k }) => k) });
+    if (revision > this.revision) this.#commit(line, ops, revision);
   }
 
   #commit({ w, n }: Line, ops: readonly Op[], revision: number): void {
@@ -276,16 +322,29 @@ function liveRun(numbers: readonly number[]): number[] {
   return sorted.slice(Math.max(0, start));
 }
 
-function parse(bytes: Buffer): Line | "malformed" | "hole" {
-  if (bytes.includes(0)) return "hole";
-  if (bytes.length < CRC_DIGITS + 3 || bytes[CRC_DIGITS] !== 0x20) return "malformed";
+/** What stands between two newlines: torn beginnings of lines, and a whole one at the end. */
+function linesIn(bytes: Buffer, start: number): PlacedLine[] {
+  const text = bytes.toString("latin1");
+  const starts = [0, ...[...text.matchAll(/[0-9a-f]{8} \{"[ws]/g)].map(({ index }) => index)];
+  const pieces = [...new Set(starts)];
+  return pieces.flatMap((from, index) => {
+    const piece = bytes.subarray(from, pieces[index + 1] ?? bytes.length);
+    const line = parse(piece);
+    const torn = line === undefined && index < pieces.length - 1 && !piece.some((byte) => byte < 0x20);
+    if (torn || piece.length === 0) return [];
+    return [{ offset: start + from, bytes: piece.length, line: line ?? ("unreadable" as const) }];
+  });
+}
+
+function parse(bytes: Buffer): Line | undefined {
+  if (bytes.length < CRC_DIGITS + 3 || bytes[CRC_DIGITS] !== 0x20) return undefined;
   const body = bytes.subarray(CRC_DIGITS + 1);
   const crc = crc32(body).toString(16).padStart(CRC_DIGITS, "0");
-  if (bytes.toString("latin1", 0, CRC_DIGITS) !== crc) return "malformed";
+  if (bytes.toString("latin1", 0, CRC_DIGITS) !== crc) return undefined;
   try {
     return JSON.parse(body.toString()) as Line;
   } catch {
-    return "malformed";
+    return undefined;
   }
 }
 

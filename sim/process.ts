@@ -47,6 +47,7 @@ export interface ProcessOptions {
   readonly segmentBytes: number;
   readonly durability: "disk" | "os";
   readonly readOnly: boolean;
+  readonly soleProcess: boolean;
 }
 
 export class SimulatedProcess {
@@ -88,10 +89,11 @@ export class SimulatedProcess {
 
   /** Opens the store as any process does, but with segments as small as we like. */
   async open(path = STORE): Promise<Store> {
-    const { segmentBytes, durability, readOnly } = this.options;
+    const { segmentBytes, durability, readOnly, soleProcess } = this.options;
     const resolved = resolveOptions<Fields>({
       durability,
       readOnly,
+      soleProcess,
       blobThresholdBytes: BLOB_BYTES,
       flushDelayMs: FLUSH_DELAY_MS,
       onWarning: (warning) => this.warnings.push(warning),

@@ -41,6 +41,7 @@ export class Runner {
 
   async run(schedule: Schedule): Promise<Outcome> {
     this.#background.length = 0;
+    await new Promise((resolve) => setImmediate(resolve)); // every schedule begins in the same phase of the event loop
     const outcome = await lendingBuffers(() => simulate(schedule, this.images));
     await new Promise((resolve) => setImmediate(resolve)); // rejections that nobody handles show up
     const [background] = this.#background;

@@ -111,8 +111,13 @@ export type Step =
     }
   /** A person begins to copy the store with `cp -r`, one name after each `pace` calls of the processes. */
   | { readonly do: "copy"; readonly pace: number }
-  /** A byte of a file changes behind everybody's back. */
-  | { readonly do: "damage"; readonly file: number; readonly at: number };
+  /** Bytes of a file change behind everybody's back. */
+  | { readonly do: "damage"; readonly file: number; readonly at: number; readonly kind: DamageKind };
+
+/** Bits flip, in the log or another file; sectors are lost, or have old content; a line loses its end. */
+export const DAMAGES = ["flip a file", "flip", "zeros", "stale", "newline", "cut"] as const;
+
+export type DamageKind = (typeof DAMAGES)[number];
 
 /** What goes on in a schedule: sessions are used, or stores come from a legacy file and go back to one. */
 export type Play = "sessions" | "legacy";
@@ -146,12 +151,12 @@ type Random = () => number;
 type Flavour = "mixed" | "power" | "crowd" | "space" | "errors" | "damage" | "copy" | "calm";
 
 const FLAVOURS: readonly (readonly [Flavour, number])[] = [
-  ["mixed", 0.34],
-  ["power", 0.24],
-  ["crowd", 0.18],
-  ["space", 0.06],
-  ["errors", 0.08],
-  ["damage", 0.04],
+  ["mixed", 0.23],
+  ["power", 0.17],
+  ["crowd", 0.12],
+  ["space", 0.04],
+  ["errors", 0.05],
+  ["damage", 0.33],
   ["copy", 0.04],
   ["calm", 0.06],
 ];
@@ -190,9 +195,10 @@ export function generate(seed: number, only?: Play): Schedule {
     segmentBytes: [20, 100, 700, 4096][int(random, 4)] ?? 700, // sealed at once, or when others keep up
     blobs: random() < 0.4 && flavour !== "damage",
     careless: random() < 0.15,
-    // What a sync lost for good is gone with the power: no store can promise otherwise.
-    steps: lossy ? steps.filter(keepsPower) : steps,
-    end: makeEnd(random, lossy),
+    // What a sync lost for good is gone with the power: no store can promise otherwise. And of a damaged log the oracle, too,
+    // could say less after a power cut than before.
+    steps: lossy || flavour === "damage" ? steps.filter(keepsPower) : steps,
+    end: makeEnd(random, lossy || flavour === "damage"),
   };
 }
 
@@ -324,7 +330,12 @@ function makeStep(random: Random, flavour: Flavour): Step {
       };
     }
     case "damage":
-      return { do: kind, file: int(random, 1000), at: int(random, 1000) };
+      return {
+        do: kind,
+        file: int(random, 1000),
+        at: int(random, 1000),
+        kind: DAMAGES[int(random, DAMAGES.length)] ?? "flip",
+      };
   }
 }
 

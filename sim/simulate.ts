@@ -1,5 +1,5 @@
 /** Runs one schedule from beginning to end, and says what was wrong with it. */
-import { tidy, verify } from "./finish.js";
+import { mend, tidy, verify } from "./finish.js";
 import type { Figures } from "./figures.js";
 import type { Images } from "./images.js";
 import { LegacyWorld } from "./legacy-world.js";
@@ -36,6 +36,7 @@ async function simulateSessions(schedule: Schedule, images: Images): Promise<Out
     if (world.violation === undefined && end.settle) await settle(world);
     if (world.violation === undefined && end.cutSeed !== undefined) world.cutPower(end.cutSeed, false);
     if (world.violation === undefined) await verify(world);
+    if (world.violation === undefined) await mend(world);
     for (const copy of world.copies) if (world.violation === undefined) await verifyCopy(world, copy);
     if (world.violation === undefined && end.tidy) await tidy(world);
   } catch (error) {

@@ -14,8 +14,8 @@ import type { World } from "./world.js";
 /** Everything that a copy promises, by two processes one after the other. */
 export async function verifyCopy(world: World, copy: Copy): Promise<void> {
   copy.finish();
-  const { torn } = copy;
-  const first = await bootOn(world, copy);
+  const { torn, hasZeros } = copy;
+  const first = await bootOn(world, copy, { soleProcess: hasZeros });
   // A last line without its newline is decided by the next write; until then it is undecided.
   if (torn) await finished(world, first.process, first.store.put("first", { token: world.nextToken() }));
   const found = await sameTwice(world, first);
@@ -52,8 +52,8 @@ interface Booted {
   readonly store: Store;
 }
 
-async function bootOn(world: World, copy: Copy): Promise<Booted> {
-  const process = world.bootOutside(copy.disk);
+async function bootOn(world: World, copy: Copy, options: { soleProcess?: boolean } = {}): Promise<Booted> {
+  const process = world.bootOutside(copy.disk, options);
   return { process, store: await finished(world, process, process.open()) };
 }
 

@@ -33,6 +33,7 @@ const CALLS_MAX = 60_000;
 export class World implements Scene, Surroundings {
   readonly figures: Figures = noFigures();
   readonly damaged = new Set<string>();
+  logDamaged = false;
   copies: Copy[] = [];
   readonly blobs: boolean;
   /** The first thing that was wrong. */
@@ -105,26 +106,32 @@ export class World implements Scene, Surroundings {
     this.#news = false;
     try {
       this.oracle.readOn();
+      for (const key of this.oracle.doubtful) this.damaged.add(key);
     } catch (error) {
       this.failed(error);
     }
   }
 
   /** Starts a process in a slot and has it open the store. */
-  boot(slot: number): SimulatedProcess {
+  boot(slot: number, { soleProcess = false } = {}): SimulatedProcess {
     const { segmentBytes, reader, careless, processes } = this.schedule;
     const readOnly = reader !== undefined && Math.floor((reader * processes) / 1000) === slot;
     const durability = careless && slot === 1 ? "os" : "disk";
-    const process = this.#mount(this.disk, { segmentBytes, durability, readOnly });
+    const process = this.#mount(this.disk, {
+      segmentBytes,
+      durability,
+      readOnly: readOnly && !soleProcess,
+      soleProcess,
+    });
     this.processes[slot] = process;
     this.begin(process);
     return process;
   }
 
   /** A process on a copy of the disk. */
-  bootOutside(disk: SimulatedDisk): SimulatedProcess {
+  bootOutside(disk: SimulatedDisk, { soleProcess = false } = {}): SimulatedProcess {
     const { segmentBytes } = this.schedule;
-    return this.#mount(disk, { segmentBytes, durability: "disk", readOnly: false });
+    return this.#mount(disk, { segmentBytes, durability: "disk", readOnly: false, soleProcess });
   }
 
   #mount(disk: SimulatedDisk, options: ProcessOptions): SimulatedProcess {
@@ -365,11 +372,20 @@ export class World implements Scene, Surroundings {
     await turn();
   }
 
-  #damage({ file, at }: Extract<Step, { do: "damage" }>): void {
-    const key = damage(this.disk, file, at);
-    if (key === undefined) return;
+  #damage(step: Extract<Step, { do: "damage" }>): void {
+    this.#news = true; // whatever was looked at: what is damaged now cannot be read later
+    this.readOn();
+    const done = damage(this.disk, this.oracle, step);
+    if (done === undefined) return;
     this.figures.damages++;
-    this.damaged.add(key);
+    for (const key of done.keys) this.damaged.add(key);
+    this.logDamaged ||= done.inLog;
+    this.oracle.damaged ||= done.inLog;
+    if (step.kind !== "cut") return;
+    // What processes do that had read more has tests of its own (damage/cut.test.ts): here those come that know only what is left.
+    for (const process of this.processes) process.fs.kill();
+    this.copies = this.copies.filter(({ done: whole }) => whole);
+    this.#reboot = true;
   }
 
   #onCall(process: SimulatedProcess, call: SimulatedCall): CallInstruction | undefined {

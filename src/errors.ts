@@ -24,7 +24,7 @@ export type SessionStoreErrorCode =
   | "not_a_store"
   /** There are folders of sessions, but the store's own `.store` folder, or a folder in it, is gone. */
   | "store_incomplete"
-  /** The store was made by a newer, incompatible version. */
+  /** The store has another format: a later one, or one of a development build. */
   | "format_unsupported"
   /** `.store/format.json` is missing or unreadable beside an existing log. */
   | "format_damaged"
@@ -32,11 +32,13 @@ export type SessionStoreErrorCode =
   | "path_untrusted"
   /** The file system cannot append atomically (NFS, SMB, 9p, …). */
   | "file_system_unsupported"
-  /** A symlink, hard link, FIFO, device or foreign file stands where a regular file of ours should. */
+  /** A symlink, FIFO, device, folder or file that is too large stands where a regular file of ours should. */
   | "file_unsafe"
   /** A session's `meta.json` is damaged or missing, and the log no longer has the session. */
   | "entry_corrupt"
-  /** The commit log has no usable segment, or a segment without a header. */
+  /** The latest state of a session is behind bytes of the log that cannot be read, and no file has it. */
+  | "session_damaged"
+  /** The commit log has no usable segment, or so much of it cannot be read that a change cannot build on it. */
   | "log_damaged"
   /** A log segment belongs to another store. */
   | "log_foreign"
@@ -108,6 +110,20 @@ export class SessionStoreError extends Error {
 export function errnoOf(error: unknown): string | undefined {
   const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
   return typeof code === "string" ? code : undefined;
+}
+
+const DAMAGED: ReadonlySet<string> = new Set(["entry_corrupt", "session_damaged"]);
+
+/** Whether a session is there and cannot be read, so that only what needs no base can be done to it. */
+export function isSessionDamaged(error: unknown): error is SessionStoreError {
+  return error instanceof SessionStoreError && DAMAGED.has(error.code);
+}
+
+/** Whether what is known of a session may have been overtaken by a change that cannot be read: nothing can build on it. */
+export function isInDoubt(error: unknown): boolean {
+  return (
+    error instanceof SessionStoreError && error.code === "log_damaged" && error.data["key"] !== undefined
+  );
 }
 
 const DISK_FULL = new Set(["ENOSPC", "EDQUOT"]);
@@ -182,8 +198,10 @@ export interface StoreWarning {
     | "entry_corrupt"
     | "entry_quarantined"
     | "blob_missing"
-    | "log_hole"
+    | "log_gap"
     | "log_line_malformed"
+    | "log_mended"
+    | "session_guessed"
     | "segment_garbage"
     | "log_replaced"
     | "log_shared"

@@ -35,14 +35,28 @@ const BACKGROUND = inFile(
     {
       name: "nobody checkpoints what a dead process has sealed",
       rule: "step in",
-      find: `this.#checkpointSoon(this.#stepInMs() * (1 + runtime.random()));`,
-      replace: `void runtime;`,
+      find: `this.#checkpointSoon(damaged ? 0 : this.#stepInMs() * (1 + runtime.random()));`,
+      replace: `if (damaged) this.#checkpointSoon(0);\n    void runtime;`,
     },
     {
       name: "who opens a store does not go on with its checkpoints",
       rule: "step in",
-      find: `if (tail.active.ledger.sealed || tail.segments.length > 1) this.#checkpointSoon(0);`,
+      find: `if (tail.active.ledger.sealed || tail.active.damaged || tail.segments.length > 1) this.#checkpointSoon(0);`,
       replace: `void tail;`,
+    },
+    {
+      name: "a process at rest does not look what others have written",
+      rule: "step in",
+      suites: suite.DAMAGED_LOG,
+      find: `    this.#lookAround();\n  }\n\n  #lookAround`,
+      replace: `    void this.#lookAround;\n  }\n\n  #lookAround`,
+    },
+    {
+      name: "a damaged segment is not ended by who only reads it",
+      rule: "step in",
+      suites: suite.DAMAGED_LOG,
+      find: `    await this.#endDamaged();\n`,
+      replace: `    void this.#endDamaged;\n`,
     },
     {
       name: "who opens a store does not write the files that dead processes owed",

@@ -70,14 +70,14 @@ const CHECKPOINT = inFile("src/engine/directory/checkpointer.ts", ENGINE, [
   {
     name: "log/ is not synced before the unlink",
     rule: "O10, F9",
-    find: `await syncDirectory(fs, layout.log);\n    await ignoreMissing(fs.later.unlink(segment.path));`,
-    replace: `await ignoreMissing(fs.later.unlink(segment.path));`,
+    find: `await syncDirectory(fs, layout.log);\n    await this.#remove(segment);`,
+    replace: `await this.#remove(segment);`,
   },
   {
     name: "log/ is not synced after the unlink",
     rule: "O10, F9",
-    find: `await ignoreMissing(fs.later.unlink(segment.path));\n    await syncDirectory(fs, layout.log);`,
-    replace: `await ignoreMissing(fs.later.unlink(segment.path));`,
+    find: `await this.#remove(segment);\n    await syncDirectory(fs, layout.log);`,
+    replace: `await this.#remove(segment);`,
   },
   {
     name: "the segment goes although its catalog was not written",
@@ -167,8 +167,8 @@ const CHECKPOINT = inFile("src/engine/directory/checkpointer.ts", ENGINE, [
   {
     name: "a wrong file that we believed to be written is not written again",
     rule: "O10",
-    find: `state.flushed = false;\n      state.replacesSeen`,
-    replace: `state.replacesSeen`,
+    find: `if (state !== undefined) state.flushed = false;`,
+    replace: `void state;`,
   },
   {
     name: "a file whose sync failed is looked at again and believed",
@@ -187,8 +187,8 @@ const CHECKPOINT = inFile("src/engine/directory/checkpointer.ts", ENGINE, [
   {
     name: "a checkpoint goes on after a rewind",
     rule: "O12",
-    find: `!this.#stopped && this.log.tail.epoch === epoch && this.log.tail.segments[0] === segment;`,
-    replace: `!this.#stopped && epoch >= 0;`,
+    find: `this.log.damagedSegment === 0 &&\n      this.log.tail.epoch === epoch &&\n      this.log.tail.segments[0] === segment;`,
+    replace: `epoch >= 0;`,
   },
   {
     name: "a deleted session's folder is not synced where a user's files keep it",
@@ -280,8 +280,8 @@ const FLUSH = inFile("src/engine/directory/entry-flush.ts", ENGINE, [
     name: "a fenced file counts as written",
     rule: "O10",
     suites: [suite.FLUSH],
-    find: `if ((await writer.write(state, segment.ledger.stage, { sync, keepDamaged })) === "fenced") return false;`,
-    replace: `await writer.write(state, segment.ledger.stage, { sync, keepDamaged });`,
+    find: `if ((await writer.write(state, segment.ledger.stage, { sync })) === "fenced") return false;`,
+    replace: `await writer.write(state, segment.ledger.stage, { sync });`,
   },
   {
     name: "files go through a link in place of the staging folder",

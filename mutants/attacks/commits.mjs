@@ -27,8 +27,15 @@ const COMMIT = inFile("src/engine/directory/committer.ts", ENGINE, [
     name: "a record is composed for a sealed segment",
     rule: "O2, rule 2",
     suites: [suite.NEXT_SEGMENT],
-    find: `if (segment.ledger.sealed) return { next: "make segment" };`,
-    replace: ``,
+    find: `if (segment.ledger.sealed) return { next: "make segment" };\n    return seal`,
+    replace: `return seal`,
+  },
+  {
+    name: "others do not learn of damage that refuses a write",
+    rule: "seal instead",
+    suites: suite.DAMAGED_LOG,
+    find: `if (ended !== undefined) return ended;`,
+    replace: `void ended;`,
   },
   {
     name: "a file that is ahead of the log is built upon",
@@ -48,8 +55,8 @@ const COMMIT = inFile("src/engine/directory/committer.ts", ENGINE, [
     name: "the next segment begins at the revision of the file that is ahead",
     rule: "O5",
     suites: [...RULES, COPIES],
-    find: `segment, revision: revision + 1 }`,
-    replace: `segment, revision }`,
+    find: `seal: { firstRevision: revision + 1 }`,
+    replace: `seal: {}`,
   },
   {
     name: "shared values are looked up once, and not in every segment",
@@ -220,7 +227,7 @@ const SESSION_LOG = inFile("src/engine/directory/session-log.ts", ENGINE, [
   {
     name: "a staging folder that is lost does not end its segment",
     rule: "O10, F6",
-    find: `if (this.tail.active === segment) this.writer.seal(segment);`,
+    find: `if (this.tail.active === segment) this.seal(segment);`,
     replace: ``,
   },
   {

@@ -85,8 +85,29 @@ const ENTRY = inFile("src/entries/entry-file.ts", ENGINE, [
     name: "an entry file of any size is read",
     rule: "limit",
     suites: [SIZES],
-    find: `{ bytesMax: ENTRY_FILE_BYTES_MAX }`,
-    replace: `{ bytesMax: Math.max(ENTRY_FILE_BYTES_MAX, Number.MAX_SAFE_INTEGER) }`,
+    find: `bytes = readRegularFile(fs, path, { bytesMax: ENTRY_FILE_BYTES_MAX });\n  } catch`,
+    replace: `bytes = readRegularFile(fs, path, { bytesMax: Number.MAX_SAFE_INTEGER });\n  } catch`,
+  },
+  {
+    name: "a newer file that the log explains is replaced",
+    rule: "O9",
+    suites: ["test/entries/newer-file.test.ts"],
+    find: `if (policy.isOvertaken(key, file.revision)) return "done";`,
+    replace: ``,
+  },
+  {
+    name: "a newer file that nothing explains stays",
+    rule: "O9",
+    suites: ["test/entries/newer-file.test.ts"],
+    find: `if (policy.isOvertaken(key, file.revision)) return "done";`,
+    replace: `return "done";`,
+  },
+  {
+    name: "a newer file is replaced unseen",
+    rule: "O9",
+    suites: ["test/entries/newer-file.test.ts"],
+    find: `(file.status === "present" && file.revision <= revision)`,
+    replace: `file.status === "present"`,
   },
 ]);
 
@@ -144,18 +165,6 @@ const DAMAGED = [
         rule: "I8",
         find: `if (revision === undefined ? torn : policy.isInLog(revision)) return "done";`,
         replace: `void torn;`,
-      },
-    ],
-  ),
-  ...inFile(
-    "src/engine/directory/entry-flush.ts",
-    [suite.WAYS_OUT],
-    [
-      {
-        name: "a file that nobody has seen is written over without a look",
-        rule: "I6",
-        find: `const keepDamaged = !state.replacesSeen;`,
-        replace: `const keepDamaged = false;`,
       },
     ],
   ),

@@ -28,8 +28,8 @@ const LIST = inFile(
     {
       name: "the log is not read again after files were read",
       rule: "O4, F10",
-      find: `tail.catchUp();\n      const answered =`,
-      replace: `if (round === 0) tail.catchUp();\n      const answered =`,
+      find: `tail.catchUp();\n      if (this.log.damagedSegment > 0) return yield*`,
+      replace: `if (round === 0) tail.catchUp();\n      if (this.log.damagedSegment > 0) return yield*`,
     },
     {
       name: "a listing believes a file that is ahead of the log at once",
@@ -49,8 +49,8 @@ const LIST = inFile(
     {
       name: "an index survives a rewind",
       rule: "O12",
-      find: `        this.#index = undefined;\n      },`,
-      replace: `      },`,
+      find: `this.#answered = undefined;\n    this.#index = undefined;`,
+      replace: `this.#answered = undefined;`,
     },
     {
       name: "an index from before a rewind is used",
@@ -135,8 +135,8 @@ const LIST = inFile(
       name: "an answer from before a rewind is given again",
       rule: "same answer, O12",
       suites: [LISTING],
-      find: `        this.#answered = undefined;\n        this.#index = undefined;`,
-      replace: `        this.#index = undefined;`,
+      find: `this.#answered = undefined;\n    this.#index = undefined;\n  }`,
+      replace: `this.#index = undefined;\n  }`,
     },
     {
       name: "the answer to another question is given",
@@ -215,8 +215,8 @@ const LOADER = inFile(
       name: "a catalog that was made without a damaged session does not say so",
       rule: "catalog",
       suites: [suite.REMOVAL, BAD_ENTRY],
-      find: `return { segment, revision, rows: sorted, incomplete: damaged.length > 0, damaged };`,
-      replace: `return { segment, revision, rows: sorted, incomplete: false, damaged };`,
+      find: `next: revision + 1, rows: sorted, incomplete: damaged.length > 0, damaged };`,
+      replace: `next: revision + 1, rows: sorted, incomplete: false, damaged };`,
     },
   ],
 );
@@ -272,8 +272,8 @@ const FEED = inFile(
     {
       name: "a watch that was outrun has a gap",
       rule: "watch",
-      find: `if (first === undefined || first <= this.since + 1) return;`,
-      replace: `if (first !== -1) return;`,
+      find: `if ((this.#after ?? 0) > this.since) throw this.#missing("no longer has", false);`,
+      replace: ``,
     },
     {
       name: "a watch is live before it has read everything",
@@ -290,8 +290,8 @@ const FEED = inFile(
     {
       name: "a watch does not hear of a rewind",
       rule: "watch, O12",
-      find: `subscription.live = false;\n          subscription.wake?.();`,
-      replace: `subscription.wake?.();`,
+      find: `rewound: () => this.#readAgain(),`,
+      replace: ``,
     },
     {
       name: "a replay goes on in another segment with what it knew of the last one",

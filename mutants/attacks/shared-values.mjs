@@ -244,8 +244,8 @@ const REMOVAL = inFile(
     {
       name: "shared values go though a session cannot be read",
       rule: "O14",
-      find: `if (catalog === undefined || catalog.incomplete) return undefined;`,
-      replace: `if (catalog === undefined) return undefined;`,
+      find: `if (catalog === undefined || catalog.incomplete || log.damagedSegment > 0) return undefined;`,
+      replace: `if (catalog === undefined || log.damagedSegment > 0) return undefined;`,
     },
     {
       name: "the log's references are not looked at before values are discarded",

@@ -6,6 +6,7 @@ import { addGet } from "./commands/get.js";
 import { addInspect } from "./commands/inspect.js";
 import { addLs } from "./commands/ls.js";
 import { addMan } from "./commands/man.js";
+import { addMend } from "./commands/mend.js";
 import { addMigrate } from "./commands/migrate.js";
 import { addMirror } from "./commands/mirror.js";
 import { addPatch } from "./commands/patch.js";
@@ -28,6 +29,7 @@ const COMMANDS = [
   addWatch,
   addStats,
   addFlush,
+  addMend,
   addRebuild,
   addInspect,
   addMigrate,
@@ -46,9 +48,11 @@ const SYNONYMS: Readonly<Record<string, string>> = {
   del: "rm",
   delete: "rm",
   dir: "ls",
+  doctor: "mend",
   du: "stats",
   edit: "patch",
   export: "rollback",
+  fix: "mend",
   follow: "watch",
   import: "migrate",
   info: "stats",
@@ -57,6 +61,7 @@ const SYNONYMS: Readonly<Record<string, string>> = {
   merge: "patch",
   read: "get",
   remove: "rm",
+  repair: "mend",
   replace: "put",
   set: "patch",
   show: "get",

@@ -74,6 +74,7 @@ const NEEDS_PERSON: ReadonlySet<SessionStoreErrorCode> = new Set<SessionStoreErr
   "path_untrusted",
   "file_unsafe",
   "entry_corrupt",
+  "session_damaged",
   "log_damaged",
   "log_foreign",
   "blob_missing",

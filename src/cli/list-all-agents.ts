@@ -2,8 +2,9 @@
  * `ls --all-agents`: the sessions of every agent in a state directory as one listing. An agent whose store cannot be read
  * is named on stderr, the others are listed, and the program ends with 3.
  */
-import type { ListQuery, SessionRecord } from "../store/types.js";
+import type { DamagedSession, ListQuery, SessionRecord } from "../store/types.js";
 import { agentsWithSessions, warnOfAgent, type AgentStore } from "./agent-stores.js";
+import { isLogDamaged, warnOfHidden } from "./damaged-log.js";
 import { CliError, reportOf } from "./failure.js";
 import type { Invocation, StoreOptions } from "./invocation.js";
 import { printListing, type ListingRow } from "./listing.js";
@@ -22,6 +23,8 @@ interface StoreSeen {
   readonly agent: string;
   readonly store: string;
   readonly revision?: number;
+  /** Sessions that cannot be read, if there are any. */
+  readonly damaged?: readonly DamagedSession[];
   readonly error?: { readonly code: string; readonly message: string };
 }
 
@@ -37,6 +40,7 @@ export async function listAllAgents(invocation: Invocation, options: Options): P
   }
   const stores: StoreSeen[] = [];
   const rows: ListingRow[] = [];
+  let hidesSome = false;
   const leaveOut = (one: AgentStore, error: unknown): void => {
     const { code, message } = reportOf(error);
     stores.push({ agent: one.agent, store: one.path, error: { code, message } });
@@ -46,9 +50,10 @@ export async function listAllAgents(invocation: Invocation, options: Options): P
   for (const one of readable) {
     invocation.signal.throwIfAborted();
     try {
-      const { revision, records } = await sessionsOf(invocation, one, options);
-      stores.push({ agent: one.agent, store: one.path, revision });
+      const { records, hides, ...seen } = await sessionsOf(invocation, one, options);
+      stores.push({ agent: one.agent, store: one.path, ...seen });
       for (const record of records) rows.push({ record, agent: one.agent });
+      hidesSome ||= hides;
     } catch (error) {
       invocation.signal.throwIfAborted();
       leaveOut(one, error);
@@ -62,15 +67,22 @@ export async function listAllAgents(invocation: Invocation, options: Options): P
     rows: rows.slice(0, limit),
     tail: {},
     where: stateDirectory,
+    hidesSome: async () => hidesSome,
   });
   if (rows.length > limit) invocation.terminal.say("there are more: raise --limit, or list one --agent");
+}
+
+interface SessionsSeen extends Pick<StoreSeen, "revision" | "damaged"> {
+  readonly records: readonly SessionRecord<Entry>[];
+  /** There may be sessions that cannot be read. */
+  readonly hides: boolean;
 }
 
 function sessionsOf(
   invocation: Invocation,
   { path }: AgentStore,
   { prefix, order: orderBy, descending, limit }: Options,
-): Promise<{ revision: number; records: readonly SessionRecord<Entry>[] }> {
+): Promise<SessionsSeen> {
   return withStore(invocation, path, {}, async (store) => {
     const query: ListQuery = {
       prefix,
@@ -79,8 +91,10 @@ function sessionsOf(
       limit: limit === undefined ? undefined : limit + 1,
     };
     const revision = await store.revision();
-    const { sessions } = await store.list(query);
-    return { revision, records: sessions };
+    const { sessions, damaged } = await store.list(query);
+    warnOfHidden(invocation, path, damaged);
+    const hides = damaged !== undefined || (sessions.length === 0 && (await isLogDamaged(store)));
+    return { revision, records: sessions, hides, ...(damaged !== undefined && { damaged }) };
   });
 }
 

@@ -19,6 +19,8 @@ export interface Listing {
   readonly rows: readonly ListingRow[];
   /** Said when there is no session. */
   readonly where: string;
+  /** Whether some may be there that cannot be read; asked when there is no session. */
+  readonly hidesSome: () => Promise<boolean>;
 }
 
 export async function printListing(invocation: Invocation, listing: Listing): Promise<void> {
@@ -51,10 +53,11 @@ const COLUMNS: readonly Column[] = [
   { title: "TOKENS", right: true, dispensable: 5 },
 ];
 
-async function printTable(invocation: Invocation, { rows, where }: Listing): Promise<void> {
+async function printTable(invocation: Invocation, { rows, where, hidesSome }: Listing): Promise<void> {
   const { terminal } = invocation;
   if (rows.length === 0) {
-    terminal.say(`no sessions in ${where} match`);
+    const sessions = (await hidesSome()) ? "no sessions that can be read" : "no sessions";
+    terminal.say(`${sessions} in ${where} match`);
     return;
   }
   const now = Date.now();

@@ -26,13 +26,18 @@ export interface OpenMode {
   readonly create?: boolean;
   /** The session that is meant: if the store is not there, another agent may have it. */
   readonly key?: string;
+  /** No other process has the store open: a damaged log is mended. */
+  readonly soleProcess?: boolean;
+  /** Whether the command tells of a warning itself: then it is not printed, and the exit code is the command's to set. */
+  readonly tells?: (warning: StoreWarning) => boolean;
 }
 
 /** Warnings that do not go away by themselves: the command does its work and ends with 3. */
 const DAMAGE: ReadonlySet<StoreWarning["code"]> = new Set([
   "entry_corrupt",
-  "log_hole",
+  "log_gap",
   "log_replaced",
+  "session_guessed",
   "blob_missing",
 ] satisfies StoreWarning["code"][]);
 
@@ -44,7 +49,9 @@ export async function withStore<R>(
   use: (store: Store) => Promise<R>,
 ): Promise<R> {
   invocation.doing = `opening ${path}`;
-  const store = await open(path, { ...mode, trust: invocation.trust }, ({ code, message, data }) => {
+  const store = await open(path, { ...mode, trust: invocation.trust }, (warning) => {
+    if (mode.tells?.(warning) === true) return;
+    const { code, message, data } = warning;
     if (DAMAGE.has(code)) needsPerson(invocation);
     invocation.terminal.warn(code, message, data);
   });
@@ -58,13 +65,19 @@ export async function withStore<R>(
 
 async function open(
   path: string,
-  { write = false, create = false, key, trust }: OpenMode & { readonly trust: Trust | undefined },
+  {
+    write = false,
+    create = false,
+    key,
+    trust,
+    soleProcess,
+  }: OpenMode & { readonly trust: Trust | undefined },
   onWarning: (warning: StoreWarning) => void,
 ): Promise<Store> {
   try {
     if (write && create) assertMayOpen(path, create);
     return await asUsage(() =>
-      openDirectoryStore<Entry>(path, { readOnly: !write, create, trust, onWarning }),
+      openDirectoryStore<Entry>(path, { readOnly: !write, create, trust, soleProcess, onWarning }),
     );
   } catch (error) {
     const missing = missingStoreOf(error, path);

@@ -5,10 +5,11 @@
  * process was faster, it plans again. So what it says is what it did, and a dry run says the same of the same state.
  */
 import { plural } from "../plural.js";
-import { SessionStoreError } from "../errors.js";
+import { isSessionDamaged, SessionStoreError } from "../errors.js";
 import { shellQuoted } from "../legacy/base/paths.js";
 import type { SessionRecord } from "../store/types.js";
 import { foundElsewhere } from "./agent-stores.js";
+import { isLogDamaged } from "./damaged-log.js";
 import { CliError, EXIT } from "./failure.js";
 import { formatCount } from "./figures.js";
 import type { Invocation } from "./invocation.js";
@@ -70,8 +71,13 @@ export async function planAndWrite(store: Store, signal: AbortSignal, write: Wri
     const state = await stateOf(store, key);
     if (state.damage !== undefined) return writeDamaged(write, state.damage);
     const { record: current } = state;
-    if (current === undefined && write.missing !== undefined) throw await write.missing();
     const previousRevision = current?.revision ?? 0;
+    const isMissing = current === undefined && write.missing !== undefined;
+    if ((isMissing || (ifRevision ?? previousRevision) !== previousRevision) && (await isLogDamaged(store))) {
+      const outcome = await writeHidden(write);
+      if (outcome !== undefined) return outcome;
+    }
+    if (isMissing) throw await write.missing();
     assertRevision(key, ifRevision, previousRevision);
     const plan = write.plan(current);
     if (dryRun) return { key, dryRun, ...plan, previousRevision };
@@ -81,7 +87,12 @@ export async function planAndWrite(store: Store, signal: AbortSignal, write: Wri
       const record = await write.apply(previousRevision);
       return record === undefined ? done : { ...done, revision: record.revision };
     } catch (error) {
-      const overtaken = error instanceof SessionStoreError && ["conflict", "not_found"].includes(error.code);
+      if (!(error instanceof SessionStoreError)) throw error;
+      if (error.code === "log_damaged" && write.planDamaged !== undefined && ifRevision === undefined) {
+        const record = await write.apply(undefined); // it may have changed behind the damage, and goes as a whole
+        return record === undefined ? done : { ...done, revision: record.revision };
+      }
+      const overtaken = ["conflict", "not_found"].includes(error.code);
       if (!overtaken || ifRevision !== undefined || attempt === ATTEMPTS_MAX) throw error;
     }
   }
@@ -91,7 +102,7 @@ async function stateOf(store: Store, key: string): Promise<State> {
   try {
     return { record: await store.read(key) };
   } catch (error) {
-    if (error instanceof SessionStoreError && error.code === "entry_corrupt") return { damage: error };
+    if (isSessionDamaged(error)) return { damage: error };
     throw error;
   }
 }
@@ -112,6 +123,35 @@ async function writeDamaged(write: Write, { code, message, data }: SessionStoreE
   if (dryRun) return done;
   const record = await write.apply(undefined);
   return record === undefined ? done : { ...done, revision: record.revision };
+}
+
+/**
+ * A damaged log may hide the session, or a change of it: only the store knows, and it refuses or does what is asked.
+ * @returns Undefined when nothing is hidden: the session is as it was read.
+ */
+async function writeHidden(write: Write): Promise<Outcome | undefined> {
+  const { key, dryRun, ifRevision, planDamaged } = write;
+  const isPossible = planDamaged !== undefined && ifRevision === undefined;
+  if (dryRun && !isPossible) throw maybeHidden(key);
+  try {
+    const record = dryRun ? undefined : await write.apply(ifRevision);
+    if (planDamaged === undefined) return undefined; // it was not there when it was read, and now nothing was changed
+    const damaged = isPossible && ({ damaged: true } as const);
+    const done = { key, dryRun, ...planDamaged, previousRevision: ifRevision ?? 0, ...damaged };
+    return record === undefined ? done : { ...done, revision: record.revision };
+  } catch (error) {
+    const isKnown = error instanceof SessionStoreError && ["conflict", "not_found"].includes(error.code);
+    if (!isKnown) throw error;
+    return undefined;
+  }
+}
+
+/** A dry run cannot have the store refuse it. */
+function maybeHidden(key: string): CliError {
+  const message =
+    `the log is damaged, and session ${JSON.stringify(key)}, or a change of it, may be behind that: then this is refused. ` +
+    "See what mending would do: sessiondir mend --dry-run";
+  return new CliError("log_damaged", message, { exitCode: EXIT.needsPerson, data: { key } });
 }
 
 function assertRevision(key: string, expected: number | undefined, actual: number): void {

@@ -66,11 +66,14 @@ export interface EngineQuery {
   readonly after: { readonly key: string; readonly updatedAt: number } | undefined;
 }
 
-/** A session that is there and cannot be read: its file is damaged, missing, or an older copy that was put back. */
+/**
+ * A session that is there and cannot be read: its file is damaged, missing, or an older copy that was put back; or its latest
+ * state is behind damage of the log.
+ */
 export interface DamagedSession {
   /** Undefined where only the damaged file could tell the key. */
   readonly key: string | undefined;
-  /** The file. */
+  /** The file, or the damaged segment of the log. */
   readonly path: string;
   /** What is wrong with it, as a clause. */
   readonly reason: string;
@@ -112,6 +115,8 @@ export interface EngineStats {
     readonly logSegments: number;
     readonly logBytes: number;
     readonly activeSegment: number;
+    /** Live segments with bytes that this process cannot read, behind which changes may be hidden, lowest first. */
+    readonly damagedSegments: readonly number[];
     readonly blobs: number;
     readonly blobBytes: number;
     /** Sessions changed by this process whose meta.json is not yet written. */
@@ -130,6 +135,11 @@ export interface Engine {
    * @throws `entry_corrupt` for a session that is there and cannot be read.
    */
   read(key: string): MaybePromise<EngineRecord | undefined>;
+  /**
+   * Whether a change of a session may be in what cannot be read. Then nothing may be decided on what `read` says of it, not even
+   * that there is none, and a commit that names a base is refused. An engine without this method always knows.
+   */
+  isInDoubt?(key: string): boolean;
   /** All matching sessions as of one instant. */
   scan(query: EngineQuery): MaybePromise<EngineScan>;
   /** Number of matching sessions; `orderBy`, `limit` and `after` are ignored. */

@@ -9,11 +9,12 @@
  * files of sessions that the log has, and no person should have to look at those.
  *
  * A crash leaves a temp file in a staging folder (the fence removes it), or the copy beside its original: the next
- * process that writes the session makes the same copy under the same name, for the name has the content's checksum.
+ * process that writes the session makes the same copy under the same name, for the name has the content's checksum. A name
+ * that something else has (a copy that was cut short, a file with the same checksum, a folder) gets a number.
  */
 import { errnoOf, SessionStoreError, type StoreWarning } from "../errors.js";
 import type { FileSystem } from "../fs/file-system.js";
-import { createFile, syncDirectory } from "../fs/regular-file.js";
+import { createFile, readRegularFile, syncDirectory } from "../fs/regular-file.js";
 import { crc32Hex } from "../format/crc32.js";
 import { endsWithinHeader, revisionInHeader } from "../format/entry-document.js";
 import type { Layout } from "../format/layout.js";
@@ -23,6 +24,8 @@ import { folderNameForKey } from "../format/session-key.js";
 export interface DamagePolicy {
   /** Whether the log has what a file of this revision had. */
   readonly isInLog: (revision: number) => boolean;
+  /** Whether a session's file may have this revision: the log has that or a later one, or has let go of the session. */
+  readonly isOvertaken: (key: string, revision: number) => boolean;
   readonly onWarning: (warning: StoreWarning) => void;
 }
 
@@ -43,16 +46,32 @@ export async function keepDamagedFile(
   layout: Layout,
   policy: DamagePolicy,
   key: string,
-  { path, reason, bytes }: DamagedFile,
+  file: DamagedFile,
   temporary: string,
 ): Promise<"done" | "fenced"> {
+  const { bytes } = file;
   if (bytes === undefined || bytes.length === 0) return "done";
   const revision = revisionInHeader(bytes);
   // What a power cut tears is a file that the log has: it has NUL bytes in place of its beginning, or ends within it.
   const torn = bytes.includes(0) || endsWithinHeader(bytes);
   if (revision === undefined ? torn : policy.isInLog(revision)) return "done";
-  const kept = `${layout.quarantine}/${folderNameForKey(key)}.${crc32Hex(bytes)}.json`;
-  const known = isThere(fs, kept);
+  return keepFile(fs, layout, policy, key, { ...file, bytes }, temporary);
+}
+
+/** Copies an entry file into the quarantine, durably. */
+export async function keepFile(
+  fs: FileSystem,
+  layout: Layout,
+  policy: DamagePolicy,
+  key: string,
+  { path, reason, bytes }: DamagedFile & { readonly bytes: Buffer },
+  temporary: string,
+): Promise<"done" | "fenced"> {
+  const { kept, known } = placeFor(
+    fs,
+    `${layout.quarantine}/${folderNameForKey(key)}.${crc32Hex(bytes)}`,
+    bytes,
+  );
   if (!known) {
     try {
       await createFile(fs, temporary, bytes, { sync: true });
@@ -79,12 +98,23 @@ export function isTooLarge(error: unknown): boolean {
   return error instanceof SessionStoreError && error.data["actual"] !== undefined;
 }
 
-function isThere(fs: FileSystem, path: string): boolean {
+/** The first name that is free, or that has these very bytes already. */
+function placeFor(fs: FileSystem, name: string, bytes: Buffer): { kept: string; known: boolean } {
+  for (let number = 1; ; number++) {
+    const kept = number === 1 ? `${name}.json` : `${name}.${number}.json`;
+    const there = contentAt(fs, kept, bytes.length);
+    if (there === "nothing" || (there !== "other" && there.equals(bytes)))
+      return { kept, known: there !== "nothing" };
+  }
+}
+
+/** A file that is larger, or none, is something other than the copy. */
+function contentAt(fs: FileSystem, path: string, bytesMax: number): Buffer | "nothing" | "other" {
   try {
-    fs.lstat(path);
-    return true;
+    return readRegularFile(fs, path, { bytesMax });
   } catch (error) {
-    if (errnoOf(error) === "ENOENT") return false;
+    if (errnoOf(error) === "ENOENT") return "nothing";
+    if (error instanceof SessionStoreError && error.code === "file_unsafe") return "other";
     throw error;
   }
 }

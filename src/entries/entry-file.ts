@@ -26,7 +26,7 @@ import { ENTRY_FILE, type Layout } from "../format/layout.js";
 import { LINE_BYTES_MAX } from "../format/limits.js";
 import type { StoredObject } from "../format/stored-value.js";
 import type { Runtime } from "../runtime.js";
-import { isTooLarge, keepDamagedFile, type DamagePolicy } from "./damaged-file.js";
+import { isTooLarge, keepDamagedFile, keepFile, type DamagePolicy } from "./damaged-file.js";
 
 /** State of one session as the log has it; `stored` is undefined for a deleted one. */
 export interface EntryState {
@@ -118,16 +118,15 @@ export class EntryWriter {
    * @param state A state as of a position in the segment of `stage` or later (O9).
    * @param options.sync Whether the content must be durable before the rename: true for a revision older than the
    *   segment of `stage`, because then no log that outlives a power cut may have it (O8).
-   * @param options.keepDamaged Whether the file that is replaced must be read first, and kept if it is damaged: this
-   *   process has not seen it whole.
    * @returns `"fenced"` when the staging folder is gone: stop, others have moved on.
    */
   async write(
     state: EntryState,
     stage: string,
-    options: { readonly sync: boolean; readonly keepDamaged: boolean },
+    options: { readonly sync: boolean },
   ): Promise<"done" | "fenced"> {
-    if (options.keepDamaged && (await this.#keepIfDamaged(state.key, stage)) === "fenced") return "fenced";
+    const old = await this.#lookAtOld(state, stage);
+    if (old !== "replace") return old;
     const temporary = `${this.layout.stageFolder(stage)}/${this.runtime.randomName(8)}`;
     if (state.stored === undefined) return this.#remove(state.key, stage, temporary);
     const { bytes } = composeEntryDocument({ ...state, stored: state.stored });
@@ -145,7 +144,11 @@ export class EntryWriter {
     }
   }
 
-  async #keepIfDamaged(key: string, stage: string): Promise<"done" | "fenced"> {
+  /**
+   * Looks at the file that is to go. A newer one stays if the log explains it, for then it is another process's, and this one
+   * is late. What is damaged, or comes from elsewhere, is kept aside.
+   */
+  async #lookAtOld({ key, revision }: EntryState, stage: string): Promise<"replace" | "done" | "fenced"> {
     const { fs, layout, policy } = this;
     let file: EntryFile;
     try {
@@ -153,12 +156,22 @@ export class EntryWriter {
     } catch (error) {
       // Of what the disk cannot read there is nothing to keep, and a new file is the way out.
       if (errnoOf(error) !== "EIO") throw error;
-      return "done";
+      return "replace";
     }
-    if (file.status !== "corrupt") return "done";
-    const damaged = file.tooLarge === true ? { ...file, bytes: beginningOf(fs, file.path) } : file;
+    if (file.status === "absent" || (file.status === "present" && file.revision <= revision))
+      return "replace";
     const temporary = `${layout.stageFolder(stage)}/${this.runtime.randomName(8)}`;
-    return keepDamagedFile(fs, layout, policy, key, damaged, temporary);
+    if (file.status === "present") {
+      if (policy.isOvertaken(key, file.revision)) return "done";
+      const path = layout.entryFile(key);
+      const bytes = readRegularFile(fs, path, { bytesMax: ENTRY_FILE_BYTES_MAX });
+      const reason = `revision ${file.revision} of it is not in the log`;
+      const kept = await keepFile(fs, layout, policy, key, { path, reason, bytes }, temporary);
+      return kept === "done" ? "replace" : kept;
+    }
+    const damaged = file.tooLarge === true ? { ...file, bytes: beginningOf(fs, file.path) } : file;
+    const kept = await keepDamagedFile(fs, layout, policy, key, damaged, temporary);
+    return kept === "done" ? "replace" : kept;
   }
 
   async #moveIn(key: string, temporary: string): Promise<"done" | "fenced"> {

@@ -18,6 +18,8 @@ export class Layout {
   readonly quarantine: string;
   /** Room that is kept for getting out of a full disk. */
   readonly reserve: string;
+  /** How far the log is durable. */
+  readonly durable: string;
 
   /** @param storeFolder Another name than `.store` for a store that is still being built. */
   constructor(
@@ -32,6 +34,7 @@ export class Layout {
     this.trash = `${this.store}/trash`;
     this.quarantine = `${this.store}/quarantine`;
     this.reserve = `${this.store}/${RESERVE_FILE}`;
+    this.durable = `${this.store}/durable`;
   }
 
   segment(number: number): string {
@@ -126,7 +129,7 @@ export function catalogNumber(name: string): number | undefined {
 
 /**
  * The live segments among the numbers found in `log/`: the contiguous run that ends in the highest. What lies
- * below a gap is garbage that a power cut brought back (an unlink that was not synced).
+ * below a missing number is garbage that a power cut brought back (an unlink that was not synced).
  */
 export function liveRun(numbers: readonly number[]): number[] {
   const sorted = numbers.toSorted((a, b) => a - b);

@@ -2,9 +2,13 @@
  * One line of the commit log: `<crc32 as 8 hex digits> <JSON>\n`, the checksum over the JSON's bytes.
  *
  * Whether a line counts must be a pure function of its bytes, and the same one in every process, so nothing here
- * depends on an option. What is not exactly as described, down to an unknown member, is malformed: a reader that
- * guessed would decide differently from one that does not. A line with a NUL byte is a hole that a power cut left,
- * whatever else is wrong with it.
+ * depends on an option. What has a right checksum and is not exactly as described, down to an unknown member, is malformed:
+ * a reader that guessed would decide differently from one that does not. What has a wrong one cannot be read.
+ *
+ * A write that was cut short leaves the beginning of a line, and nothing ends it: the next line is simply appended, glued
+ * to it. So what stands between two newlines is cut into pieces where lines begin (no value of a record can look like such
+ * a place, for quotes in it are escaped), and a piece that is only the beginning of a line counts for nothing. That is how
+ * a torn write, which never counted, is told from damage.
  *
  * Parsing never throws, and no line, however deep or long, makes it run out of stack.
  */
@@ -25,8 +29,10 @@ import {
 export interface LogHeader {
   /** The segment's own number. */
   readonly segment: number;
-  /** Revision that its first commit takes. */
+  /** Revision of the segment's first byte: a record has this plus the offset of its line. */
   readonly firstRevision: number;
+  /** Revision of the last commit before this segment; `firstRevision - 1` where the process that made it could not know. */
+  readonly after: number;
   /** Name of its staging folder. */
   readonly stage: string;
   /** Id of the store that it belongs to. */
@@ -67,18 +73,66 @@ export interface LogSeal {
   readonly seal: number;
   /** First revision that the next segment should have at least. */
   readonly firstRevision?: number;
+  /** Offset of the first bytes that the process that sealed could not read. */
+  readonly gap?: number;
+  /** How many bytes the segment had, as far as that process knows, if something has cut it off since. */
+  readonly bytes?: number;
+}
+
+/** How far a segment of the log is durable, as a file beside the log says (`engine/directory/durable-mark.ts`). */
+export interface DurableMark {
+  readonly segment: number;
+  /** From the segment's beginning. */
+  readonly bytes: number;
+  /** Which file that is, in decimal digits: a copy of the store may have copied the log before the mark. */
+  readonly inode: string;
+  readonly device: string;
 }
 
 export type LogLine =
   | { readonly kind: "header"; readonly header: LogHeader }
   | { readonly kind: "record"; readonly record: LogRecord }
   | { readonly kind: "seal"; readonly seal: LogSeal }
-  | { readonly kind: "hole" }
-  | { readonly kind: "malformed"; readonly reason: string };
+  /** The checksum is right, and yet it is none of these. */
+  | { readonly kind: "malformed"; readonly reason: string }
+  /** @param zeros Whether there is a NUL byte, as in what a power cut leaves. No good line has one. */
+  | { readonly kind: "unreadable"; readonly reason: string; readonly zeros: boolean };
+
+/** A line, and where it begins. */
+export interface PlacedLine {
+  readonly at: number;
+  /** Where the torn writes in front of it begin; `at` if there are none. */
+  readonly from: number;
+  readonly line: LogLine;
+}
+
+/** A check is none. */
+export function isChange(op: LogOp): boolean {
+  return op.s !== undefined || op.p !== undefined || op.d !== undefined;
+}
 
 /** Bytes in front of the JSON: the checksum and a space. */
 const PREFIX_BYTES = CRC_DIGITS + 1;
 const SPACE = 0x20;
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
+const OPENING_BRACE = 0x7b;
+const CLOSING_BRACE = 0x7d;
+const OPENING_BRACKET = 0x5b;
+const CLOSING_BRACKET = 0x5d;
+const HEX_DIGITS = Buffer.from("0123456789abcdef");
+/** Behind the checksum of every line. */
+const FIRST_BRACE = Buffer.from(' {"');
+/** Beginnings that say nothing yet, one glued to the other; more than a few in a row are no accident. */
+const SHORT_BEGINNINGS = /^[0-9a-f]*(?:(?<=[0-9a-f]{8}) (?:\{"?)?[0-9a-f]*)*$/;
+const SHORT_BYTES_MAX = 60;
+/** The beginning of an array's item or an object's member, up to a value that is no array and no object. */
+const ITEM_BEGINNING =
+  /^,?(?:"[^"\\]*(?:\\.[^"\\]*)*(?:\\|":?)?|(?:"[^"\\]*(?:\\.[^"\\]*)*":)?(?:"[^"\\]*(?:\\.[^"\\]*)*["\\]?|[-+0-9.eE]+|[a-z]{1,5}))?$/s;
+/** Of `w`, `segment` and `seal`. */
+const FIRST_LETTERS = Buffer.from("ws");
+const SEAL_MEMBERS: ReadonlySet<string> = new Set(["seal", "firstRevision", "gap", "bytes"]);
 
 const NEWLINE = 0x0a;
 /** A UTF-16 unit takes at most three bytes of UTF-8. */
@@ -130,19 +184,59 @@ function composeOp(op: LogOp): string {
   return `${json}}`;
 }
 
-/** Parses `bytes[start, end)`, a line without its newline. Never throws. */
-export function parseLogLine(bytes: Buffer, start: number, end: number): LogLine {
-  const line = parseText(bytes, start, end);
-  // No good line has a NUL byte: JSON allows none, and a checksum has none.
-  if (line.kind === "malformed" && bytes.subarray(start, end).includes(0)) return { kind: "hole" };
-  return line;
+/** Parses `bytes[start, end)`, what stands between two newlines. Never throws. Nearly always it is one line. */
+export function parseLogLines(bytes: Buffer, start: number, end: number): PlacedLine[] {
+  const line = parseLogLine(bytes, start, end);
+  if (line.kind !== "unreadable") return [{ at: start, from: start, line }];
+  const placed: PlacedLine[] = [];
+  let from = start;
+  for (let at = start; at < end;) {
+    const next = beginningOfLine(bytes, at + 1, end);
+    const piece = next === undefined ? line : parseLogLine(bytes, at, next);
+    const last = next === undefined && at > start ? parseLogLine(bytes, at, end) : piece;
+    const torn = next !== undefined && last.kind === "unreadable" && isBeginning(bytes, at, next);
+    if (!torn) placed.push({ at, from, line: last });
+    at = next ?? end;
+    if (!torn) from = at;
+  }
+  return placed;
 }
 
-function parseText(bytes: Buffer, start: number, end: number): LogLine {
-  if (end - start > LINE_BYTES_MAX) return malformed("longer than a line may be");
-  if (end - start <= PREFIX_BYTES || bytes[start + CRC_DIGITS] !== SPACE) return malformed("no checksum");
+/**
+ * Whether `bytes[start, end)`, the end of a segment, are torn writes: beginnings of lines, or lines that lack only their
+ * newline. Anything else there is damage, or what a power cut left.
+ */
+export function isTorn(bytes: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end;) {
+    const next = beginningOfLine(bytes, at + 1, end) ?? end;
+    if (!isBeginning(bytes, at, next) && parseLogLine(bytes, at, next).kind === "unreadable") return false;
+    at = next;
+  }
+  return true;
+}
+
+/** The mark in the one line that a file has; undefined if it has anything else. Never throws. */
+export function parseMark(file: Buffer): DurableMark | undefined {
+  const json = file.subarray(PREFIX_BYTES, -1);
+  if (file.at(-1) !== NEWLINE || json.includes(NEWLINE) || crc32Number(json) !== readHex(file, 0))
+    return undefined;
+  try {
+    const { segment, bytes, inode, device } = JSON.parse(json.toString()) as Record<string, StoredValue>;
+    if (!isCount(segment) || !isCount(bytes) || !isName(inode) || !isName(device)) return undefined;
+    return { segment, bytes, inode, device };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Parses `bytes[start, end)`, one line without its newline. Never throws. */
+export function parseLogLine(bytes: Buffer, start: number, end: number): LogLine {
+  if (end - start > LINE_BYTES_MAX) return unreadable(bytes, start, end, "longer than a line may be");
+  if (end - start <= PREFIX_BYTES || bytes[start + CRC_DIGITS] !== SPACE)
+    return unreadable(bytes, start, end, "no checksum");
   const json = bytes.subarray(start + PREFIX_BYTES, end);
-  if (crc32Number(json) !== readHex(bytes, start)) return malformed("the checksum does not match");
+  if (crc32Number(json) !== readHex(bytes, start))
+    return unreadable(bytes, start, end, "the checksum does not match");
   const text = json.toString();
   // Bytes that are no UTF-8 become U+FFFD; so without one there were none.
   if (text.includes("\ufffd") && !isUtf8(json)) return malformed("not UTF-8");
@@ -160,26 +254,94 @@ function parseText(bytes: Buffer, start: number, end: number): LogLine {
   return malformed("neither header, record nor seal");
 }
 
+/**
+ * Where the next line begins, at `from` or behind it: a checksum, a space, a brace, and the quoted name of a member. A string
+ * in a record may end with the first three, but its closing quote is never followed by a letter.
+ */
+function beginningOfLine(bytes: Buffer, from: number, end: number): number | undefined {
+  const piece = bytes.subarray(from, end);
+  let brace = piece.indexOf(FIRST_BRACE, CRC_DIGITS);
+  while (brace >= 0) {
+    const start = from + brace - CRC_DIGITS;
+    if (
+      FIRST_LETTERS.includes(piece[brace + FIRST_BRACE.length] ?? 0) &&
+      isHex(bytes, start, start + CRC_DIGITS)
+    )
+      return start;
+    brace = piece.indexOf(FIRST_BRACE, brace + 1);
+  }
+  return undefined;
+}
+
+/** Whether these bytes are beginnings of lines, none of them complete: one that says something, and others behind it that say nothing yet. */
+function isBeginning(bytes: Buffer, start: number, end: number): boolean {
+  for (let at = end; at >= Math.max(start, end - SHORT_BYTES_MAX); at--) {
+    if (!SHORT_BEGINNINGS.test(bytes.toString("latin1", at, end))) continue;
+    if (at === start || isOneBeginning(bytes, start, at)) return true;
+  }
+  return false;
+}
+
+/** Whether a line may begin so, and is not complete: its outermost brace is still open. */
+function isOneBeginning(bytes: Buffer, start: number, end: number): boolean {
+  if (!isHex(bytes, start, Math.min(end, start + CRC_DIGITS))) return false;
+  const brace = bytes.subarray(start + CRC_DIGITS, Math.min(end, start + CRC_DIGITS + FIRST_BRACE.length));
+  if (!brace.equals(FIRST_BRACE.subarray(0, brace.length))) return false;
+  const closers: string[] = [];
+  let inString = false;
+  /** In front of the latest comma, or behind the latest bracket, everything can be closed. */
+  let safe = { at: start + PREFIX_BYTES, closers: "" };
+  for (let at = start + PREFIX_BYTES; at < end; at++) {
+    const byte = bytes[at] as number;
+    if (byte < SPACE) return false; // JSON escapes those
+    if (byte === BACKSLASH && inString && (bytes[at + 1] ?? 0) >= SPACE) at++;
+    else if (byte === QUOTE) inString = !inString;
+    else if (inString) continue;
+    else if (byte === OPENING_BRACE || byte === OPENING_BRACKET) {
+      closers.push(byte === OPENING_BRACE ? "}" : "]");
+      safe = { at: at + 1, closers: closers.toReversed().join("") };
+    } else if (byte === CLOSING_BRACE || byte === CLOSING_BRACKET) {
+      closers.pop();
+      if (closers.length === 0) return false;
+      safe = { at: at + 1, closers: closers.toReversed().join("") };
+    } else if (byte === COMMA) safe = { at, closers: closers.toReversed().join("") };
+  }
+  if (!ITEM_BEGINNING.test(bytes.toString("latin1", safe.at, end))) return false;
+  if (safe.closers === "") return true; // not even the first brace
+  try {
+    JSON.parse(bytes.toString("utf8", start + PREFIX_BYTES, safe.at) + safe.closers);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isHex(bytes: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (!HEX_DIGITS.includes(bytes[at] as number)) return false;
+  return true;
+}
+
 function malformed(reason: string): LogLine {
   return { kind: "malformed", reason };
 }
 
+function unreadable(bytes: Buffer, start: number, end: number, reason: string): LogLine {
+  return { kind: "unreadable", reason, zeros: bytes.subarray(start, end).includes(0) };
+}
+
 function headerLine(value: StoredObject): LogLine {
-  const { segment, firstRevision, stage, store } = value;
-  if (!hasOnly(value, 4) || !isCount(segment) || !isCount(firstRevision))
+  const { segment, firstRevision, after, stage, store } = value;
+  if (!hasOnly(value, 5) || !isCount(segment) || !isCount(firstRevision))
     return malformed("malformed header");
+  if (!isCount(after) || after >= firstRevision) return malformed("malformed header");
   if (!isName(stage) || !isName(store)) return malformed("malformed header");
-  return { kind: "header", header: { segment, firstRevision, stage, store } };
+  return { kind: "header", header: { segment, firstRevision, after, stage, store } };
 }
 
 function sealLine(value: StoredObject): LogLine {
-  const { seal, firstRevision } = value;
-  if (!isCount(seal)) return malformed("malformed seal");
-  if (!Object.hasOwn(value, "firstRevision")) {
-    return hasOnly(value, 1) ? { kind: "seal", seal: { seal } } : malformed("malformed seal");
-  }
-  if (!hasOnly(value, 2) || !isCount(firstRevision)) return malformed("malformed seal");
-  return { kind: "seal", seal: { seal, firstRevision } };
+  for (const name of Object.keys(value))
+    if (!SEAL_MEMBERS.has(name) || !isCount(value[name])) return malformed("malformed seal");
+  return { kind: "seal", seal: value as unknown as LogSeal };
 }
 
 function recordLine(value: StoredObject): LogLine {

@@ -93,6 +93,8 @@ export interface FileSystem extends FileCalls {
   fileSystemType(path: string): bigint | undefined;
   /** The room on the file system of a path (`statfs`): one system call, for looks that are rare. */
   room(path: string): Room;
+  /** When the system was started: milliseconds since 1970. What was written before that may have lived through a power cut. */
+  bootedAt(): number;
   /** User id that this process acts with (the effective one), or undefined where there are none (Windows). */
   userId(): number | undefined;
   /** Whether this process may make and rename names in a folder (`access`): for plans; what is done finds out by itself. */

@@ -11,6 +11,7 @@
  */
 import * as fs from "node:fs";
 import type { BigIntStats } from "node:fs";
+import { uptime } from "node:os";
 import type { Deferred, FileCalls, FileStatus, FileSystem, OpenMode } from "./file-system.js";
 
 const CONSTANTS: Readonly<Record<string, number | undefined>> = fs.constants;
@@ -132,6 +133,7 @@ export const nodeFileSystem: FileSystem = {
     const { bsize, bavail, blocks } = fs.statfsSync(path);
     return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
   },
+  bootedAt: () => Date.now() - uptime() * 1000,
   userId: () => process.geteuid?.(),
   mayWrite(folder) {
     try {

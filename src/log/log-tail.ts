@@ -14,10 +14,11 @@ import type { FileSystem } from "../fs/file-system.js";
 import { assertFolder, openRegularFile } from "../fs/regular-file.js";
 import { liveRun, segmentNumber, type Layout } from "../format/layout.js";
 import { LINE_BYTES_MAX } from "../format/limits.js";
-import { parseLogLine, type LogLine, type LogRecord } from "../format/log-line.js";
+import { isTorn, parseLogLines, type LogLine, type LogRecord } from "../format/log-line.js";
 import type { StoredObject } from "../format/stored-value.js";
+import { bytesOf, contradicted, linesIn, sealOfCut, unreadRecord } from "./cut-segment.js";
 import { Segment } from "./segment.js";
-import { decide } from "./verdict.js";
+import { decide, mention, settle } from "./verdict.js";
 
 /** Told about everything that the log says, in log order, before `catchUp` returns. */
 export interface LogObserver {
@@ -28,15 +29,21 @@ export interface LogObserver {
     revision: number,
     after?: readonly (StoredObject | undefined)[],
   ): void;
+  /** The segment's seal was read. */
+  sealed?(segment: Segment): void;
   /** Reading goes on in the segment behind a sealed one. */
   entered(segment: Segment): void;
   /** A process has checkpointed a segment; its keys no longer need to be remembered. */
   dropped(segment: Segment): void;
   /** This process slept through whole segments: forget everything, reading begins anew. */
   rewound(): void;
-  /** A hole that a power cut left ended a segment early. */
-  foundHole(segment: Segment): void;
-  /** A line that is none: cut short by a full disk or a crash, or damaged later. */
+  /** Where a segment begins whose header cannot be read, if anything else says it. */
+  beginningOf?(segment: Segment): { readonly firstRevision: number; readonly after: number } | undefined;
+  /** How many bytes of a segment were durable, so that they must be there; 0 if nothing says it. */
+  durableBytes?(segment: Segment): number;
+  /** Bytes that cannot be read, the first ones in the segment: behind them this process decides nothing. */
+  foundGap?(segment: Segment, offset: number, reason: string): void;
+  /** A line that was written so and counts for nothing. */
   foundMalformed?(segment: Segment, offset: number, reason: string): void;
 }
 
@@ -46,18 +53,27 @@ const REENTERED =
 const CHASE_BYTES = 4096;
 const CHASES_MAX = 16;
 const READ_BYTES = 1024 * 1024;
+const NEWLINE = 0x0a;
 /** How often listing and opening may disagree before something is wrong with the folder itself. */
 const ATTEMPTS_MAX = 200;
+/** Behind what was torn a writer appends one line more; if that would be longer than this, it makes it a seal. */
+export const TORN_BYTES_MAX = 2 * LINE_BYTES_MAX;
 
 export class LogTail {
   /** Live segments as far as this process has read, lowest first; the last one is where it reads. */
   segments: Segment[] = [];
+  /** Name of this process's own writer, whose records it knows even where it has not read them. */
+  writer = "";
   /** Counts rewinds: what was learnt under another epoch is outdated. */
   epoch = 0;
   /** Bytes of the latest read; shared with the writer, which compares its read-back in place. */
   buffer = Buffer.allocUnsafeSlow(READ_BYTES);
   #active: Segment | undefined;
   #deciding = false;
+  /** Others went on from less than this process has read. It must not. */
+  #contradiction: SessionStoreError | undefined;
+  /** Of the segments that were seen to be there. */
+  #highest = 0;
   /** Bytes of all lines that were decided. */
   #decided = 0;
 
@@ -100,8 +116,10 @@ export class LogTail {
    */
   advance(): boolean {
     if (this.#deciding) throw new TypeError(REENTERED);
+    if (this.#contradiction !== undefined) throw this.#contradiction;
     const segment = this.#active ?? this.rewind();
     if (segment.ledger.sealed) return this.#enterNext(segment);
+    if (segment.cutAt !== undefined) return this.#endCut(segment);
     if (segment.oversize !== undefined) return this.#skipOversize(segment);
     const count = this.fill(segment, 0);
     if (count === segment.undecided && count < this.buffer.length) return this.#atEnd(segment);
@@ -145,36 +163,179 @@ export class LogTail {
     const bytes = count === this.buffer.length ? this.buffer : this.buffer.subarray(0, count);
     let start = 0;
     while (!segment.ledger.sealed) {
-      const newline = bytes.indexOf(0x0a, start);
+      const newline = bytes.indexOf(NEWLINE, start);
       if (newline < 0) break; // O1
-      const line = parseLogLine(bytes, start, newline);
-      // An empty line is what two writers leave that both end the same torn one.
-      if (line.kind === "malformed" && newline > start) {
-        this.observer.foundMalformed?.(segment, segment.position + start, line.reason);
+      for (const { at, from, line } of parseLogLines(bytes, start, newline)) {
+        if (at === 0 && !this.#follows(segment, line)) return true;
+        const end = segment.position + newline + 1;
+        this.#decide(segment, line, end, segment.position + at, segment.position + from);
       }
-      this.#decide(segment, line);
+      segment.lastLineAt = segment.position + start;
       start = newline + 1;
     }
     segment.position += start;
     this.#decided += start;
     segment.undecided = segment.ledger.sealed ? 0 : count - start;
+    if (segment.ledger.sealed && segment.damaged) this.#mentionRest(segment);
     if (segment.ledger.sealed || count < this.buffer.length) return false;
     if (start === 0) this.#growBuffer(segment, count);
     return true;
   }
 
-  #atEnd(segment: Segment): false {
-    // The header is published together with the segment's name (O7), so this is damage and not a race.
-    if (segment.ledger.firstRevision === undefined) throw damaged(segment, "it has no valid header line");
+  /**
+   * Whether the next line follows what this process has read. It need not where that was cut off, and the file is longer again: then
+   * the line cannot be read, or is not the next one of its writer.
+   * @throws `log_damaged` if not, for a process that writes: others went on without what it has read.
+   */
+  #follows(segment: Segment, line: LogLine): boolean {
+    if (segment.damaged || segment.position === 0) return true;
+    if (line.kind === "record") {
+      const { w, n } = line.record;
+      if (n <= (segment.ledger.numbers.get(w) ?? 0) + 1) return true;
+    } else if (line.kind !== "unreadable") return true;
+    const unread = unreadRecord(this.fs, segment, this.writer);
+    if (unread === undefined) return true;
+    if (this.access === "append") this.contradict(segment, unread);
+    this.rewind();
     return false;
   }
 
-  #decide(segment: Segment, line: LogLine): void {
-    if (line.kind === "header" && segment.ledger.firstRevision === undefined)
-      this.#checkHeader(segment, line);
-    const verdict = decide(segment.ledger, line);
+  /** Behind a gap a seal may be a block that stands in a place that is not its own: what follows it may have counted. */
+  #mentionRest(segment: Segment): void {
+    const { position, ledger } = segment;
+    for (const { at, line } of linesIn(bytesOf(this.fs, segment, position)))
+      if (line.kind === "record") mention(ledger, line.record, position + at);
+  }
+
+  /**
+   * Of a segment that was cut off: others have not gone on from what was left.
+   * @throws `log_damaged` if they have. Then this process must not.
+   */
+  assertAllRead(segment: Segment): void {
+    const unread = unreadRecord(this.fs, segment, this.writer);
+    if (unread !== undefined) this.contradict(segment, unread);
+  }
+
+  #atEnd(segment: Segment): boolean {
+    // The header is published together with the segment's name (O7), so this is damage and not a race.
+    if (segment.ledger.firstRevision === undefined) {
+      this.#beginWithoutHeader(segment, this.#hasZerosAtEnd(segment));
+      if (segment.ledger.firstRevision === undefined) throw damaged(segment, "it has no valid header line");
+    }
+    const durable = this.observer.durableBytes?.(segment) ?? 0;
+    if (!segment.damaged && segment.position < durable) {
+      const end = segment.position + segment.undecided;
+      const reason = end < durable ? `it was cut off at byte ${end}` : "its end is damaged";
+      this.#foundGap(segment, segment.position, reason, false);
+    }
+    if (!this.isFollowed(segment)) {
+      if (segment.undecided === 0 && !segment.damaged) return false;
+      // What cannot be read may have been its seal. If so, read once more: its end may have come just before the list.
+      this.listLog();
+      return this.isFollowed(segment);
+    }
+    // It was followed before we read it, so its seal must be here: it is in bytes that cannot be read, or was cut off.
+    if (!segment.damaged && this.#endCut(segment)) return true;
+    segment.ledger.sealed = true;
+    if (segment.ledger.gap === undefined)
+      this.#foundGap(segment, segment.position, "its seal is missing", false);
+    return true;
+  }
+
+  /** @returns Whether another process has ended the segment where it was cut off. */
+  #endCut(segment: Segment): boolean {
+    const seal = sealOfCut(this.fs, segment);
+    if (seal !== undefined) this.#decide(segment, seal, segment.position, segment.position);
+    return segment.ledger.sealed;
+  }
+
+  /** Whether another segment was seen to follow. */
+  isFollowed({ number }: Segment): boolean {
+    return number < this.#highest;
+  }
+
+  /** What was read behind the last newline. */
+  undecided(segment: Segment): Buffer {
+    return this.buffer.subarray(0, this.fill(segment, 0));
+  }
+
+  /**
+   * Whether what stands behind the last newline are torn writes, to which a line may be glued. If not, it is a gap, and
+   * entered as one.
+   */
+  isTornAtEnd(segment: Segment): boolean {
+    if (segment.undecided === 0) return true;
+    if (segment.oversize !== undefined) return false;
+    const bytes = this.undecided(segment);
+    if (bytes.includes(NEWLINE)) return true; // others have gone on, and whoever reads on decides it
+    return isTorn(bytes, 0, bytes.length);
+  }
+
+  /** Bytes at the end that are no torn write: from there on this process decides nothing. */
+  gapAtEnd(segment: Segment): void {
+    if (segment.ledger.gap !== undefined) return;
+    const reason = "it does not end with the beginning of a line";
+    this.#foundGap(segment, segment.position, reason, this.#hasZerosAtEnd(segment));
+  }
+
+  #hasZerosAtEnd(segment: Segment): boolean {
+    return segment.oversize?.zeros ?? this.undecided(segment).includes(0);
+  }
+
+  #foundGap(segment: Segment, offset: number, reason: string, zeros: boolean): void {
+    segment.ledger.gap = offset;
+    segment.zeros = zeros;
+    this.observer.foundGap?.(segment, offset, reason);
+  }
+
+  /** The ledger has a gap that it had not before, if it has one. */
+  #tellGap(segment: Segment, reason: string): void {
+    const { gap } = segment.ledger;
+    if (gap !== undefined) this.#foundGap(segment, gap, reason, false);
+  }
+
+  #decide(segment: Segment, line: LogLine, end: number, offset: number, from = offset): void {
+    if (segment.ledger.firstRevision === undefined) {
+      const isHeader = line.kind === "header" && line.header.segment === segment.number && offset === 0;
+      if (isHeader) this.#checkHeader(segment, line);
+      else this.#beginWithoutHeader(segment, line.kind === "unreadable" && line.zeros);
+    }
+    const { gap } = segment.ledger;
+    const verdict = decide(segment.ledger, line, offset, end, from);
     if (verdict.fate === "committed") this.observer.committed(segment, verdict.record, verdict.revision);
-    else if (verdict.fate === "sealed" && verdict.hole) this.observer.foundHole(segment);
+    else if (verdict.fate === "sealed") {
+      if (gap === undefined) this.#tellGap(segment, "it was cut off there");
+      if (segment.ledger.sealedBytes !== undefined && !segment.damaged) this.assertAllRead(segment);
+      this.observer.sealed?.(segment);
+    } else if (line.kind === "malformed") this.observer.foundMalformed?.(segment, offset, line.reason);
+    else if (verdict.fate === "undecided" && gap === undefined) {
+      const offset = segment.ledger.gap ?? from;
+      const { reason, zeros } =
+        line.kind === "unreadable"
+          ? line
+          : { reason: offset < from ? "a commit of it is not there" : "it belongs elsewhere", zeros: false };
+      this.#foundGap(segment, offset, reason, zeros);
+    }
+  }
+
+  /** The first line is no header, so that is damaged. What else says where the segment begins is believed, but nothing behind it. */
+  #beginWithoutHeader(segment: Segment, zeros: boolean): void {
+    const beginning = this.observer.beginningOf?.(segment);
+    if (beginning === undefined) return;
+    const { ledger } = segment;
+    ledger.firstRevision = beginning.firstRevision;
+    ledger.after = beginning.after;
+    ledger.lastRevision = beginning.after;
+    this.#foundGap(segment, 0, "it has no valid header line", zeros);
+  }
+
+  /**
+   * Others went on without what this process has read behind an offset.
+   * @throws `log_damaged`, now and from now on.
+   */
+  contradict(segment: Segment, offset: number): never {
+    this.#contradiction = contradicted(segment, offset);
+    throw this.#contradiction;
   }
 
   #checkHeader(segment: Segment, line: LogLine & { kind: "header" }): void {
@@ -186,16 +347,24 @@ export class LogTail {
         { data: { path: segment.path, found: line.header.store, expected: this.storeId } },
       );
     }
-    const before = this.segments.at(-2)?.ledger.lastRevision ?? 0;
-    if (line.header.firstRevision <= before) throw damaged(segment, "its first revision goes back");
+    const before = this.segments.at(-2);
+    if (before === undefined) return;
+    if (line.header.firstRevision <= before.ledger.lastRevision)
+      this.contradict(before, Math.max(0, line.header.firstRevision - before.firstRevision));
+    const known = before.damaged;
+    if (!settle(before.ledger, line.header)) {
+      this.contradict(before, Math.max(0, line.header.after + 1 - before.firstRevision)); // before anything of this segment counts
+    }
+    if (!known) this.#tellGap(before, "a commit of it is not there");
+    this.observer.sealed?.(before);
   }
 
-  /** A line does not fit the buffer: make room up to the longest valid line, then skip. */
+  /** What has no newline yet does not fit the buffer: make room up to the most that may stand there, then skip. */
   #growBuffer(segment: Segment, count: number): void {
-    if (this.buffer.length <= LINE_BYTES_MAX) {
-      this.buffer = Buffer.allocUnsafeSlow(Math.min(this.buffer.length * 4, LINE_BYTES_MAX + 1));
+    if (this.buffer.length <= TORN_BYTES_MAX) {
+      this.buffer = Buffer.allocUnsafeSlow(Math.min(this.buffer.length * 4, TORN_BYTES_MAX + 1));
     } else {
-      segment.oversize = { scanned: segment.position + count, hole: this.buffer.includes(0) };
+      segment.oversize = { scanned: segment.position + count, zeros: this.buffer.includes(0) };
     }
   }
 
@@ -204,19 +373,20 @@ export class LogTail {
     const line = segment.oversize;
     if (line === undefined) return true;
     const count = this.fs.read(segment.fd, this.buffer, 0, this.buffer.length, line.scanned);
-    const newline = this.buffer.subarray(0, count).indexOf(0x0a);
+    const newline = this.buffer.subarray(0, count).indexOf(NEWLINE);
     const end = newline < 0 ? count : newline;
-    line.hole ||= this.buffer.subarray(0, end).includes(0);
+    line.zeros ||= this.buffer.subarray(0, end).includes(0);
     line.scanned += end;
     if (newline < 0) {
       segment.undecided = line.scanned - segment.position;
       return count === this.buffer.length || this.#atEnd(segment);
     }
-    if (!line.hole) this.observer.foundMalformed?.(segment, segment.position, "longer than a line may be");
+    const { position } = segment;
     segment.position = line.scanned + 1;
     segment.undecided = 0;
     segment.oversize = undefined;
-    this.#decide(segment, line.hole ? { kind: "hole" } : { kind: "malformed", reason: "too long" });
+    const reason = "longer than a line may be";
+    this.#decide(segment, { kind: "unreadable", reason, zeros: line.zeros }, segment.position, position);
     return true;
   }
 
@@ -281,10 +451,12 @@ export class LogTail {
 
   /** Numbers of the segment files in `log/`, live or not. */
   listLog(): number[] {
-    return this.fs
+    const numbers = this.fs
       .readdir(this.layout.log)
       .map(segmentNumber)
       .filter((number) => number !== undefined);
+    this.#highest = Math.max(0, ...numbers);
+    return numbers;
   }
 
   close(): void {

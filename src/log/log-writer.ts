@@ -6,11 +6,11 @@
  * in every process, until our own turns up or the end of the file shows that it is void.
  *
  *   O2  One record is one append under a new number. It is composed again only after this one was DECIDED
- *       void. If the tail is torn, the write starts with a newline.
+ *       void. To a torn tail it is glued: nobody ends a torn line, so that it can be told from damage.
  *   O3  The caller composed the record in this very turn of the event loop: no `await` between its state and
  *       this append.
  *
- * A crash in the middle leaves a torn last line, which is malformed as soon as the next writer ends it with a newline.
+ * A crash in the middle leaves a torn last line, to which the next line is glued.
  */
 import { SessionStoreError } from "../errors.js";
 import type { FileSystem } from "../fs/file-system.js";
@@ -20,17 +20,22 @@ import {
   logLineBytesMax,
   writeLogLine,
   type LogRecord,
+  type LogSeal,
 } from "../format/log-line.js";
 import { LINE_BYTES_MAX } from "../format/limits.js";
 import type { StoredObject } from "../format/stored-value.js";
+import { bytesOf, cutOff, readAnew } from "./cut-segment.js";
 import type { LogObserver, LogTail } from "./log-tail.js";
 import type { Segment } from "./segment.js";
 import { decide } from "./verdict.js";
 
 const NEWLINE = Buffer.from("\n");
-/** A seal can be glued to torn bytes again and again only while others keep tearing lines. */
+/** A seal can be torn again and again only while the disk keeps running full. */
 const SEAL_ATTEMPTS_MAX = 20;
 const LINE_SPACE_BYTES = 16 * 1024;
+
+/** What a seal says besides the number of the next segment. */
+export type SealToWrite = Omit<LogSeal, "seal">;
 
 export class LogWriter {
   /** Revision of our record `#awaited`, once it was seen to commit. */
@@ -45,7 +50,9 @@ export class LogWriter {
     private readonly observer: LogObserver,
     /** Random for every open store; `(writerId, number)` names a record. */
     readonly writerId: string,
-  ) {}
+  ) {
+    tail.writer = writerId;
+  }
 
   /** Number for the next record; every attempt takes a new one (O2). */
   nextNumber(): number {
@@ -81,15 +88,15 @@ export class LogWriter {
       );
     }
     const torn = segment.undecided > 0;
-    const bytes = torn ? Buffer.concat([NEWLINE, line]) : line;
+    const { position } = segment;
     let written = 0;
     let failure: unknown;
     try {
-      written = this.fs.write(segment.fd, bytes, 0, bytes.length);
+      written = this.fs.write(segment.fd, line, 0, line.length);
     } catch (error) {
       failure = error;
     }
-    if (written === bytes.length) onWritten?.();
+    if (written === line.length) onWritten?.();
     try {
       const { buffer } = this.tail;
       const count = this.fs.read(segment.fd, buffer, 0, buffer.length, segment.position);
@@ -98,12 +105,16 @@ export class LogWriter {
       }
       this.#awaited = record.n;
       this.#awaitedRevision = 0;
-      this.#readOn(segment, this.tail.fill(segment, count));
+      const found = this.tail.fill(segment, count);
+      if (found > 0) this.#readOn(segment, found);
+      if (segment.damaged || (found === 0 && written > 0)) this.#assertNotCut(segment, position, written);
     } catch (error) {
       throw this.#unknown(segment, error);
     }
-    if (written === bytes.length || this.#awaitedRevision > 0) return this.#awaitedRevision || undefined;
-    return this.#endTornLine(segment, line, failure);
+    if (this.#awaitedRevision > 0) return this.#awaitedRevision;
+    // Behind a gap nothing is decided, one's own records neither.
+    if (segment.damaged) throw this.#unknown(segment, failure ?? unreadable(segment));
+    return written === line.length ? undefined : this.#endOwnLine(segment, line, failure);
   }
 
   /** The record's line; good until the next one is composed. */
@@ -122,7 +133,13 @@ export class LogWriter {
     after: readonly (StoredObject | undefined)[],
     count: number,
   ): number | undefined {
-    const verdict = decide(segment.ledger, { kind: "record", record });
+    const verdict = decide(
+      segment.ledger,
+      { kind: "record", record },
+      segment.position,
+      segment.position + count,
+    );
+    segment.lastLineAt = segment.position;
     segment.position += count;
     if (verdict.fate !== "committed") return undefined;
     this.observer.committed(segment, record, verdict.revision, after);
@@ -135,26 +152,40 @@ export class LogWriter {
   }
 
   /**
-   * The write was cut short or refused. The log decides, not the error code: end the torn line and look again.
-   * A prefix of a record can never commit, so without a newline only a complete record leaves doubt.
+   * The write was cut short or refused. The log decides, not the error code: if only the newline is missing, it is appended,
+   * and we look again. A shorter beginning of a record can never commit: whoever appends next glues a line to it.
    */
-  #endTornLine(segment: Segment, line: Buffer, failure: unknown): number | undefined {
+  #endOwnLine(segment: Segment, line: Buffer, failure: unknown): number | undefined {
     const error: unknown = failure ?? cutShort(segment.path);
-    if (segment.undecided > 0 && !segment.ledger.sealed) {
-      const complete = segment.undecided >= line.length - 1;
+    if (segment.undecided >= line.length - 1 && !segment.ledger.sealed) {
       try {
-        this.fs.write(segment.fd, NEWLINE, 0, 1);
-      } catch {
-        if (complete) throw this.#unknown(segment, error);
-      }
-      try {
-        this.#readOn(segment, this.tail.fill(segment, 0));
+        const tail = this.tail.undecided(segment);
+        const from = tail.indexOf(line.subarray(0, -1));
+        // Behind it another write was torn: our line counts as soon as a whole one is glued to that.
+        if (from >= 0 && from < tail.length - line.length + 1) throw error;
+        if (from >= 0) {
+          this.fs.write(segment.fd, NEWLINE, 0, 1);
+          this.#readOn(segment, this.tail.fill(segment, 0));
+        }
       } catch (readError) {
-        throw this.#unknown(segment, readError);
+        throw this.#unknown(segment, failure ?? readError);
       }
       if (this.#awaitedRevision > 0) return this.#awaitedRevision;
+      if (segment.damaged) throw this.#unknown(segment, error);
     }
     throw error; // the layer that asked for the commit says which session it was
+  }
+
+  /**
+   * What cannot be read behind our own position may be our own record, in a place that it never was written for: then the log
+   * was cut off before that. We know what stood there.
+   */
+  #assertNotCut(segment: Segment, position: number, written: number): void {
+    const { size } = this.fs.fstat(segment.fd);
+    if (size >= position + written) return;
+    segment.forgetBehind(position);
+    segment.cutAt = size - written;
+    throw cutOff(segment);
   }
 
   #unknown(segment: Segment, cause: unknown): SessionStoreError {
@@ -167,18 +198,59 @@ export class LogWriter {
   }
 
   /**
-   * Ends a segment that was read to its end.
-   * @param firstRevision First revision that the next segment must at least have; 0 for the natural one.
+   * Ends a segment that was read to its end, or as far as it can be read.
+   * @param seal.firstRevision First revision that the next segment must at least have; left out for the natural one.
+   * @param seal.gap Where this process met bytes that it cannot read.
    */
-  seal(segment: Segment, firstRevision = 0): void {
-    const seal = { seal: segment.number + 1, ...(firstRevision > 0 && { firstRevision }) };
-    const line = encodeLogLine(JSON.stringify(seal));
+  seal(segment: Segment, seal: SealToWrite = {}): void {
+    const { size } = this.fs.fstat(segment.fd);
+    if (size < segment.position) segment.cutAt ??= size;
+    if (segment.cutAt !== undefined) return this.sealCut(segment); // a seal like others would say that it is whole
     for (let attempt = 0; attempt < SEAL_ATTEMPTS_MAX && !segment.ledger.sealed; attempt++) {
-      const bytes = segment.undecided > 0 ? Buffer.concat([NEWLINE, line]) : line;
+      const bytes = this.#composeSeal(segment, seal);
       this.fs.write(segment.fd, bytes, 0, bytes.length);
       while (!segment.ledger.sealed && this.tail.active === segment && this.tail.advance());
     }
   }
+
+  /** The seal's line, and newlines in front of it where it must not be glued to what stands there. */
+  #composeSeal(segment: Segment, seal: SealToWrite): Buffer {
+    const line = encodeLogLine(JSON.stringify({ seal: segment.number + 1, ...seal }));
+    if (seal.bytes !== undefined) {
+      // Who had read what was cut off looks for the seal only behind that.
+      const missing = seal.bytes - this.fs.fstat(segment.fd).size;
+      return Buffer.concat([Buffer.alloc(Math.max(1, missing), NEWLINE), line]);
+    }
+    // Glued to what is no beginning of a line, the seal itself could not be read.
+    const ended = segment.undecided === 0 || this.tail.isTornAtEnd(segment);
+    return ended ? line : Buffer.concat([NEWLINE, line]);
+  }
+
+  /**
+   * Ends a segment that was cut off behind what this process has read of it, so that nobody takes what is left for all there
+   * was; it goes on in the next one with what it knows.
+   * @throws `log_damaged` if others have gone on from what is left: then this process must not.
+   */
+  sealCut(segment: Segment): void {
+    this.tail.assertAllRead(segment);
+    const gap = bytesOf(this.fs, segment).lastIndexOf(NEWLINE) + 1;
+    const firstRevision = segment.nextFirstRevision;
+    const line = this.#composeSeal(segment, { firstRevision, gap, bytes: segment.position });
+    this.fs.write(segment.fd, line, 0, line.length);
+    this.tail.assertAllRead(segment); // somebody may have been in between
+    const left = readAnew(this.fs, segment);
+    if (!left.sealed) throw cutOff(segment);
+    segment.ledger.sealed = true;
+    segment.ledger.sealedGap = left.sealedGap ?? gap;
+    segment.ledger.sealedBytes = left.sealedBytes ?? segment.position;
+    segment.ledger.wantedFirstRevision = Math.max(firstRevision, left.wantedFirstRevision);
+  }
+}
+
+function unreadable({ path, number, ledger }: Segment): SessionStoreError {
+  return new SessionStoreError("log_damaged", `${path} cannot be read from byte ${ledger.gap} on.`, {
+    data: { path, segment: number, offset: ledger.gap },
+  });
 }
 
 function cutShort(path: string): NodeJS.ErrnoException {

@@ -39,6 +39,8 @@ export interface SegmentMaker {
   readonly tail: LogTail;
   readonly syncer: LogSyncer;
   readonly storeId: string;
+  /** Revision of the last commit before the segment that is made. */
+  readonly after: number;
 }
 
 /** Tries once to make the successor of a sealed segment that was read to its seal; then catch up again. */
@@ -47,7 +49,8 @@ export async function makeNextSegment(maker: SegmentMaker, sealed: Segment): Pro
   for (const folder of [layout.store, layout.log, layout.stage]) assertFolder(fs, folder);
   const header: LogHeader = {
     segment: sealed.number + 1,
-    firstRevision: Math.max(sealed.ledger.lastRevision + 1, sealed.ledger.wantedFirstRevision),
+    firstRevision: sealed.nextFirstRevision,
+    after: maker.after,
     store: maker.storeId,
     stage: newStageName(maker.runtime, sealed.number + 1),
   };

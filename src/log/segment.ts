@@ -7,16 +7,22 @@
  * another file.
  */
 import type { FileStatus, FileSystem } from "../fs/file-system.js";
-import { newLedger, type SegmentLedger } from "./verdict.js";
+import { newLedger, type SegmentLedger } from "./segment-ledger.js";
 
 export class Segment {
   readonly ledger: SegmentLedger;
   /** Bytes of decided lines; the next line starts here. */
   position = 0;
+  /** Where the latest decided line begins. */
+  lastLineAt = 0;
   /** Bytes behind `position` that were read and have no newline yet. */
   undecided = 0;
   /** A line longer than any valid one is skipped, not kept: how far it was scanned, and whether it has a NUL. */
-  oversize: { scanned: number; hole: boolean } | undefined;
+  oversize: { scanned: number; zeros: boolean } | undefined;
+  /** Size that the file was found to have although this process had read more of it: something cut it off. */
+  cutAt: number | undefined;
+  /** There are NUL bytes among the first ones that cannot be read. */
+  zeros = false;
   /** This process has fsynced `log/` since the segment came into being (ordering rule O6). */
   directorySynced = false;
 
@@ -35,9 +41,34 @@ export class Segment {
     this.ledger = newLedger(number);
   }
 
-  /** Revision of the segment's first commit. Only for a segment whose header was read. */
+  /** Revision of the segment's first byte. Only for a segment whose header was read. */
   get firstRevision(): number {
     return this.ledger.firstRevision ?? Number.MAX_SAFE_INTEGER;
+  }
+
+  /** Least revision of the next segment's first byte. Only for a segment that was read to its seal. */
+  get nextFirstRevision(): number {
+    return Math.max(this.firstRevision + this.position, this.ledger.wantedFirstRevision);
+  }
+
+  /** Ends a segment that has no seal, at the last byte that was read. */
+  end(): void {
+    this.position = this.oversize?.scanned ?? this.position + this.undecided;
+    this.undecided = 0;
+    this.ledger.sealed = true;
+  }
+
+  /** Forgets what was found behind bytes that this process had read: it is not what stood there. */
+  forgetBehind(position: number): void {
+    this.position = position;
+    this.undecided = 0;
+    this.ledger.gap = undefined;
+    this.ledger.behind.clear();
+  }
+
+  /** There are bytes that this process cannot read, so it decides nothing behind them. */
+  get damaged(): boolean {
+    return this.ledger.gap !== undefined;
   }
 
   /** The descriptor is gone: the segment was checkpointed and let go of, or the store was closed. */

@@ -18,6 +18,7 @@ import type { FileStatus, FileSystem } from "../fs/file-system.js";
 import { readRegularFile } from "../fs/regular-file.js";
 import { isSameFile, type Identity } from "../fs/status.js";
 import { Layout, segmentNumber } from "../format/layout.js";
+import { endsAsRead } from "./cut-segment.js";
 import type { Segment } from "./segment.js";
 
 /** Answers, and commits that are not synced, rest on a check that is at most this old. */
@@ -36,6 +37,8 @@ export interface PlaceOptions {
   readonly storeId: string;
   /** Milliseconds on a clock that never goes back. */
   readonly monotonic: () => number;
+  /** A segment turned out to be shorter than what was read of it ({@link Segment.cutAt}). */
+  readonly onCut: () => void;
 }
 
 /** How far this process has read. */
@@ -43,12 +46,16 @@ export interface Reading {
   /** Where it reads; undefined between two starts. */
   readonly current: Segment | undefined;
   catchUp(): void;
+  /** Finds out which segments there are. */
+  listLog(): number[];
 }
 
 export class StorePlace {
   /** The store's files by way of its path, as the next process to open it will find them. */
   readonly #named: Layout;
   #checkedAt: number;
+  /** The segment that was found to be cut off. */
+  #cut: Segment | undefined;
 
   constructor(
     private readonly options: PlaceOptions,
@@ -64,13 +71,13 @@ export class StorePlace {
    */
   async assertInPlace(segment: Segment): Promise<void> {
     const { later } = this.options.fs;
-    const { number } = segment;
+    const { number, position } = segment;
     const status = await later
       .lstat(this.#named.segment(number))
       .catch(absent)
       // The way may have been closed to us since (EACCES): then only the descriptor leads there.
       .catch(() => later.lstat(segment.path).catch(absent));
-    this.#judge(segment, status);
+    this.#judge(segment, status, position);
   }
 
   /**
@@ -81,7 +88,17 @@ export class StorePlace {
     if (this.options.monotonic() - this.#checkedAt <= PLACE_CHECK_MS) return;
     const { current } = this.reading;
     if (current === undefined) this.#assertStoreThere();
-    else this.#judge(current, this.#statusOf(this.#named.segment(current.number), current.path));
+    else {
+      const status = this.#statusOf(this.#named.segment(current.number), current.path);
+      this.#judge(current, status, current.position);
+      this.lookIfCut(current);
+    }
+  }
+
+  /** Looks whether the latest line that was read of a segment is still there; if not, the segment is marked as cut off. */
+  lookIfCut(segment: Segment): void {
+    if (this.#cut === segment || segment.ledger.sealed || endsAsRead(this.options.fs, segment)) return;
+    this.#wasCut(segment, segment.lastLineAt);
   }
 
   /** What to say of a failure: `store_gone` if it comes from that, otherwise the failure itself. Never throws. */
@@ -97,13 +114,22 @@ export class StorePlace {
     return error;
   }
 
-  #judge(segment: Segment, status: Identity | undefined): void {
+  /** @param position How far the segment had been read before the status was asked for. */
+  #judge(segment: Segment, status: FileStatus | undefined, position: number): void {
     if (status === undefined || !isSameFile(status, segment.identity)) {
       this.#checkedAt = Number.NEGATIVE_INFINITY; // once it is gone, every call checks
       this.#assertStoreThere();
       this.#assertSegmentThere(segment);
-    }
+    } else if (status.size < position) this.#wasCut(segment, status.size);
     this.#checkedAt = this.options.monotonic();
+  }
+
+  /** A process that cannot read all of a segment has nothing to add to it. */
+  #wasCut(segment: Segment, at: number): void {
+    if (segment === this.#cut || segment.damaged) return;
+    this.#cut = segment;
+    segment.cutAt ??= at;
+    this.options.onCut();
   }
 
   /** The folder that was opened, and in it the store that was. */
@@ -130,6 +156,7 @@ export class StorePlace {
     const highest = Math.max(0, ...numbers);
     if (highest <= number) throw gone(path, highest > 0);
     if (this.reading.current !== segment) return; // read to its seal, or slept through it
+    this.reading.listLog(); // of a damaged segment the seal may be what cannot be read
     this.reading.catchUp();
     if (this.reading.current === segment && !segment.ledger.sealed) throw gone(path, true);
   }

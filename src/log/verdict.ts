@@ -1,106 +1,163 @@
 /**
  * The heart of the store: what becomes of a line of the commit log.
  *
- * Every process reads the same bytes in the same order and decides alike, without talking to anybody. So this
- * must be a pure fold over the lines of one segment: it looks at nothing but the line and what the lines
- * before it left behind; no clock, no file, no option. A line that does not count is void for one of two reasons:
- * it is malformed (rule 1), or it is superseded (rules 2 to 5), a good line that lost to another process.
+ * Every process reads the same bytes in the same order and decides alike, without talking. So this is a pure fold over the lines
+ * of one segment: it looks at nothing but the line, where it stands, and what the lines before it left; no clock, file or option.
  *
- *   Rule 1  A line whose checksum, JSON or shape fails, or that is before the header or a second one, is malformed.
- *           (A last line without its newline is not decided yet: the reader never shows it to us.)
- *   Rule 2  After the first seal everything in the segment is superseded. A line with a NUL byte is a seal too: it
- *           is a hole that a power cut left, and records behind it would be renumbered.
- *   Rule 3  A record composed for another segment (`g`) is superseded.
+ *   Rule 1  A line whose checksum is right and whose shape is unknown is malformed: it counts for nothing. Bytes whose checksum is
+ *           wrong are a *gap*. (Torn writes and a last line without its newline never get here: `format/log-line.ts`.)
+ *   Rule 2  After the first seal everything in the segment is void. What a power cut left ends a segment too, and nothing is
+ *           appended behind it: the next segment's header says which commit it follows (`after`), one in front of that.
+ *   Rule 3  A record of another segment (`g`), or one whose writer had come further already (`w`, `n`), is in a place that is
+ *           not its own: the bytes that were there are lost, so it is a gap too. So is a header that is not the first line, and the seal of another segment.
  *   Rule 4  A record names, for each key, the revision it was computed from (`b`). If the key has changed in
  *           this segment, that must be the very change (0 after a delete). If not, it must be older than the
- *           segment, and the op must not be a patch: the first change of a key in a segment carries the whole
- *           entry, so that no file is needed to understand a segment. Checks test, and count for nothing else.
- *   Rule 5  One op that fails supersedes the record. Otherwise it commits and takes the next revision.
+ *           segment, and the op no patch: the first change of a key in a segment carries the whole entry, so that
+ *           no file is needed to understand a segment. Checks test, and count for nothing else. A writer has read the base that
+ *           it names: if that should be in this segment, and is not, the bytes there are a gap, though they look torn.
+ *   Rule 5  One op that fails voids the record. Otherwise it commits. Its revision is the segment's first revision plus
+ *           the offset of its line, so that bytes that cannot be read renumber nothing.
+ *           The next segment's header says the same with the revision that it follows (`after`).
+ *   Rule 6  Behind a gap nothing is decided: it is only noted which sessions are mentioned. A process that read the bytes
+ *           while they were good knows more, and decides more; no process ever decides differently.
  *
- * Rule 4 is safe because a writer composes a record for a segment only after it has read every earlier one to
- * its seal, and compares bases with that state itself (`engine/directory/committer.ts`).
+ * Rule 4 is safe because a writer has read every earlier segment to its seal, and compares bases with that state itself.
  */
-import type { LogLine, LogOp, LogRecord } from "../format/log-line.js";
-
-/** What the decided lines of one segment add up to. */
-export interface SegmentLedger {
-  /** Number of the segment. */
-  readonly number: number;
-  /** Revision of the segment's first commit, from its header; undefined until the header was read. */
-  firstRevision: number | undefined;
-  /** Name of the segment's staging folder, from its header. */
-  stage: string;
-  /** Revision of the latest commit; `firstRevision - 1` while there is none. */
-  lastRevision: number;
-  sealed: boolean;
-  /** Lowest first revision that the seal asks of the next segment; 0 when it does not ask. */
-  wantedFirstRevision: number;
-  /** The key's revision after its latest change in this segment; 0 after a delete. */
-  readonly changed: Map<string, number>;
-}
+import {
+  isChange,
+  type LogHeader,
+  type LogLine,
+  type LogOp,
+  type LogRecord,
+  type LogSeal,
+} from "../format/log-line.js";
+import type { SegmentLedger } from "./segment-ledger.js";
 
 export type Verdict =
-  | { readonly fate: "malformed" | "superseded"; readonly reason: string }
+  | { readonly fate: "malformed"; readonly reason: string }
+  | { readonly fate: "superseded"; readonly reason: string }
   | { readonly fate: "header" }
-  | { readonly fate: "sealed"; readonly hole: boolean }
+  | { readonly fate: "sealed" }
+  /** In a gap, or behind one. */
+  | { readonly fate: "undecided" }
   | { readonly fate: "committed"; readonly revision: number; readonly record: LogRecord };
 
-export function newLedger(number: number): SegmentLedger {
-  return {
-    number,
-    firstRevision: undefined,
-    stage: "",
-    lastRevision: 0,
-    sealed: false,
-    wantedFirstRevision: 0,
-    changed: new Map(),
-  };
-}
-
-/** Decides one newline-terminated line and enters the outcome in the ledger. */
-export function decide(ledger: SegmentLedger, line: LogLine): Verdict {
+/**
+ * Decides one newline-terminated line and enters the outcome in the ledger.
+ * @param offset Of the line's first byte in the segment.
+ * @param end Offset behind its newline.
+ * @param from Offset of the torn writes that it is glued to: in front of a gap they may be what is left of a good line.
+ */
+export function decide(
+  ledger: SegmentLedger,
+  line: LogLine,
+  offset: number,
+  end: number,
+  from = offset,
+): Verdict {
   if (ledger.sealed) return { fate: "superseded", reason: "behind the seal" }; // rule 2
+  if (line.kind !== "seal") ledger.end = end;
   switch (line.kind) {
     case "malformed": // rule 1
       return { fate: "malformed", reason: line.reason };
-    case "hole": // rule 2
-      ledger.sealed = true;
-      return { fate: "sealed", hole: true };
+    case "unreadable": // rule 1
+      return unreadable(ledger, from);
     case "header": {
       const { header } = line;
-      if (ledger.firstRevision !== undefined) return { fate: "malformed", reason: "a second header" };
-      if (header.segment !== ledger.number) return { fate: "malformed", reason: "header of another segment" };
+      if (offset > 0 || ledger.firstRevision !== undefined || header.segment !== ledger.number)
+        return unreadable(ledger, from); // rule 3
       ledger.firstRevision = header.firstRevision;
-      ledger.lastRevision = header.firstRevision - 1;
+      ledger.after = header.after;
+      ledger.lastRevision = header.after;
       ledger.stage = header.stage;
       return { fate: "header" };
     }
     case "seal":
       if (ledger.firstRevision === undefined) return { fate: "malformed", reason: "before the header" };
-      ledger.sealed = true;
-      ledger.wantedFirstRevision = line.seal.firstRevision ?? 0;
-      return { fate: "sealed", hole: false };
+      if (line.seal.seal !== ledger.number + 1) return unreadable(ledger, from);
+      return seal(ledger, line.seal);
     case "record":
-      return decideRecord(ledger, line.record);
+      return decideRecord(ledger, line.record, offset, from);
   }
 }
 
-function decideRecord(ledger: SegmentLedger, record: LogRecord): Verdict {
+/** Rule 2. If the segment was cut off, whoever has not read as much as it had before is in doubt. */
+function seal(ledger: SegmentLedger, { firstRevision: wanted = 0, gap, bytes }: LogSeal): Verdict {
+  if (bytes !== undefined && ledger.end < bytes) ledger.gap ??= gap ?? ledger.end;
+  ledger.sealed = true;
+  ledger.wantedFirstRevision = wanted;
+  ledger.sealedGap = gap;
+  ledger.sealedBytes = bytes;
+  return { fate: "sealed" };
+}
+
+/**
+ * Settles with the next segment's header what a sealed segment left open: the process that made it may have known that a power
+ * cut left the bytes that cannot be read; or it may have read a commit that is not there any more, and looks as if it never was.
+ * @returns False if the header takes back what this process has decided.
+ */
+export function settle(sealed: SegmentLedger, { after, firstRevision: next }: LogHeader): boolean {
+  const { firstRevision = 0, gap, lastRevision } = sealed;
+  if (lastRevision > after) return false;
+  if (gap !== undefined && after < firstRevision + gap) {
+    sealed.gap = undefined;
+    sealed.behind.clear();
+  } else if (lastRevision < after && after < next - 1) sealed.gap ??= after - firstRevision;
+  return true;
+}
+
+function decideRecord(ledger: SegmentLedger, record: LogRecord, offset: number, from: number): Verdict {
   if (ledger.firstRevision === undefined) return { fate: "malformed", reason: "before the header" };
-  if (record.g !== ledger.number) return { fate: "superseded", reason: "composed for another segment" }; // rule 3
+  const { w, n, g } = record;
+  if (g !== ledger.number || n <= (ledger.numbers.get(w) ?? 0)) return unreadable(ledger, from); // rule 3
+  const revision = ledger.firstRevision + offset;
+  if (ledger.gap !== undefined) {
+    mention(ledger, record, offset); // rule 6
+    return { fate: "undecided" };
+  }
+  for (const { k, b = 0 } of record.ops) {
+    if (!isMissing(ledger, ledger.firstRevision, k, b)) continue;
+    ledger.gap = b - ledger.firstRevision;
+    ledger.behind.set(k, b);
+    mention(ledger, record, offset);
+    return { fate: "undecided" }; // rule 4
+  }
+  ledger.numbers.set(w, n);
   for (const op of record.ops) {
-    const refusal = refusalOf(ledger, ledger.firstRevision, op);
+    const refusal = refusalOf(ledger, op);
     if (refusal !== undefined) return { fate: "superseded", reason: refusal }; // rule 5
   }
-  return { fate: "committed", revision: commit(ledger, record), record };
+  commit(ledger, record, revision);
+  return { fate: "committed", revision, record };
+}
+
+/** Notes which sessions a record changes that may have counted or not. */
+export function mention(
+  { number, firstRevision = 0, behind }: SegmentLedger,
+  record: LogRecord,
+  offset: number,
+): void {
+  if (record.g !== number) return;
+  for (const op of record.ops) if (isChange(op)) behind.set(op.k, firstRevision + offset);
+}
+
+/** Rules 1 and 3. */
+function unreadable(ledger: SegmentLedger, from: number): Verdict {
+  ledger.gap ??= from;
+  return { fate: "undecided" };
+}
+
+/** Whether a revision of a key was a commit of this segment, for a writer has read it, and is not there. */
+function isMissing({ changed }: SegmentLedger, firstRevision: number, key: string, base: number): boolean {
+  const latest = changed.get(key);
+  return base >= firstRevision && (latest === undefined || (latest > 0 && latest < base));
 }
 
 /** Rule 4 for one op: why it fails, or undefined. */
-function refusalOf(ledger: SegmentLedger, firstRevision: number, op: LogOp): string | undefined {
+function refusalOf(ledger: SegmentLedger, op: LogOp): string | undefined {
   const changed = ledger.changed.get(op.k);
   if (changed === undefined) {
     if (op.p !== undefined) return "a patch cannot be the first change of a key in a segment";
-    if (op.b !== undefined && op.b >= firstRevision) return "base is not older than the segment";
   } else {
     if (op.b !== undefined && op.b !== changed) return "base is not the latest revision";
     if (op.p !== undefined && changed === 0) return "a patch of a deleted session";
@@ -108,12 +165,10 @@ function refusalOf(ledger: SegmentLedger, firstRevision: number, op: LogOp): str
   return undefined;
 }
 
-/** Enters a record that passed every rule, and returns the revision it takes. */
-function commit(ledger: SegmentLedger, record: LogRecord): number {
-  const revision = ++ledger.lastRevision;
+/** Enters a record that passed every rule. */
+function commit(ledger: SegmentLedger, record: LogRecord, revision: number): void {
+  ledger.lastRevision = revision;
   for (const op of record.ops) {
-    if (op.d !== undefined) ledger.changed.set(op.k, 0);
-    else if (op.s !== undefined || op.p !== undefined) ledger.changed.set(op.k, revision);
+    if (isChange(op)) ledger.changed.set(op.k, op.d === undefined ? revision : 0);
   }
-  return revision;
 }

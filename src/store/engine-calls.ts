@@ -58,6 +58,19 @@ export class EngineCalls {
     }
   }
 
+  /** Whether {@link refuseInDoubt} is to be called before anything is decided on what was read of a session. */
+  isInDoubt(key: string): boolean {
+    return this.#engine.isInDoubt?.(key) ?? false;
+  }
+
+  /**
+   * Has the engine refuse what would be decided on a state in doubt, as it refuses a commit that builds on it. Resolves if it is
+   * in doubt no longer: then it is to be read again.
+   */
+  async refuseInDoubt(key: string, base: EngineRecord | undefined): Promise<void> {
+    await this.commit([{ kind: "check", key, base: base?.revision ?? 0 }], { skipUnchanged: true });
+  }
+
   commit(ops: readonly EngineOp[], options?: CommitOptions): MaybePromise<CommitOutcome> {
     try {
       const outcome = this.#engine.commit(ops, options);
@@ -112,11 +125,6 @@ export async function untilDurable(durable: Promise<void>, key: string): Promise
       { data: { key }, cause: error },
     );
   }
-}
-
-/** Whether a session is there and cannot be read, so that only what needs no base can be done to it. */
-export function isDamaged(error: unknown): boolean {
-  return error instanceof SessionStoreError && error.code === "entry_corrupt";
 }
 
 /** A full disk is met by many commits at once, and the engine tells all of them the same. */

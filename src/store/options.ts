@@ -34,6 +34,12 @@ export interface OpenOptions<T extends object> {
    */
   readonly trust?: Trust | undefined;
   /**
+   * No other process has the store open, or will before this one is done opening it. Then a log with bytes that cannot be read
+   * is mended at once, with all that files and log still have; what cannot be proved is told as `session_guessed`. Never set it
+   * where another process may have read those bytes: it knows better, and mends the log by itself. Default false.
+   */
+  readonly soleProcess?: boolean | undefined;
+  /**
    * Applied to every key before a session is looked up or stored. Must be pure and idempotent, and the same in every
    * process. Default: keys are opaque and taken as they are.
    * @example
@@ -80,6 +86,7 @@ export interface ResolvedOptions {
   readonly readOnly: boolean;
   readonly create: boolean;
   readonly trust: Trust;
+  readonly soleProcess: boolean;
   readonly normalizeKey: ((key: string) => string) | undefined;
   readonly updatedAt: (entry: object) => number | undefined;
   readonly limits: Limits;
@@ -101,6 +108,7 @@ const NAMES: ReadonlySet<string> = new Set([
   "readOnly",
   "create",
   "trust",
+  "soleProcess",
   "normalizeKey",
   "updatedAt",
   "limits",
@@ -112,7 +120,7 @@ const NAMES: ReadonlySet<string> = new Set([
   "onWarning",
 ] satisfies (keyof OpenOptions<object>)[]);
 
-/** Limits that format 1 itself has: what goes beyond them, no reader would accept. */
+/** Limits that the format itself has: what goes beyond them, no reader would accept. */
 const LIMITS_OF_THE_FORMAT: Partial<Limits> = {
   recordBytesMax: LINE_BYTES_MAX / 2,
   depthMax: DEFAULT_LIMITS.depthMax,
@@ -133,6 +141,7 @@ export function resolveOptions<T extends object>(options: OpenOptions<T> | undef
     readOnly: optionalBoolean(given.readOnly, "options.readOnly") ?? false,
     create: optionalBoolean(given.create, "options.create") ?? true,
     trust: optionalOneOf(given.trust, "options.trust", ["owner", "group"]) ?? "owner",
+    soleProcess: optionalBoolean(given.soleProcess, "options.soleProcess") ?? false,
     normalizeKey: optionalFunction(given.normalizeKey, "options.normalizeKey"),
     updatedAt: safeUpdatedAt(optionalFunction(given.updatedAt, "options.updatedAt")),
     limits: resolveLimits(given.limits),

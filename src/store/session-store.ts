@@ -10,7 +10,7 @@
  *  - Engine records never leave: callers get a record of their own around the shared, frozen entry.
  *  - After `close()` began nothing starts; what runs is finished first.
  */
-import { asStoreError, readOnlyError, SessionStoreError } from "../errors.js";
+import { asStoreError, isInDoubt, isSessionDamaged, readOnlyError, SessionStoreError } from "../errors.js";
 import type {
   CommitOutcome,
   Engine,
@@ -23,7 +23,7 @@ import { DEFAULT_LIMITS, type Limits } from "../format/limits.js";
 import { assertSessionKey } from "../format/session-key.js";
 import { systemRuntime, type Runtime } from "../runtime.js";
 import { requireFunction, requireObject } from "./arguments.js";
-import { EngineCalls, guarded, isDamaged, isPromiseLike, untilDurable } from "./engine-calls.js";
+import { EngineCalls, guarded, isPromiseLike, untilDurable } from "./engine-calls.js";
 import { KeyQueue } from "./key-queue.js";
 import { normalizeQuery } from "./query.js";
 import { toList, toRecord } from "./records.js";
@@ -181,7 +181,7 @@ class EngineSessionStore<T extends object> implements SessionStore<T> {
     try {
       return await this.#change(DELETE, key, options, op, wrote);
     } catch (error) {
-      if (!isDamaged(error) || options?.ifRevision !== undefined) throw error;
+      if (!(isSessionDamaged(error) || isInDoubt(error)) || options?.ifRevision !== undefined) throw error;
       return this.#change(DELETE_DAMAGED, key, options, (_base, key) => ({ kind: "delete", key }), wrote);
     }
   }
@@ -275,6 +275,10 @@ class EngineSessionStore<T extends object> implements SessionStore<T> {
         for (let attempt = 1; decided === undefined; attempt++) {
           const reading = reads ? this.calls.read(key) : undefined;
           const base = isPromiseLike(reading) ? await reading : reading;
+          if (reads && this.calls.isInDoubt(key)) {
+            await this.calls.refuseInDoubt(key, base); // also of a session that only seems not to be there
+            continue;
+          }
           requireRevision(method, key, ifRevision, base);
           let op: EngineOp | undefined;
           try {

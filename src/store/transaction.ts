@@ -14,11 +14,11 @@
  * order of the keys. So transactions of one process that collide go one after the other instead of colliding
  * until their attempts run out.
  */
-import { SessionStoreError } from "../errors.js";
+import { isSessionDamaged, SessionStoreError } from "../errors.js";
 import type { EngineOp, EngineRecord } from "../engine/contract.js";
 import type { Runtime } from "../runtime.js";
 import { requireObject } from "./arguments.js";
-import { isDamaged, isPromiseLike, type EngineCalls } from "./engine-calls.js";
+import { isPromiseLike, type EngineCalls } from "./engine-calls.js";
 import type { KeyQueue } from "./key-queue.js";
 import { beforeRetry, lacksValue, throwIfAborted } from "./retry.js";
 import type { SessionRecord, Transaction } from "./types.js";
@@ -251,7 +251,10 @@ class TransactionView<T extends object> {
     const touched = this.#touch(key);
     if (touched.change === undefined) await this.#load(key, touched);
     const current = currentEntry(touched);
-    if (current === undefined) throw notFound(key);
+    if (current === undefined) {
+      if (this.#host.calls.isInDoubt(key)) await this.#host.calls.refuseInDoubt(key, touched.base);
+      throw notFound(key);
+    }
     // Two patches in a row would have to be merged with the order of fields in mind; the whole entry is simpler.
     touched.change =
       touched.change === undefined
@@ -269,13 +272,14 @@ class TransactionView<T extends object> {
     return existed;
   }
 
-  /** @returns Whether the session is there and cannot be read: then it is deleted whatever its revision. */
+  /** @returns Whether the session may be there and cannot be read: then it is deleted whatever its revision. */
   async #loadUnlessDamaged(key: string, touched: Touched): Promise<boolean> {
+    if (!touched.read && this.#host.calls.isInDoubt(key)) return true;
     try {
       await this.#load(key, touched);
       return false;
     } catch (error) {
-      if (!isDamaged(error)) throw error;
+      if (!isSessionDamaged(error)) throw error;
       return true;
     }
   }

@@ -228,7 +228,10 @@ export interface SessionStore<T extends object> extends AsyncDisposable {
   /** Revision of the latest commit; 0 for a store that never had one. */
   revision(): Promise<number>;
   stats(): Promise<StoreStats>;
-  /** Resolves when every commit so far is in its session's `meta.json`. Commits do not need it to be safe. */
+  /**
+   * Resolves when every commit so far is in its session's `meta.json`. Commits do not need it to be safe.
+   * @throws `log_damaged` when a commit that is in doubt is in no file.
+   */
   flush(): Promise<void>;
   /** Waits for running calls, ends every watch, lets go of files. May be called twice; other calls then fail with `closed`. */
   close(): Promise<void>;
@@ -242,6 +245,9 @@ export interface DirectorySessionStore<T extends object> extends SessionStore<T>
   listSync(query?: ListQuery): SessionList<T>;
   /** Like `revision`, without a promise: one system call when nothing happened. */
   revisionSync(): number;
-  /** Seals the active log segment and moves everything in the log into entry files. */
+  /**
+   * Seals the active log segment and moves everything in the log into entry files.
+   * @throws `log_damaged` when a commit that is in doubt is in no file.
+   */
   checkpoint(): Promise<void>;
 }

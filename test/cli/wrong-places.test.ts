@@ -30,12 +30,14 @@ const READING: readonly (readonly string[])[] = [
   ["patch", MAIN_KEY, "a=1", "--dry-run"],
   ["rm", MAIN_KEY, "--dry-run"],
   ["flush", "--dry-run"],
+  ["mend", "--dry-run"],
 ];
 const WRITING: readonly (readonly string[])[] = [
   ["put", MAIN_KEY, "--data", "{}"],
   ["patch", MAIN_KEY, "a=1"],
   ["rm", MAIN_KEY],
   ["flush", "--checkpoint"],
+  ["mend", "--quiet"],
 ];
 const ALL = [...READING, ...WRITING];
 /** These work on `sessions.json` as well as on a store, or need both. */

@@ -10,14 +10,14 @@ import { Worker } from "node:worker_threads";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { crc32Hex } from "../../src/format/crc32.js";
-import { encodeLogLine, parseLogLine } from "../../src/format/log-line.js";
+import { encodeLogLine, parseLogLine, parseLogLines } from "../../src/format/log-line.js";
 import { folderNameForKey } from "../../src/format/session-key.js";
 import { nodeFileSystem } from "../../src/fs/node-file-system.js";
 import { openDirectoryStoreOn } from "../../src/store/open.js";
 import { openDirectoryStore } from "../../src/index.js";
 import type { DirectorySessionStore } from "../../src/index.js";
 import { ManualRuntime } from "../../src/testing/manual-runtime.js";
-import { crc32, folderName, parseLine, StoreReader } from "./independent-reader.mjs";
+import { crc32, folderName, parseLine, parsePieces, StoreReader } from "./independent-reader.mjs";
 
 type Entry = Record<string, unknown>;
 
@@ -113,20 +113,22 @@ describe("a quiet store", () => {
     const reader = new StoreReader(path);
     reader.snapshot();
     expect(reader.changes()).toEqual([]);
-    await store.put("a", { n: 1 });
+    const { revision: put } = await store.put("a", { n: 1 });
     await store.delete("a");
-    await store.put("b", { n: 2 });
+    const deleted = await store.revision();
+    const { revision: last } = await store.put("b", { n: 2 });
     expect(reader.changes()?.map(({ key, revision, state }) => [key, revision, state?.stored])).toEqual([
-      ["a", 1, { n: 1 }],
-      ["a", 2, undefined],
-      ["b", 3, { n: 2 }],
+      ["a", put, { n: 1 }],
+      ["a", deleted, undefined],
+      ["b", last, { n: 2 }],
     ]);
     const log = join(path, ".store/log/00000001.jsonl");
+    const at = 1 + readFileSync(log).length;
     const line = encodeLogLine('{"w":"other","n":1,"g":1,"t":5,"ops":[{"k":"c","s":{"n":3}}]}');
     appendFileSync(log, line.subarray(0, 30));
     expect(reader.changes()).toEqual([]);
     appendFileSync(log, line.subarray(30));
-    expect(reader.changes()?.map(({ key, revision }) => [key, revision])).toEqual([["c", 4]]);
+    expect(reader.changes()?.map(({ key, revision }) => [key, revision])).toEqual([["c", at]]);
     expect(await store.get("c")).toEqual({ n: 3 });
     await store.checkpoint();
     await store.checkpoint();
@@ -295,12 +297,31 @@ describe("pure parts", () => {
       ),
     });
     const header = fc.record(
-      { segment: odd, firstRevision: odd, store: odd, stage: odd, seal: odd, z: odd },
+      {
+        segment: odd,
+        firstRevision: odd,
+        after: odd,
+        store: odd,
+        stage: odd,
+        seal: odd,
+        gap: odd,
+        bytes: odd,
+        z: odd,
+      },
       { requiredKeys: [] },
     );
     const name = fc.constantFrom("n");
-    const soundHeader = fc.record({ segment: fc.nat(), firstRevision: fc.nat(), store: name, stage: name });
-    const soundSeal = fc.record({ seal: fc.nat(), firstRevision: fc.nat() }, { requiredKeys: ["seal"] });
+    const soundHeader = fc.record({
+      segment: fc.nat(),
+      firstRevision: fc.nat(),
+      after: fc.nat(),
+      store: name,
+      stage: name,
+    });
+    const soundSeal = fc.record(
+      { seal: fc.nat(), firstRevision: fc.nat(), gap: fc.nat(), bytes: fc.nat() },
+      { requiredKeys: ["seal"] },
+    );
     const kinds = new Set<string>();
     fc.assert(
       fc.property(
@@ -315,7 +336,7 @@ describe("pure parts", () => {
       ),
       { numRuns: 5000 },
     );
-    expect([...kinds].sort()).toEqual(["header", "hole", "malformed", "record", "seal"]);
+    expect([...kinds].sort()).toEqual(["header", "malformed", "record", "seal"]);
     for (const text of [
       "",
       "00000000 ",
@@ -338,6 +359,32 @@ describe("pure parts", () => {
       ]);
     }
   });
+});
+
+test("torn writes, glued lines and damage are cut into the same pieces", () => {
+  const lines = [
+    '{"w":"w","n":1,"g":1,"t":1,"ops":[{"k":"0a1b2c3d {\\"w","s":{"a":"}\\\\"}}]}',
+    '{"segment":1,"firstRevision":9,"after":8,"store":"s","stage":"t"}',
+    '{"seal":2,"gap":7}',
+    '{"what":1}',
+  ].map((json) => encodeLogLine(json).subarray(0, -1));
+  const piece = fc.tuple(fc.constantFrom(...lines), fc.nat(120), fc.boolean());
+  const junk = fc.oneof(
+    fc.constantFrom("x", "}", "\0", "\x1f", " ", "0a1b2c3d {", '"', "\\", ",", "]", "a", "1"),
+    fc.string({ maxLength: 3 }),
+  );
+  const part = fc.oneof(
+    { weight: 4, arbitrary: piece.map(([line, length, whole]) => (whole ? line : line.subarray(0, length))) },
+    { weight: 1, arbitrary: junk.map((text) => Buffer.from(text.replaceAll("\n", ""))) },
+  );
+  fc.assert(
+    fc.property(fc.array(part, { maxLength: 5 }), (parts) => {
+      const bytes = Buffer.concat(parts);
+      const ours = parseLogLines(bytes, 0, bytes.length).map(({ at, from, line }) => [at, from, line.kind]);
+      expect(parsePieces(bytes).map(({ at, from, kind }) => [at, from, kind])).toEqual(ours);
+    }),
+    { numRuns: 5000 },
+  );
 });
 
 /** "`x` repeated 3 times, `y`" is xxxy. */

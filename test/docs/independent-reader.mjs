@@ -47,10 +47,9 @@ function depthOf(value) {
 
 /** What a line without its newline is. */
 export function parseLine(line) {
-  if (line.includes(0)) return { kind: "hole" };
   const json = line.subarray(9);
-  if (line.length > 16_777_216 || line.length <= 9 || line[8] !== 0x20) return { kind: "malformed" };
-  if (line.toString("latin1", 0, 8) !== crc32(json)) return { kind: "malformed" };
+  if (line.length > 16_777_216 || line.length <= 9 || line[8] !== 0x20) return { kind: "unreadable" };
+  if (line.toString("latin1", 0, 8) !== crc32(json)) return { kind: "unreadable" };
   let value;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(json));
@@ -71,17 +70,73 @@ export function parseLine(line) {
       kind = "record";
   } else if (has("segment")) {
     if (
-      members === 4 &&
-      isCount(value.segment) &&
-      isCount(value.firstRevision) &&
+      members === 5 &&
+      [value.segment, value.firstRevision, value.after].every(isCount) &&
+      value.after < value.firstRevision &&
       isName(value.store) &&
       isName(value.stage)
     )
       kind = "header";
-  } else if (has("seal") && isCount(value.seal)) {
-    if (members === 1 || (members === 2 && isCount(value.firstRevision))) kind = "seal";
+  } else if (has("seal")) {
+    const known = ["seal", "firstRevision", "gap", "bytes"];
+    if (Object.entries(value).every(([name, count]) => known.includes(name) && isCount(count))) kind = "seal";
   }
   return { kind, value };
+}
+
+/** What stands between two newlines: lines with their offsets, and with those of the torn pieces in front of them. */
+export function parsePieces(bytes) {
+  const whole = parseLine(bytes);
+  if (whole.kind !== "unreadable") return [{ at: 0, from: 0, ...whole }];
+  const text = bytes.toString("latin1");
+  const begins = [...text.matchAll(/(?=[0-9a-f]{8} \{"[ws])/g)].map(({ index }) => index);
+  const starts = bytes.length > 0 ? [...new Set([0, ...begins])] : [];
+  const pieces = [];
+  let from = 0;
+  for (const [index, at] of starts.entries()) {
+    const end = starts[index + 1] ?? bytes.length;
+    const parsed = parseLine(bytes.subarray(at, end));
+    if (parsed.kind === "unreadable" && end < bytes.length && isBeginning(text.slice(at, end))) continue;
+    pieces.push({ at, from, ...parsed });
+    from = end;
+  }
+  return pieces;
+}
+
+/** Whether a piece is only the beginning of a line, perhaps with very short ones glued to it. */
+function isBeginning(text) {
+  const short = /^[0-9a-f]*(?:(?<=[0-9a-f]{8}) (?:\{"?)?[0-9a-f]*)*$/;
+  for (let at = text.length; at >= Math.max(0, text.length - 60); at--)
+    if (short.test(text.slice(at)) && (at === 0 || isOneBeginning(text.slice(0, at)))) return true;
+  return false;
+}
+
+const STRING = '"(?:[^"\\\\]|\\\\.)*'; // as far as it goes
+const VALUE = `(?:${STRING}["\\\\]?|[-+0-9.eE]+|[a-z]{1,5})`;
+/** A name as far as it goes, or a value with its name or without one. */
+const MEMBER = new RegExp(`^,?(?:${STRING}(?:\\\\|":?)?|(?:${STRING}":)?${VALUE})?$`);
+
+function isOneBeginning(text) {
+  if (/^(?:[0-9a-f]{1,8}|[0-9a-f]{8} (?:\{"?)?)$/.test(text)) return true;
+  if (!/^[0-9a-f]{8} \{"/.test(text) || Buffer.from(text, "latin1").some((byte) => byte < 0x20)) return false;
+  const json = text.slice(9);
+  let open = "";
+  let parsed = 0;
+  for (const { 0: token, index } of json.matchAll(/"(?:[^"\\]|\\.)*(?:"|\\?$)|[{}[\],]/g)) {
+    if (token.startsWith('"')) continue;
+    if (token === "{") open = `}${open}`;
+    else if (token === "[") open = `]${open}`;
+    else if (token !== ",") open = open.slice(1);
+    if (open === "") return false;
+    parsed = token === "," ? index : index + 1;
+  }
+  if (!MEMBER.test(json.slice(parsed))) return false;
+  try {
+    JSON.parse(json.slice(0, parsed) + open);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function opsAreSound(ops) {
@@ -109,13 +164,23 @@ export class StoreReader {
   #hot = new Map();
   /** Where it reads: number, descriptor, position, and what the verdicts need. */
   #segment;
+  /** Damaged segments, lowest first. */
+  #damaged = [];
+  /** The latest segment that changed a key. */
+  #changedIn = new Map();
+  /** Keys whose latest state cannot be known, as of the last snapshot. */
+  unknown = [];
+  /** Revision of the latest change of a key, a delete included. */
+  #revisions = new Map();
+  /** How far the log was durable. */
+  #mark;
   /** States of the segment that is being read. */
   #here = new Map();
 
   constructor(folder) {
     this.folder = folder;
     const { kind, format, storeId } = JSON.parse(readFileSync(join(folder, ".store/format.json"), "utf8"));
-    if (kind !== "sessiondir" || format !== 1) throw new Error(`${folder} is not a store of format 1`);
+    if (kind !== "sessiondir" || format !== 2) throw new Error(`${folder} is not a store of format 2`);
     this.storeId = storeId;
   }
 
@@ -124,15 +189,28 @@ export class StoreReader {
     for (;;) {
       this.#rewind();
       this.#readLog();
+      this.#mark = this.#readMark();
       const files = this.#readFiles();
       if (!this.#readLog()) continue; // too slow: segments went by unread
       const sessions = new Map();
-      for (const [key, state] of [...files, ...this.#hot]) {
-        if (state === undefined) sessions.delete(key);
-        else sessions.set(key, state);
+      this.unknown = [];
+      const damaged = this.#damaged.filter(({ gap }) => gap !== undefined);
+      const behind = new Map(damaged.flatMap((segment) => [...segment.behind]));
+      for (const key of new Set([...files.keys(), ...this.#hot.keys(), ...behind.keys()])) {
+        const state = this.#stateOf(key, files.get(key), behind.get(key), damaged.at(-1)?.number ?? 0);
+        if (state === "unknown") this.unknown.push(key);
+        else if (state !== undefined) sessions.set(key, state);
       }
       return sessions;
     }
+  }
+
+  #stateOf(key, file, behind, lastDamaged) {
+    const ofLog = this.#hot.get(key);
+    if (!this.#hot.has(key) && behind === undefined) return file;
+    if ((this.#changedIn.get(key) ?? 0) > lastDamaged || lastDamaged === 0) return ofLog;
+    if (behind !== undefined) return file !== undefined && file.revision >= behind ? file : "unknown";
+    return file !== undefined && file.revision > (this.#revisions.get(key) ?? 0) ? file : ofLog;
   }
 
   /** Changes since the last call, in order; undefined: too slow, take a snapshot. */
@@ -164,13 +242,26 @@ export class StoreReader {
       throw error;
     }
     this.close();
-    this.#segment = { number, fd, at: 0, first: -1, last: 0, sealed: false, changed: new Map() };
+    const ledger = { first: -1, last: 0, end: 0, sealed: false, gap: undefined, changed: new Map() };
+    this.#segment = {
+      number,
+      fd,
+      at: 0,
+      ...ledger,
+      behind: new Map(),
+      numbers: new Map(),
+      before: this.#segment,
+    };
     this.#here = new Map();
     return true;
   }
 
   #rewind() {
     this.#hot = new Map();
+    this.#damaged = [];
+    this.#changedIn = new Map();
+    this.#revisions = new Map();
+    this.close();
     for (;;) {
       const [lowest] = this.#liveNumbers();
       if (lowest === undefined) throw new Error(`${this.folder} has no log`);
@@ -181,7 +272,14 @@ export class StoreReader {
   #readLog(onChange = () => {}) {
     for (;;) {
       const segment = this.#segment;
+      const followed = (this.#liveNumbers().at(-1) ?? 0) > segment.number;
       this.#readSegment(segment, onChange);
+      if (followed && !segment.sealed) {
+        segment.sealed = true;
+        segment.gap ??= segment.at;
+      }
+      if (this.#wasCut(segment)) segment.gap ??= segment.at;
+      if (segment.gap !== undefined && !this.#damaged.includes(segment)) this.#damaged.push(segment);
       if (segment.first < 0) throw new Error(`segment ${segment.number} has no header`);
       this.revision = segment.last;
       if (!segment.sealed) return true;
@@ -193,40 +291,106 @@ export class StoreReader {
     }
   }
 
+  #readMark() {
+    try {
+      const [line, end] = readFileSync(join(this.folder, ".store/durable")).toString().split("\n");
+      return end === "" && crc32(Buffer.from(line.slice(9))) === line.slice(0, 8)
+        ? JSON.parse(line.slice(9))
+        : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #wasCut({ number, fd, at }) {
+    const { ino, dev } = fstatSync(fd, { bigint: true });
+    const { segment, inode, device, bytes } = this.#mark ?? {};
+    return segment === number && inode === String(ino) && device === String(dev) && at < bytes;
+  }
+
   #readSegment(segment, onChange) {
     const bytes = Buffer.alloc(Math.max(0, fstatSync(segment.fd).size - segment.at));
     const count = readSync(segment.fd, bytes, 0, bytes.length, segment.at);
     let start = 0;
     for (let end = bytes.indexOf(10); end >= 0 && end < count; end = bytes.indexOf(10, start)) {
-      this.#decide(segment, parseLine(bytes.subarray(start, end)), onChange);
+      for (const { at, from, ...line } of parsePieces(bytes.subarray(start, end))) {
+        this.#decide(segment, line, segment.at + start + at, segment.at + start + from, onChange);
+        if (!segment.sealed) segment.end = segment.at + end + 1;
+      }
       start = end + 1;
     }
     segment.at += start; // what has no newline is not decided yet
   }
 
-  #decide(segment, { kind, value }, onChange) {
-    if (segment.sealed || kind === "malformed") return;
-    if (kind === "hole") segment.sealed = true;
-    else if (kind === "header") {
-      if (segment.first >= 0 || value.segment !== segment.number) return;
-      if (value.store !== this.storeId) throw new Error(`segment ${segment.number} is of another store`);
-      segment.first = value.firstRevision;
-      segment.last = value.firstRevision - 1;
-    } else if (segment.first >= 0 && kind === "seal") segment.sealed = true;
-    else if (
-      segment.first >= 0 &&
-      value.g === segment.number &&
-      value.ops.every((op) => this.#holds(segment, op))
-    ) {
-      const revision = ++segment.last;
+  #decide(segment, { kind, value }, at, from, onChange) {
+    const { first, number, numbers } = segment;
+    if (segment.sealed) {
+      // A seal behind a gap may be a block that stands in a place that is not its own.
+      if (segment.gap !== undefined && kind === "record" && value.g === number)
+        this.#mention(segment, value, at);
+      return;
+    }
+    if (kind === "malformed") return;
+    if (kind !== "unreadable" && kind !== "header" && first < 0) return;
+    const inPlace =
+      (kind === "header" && at === 0 && value.segment === number) ||
+      (kind === "seal" && value.seal === number + 1) ||
+      (kind === "record" && value.g === number && value.n > (numbers.get(value.w) ?? 0));
+    if (!inPlace) segment.gap ??= from;
+    else if (kind === "header") this.#begin(segment, value);
+    else if (kind === "seal") this.#seal(segment, value);
+    else if (segment.gap !== undefined) this.#mention(segment, value, at);
+    else if (this.#lacksBase(segment, value)) this.#mention(segment, value, at);
+    else {
+      numbers.set(value.w, value.n);
+      if (!value.ops.every((op) => this.#holds(segment, op))) return;
+      segment.last = first + at;
       for (const op of value.ops)
-        if (op.s || op.p || op.d) this.#apply(segment, op, revision, value.t, onChange);
+        if (op.s || op.p || op.d) this.#apply(segment, op, first + at, value.t, onChange);
     }
   }
 
-  #holds({ changed, first }, op) {
+  #seal(segment, { gap, bytes }) {
+    segment.sealed = true;
+    if (segment.end < (bytes ?? 0)) segment.gap ??= gap ?? segment.end;
+  }
+
+  #begin(segment, { store, firstRevision, after }) {
+    if (store !== this.storeId) throw new Error(`segment ${segment.number} is of another store`);
+    segment.first = firstRevision;
+    segment.last = after;
+    const { before } = segment;
+    segment.before = undefined;
+    if (before === undefined) return;
+    if (before.last > after) throw new Error(`others went on without what segment ${before.number} had`);
+    if (before.gap !== undefined && after < before.first + before.gap) this.#settle(before);
+    else if (before.last < after && after < firstRevision - 1) {
+      before.gap ??= after - before.first;
+      if (!this.#damaged.includes(before)) this.#damaged.push(before);
+    }
+  }
+
+  #mention({ first, behind }, { ops }, at) {
+    for (const op of ops) if (op.s || op.p || op.d) behind.set(op.k, first + at);
+  }
+
+  #settle(segment) {
+    segment.gap = undefined;
+    segment.behind.clear();
+  }
+
+  #lacksBase(segment, { ops }) {
+    const { changed, first, behind } = segment;
+    const lost = ops.find(({ k, b }) => b >= first && (changed.get(k) ?? 1) > 0 && (changed.get(k) ?? 1) < b);
+    if (lost === undefined) return false;
+    segment.gap = lost.b - first;
+    behind.set(lost.k, lost.b);
+    return true;
+  }
+
+  #holds({ changed }, op) {
     const latest = changed.get(op.k);
-    if (latest === undefined) return op.p === undefined && !(op.b >= first);
+    if (latest === undefined) return op.p === undefined;
     return (op.b === undefined || op.b === latest) && !(op.p !== undefined && latest === 0);
   }
 
@@ -242,11 +406,14 @@ export class StoreReader {
     const state = op.d ? undefined : { key: op.k, revision, modifiedAt, stored };
     this.#here.set(op.k, state);
     this.#hot.set(op.k, state);
+    this.#changedIn.set(op.k, segment.number);
+    this.#revisions.set(op.k, revision);
     onChange(op.k, revision, state);
   }
 
   #readFiles() {
-    const skip = new Set([...this.#hot.keys()].map(folderName));
+    const whole = this.#damaged.every(({ gap }) => gap === undefined);
+    const skip = new Set(whole ? [...this.#hot.keys()].map(folderName) : []);
     const found = new Map();
     for (const name of readdirSync(this.folder)) {
       if (name.startsWith(".") || skip.has(name)) continue;

@@ -206,10 +206,10 @@ describe("a file that a power cut left under both names of a rename", () => {
 
   it("an entry file is good, and so it is with a name in a snapshot", async () => {
     const { fs } = await fixture();
-    const policy = { isInLog: () => false, onWarning: () => {} };
+    const policy = { isInLog: () => false, isOvertaken: () => false, onWarning: () => {} };
     const writer = new EntryWriter(fs, layout, new ManualRuntime(), policy);
     const state = { key: "k", revision: 1, modifiedAt: 0, stored: { n: 1 } };
-    expect(await writer.write(state, STAGE, { sync: false, keepDamaged: false })).toBe("done");
+    expect(await writer.write(state, STAGE, { sync: false })).toBe("done");
     keepBothNames(fs, layout.entryFile("k"), `${layout.stageFolder(STAGE)}/temp`);
     expect(readEntryFile(fs, layout, "k")).toMatchObject({ status: "present", revision: 1 });
     fs.link(layout.entryFile("k"), "/snapshot");

@@ -24,6 +24,7 @@ function fixture() {
 
 const NOTHING_DAMAGED = {
   isInLog: () => false,
+  isOvertaken: () => false,
   onWarning: ({ message }: { message: string }) => {
     throw new Error(message);
   },
@@ -36,23 +37,21 @@ describe("O8: ENOENT at the rename", () => {
     fs.onCall = ({ name }) => {
       if (name === "rename" && swept++ === 0) disk.removeRaw(layout.sessionFolder("k"));
     };
-    expect(await writer.write(written, STAGE, { sync: false, keepDamaged: false })).toBe("done");
+    expect(await writer.write(written, STAGE, { sync: false })).toBe("done");
     expect(swept).toBe(2);
     expect(disk.readRaw(layout.entryFile("k"))).toBeDefined();
   });
 
   it("the staging folder is gone: a file is not written, and a deleted session's file stays for its new owner", async () => {
     const { disk, fs, writer } = fixture();
-    expect(await writer.write(written, STAGE, { sync: false, keepDamaged: false })).toBe("done");
+    expect(await writer.write(written, STAGE, { sync: false })).toBe("done");
     disk.removeRaw(layout.stageFolder(STAGE));
     let renames = 0;
     fs.onCall = (call) => {
       if (call.name === "rename" && ++renames > 3) throw systemError("EIO", call);
     };
-    expect(await writer.write(deleted, STAGE, { sync: false, keepDamaged: false })).toBe("fenced");
-    expect(await writer.write({ ...written, revision: 3 }, STAGE, { sync: false, keepDamaged: false })).toBe(
-      "fenced",
-    );
+    expect(await writer.write(deleted, STAGE, { sync: false })).toBe("fenced");
+    expect(await writer.write({ ...written, revision: 3 }, STAGE, { sync: false })).toBe("fenced");
     expect(String(disk.readRaw(layout.entryFile("k")))).toContain('"revision":1');
   });
 });
@@ -60,7 +59,7 @@ describe("O8: ENOENT at the rename", () => {
 describe("a link in place of a folder", () => {
   async function moved(folder: string) {
     const made = fixture();
-    expect(await made.writer.write(written, STAGE, { sync: false, keepDamaged: false })).toBe("done");
+    expect(await made.writer.write(written, STAGE, { sync: false })).toBe("done");
     made.disk.makeDirectory("/theirs");
     made.fs.rename(folder, "/theirs/moved");
     made.disk.symlink(folder, "/theirs/moved");
@@ -70,9 +69,9 @@ describe("a link in place of a folder", () => {
   it("a session's: its file is not read, written or removed through it", async () => {
     const { disk, fs, writer, before } = await moved(layout.sessionFolder("k"));
     expect(readEntryFile(fs, layout, "k")).toMatchObject({ status: "corrupt" });
-    const writing = writer.write({ ...written, revision: 2 }, STAGE, { sync: false, keepDamaged: false });
+    const writing = writer.write({ ...written, revision: 2 }, STAGE, { sync: false });
     await expect(writing).rejects.toMatchObject({ code: "file_unsafe" });
-    expect(await writer.write(deleted, STAGE, { sync: false, keepDamaged: false })).toBe("done");
+    expect(await writer.write(deleted, STAGE, { sync: false })).toBe("done");
     expect(disk.tree("/theirs")).toEqual(before);
   });
 

@@ -1,6 +1,7 @@
 /**
- * Goal: a line says exactly what was written or is malformed, for any bytes whatever, and parsing never throws.
- * Method: round trips, a table of malformed lines with good checksums, and damage at each byte.
+ * Goal: a line says exactly what was written or is malformed, or cannot be read, for any bytes whatever; torn writes are told
+ * from damage; and parsing never throws.
+ * Method: round trips, a table of malformed lines with good checksums, damage at each byte, and lines glued to each other.
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -9,7 +10,9 @@ import { LINE_BYTES_MAX, STORED_DEPTH_MAX } from "../../src/format/limits.js";
 import {
   composeRecordJson,
   encodeLogLine,
+  isTorn,
   parseLogLine,
+  parseLogLines,
   type LogLine,
   type LogOp,
   type LogRecord,
@@ -79,13 +82,19 @@ describe("parseLogLine", () => {
   });
 
   it("reads headers and seals", () => {
-    const header = { segment: 7, firstRevision: 18001, store: "s", stage: "7-c0ffee42" };
+    const header = { segment: 7, firstRevision: 18001, after: 17950, store: "s", stage: "7-c0ffee42" };
     expect(parseText(JSON.stringify(header))).toEqual({ kind: "header", header });
     expect(parseText('{"seal":8}')).toEqual({ kind: "seal", seal: { seal: 8 } });
     expect(parseText('{"seal":8,"firstRevision":99}')).toEqual({
       kind: "seal",
       seal: { seal: 8, firstRevision: 99 },
     });
+    for (const seal of [
+      { seal: 8, gap: 120 },
+      { seal: 8, gap: 0 },
+      { seal: 8, firstRevision: 9, gap: 1 },
+    ])
+      expect(parseText(JSON.stringify(seal))).toEqual({ kind: "seal", seal });
   });
 
   it("takes records of any entries", () => {
@@ -115,7 +124,6 @@ describe("parseLogLine", () => {
   });
 
   it.each([
-    ["an empty text", ""],
     ["no JSON", "{"],
     ["trailing garbage", '{"seal":8} x'],
     ["a byte order mark", '\ufeff{"seal":8}'],
@@ -127,11 +135,20 @@ describe("parseLogLine", () => {
     ["a seal of text", '{"seal":"8"}'],
     ["a seal with more", '{"seal":8,"x":1}'],
     ["a seal with null", '{"seal":8,"firstRevision":null}'],
+    ["a seal with a gap that is no offset", '{"seal":8,"gap":-1}'],
+    ["a seal with a gap that is no offset", '{"seal":8,"gap":"1"}'],
+    ["a seal with an unknown member", '{"seal":8,"cut":1}'],
     ["a negative seal", '{"seal":-8}'],
-    ["a header without store", '{"segment":7,"firstRevision":1,"stage":"x"}'],
-    ["a header with more", '{"segment":7,"firstRevision":1,"stage":"x","store":"s","y":1}'],
-    ["a header with a fraction", '{"segment":7.5,"firstRevision":1,"stage":"x","store":"s"}'],
-    ["a header with an empty name", '{"segment":7,"firstRevision":1,"stage":"","store":"s"}'],
+    ["a header without store", '{"segment":7,"firstRevision":1,"after":0,"stage":"x"}'],
+    ["a header with more", '{"segment":7,"firstRevision":1,"after":0,"stage":"x","store":"s","y":1}'],
+    ["a header with a fraction", '{"segment":7.5,"firstRevision":1,"after":0,"stage":"x","store":"s"}'],
+    ["a header with an empty name", '{"segment":7,"firstRevision":1,"after":0,"stage":"","store":"s"}'],
+    ["a header of format 1", '{"segment":7,"firstRevision":1,"stage":"x","store":"s"}'],
+    [
+      "a header whose last commit is its own",
+      '{"segment":7,"firstRevision":9,"after":9,"stage":"x","store":"s"}',
+    ],
+    ["a header after no revision", '{"segment":7,"firstRevision":9,"after":null,"stage":"x","store":"s"}'],
     ["no ops", record()],
     ["ops that are no array", '{"w":"a","n":1,"g":7,"t":1,"ops":{}}'],
     ["an unknown member of a record", '{"w":"a","n":1,"g":7,"t":1,"x":1,"ops":[{"k":"a","b":1}]}'],
@@ -179,24 +196,26 @@ describe("parseLogLine", () => {
     expect(parseText("[".repeat(1_000_000) + "]".repeat(1_000_000)).kind).toBe("malformed");
   });
 
-  it("finds a line malformed that is too long, valid or not", () => {
+  it("cannot read a line that is too long, valid or not", () => {
     const text = `{"w":"a","n":1,"g":7,"t":1,"ops":[{"k":"a","s":{"x":"`;
     const room = LINE_BYTES_MAX - 9 - text.length - `"}}]}`.length;
     expect(parseText(`${text}${"x".repeat(room)}"}}]}`).kind).toBe("record");
-    expect(parseText(`${text}${"x".repeat(room + 1)}"}}]}`).kind).toBe("malformed");
+    expect(parseText(`${text}${"x".repeat(room + 1)}"}}]}`).kind).toBe("unreadable");
   });
 
-  it("calls any line with a NUL byte a hole", () => {
+  it("says of a line that it cannot read whether there is a NUL byte, as a power cut leaves", () => {
     const line = encodeLogLine(composeRecordJson(good));
     for (const position of [0, 7, 8, 9, 40, line.length - 2]) {
       const holed = Buffer.from(line);
       holed[position] = 0;
-      expect(parse(holed)).toEqual({ kind: "hole" });
+      expect(parse(holed)).toMatchObject({ kind: "unreadable", zeros: true });
+      holed[position] = 1;
+      expect(parse(holed)).toMatchObject({ kind: "unreadable", zeros: false });
     }
-    expect(parse(Buffer.from("\0\n"))).toEqual({ kind: "hole" });
-    expect(parse(encodeLogLine('{"seal":"\0"}'))).toEqual({ kind: "hole" });
+    expect(parse(Buffer.from("\0\n"))).toMatchObject({ kind: "unreadable", zeros: true });
+    expect(parse(Buffer.from("\n"))).toMatchObject({ kind: "unreadable", zeros: false });
     // Beyond the line is another line.
-    expect(parseLogLine(Buffer.from("x\n\0\0"), 0, 1).kind).toBe("malformed");
+    expect(parseLogLine(Buffer.from("x\n\0\0"), 0, 1)).toMatchObject({ kind: "unreadable", zeros: false });
   });
 
   it("finds invalid UTF-8 malformed, even with a good checksum", () => {
@@ -206,32 +225,181 @@ describe("parseLogLine", () => {
     expect(parse(line)).toEqual({ kind: "malformed", reason: "not UTF-8" });
   });
 
-  it("notices each changed bit, each cut and each glued line", () => {
+  it("cannot read a line with any changed bit, nor any piece of it", () => {
     const line = encodeLogLine(composeRecordJson(good));
     for (let position = 0; position < line.length - 1; position++) {
       for (let bit = 0; bit < 8; bit++) {
         const changed = Buffer.from(line);
         changed[position] = (changed[position] ?? 0) ^ (1 << bit);
-        expect(["malformed", "hole"]).toContain(parse(changed).kind);
+        expect(parse(changed).kind).toBe("unreadable");
       }
-      expect(parseLogLine(line, 0, position).kind).toBe("malformed");
-      expect(parse(Buffer.concat([line.subarray(0, position + 1), line])).kind).toBe(
-        position < line.length ? "malformed" : "record",
-      );
+      expect(parseLogLine(line, 0, position).kind).toBe("unreadable");
+      expect(parse(Buffer.concat([line.subarray(0, position + 1), line])).kind).toBe("unreadable");
     }
   });
 
   it("never throws", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
-        expect(["malformed", "hole"]).toContain(parseLogLine(Buffer.from(bytes), 0, bytes.length).kind);
+        expect(parseLogLine(Buffer.from(bytes), 0, bytes.length).kind).toBe("unreadable");
       }),
     );
     fc.assert(
       fc.property(fc.json(), (json) => {
-        expect(parseText(json)).toHaveProperty("kind");
+        expect(parseText(json).kind).not.toBe("unreadable");
       }),
     );
+  });
+});
+
+/** What stands between two newlines, as "kind@offset". */
+function pieces(...parts: (Buffer | string)[]): string[] {
+  const bytes = Buffer.concat(parts.map((part) => Buffer.from(part)));
+  const padded = Buffer.concat([Buffer.from("before\n"), bytes, Buffer.from("\nbehind")]);
+  const placed = parseLogLines(padded, 7, 7 + bytes.length);
+  return placed.map(({ at, line }) => `${line.kind}@${at - 7}`);
+}
+
+/** A line without its newline. */
+function bare(json: string): Buffer {
+  return encodeLogLine(json).subarray(0, -1);
+}
+
+const WHOLE = bare(composeRecordJson(good));
+const HEADER = bare('{"segment":7,"firstRevision":9,"after":8,"stage":"7-a","store":"s"}');
+const SEAL = bare('{"seal":8}');
+const LINES: [string, Buffer][] = [
+  ["a record", WHOLE],
+  ["a header", HEADER],
+  ["a seal", SEAL],
+];
+
+describe("parseLogLines: lines that are glued to torn writes", () => {
+  it.each(LINES)("%s by itself is one line", (_name, line) => {
+    expect(pieces(line)).toEqual([expect.stringMatching(/^(record|header|seal)@0$/)]);
+  });
+
+  it.each(LINES)(
+    "what is left of %s, whatever its length, counts for nothing, and the line behind it counts",
+    (_name, torn) => {
+      for (let length = 1; length < torn.length; length++) {
+        expect(pieces(torn.subarray(0, length), WHOLE), `${length} bytes`).toEqual([`record@${length}`]);
+        expect(pieces(torn.subarray(0, length), SEAL), `${length} bytes`).toEqual([`seal@${length}`]);
+      }
+    },
+  );
+
+  it("so do several, though of the shortest ones it does not show where they begin", () => {
+    const lengths = [...Array.from({ length: 14 }, (_, index) => index + 1), 40, 89, WHOLE.length - 1];
+    for (const first of lengths)
+      for (const second of lengths)
+        for (const third of lengths) {
+          const torn = [first, second, third].map((length) => WHOLE.subarray(0, length));
+          expect(pieces(...torn, SEAL), `${first}, ${second}, ${third}`).toEqual([
+            `seal@${first + second + third}`,
+          ]);
+        }
+  });
+
+  it("a line that lacks only its newline counts at its own place", () => {
+    expect(pieces(WHOLE, SEAL)).toEqual(["record@0", `seal@${WHOLE.length}`]);
+    expect(pieces("0a1b", WHOLE, WHOLE.subarray(0, 50), SEAL)).toEqual([
+      "record@4",
+      `seal@${4 + WHOLE.length + 50}`,
+    ]);
+  });
+
+  it("a malformed line that lacks only its newline is one", () => {
+    expect(pieces(bare('{"seal":-8}'), SEAL)).toEqual(["malformed@0", `seal@${bare('{"seal":-8}').length}`]);
+  });
+
+  it("a value that looks like the beginning of a line is none", () => {
+    for (const text of [
+      '0a1b2c3d {"w',
+      "0a1b2c3d {",
+      '0a1b2c3d {"',
+      '0a1b2c3d {"s":1}',
+      '\\0a1b2c3d {\\"w',
+    ]) {
+      const json = composeRecordJson({
+        ...good,
+        ops: [{ k: text, s: { [text]: [text, "w", text], [`${text}2`]: text, w: 1 } }],
+      });
+      const line = bare(json);
+      expect(pieces(line)).toEqual(["record@0"]);
+      for (let length = 1; length < line.length; length++)
+        expect(pieces(line.subarray(0, length), WHOLE), `${text} ${length}`).toEqual([`record@${length}`]);
+      const changed = Buffer.from(line);
+      changed[line.length - 3] = 0x78;
+      expect(pieces(changed), text).toEqual(["unreadable@0"]);
+    }
+  });
+
+  it.each([
+    ["a NUL byte", 0],
+    ["a control byte", 0x1f],
+  ])("a piece with %s is no torn write", (_name, byte) => {
+    for (const position of [0, 8, 9, 10, 40, 89]) {
+      const torn = Buffer.from(WHOLE.subarray(0, 90));
+      torn[position] = byte;
+      expect(pieces(torn, SEAL)).toEqual(["unreadable@0", "seal@90"]);
+    }
+  });
+
+  it.each([0x00, 0x1f])("a piece with byte %i behind a backslash is no torn write", (byte) => {
+    const torn = Buffer.concat([WHOLE.subarray(0, 16), Buffer.from("\\"), Buffer.from([byte])]);
+    expect(pieces(torn, SEAL)).toEqual(["unreadable@0", `seal@${torn.length}`]);
+  });
+
+  it("a piece that begins like no line is no torn write", () => {
+    for (const torn of ["x", "0a1b2c3D", "0a1b2c3d x", "0a1b2c3d  {", "0a1b2c3d [1", "}]}"])
+      expect(pieces(torn, SEAL)).toEqual(["unreadable@0", `seal@${torn.length}`]);
+  });
+
+  it("a complete line with a wrong checksum, or with something behind it, is no torn write", () => {
+    const changed = Buffer.from(WHOLE);
+    changed[0] = changed[0] === 0x30 ? 0x31 : 0x30;
+    expect(pieces(changed, SEAL)).toEqual(["unreadable@0", `seal@${WHOLE.length}`]);
+    for (const behind of [" ", "x", "}", "0a1b"])
+      expect(pieces(WHOLE, behind, SEAL)).toEqual(["unreadable@0", `seal@${WHOLE.length + behind.length}`]);
+  });
+
+  it("what a newline ends is no torn write: nobody ends one", () => {
+    for (let length = 1; length < WHOLE.length; length += 3) {
+      expect(pieces(WHOLE.subarray(0, length))).toEqual(["unreadable@0"]);
+      expect(pieces(WHOLE.subarray(0, 50), WHOLE.subarray(0, length))[0]).toMatch(/^unreadable@/);
+    }
+    expect(pieces("")).toEqual([]);
+  });
+});
+
+describe("isTorn: what may stand at the end of a segment", () => {
+  const torn = (...parts: (Buffer | string)[]): boolean => {
+    const bytes = Buffer.concat(parts.map((part) => Buffer.from(part)));
+    return isTorn(Buffer.concat([Buffer.from("\n"), bytes, Buffer.from("x")]), 1, 1 + bytes.length);
+  };
+
+  it("beginnings of lines, and lines that lack only their newline", () => {
+    expect(torn()).toBe(true);
+    for (let length = 1; length <= WHOLE.length; length++) {
+      expect(torn(WHOLE.subarray(0, length))).toBe(true);
+      expect(torn(WHOLE.subarray(0, 5), WHOLE.subarray(0, length))).toBe(true);
+      // It takes twelve bytes to see that something begins behind a complete line.
+      expect(torn(WHOLE, WHOLE.subarray(0, length))).toBe(length >= 12);
+      expect(torn(WHOLE.subarray(0, length), SEAL.subarray(0, 12))).toBe(true);
+    }
+  });
+
+  it("nothing else", () => {
+    const changed = Buffer.from(WHOLE);
+    changed[3] = changed[3] === 0x30 ? 0x31 : 0x30;
+    expect(torn(changed)).toBe(false);
+    expect(torn(WHOLE.subarray(0, 20), changed)).toBe(false);
+    expect(torn(changed, WHOLE.subarray(0, 20))).toBe(false);
+    expect(torn(Buffer.alloc(5))).toBe(false);
+    expect(torn(WHOLE.subarray(0, 20), "\0")).toBe(false);
+    expect(torn(WHOLE, "x")).toBe(false);
+    expect(torn("xyz")).toBe(false);
   });
 });
 
@@ -242,9 +410,8 @@ it("a line is what it says itself, whatever a program has put on Object.prototyp
   try {
     expect(parse(encodeLogLine(composeRecordJson(good))).kind).toBe("record");
     expect(parse(encodeLogLine('{"seal":8}')).kind).toBe("seal");
-    expect(parse(encodeLogLine('{"segment":1,"firstRevision":1,"stage":"1-a","store":"s"}')).kind).toBe(
-      "header",
-    );
+    const header = '{"segment":1,"firstRevision":1,"after":0,"stage":"1-a","store":"s"}';
+    expect(parse(encodeLogLine(header)).kind).toBe("header");
     expect(parse(encodeLogLine("{}")).kind).toBe("malformed");
   } finally {
     for (const name of ["ops", "segment", "seal"]) Reflect.deleteProperty(shared, name);

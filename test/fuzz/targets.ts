@@ -8,7 +8,13 @@ import { SessionStoreError } from "../../src/errors.js";
 import { composeEntryDocument, parseEntryDocument } from "../../src/format/entry-document.js";
 import { EntryCodec } from "../../src/format/entry-codec.js";
 import { DEFAULT_LIMITS } from "../../src/format/limits.js";
-import { composeRecordJson, encodeLogLine, parseLogLine } from "../../src/format/log-line.js";
+import {
+  composeRecordJson,
+  encodeLogLine,
+  isTorn,
+  parseLogLine,
+  parseLogLines,
+} from "../../src/format/log-line.js";
 import {
   assertSessionKey,
   folderNameForKey,
@@ -23,7 +29,8 @@ import {
   type StoredObject,
   type StoredValue,
 } from "../../src/format/stored-value.js";
-import { decide, newLedger, type Verdict } from "../../src/log/verdict.js";
+import { newLedger } from "../../src/log/segment-ledger.js";
+import { decide, type Verdict } from "../../src/log/verdict.js";
 import { legacyFile } from "./legacy-target.js";
 
 export interface Target {
@@ -35,6 +42,14 @@ export interface Target {
 const STORE = "f2a7087e2b8d98928fe9745bd761b057";
 const CRC_END = 9;
 
+const FIRST_REVISION = 18001;
+const HEADER = JSON.stringify({
+  segment: 7,
+  firstRevision: FIRST_REVISION,
+  after: 17950,
+  store: STORE,
+  stage: "7-c0ffee42",
+});
 const RECORDS: readonly string[] = [
   composeRecordJson({
     w: "0a1b",
@@ -49,7 +64,7 @@ const RECORDS: readonly string[] = [
     g: 7,
     t: 1795200000001,
     ops: [
-      { k: "a", b: 18001, p: { c: true }, u: ["a", "__proto__"] },
+      { k: "a", b: FIRST_REVISION + encodeLogLine(HEADER).length, p: { c: true }, u: ["a", "__proto__"] },
       { k: "b", b: 3, d: 1 },
       { k: "c", b: 0 },
     ],
@@ -65,8 +80,12 @@ const RECORDS: readonly string[] = [
     ],
   }),
 ];
-const HEADER = JSON.stringify({ segment: 7, firstRevision: 18001, store: STORE, stage: "7-c0ffee42" });
-const SEALS = ['{"seal":8}', '{"seal":8,"firstRevision":20000}'];
+const SEALS = [
+  '{"seal":8}',
+  '{"seal":8,"firstRevision":20000}',
+  '{"seal":8,"gap":300}',
+  '{"seal":8,"cut":300}',
+];
 
 /** With a checksum that holds, or what is behind it would never be looked at. */
 function repaired(line: Buffer): Buffer {
@@ -85,9 +104,11 @@ function slowCrc(bytes: Buffer): string {
 
 function checkLine(line: Buffer): void {
   const parsed = parseLogLine(line, 0, line.length);
-  if (parsed.kind === "malformed" || parsed.kind === "hole") return;
+  if (parsed.kind === "malformed" || parsed.kind === "unreadable") return;
   assert.equal(slowCrc(line.subarray(CRC_END)), line.toString("latin1", 0, CRC_END - 1));
   if (parsed.kind !== "record") return;
+  for (const end of [line.length, line.length - 1, 40, 3])
+    assert.ok(isTorn(line, 0, Math.min(end, line.length)));
   const json = composeRecordJson(parsed.record);
   const again = encodeLogLine(json);
   const reparsed = parseLogLine(again, 0, again.length - 1);
@@ -104,29 +125,45 @@ const logLine: Target = {
   },
 };
 
-function linesOf(bytes: Buffer): Buffer[] {
-  const lines: Buffer[] = [];
+/** What stands between newlines, with where it begins. */
+function betweenNewlines(bytes: Buffer): [start: number, end: number][] {
+  const ranges: [number, number][] = [];
   for (let start = 0, end = bytes.indexOf(10); end >= 0; start = end + 1, end = bytes.indexOf(10, start)) {
-    lines.push(bytes.subarray(start, end));
+    ranges.push([start, end]);
   }
-  return lines;
+  return ranges;
+}
+
+/** Pieces cover the bytes in order; only beginnings of lines may be left out, and the last piece never is. */
+function checkPieces(bytes: Buffer, start: number, end: number): ReturnType<typeof parseLogLines> {
+  const pieces = parseLogLines(bytes, start, end);
+  if (end > start) assert.ok(pieces.length > 0);
+  let before = start - 1;
+  for (const { at } of pieces) {
+    assert.ok(at > before && at < Math.max(end, start + 1));
+    before = at;
+  }
+  return pieces;
 }
 
 /** Verdicts of a segment's lines; that they obey the rules that can be told without writing them down again. */
-function checkSegment(lines: readonly Buffer[]): string {
+function checkSegment(bytes: Buffer): string {
   const ledger = newLedger(7);
   const verdicts: Verdict[] = [];
   const latest = new Map<string, number>();
-  for (const line of lines) {
-    const sealed = ledger.sealed;
-    const before = ledger.lastRevision;
-    const verdict = decide(ledger, parseLogLine(line, 0, line.length));
+  const pieces = betweenNewlines(bytes).flatMap(([start, end]) =>
+    checkPieces(bytes, start, end).map((piece) => ({ ...piece, end: end + 1 })),
+  );
+  for (const { at, end, from, line } of pieces) {
+    const { sealed, lastRevision, gap } = ledger;
+    const verdict = decide(ledger, line, at, end, from);
     verdicts.push(verdict);
     if (sealed) assert.equal(verdict.fate, "superseded");
     if (verdict.fate !== "committed") continue;
-    assert.equal(verdict.revision, before + 1);
+    assert.equal(gap, undefined);
+    assert.equal(verdict.revision, (ledger.firstRevision ?? Number.NaN) + at);
+    assert.ok(verdict.revision > lastRevision);
     assert.equal(ledger.lastRevision, verdict.revision);
-    assert.ok(verdict.revision >= (ledger.firstRevision ?? Number.POSITIVE_INFINITY));
     for (const { k, b, s, p, d } of verdict.record.ops) {
       const known = latest.get(k);
       // A base is the latest change of the segment, or older than the segment.
@@ -138,7 +175,18 @@ function checkSegment(lines: readonly Buffer[]): string {
     }
   }
   assert.deepEqual([...ledger.changed], [...latest]);
+  if (ledger.gap === undefined) assert.equal(ledger.behind.size, 0);
   return JSON.stringify(verdicts);
+}
+
+/** Every line with a checksum that holds. */
+function repairedLines(bytes: Buffer): Buffer {
+  const newline = Buffer.from("\n");
+  const lines = betweenNewlines(bytes).flatMap(([start, end]) => [
+    repaired(bytes.subarray(start, end)),
+    newline,
+  ]);
+  return Buffer.concat(lines);
 }
 
 const segment: Target = {
@@ -147,11 +195,20 @@ const segment: Target = {
     Buffer.concat([HEADER, ...RECORDS, SEALS[0] ?? ""].map(encodeLogLine)),
     Buffer.concat([HEADER, RECORDS[0] ?? "", SEALS[1] ?? "", RECORDS[1] ?? ""].map(encodeLogLine)),
     Buffer.concat([encodeLogLine(HEADER), Buffer.from("\0\0\0\n"), encodeLogLine(RECORDS[0] ?? "")]),
+    Buffer.concat([
+      encodeLogLine(HEADER),
+      encodeLogLine(RECORDS[0] ?? "").subarray(0, 30),
+      encodeLogLine(RECORDS[1] ?? "").subarray(0, 5),
+      encodeLogLine(RECORDS[0] ?? "").subarray(0, -1),
+      encodeLogLine(RECORDS[2] ?? ""),
+      encodeLogLine(SEALS[2] ?? ""),
+    ]),
+    Buffer.concat(
+      [HEADER, RECORDS[0] ?? "", RECORDS[0] ?? "", RECORDS[2] ?? "", SEALS[3] ?? ""].map(encodeLogLine),
+    ),
   ],
   check: (bytes) => {
-    for (const lines of [linesOf(bytes), linesOf(bytes).map(repaired)]) {
-      assert.equal(checkSegment(lines), checkSegment(lines));
-    }
+    for (const lines of [bytes, repairedLines(bytes)]) assert.equal(checkSegment(lines), checkSegment(lines));
   },
 };
 
@@ -187,6 +244,7 @@ function withCrc(bytes: Buffer): Buffer {
 const CATALOG: Catalog = {
   segment: 6,
   revision: 18000,
+  next: 18100,
   incomplete: false,
   rows: [
     { key: "b", revision: 3, updatedAt: 9, blobs: ["aa", "bb+"] },
@@ -212,7 +270,9 @@ const catalog: Target = {
   ],
   check: (bytes) => {
     const end = bytes.subarray(bytes.lastIndexOf(10) + 1);
-    const lines = linesOf(bytes).map((line) => Buffer.concat([repaired(line), Buffer.from("\n")]));
+    const lines = betweenNewlines(bytes)
+      .map(([start, end]) => bytes.subarray(start, end))
+      .map((line) => Buffer.concat([repaired(line), Buffer.from("\n")]));
     for (const input of [bytes, Buffer.concat([...lines, end])]) {
       const parsed = finish(parseCatalog(input, 6, STORE));
       if (parsed === undefined) continue;

@@ -77,8 +77,8 @@ export class LegacyMachine {
     const warnings: string[] = [];
     const store = await openDirectoryStoreOn<Record<string, unknown>>(fs, runtime, path, {
       readOnly: true,
-      // A hole is what a power cut may leave in a log, and no fault.
-      onWarning: ({ code, message }) => void (code === "log_hole" || warnings.push(message)),
+      // A gap is what a power cut may leave in a log, and no fault.
+      onWarning: ({ code, message }) => void (code === "log_gap" || warnings.push(message)),
     });
     const { sessions } = await store.list();
     const found = Object.fromEntries(

@@ -65,7 +65,7 @@ it("every process sees every change in the same order, across segments, from any
   const segments = segmentsOf(path).at(-1) ?? 0;
   console.log("watched", JSON.stringify({ changes: all.length, revision, segments }));
   expect(segments).toBeGreaterThan(5); // a full one waits until checkpoints keep up
-  expect([...new Set(all.map((change) => change.revision))]).toEqual(range(1, revision));
+  expect(all.at(-1)?.revision).toBe(revision);
   expect(all.map((change) => change.revision)).toEqual(
     all.map((change) => change.revision).toSorted((a, b) => a - b),
   );
@@ -80,23 +80,25 @@ it("every process sees every change in the same order, across segments, from any
 it("a watcher is told when the log no longer has what it asks for", async () => {
   const path = join(temporaryFolder(), "sessions.d");
   const own = await openDirectoryStore<object>(path, OPTIONS);
-  for (let step = 1; step <= 10; step++) await own.put(`session:${step % 3}`, { step });
+  for (let step = 1; step <= 9; step++) await own.put(`session:${step % 3}`, { step });
+  const before = await own.revision();
+  const { revision: last } = await own.put("session:1", { step: 10 });
   await own.checkpoint();
-  await own.put("session:0", { step: 11 });
-  const tooLate = watch(path, 9);
+  const { revision } = await own.put("session:0", { step: 11 });
+  const tooLate = watch(path, before);
   expect(await tooLate.next("failed")).toMatchObject({
     code: "revision_too_old",
-    data: { since: 9, revision: 11 },
+    data: { since: before, revision },
   });
   await tooLate.next("done");
-  const justInTime = watch(path, 10);
+  const justInTime = watch(path, last);
   expect(await justInTime.next("change")).toMatchObject({
     key: "session:0",
-    revision: 11,
+    revision,
     entry: { step: 11 },
   });
   await own.delete("session:0");
-  expect(await justInTime.next("change")).toMatchObject({ key: "session:0", revision: 12, kind: "delete" });
+  expect(await justInTime.next("change")).toMatchObject({ key: "session:0", kind: "delete" });
   await own.close();
 });
 
@@ -105,21 +107,28 @@ it("a watcher that was stopped until the log had moved on is told so, and never 
   const own = await openDirectoryStore<object>(path, { ...OPTIONS, durability: "os" });
   const watcher = watch(path, undefined);
   await watcher.next("watching");
-  await own.put("a", { step: 1 });
-  await seen(watcher, 1);
+  const { revision: first } = await own.put("a", { step: 1 });
+  await seen(watcher, first);
   watcher.signal("SIGSTOP");
+  const revisions = [first];
   for (let step = 2; step <= 4; step++) {
-    await own.put("a", { step });
+    revisions.push((await own.put("a", { step })).revision);
     await own.checkpoint();
   }
   watcher.signal("SIGCONT");
-  expect(await watcher.next("failed")).toMatchObject({ code: "revision_too_old", data: { revision: 4 } });
-  expect(changesOf(watcher).map(({ revision }) => revision)).toEqual(range(1, lastOf(watcher).revision));
+  expect(await watcher.next("failed")).toMatchObject({
+    code: "revision_too_old",
+    data: { revision: revisions.at(-1) },
+  });
+  const told = changesOf(watcher).map(({ revision }) => revision);
+  expect(told).toEqual(revisions.slice(0, told.length));
   await own.close();
 });
 
 it.runIf(canTrace)(
-  traced("an idle watcher makes one system call a second: it looks whether the store is still there"),
+  traced(
+    "an idle watcher makes two system calls a second: it looks whether the log is still there, and ends as it was read",
+  ),
   async () => {
     const folder = temporaryFolder();
     const path = join(folder, "sessions.d");
@@ -131,8 +140,8 @@ it.runIf(canTrace)(
         during: async (watcher) => {
           await watcher.next("watching");
           const own = await openDirectoryStore<object>(path, OPTIONS);
-          await own.put("a", { step: 1 });
-          await seen(watcher, 1);
+          const { revision } = await own.put("a", { step: 1 });
+          await seen(watcher, revision);
           await own.close();
           watcher.say({ event: "idle", ms: 2000 }); // as long as anything that polls would take to show itself
           await watcher.next("rested");
@@ -144,8 +153,8 @@ it.runIf(canTrace)(
     console.log("an idle watcher calls", JSON.stringify([...new Set(idle.map(({ name }) => name))]));
     const waiting = new Set(["epoll_wait", "epoll_pwait", "epoll_ctl", "restart_syscall"]);
     const looks = idle.filter(({ name }) => !waiting.has(name));
-    expect(new Set(looks.map(({ name }) => name)).size).toBeLessThanOrEqual(1);
-    expect(looks.length).toBeLessThanOrEqual(3);
+    expect(new Set(looks.map(({ name }) => name)).size).toBeLessThanOrEqual(2);
+    expect(looks.length).toBeLessThanOrEqual(6);
     expect(idle.length).toBeGreaterThan(0);
   },
 );
@@ -182,12 +191,6 @@ function changesOf(watcher: Child): Change[] {
   return watcher.messages.filter(({ event }) => event === "change").map(withoutEvent);
 }
 
-function lastOf(watcher: Child): Change {
-  const last = changesOf(watcher).at(-1);
-  if (last === undefined) throw new Error("the watcher saw nothing");
-  return last;
-}
-
 function withoutEvent({ event: _event, ...change }: Message): Change {
   return change as unknown as Change;
 }
@@ -200,8 +203,4 @@ function replayed(changes: readonly Change[]): [string, object | undefined][] {
     else sessions.delete(key);
   }
   return [...sessions].sort(([a], [b]) => (a < b ? -1 : 1));
-}
-
-function range(first: number, last: number): number[] {
-  return Array.from({ length: last - first + 1 }, (_, index) => first + index);
 }

@@ -9,7 +9,7 @@ import { noFigures } from "../../sim/figures.js";
 import { Runner } from "../../sim/runner.js";
 import { generate, type Schedule } from "../../sim/schedule.js";
 import { kindOf, shrink } from "../../sim/shrink.js";
-import { LogWriter } from "../../src/log/log-writer.js";
+import { SessionLog } from "../../src/engine/directory/session-log.js";
 import { LogSyncer } from "../../src/log/log-syncer.js";
 import { SimulatedFile } from "../../src/testing/simulated/inode.js";
 
@@ -87,10 +87,11 @@ describe("a broken promise", () => {
     expect(await judge(shortest.schedule)).toBeUndefined();
   });
 
-  it("is noticed when the copy of a store in use does not come to terms with files that are ahead of its log", async () => {
-    const { seal } = LogWriter.prototype;
-    vi.spyOn(LogWriter.prototype, "seal").mockImplementation(function (this: LogWriter, segment) {
-      seal.call(this, segment); // and never asks the next one for a higher first revision
+  it("is noticed when the copy of a store in use does not believe files that are ahead of its log", async () => {
+    const { readFile } = SessionLog.prototype;
+    vi.spyOn(SessionLog.prototype, "readFile").mockImplementation(function (this: SessionLog, key) {
+      const file = readFile.call(this, key);
+      return this.isAhead(file) ? { status: "absent" } : file;
     });
     let noticed = 0;
     for (let seed = 1; seed < 3000; seed++) {

@@ -73,8 +73,8 @@ describe("resolveOptions", () => {
   test("warnings go to the process unless somebody listens", () => {
     const emitWarning = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
     try {
-      resolveOptions(undefined).onWarning({ code: "log_hole", message: "a hole", data: {} });
-      expect(emitWarning).toHaveBeenCalledWith("a hole", { type: "SessionStoreWarning", code: "log_hole" });
+      resolveOptions(undefined).onWarning({ code: "log_gap", message: "a gap", data: {} });
+      expect(emitWarning).toHaveBeenCalledWith("a gap", { type: "SessionStoreWarning", code: "log_gap" });
     } finally {
       emitWarning.mockRestore();
     }

@@ -85,7 +85,17 @@ export function expectTidy(disk: SimulatedDisk, state: State): void {
   const blobs = new Set([...state.values()].flatMap(({ stored }) => hashes(stored)));
   const folders = new Set([...blobs].map((hash) => `blobs/${hash.slice(0, 2)}/`));
   const catalogs = inStore.filter((name) => name.startsWith("catalog-"));
-  const known = new Set(["", "blobs/", "format.json", "log/", "quarantine/", "reserve", "stage/", "trash/"]);
+  const known = new Set([
+    "",
+    "blobs/",
+    "durable",
+    "format.json",
+    "log/",
+    "quarantine/",
+    "reserve",
+    "stage/",
+    "trash/",
+  ]);
   const rest = inStore.filter(
     (name) => !known.has(name) && !segments.includes(name) && !catalogs.includes(name),
   );

@@ -54,21 +54,23 @@ async function ls(invocation: Invocation, options: Options): Promise<void> {
   const path = await resolveStore(invocation, options);
   const { withStore } = await import("../open-store.js");
   const { printListing } = await import("../listing.js");
+  const { isLogDamaged, warnOfHidden } = await import("../damaged-log.js");
   await withStore(invocation, path, {}, async (store) => {
     const { prefix, order: orderBy, descending, limit, cursor } = options;
     invocation.doing = `listing the sessions of ${path}`;
     // From before the listing: a watch since this revision misses nothing.
     const revision = await store.revision();
     const found = await asUsage(() => store.list({ prefix, orderBy, descending, limit, cursor }));
+    const { cursor: next, damaged } = found;
+    warnOfHidden(invocation, path, damaged);
     await printListing(invocation, {
       head: { store: path, revision },
       rows: found.sessions.map((record) => ({ record })),
-      tail: found.cursor === undefined ? {} : { cursor: found.cursor },
+      tail: { ...(damaged !== undefined && { damaged }), ...(next !== undefined && { cursor: next }) },
       where: path,
+      hidesSome: async () => damaged !== undefined || isLogDamaged(store),
     });
-    if (found.cursor !== undefined) {
-      invocation.terminal.say(`there are more: the same command with --cursor ${found.cursor}`);
-    }
+    if (next !== undefined) invocation.terminal.say(`there are more: the same command with --cursor ${next}`);
   });
 }
 

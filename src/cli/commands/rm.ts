@@ -46,7 +46,8 @@ async function rm(invocation: Invocation, key: string, options: Options): Promis
       planDamaged: { action: "delete" },
       missing: () => missingSession(store, path, key),
       apply: async (base) => {
-        await store.delete(key, { ifRevision: base });
+        // Without a base it was not seen before, and may not be there.
+        if (!(await store.delete(key, { ifRevision: base }))) throw await missingSession(store, path, key);
         return undefined;
       },
     });

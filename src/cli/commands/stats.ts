@@ -4,7 +4,7 @@
  */
 import type { Command } from "commander";
 import { SessionStoreError } from "../../errors.js";
-import type { SessionRecord, StoreStats } from "../../store/types.js";
+import type { DamagedSession, SessionRecord, StoreStats } from "../../store/types.js";
 import { FieldMeter } from "../field-bytes.js";
 import { DAY_MS, formatBytes, formatCount, formatShare, HOUR_MS, tableLines } from "../figures.js";
 import {
@@ -48,6 +48,7 @@ interface Survey {
   readonly channels: Map<string | null, Tally>;
   readonly ages: Map<string, Tally>;
   readonly total: Tally & { inline: number };
+  readonly damaged: DamagedSession[];
 }
 
 export function addStats(program: Command, invocation: Invocation): void {
@@ -71,14 +72,19 @@ async function stats(invocation: Invocation, options: StoreOptions): Promise<voi
   const { withStore } = await import("../open-store.js");
   await withStore(invocation, path, {}, async (store) => {
     const figures = await store.stats();
-    const survey = await surveyOf(invocation, store, figures.sessions);
+    const survey = await surveyOf(invocation, path, store, figures.sessions);
     const result = resultOf(path, figures, survey);
     if (invocation.terminal.json) await invocation.terminal.result(result);
     else await printTables(invocation.terminal, result);
   });
 }
 
-async function surveyOf(invocation: Invocation, store: Store, expected: number): Promise<Survey> {
+async function surveyOf(
+  invocation: Invocation,
+  path: string,
+  store: Store,
+  expected: number,
+): Promise<Survey> {
   const survey: Survey = {
     meter: new FieldMeter(),
     agents: new Map(),
@@ -87,12 +93,16 @@ async function surveyOf(invocation: Invocation, store: Store, expected: number):
       [...AGES.map(([label]) => label), NO_TIME].map((label) => [label, { sessions: 0, asJson: 0 }]),
     ),
     total: { sessions: 0, asJson: 0, inline: 0 },
+    damaged: [],
   };
+  const { warnOfHidden } = await import("../damaged-log.js");
   const progress = new Progress(invocation, QUIET_MS);
   const now = Date.now();
   let cursor: string | undefined;
   do {
     const page = await store.list({ limit: PAGE_SESSIONS, cursor });
+    warnOfHidden(invocation, path, page.damaged);
+    survey.damaged.push(...(page.damaged ?? []));
     for (const record of page.sessions) {
       invocation.signal.throwIfAborted();
       addSession(invocation, survey, record, now);
@@ -152,6 +162,8 @@ interface StatsResult {
   readonly ages: readonly (Tally & { readonly age: string })[];
   readonly log: { readonly segments: number; readonly bytes: number; readonly activeSegment: number };
   readonly sharedValues: { readonly count: number; readonly bytes: number };
+  /** Sessions that cannot be read and count nowhere, if there are any. */
+  readonly damaged?: readonly DamagedSession[];
 }
 
 function resultOf(store: string, figures: StoreStats, survey: Survey): StatsResult {
@@ -177,6 +189,7 @@ function resultOf(store: string, figures: StoreStats, survey: Survey): StatsResu
     ages: Array.from(ages, ([age, counts]) => ({ age, ...counts })),
     log: { segments: logSegments, bytes: logBytes, activeSegment },
     sharedValues: { count: blobs, bytes: blobBytes },
+    ...(survey.damaged.length > 0 && { damaged: survey.damaged }),
   };
 }
 

@@ -109,11 +109,12 @@ function printLine({ terminal }: Invocation, change: SessionChange<Entry>): Prom
 }
 
 function tooOld({ code, data }: SessionStoreError, path: string): CliError {
-  const from = data["revision"];
-  return new CliError(
-    code,
-    `the log of ${path} begins later: changes up to revision ${String(from)} are in their files only. ` +
-      `List them (sessiondir ls), then watch --since ${String(from)}.`,
-    { data },
-  );
+  const from = String(data["revision"]);
+  const isDamaged = data["damaged"] === true;
+  const why = isDamaged
+    ? `cannot be read, where it is damaged, for all changes up to revision ${from}`
+    : `begins later: changes up to revision ${from} are in their files only`;
+  const then = `List them (sessiondir ls), then watch --since ${from}.`;
+  const exitCode = isDamaged ? EXIT.needsPerson : EXIT.failure;
+  return new CliError(code, `the log of ${path} ${why}. ${then}`, { exitCode, data });
 }

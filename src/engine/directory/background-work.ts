@@ -24,7 +24,7 @@ import type { Timer } from "../../runtime.js";
 import { removeUnreferencedBlobs } from "./blob-removal.js";
 import type { CatalogSource } from "./catalog-loader.js";
 import { Checkpointer } from "./checkpointer.js";
-import { recogniseFlushed, writeEntries } from "./entry-flush.js";
+import { assertNoneUnwritten, recogniseFlushed, writeEntries } from "./entry-flush.js";
 import { DeadValues } from "./dead-values.js";
 import { DirtySessions } from "./dirty-sessions.js";
 import { RoomMaker } from "./room-maker.js";
@@ -54,6 +54,8 @@ const BLOB_REMOVAL_MS = 60_000;
 const TRASH_MS = 10_000;
 /** The first moves dead values into the trash, the second removes them from it. */
 const REMOVAL_PHASES = 2;
+/** A process at rest looks this often what others have written: it may be the only one that knows what they cannot read. */
+const LOOK_MS = 2000;
 /** Rounds in which an explicit flush may be fenced or overtaken. */
 const FLUSH_ROUNDS_MAX = 100;
 
@@ -102,6 +104,8 @@ export class BackgroundWork {
       changed: (state, _last, before, op) => this.#dead.changed(state, before, op),
       entered: () => this.#entered(),
       rewound: () => this.#dead.removed(), // the log is read again, and counted again
+      wasCut: () => this.#checkpointSoon(0),
+      foundGap: () => this.#checkpointSoon(0),
     });
   }
 
@@ -124,16 +128,32 @@ export class BackgroundWork {
     this.#sharedSegment.leaveAtOnceIfShared();
     if (this.#maybeFlushed.size > 0)
       this.#flushTimer ??= this.#setTimer(() => this.#flushSoon(), this.options.flushDelayMs);
-    if (tail.active.ledger.sealed || tail.segments.length > 1) this.#checkpointSoon(0);
+    if (tail.active.ledger.sealed || tail.active.damaged || tail.segments.length > 1) this.#checkpointSoon(0);
+    this.#lookAround();
   }
 
-  /** Every commit so far is in its entry file. */
+  #lookAround(): void {
+    this.#setTimer(() => {
+      try {
+        this.log.place.assertInPlaceIfDue();
+        this.log.tail.catchUp();
+      } catch {
+        // The next call meets it as well, and has a caller who can be told.
+      }
+      this.#lookAround();
+    }, LOOK_MS);
+  }
+
+  /**
+   * Every commit so far is in its entry file.
+   * @throws `log_damaged` when one that is in doubt is not: everything else is, then.
+   */
   async flush(): Promise<void> {
     await this.#enqueue(async () => {
       for (let round = 0; round < FLUSH_ROUNDS_MAX; round++) {
         this.log.tail.catchUp();
         const keys = [...this.log.table.hot.keys()];
-        if (await this.#writeFiles(keys, this.log.table.hot.keys())) return;
+        if (await this.#writeFiles(keys, this.log.table.hot.keys())) return this.#assertNoneUnwritten();
       }
       throw new SessionStoreError(
         "io_error",
@@ -142,12 +162,20 @@ export class BackgroundWork {
     });
   }
 
-  /** Moves everything into entry files: seals the active segment, and checkpoints until no sealed one is left. */
+  /**
+   * Moves everything into entry files: seals the active segment, and checkpoints until no sealed one is left.
+   * @throws `log_damaged` when commits that are in doubt had to stay where they are.
+   */
   async checkpoint(): Promise<void> {
     await this.#enqueue(async () => {
       await this.#sealAndCheckpoint();
       await sweep(this.log);
+      await this.#assertNoneUnwritten();
     });
+  }
+
+  #assertNoneUnwritten(): Promise<void> {
+    return runInSlices(assertNoneUnwritten(this.log), this.log.options.runtime);
   }
 
   /**
@@ -198,9 +226,11 @@ export class BackgroundWork {
       const explained = this.log.place.explain(error);
       const gone = isStoreGone(explained); // tried again if the store comes back: by the next commit
       const reason = explained instanceof Error ? explained.message : String(explained);
+      const lost = explained instanceof SessionStoreError && explained.code === "log_damaged";
+      const assurance = lost ? "" : " Nothing is lost, the log has everything.";
       const message = gone
         ? `${what} failed: ${reason}`
-        : `${what} failed and will be tried again: ${reason} Nothing is lost, the log has everything.`;
+        : `${what} failed and will be tried again: ${reason}${assurance}`;
       if (!this.#closing) this.log.options.onWarning({ code, message, data: {} });
       if (!gone) again();
     });
@@ -274,7 +304,9 @@ export class BackgroundWork {
     const { runtime } = this.log.options;
     this.#sealer.entered();
     this.#dead.sealed();
-    this.#checkpointSoon(this.#stepInMs() * (1 + runtime.random()));
+    // Others wait for the files of sessions that only those know who read a damaged segment before.
+    const damaged = this.log.tail.segments.some(({ ledger }) => ledger.sealedGap !== undefined);
+    this.#checkpointSoon(damaged ? 0 : this.#stepInMs() * (1 + runtime.random()));
   }
 
   #stepInMs(): number {
@@ -301,6 +333,7 @@ export class BackgroundWork {
   async #checkpointAll(removal = false): Promise<void> {
     const { runtime } = this.log.options;
     await this.#sweepOnce();
+    await this.#endDamaged();
     let progress = false;
     for (;;) {
       const start = runtime.monotonic();
@@ -310,6 +343,14 @@ export class BackgroundWork {
     }
     if (removal || this.#removalIsDue(progress)) await this.#removeBlobs();
     await this.#tendSpace();
+  }
+
+  /** Ends a segment that this process cannot read whole: those who can learn of the damage from its seal. */
+  async #endDamaged(): Promise<void> {
+    const { active } = this.log.tail;
+    if (this.log.damagedSegment !== active.number || active.ledger.sealed) return;
+    this.log.seal(active);
+    await this.log.becomeActive();
   }
 
   /** Through both phases of a removal. */
@@ -323,7 +364,7 @@ export class BackgroundWork {
     const segment = await this.log.becomeActive();
     // Discarded blobs leave the trash only behind a seal, so they are a reason too.
     const worth = segment.ledger.changed.size > 0 || !(await this.trash.isEmpty());
-    if (worth && this.log.tail.active === segment) this.log.writer.seal(segment);
+    if (worth && this.log.tail.active === segment) this.log.seal(segment);
     await this.#checkpointAll(true);
   }
 

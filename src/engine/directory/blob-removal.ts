@@ -39,7 +39,7 @@ export async function removeUnreferencedBlobs(
   if (present.length === 0 && (await trash.isEmpty())) return { liveBytes: 0, waiting: false };
   const catalog = await currentCatalog(log, source, latest);
   // A session that cannot be read may refer to anything: then nothing goes until it is mended.
-  if (catalog === undefined || catalog.incomplete) return undefined;
+  if (catalog === undefined || catalog.incomplete || log.damagedSegment > 0) return undefined;
   const { epoch } = log.tail;
   const referenced = new References(trash.blobs);
   for (const row of catalog.rows) for (const name of row.blobs) referenced.add(name);

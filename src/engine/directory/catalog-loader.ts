@@ -65,7 +65,7 @@ export function* loadCatalog(
     numbers = catalogsFrom(source, from);
     if (numbers.join() === before) break;
   }
-  if (from === 0) return { segment: 0, revision: 0, rows: [], incomplete: false };
+  if (from === 0) return { segment: 0, revision: 0, next: 1, rows: [], incomplete: false };
   source.onWarning({
     code: "catalog_rebuilt",
     message: `${layout.catalog(from)} is missing or damaged: the sessions are listed from their files, once.`,
@@ -225,7 +225,29 @@ export function* catalogFromFiles(source: CatalogSource, segment: number): Gener
     }
   }
   const sorted = yield* sortInSlices(rows, compareRows);
-  return { segment, revision, rows: sorted, incomplete: damaged.length > 0, damaged };
+  return { segment, revision, next: revision + 1, rows: sorted, incomplete: damaged.length > 0, damaged };
+}
+
+/** Where the segment behind a catalog's begins, from the catalog's first line. */
+export function beginningBehind(
+  { fs, layout, storeId }: CatalogSource,
+  segment: number,
+): { readonly firstRevision: number; readonly after: number } | undefined {
+  if (segment === 0) return { firstRevision: 1, after: 0 };
+  try {
+    const { fd } = openRegularFile(fs, layout.catalog(segment), "read", { bytesMax: CATALOG_BYTES_MAX });
+    try {
+      const bytes = Buffer.alloc(HEAD_BYTES);
+      const head = runNow(
+        parseCatalogHead(bytes.subarray(0, fs.read(fd, bytes, 0, bytes.length, 0)), segment, storeId),
+      );
+      return head && { firstRevision: head.catalog.next, after: head.catalog.revision };
+    } finally {
+      fs.close(fd);
+    }
+  } catch {
+    return undefined; // then nothing says it, and opening the log does
+  }
 }
 
 /**
@@ -240,7 +262,8 @@ export function* completedCatalog(source: CatalogSource, catalog: Catalog): Gene
   const damaged = (files.damaged ?? []).filter(({ key }) => key === undefined || !known.has(key));
   const revision = Math.max(catalog.revision, files.revision);
   const sorted = yield* sortInSlices(rows, compareRows);
-  return { segment: catalog.segment, revision, rows: sorted, incomplete: damaged.length > 0, damaged };
+  const { segment, next } = catalog;
+  return { segment, revision, next, rows: sorted, incomplete: damaged.length > 0, damaged };
 }
 
 /** The row of an entry file; undefined if its folder holds no session, a reason if it is damaged. */

@@ -4,10 +4,12 @@
  *
  * Lines as in the log (checksum, space, JSON):
  *
- *     { "catalog": 6, "store": storeId, "revision": 18000, "sessions": 100000,
+ *     { "catalog": 6, "store": storeId, "revision": 18000, "next": 18100, "sessions": 100000,
  *       "incomplete": false }
  *     { "rows": [[key, revision, updatedAt, [0, 1]], …], "blobs": ["9f2c…", "07aa…+"] }     256 rows a line
  *     { "end": 6, "sessions": 100000 }
+ *
+ * `next` is the first revision of segment g + 1, for the day that its header is damaged.
  *
  * Rows are ordered by updatedAt, newest first, ties by key, last first: the newest are in the first block. The
  * fourth member of a row, left out when empty, indexes the line's own `blobs`: the shared values that the entry
@@ -31,6 +33,8 @@ export interface Catalog {
   readonly segment: number;
   /** Latest revision as of the end of the segment. */
   readonly revision: number;
+  /** First revision of the next segment. */
+  readonly next: number;
   readonly rows: readonly CatalogRow[];
   /** Some session could not be read when the rows were made: its shared values are unknown, so none may go. */
   readonly incomplete: boolean;
@@ -82,8 +86,8 @@ export function* mergeRows(
 
 /** The file's bytes. Yields between lines. */
 export function* composeCatalog(catalog: Catalog, storeId: string): Generator<void, Buffer> {
-  const { segment, revision, rows, incomplete } = catalog;
-  const header = { catalog: segment, store: storeId, revision, sessions: rows.length, incomplete };
+  const { segment, revision, next, rows, incomplete } = catalog;
+  const header = { catalog: segment, store: storeId, revision, next, sessions: rows.length, incomplete };
   const lines = [encodeLogLine(JSON.stringify(header))];
   for (let start = 0; start < rows.length; start += ROWS_PER_LINE) {
     lines.push(encodeLogLine(composeBlock(rows.slice(start, start + ROWS_PER_LINE))));
@@ -138,6 +142,7 @@ export function* parseCatalogHead(
 ): Generator<void, CatalogHead | undefined> {
   const rows: CatalogRow[] = [];
   let revision: number | undefined;
+  let next = 0;
   let incomplete = false;
   let start = 0;
   for (;;) {
@@ -148,12 +153,13 @@ export function* parseCatalogHead(
     if (line === undefined || line === null || typeof line !== "object") return undefined;
     if (revision === undefined) {
       if (line["catalog"] !== segment || line["store"] !== storeId) return undefined;
-      if (!Number.isSafeInteger(line["revision"])) return undefined;
+      if (!Number.isSafeInteger(line["revision"]) || !Number.isSafeInteger(line["next"])) return undefined;
       revision = line["revision"] as number;
+      next = line["next"] as number;
       incomplete = line["incomplete"] === true;
     } else if (line["end"] !== undefined) {
       const whole = line["end"] === segment && line["sessions"] === rows.length && start === bytes.length;
-      return whole ? { catalog: { segment, revision, rows, incomplete }, whole } : undefined;
+      return whole ? { catalog: { segment, revision, next, rows, incomplete }, whole } : undefined;
     } else if (!unpackBlock(line, rows)) {
       return undefined;
     }
@@ -161,7 +167,7 @@ export function* parseCatalogHead(
   }
   return revision === undefined
     ? undefined
-    : { catalog: { segment, revision, rows, incomplete }, whole: false };
+    : { catalog: { segment, revision, next, rows, incomplete }, whole: false };
 }
 
 function unpackBlock(line: Record<string, unknown>, rows: CatalogRow[]): boolean {

@@ -16,12 +16,12 @@
  */
 import { SessionStoreError } from "../../errors.js";
 import { LogTail, type LogObserver } from "../../log/log-tail.js";
-import type { LogRecord } from "../../format/log-line.js";
+import { isChange, type LogRecord } from "../../format/log-line.js";
 import { isStoreGone, PLACE_CHECK_MS } from "../../log/store-place.js";
 import type { Segment } from "../../log/segment.js";
 import type { Timer } from "../../runtime.js";
 import type { EngineChange } from "../contract.js";
-import { isChange, storedAfter, type SessionLog } from "./session-log.js";
+import { storedAfter, type SessionLog } from "./session-log.js";
 import { SessionState } from "./session-table.js";
 
 /** A consumer that is further behind goes back to replaying, so its memory is bounded: by commits, and by what they hold. */
@@ -61,13 +61,8 @@ export class ChangeFeed {
   constructor(private readonly log: SessionLog) {
     log.listeners.add({
       changed: (state, last) => this.#collect(state, last),
-      rewound: () => {
-        this.#commit = [];
-        for (const subscription of this.#subscriptions) {
-          subscription.live = false;
-          subscription.wake?.();
-        }
-      },
+      rewound: () => this.#readAgain(),
+      foundGap: () => this.#readAgain(), // and find out that it cannot
     });
   }
 
@@ -86,6 +81,8 @@ export class ChangeFeed {
     };
     if (options.signal?.aborted === true) return this.#follow(subscription, { ...options, since });
     if (since > now) return failing(unknownRevision(since, now));
+    // What is in doubt may have come before now or after it, unless the log goes on in a segment behind it.
+    if (this.log.damagedSegment === this.log.tail.active.number) return failing(this.log.refusal());
     this.#add(subscription);
     // Listened to from here on: the consumer may never ask for the first change.
     const onAbort = (): void => {
@@ -149,13 +146,14 @@ export class ChangeFeed {
     let delivered = since;
     try {
       while (!this.#closed) {
+        const { number, position } = log.tail.active;
         const more = replay.tail.advance();
         if (replay.outrun) {
           replay.tail.close();
           replay = new Replay(log, delivered); // the log may still have what comes next
           continue;
         }
-        for (const commit of replay.take()) {
+        for (const commit of replay.take(more)) {
           delivered = revisionOf(commit);
           yield commit;
         }
@@ -164,7 +162,9 @@ export class ChangeFeed {
           continue; // to the check whether the store was closed meanwhile
         }
         if (this.#closed) return;
+        replay.assertReaches(number, position);
         log.tail.catchUp();
+        replay.assertWholeAtEnd();
         if (replay.standsAt(log.tail)) {
           takeQueue(subscription);
           subscription.live = true; // in the same instant: what comes from now on is queued
@@ -173,6 +173,14 @@ export class ChangeFeed {
       }
     } finally {
       replay.tail.close();
+    }
+  }
+
+  #readAgain(): void {
+    this.#commit = [];
+    for (const subscription of this.#subscriptions) {
+      subscription.live = false;
+      subscription.wake?.();
     }
   }
 
@@ -278,7 +286,8 @@ class Replay implements LogObserver {
   #commits: Commit[] = [];
   #states = new Map<string, SessionState>();
   #epochs = 0;
-  #first: number | undefined;
+  #after: number | undefined;
+  readonly #gaps: Segment[] = [];
 
   constructor(
     private readonly log: SessionLog,
@@ -293,8 +302,10 @@ class Replay implements LogObserver {
     return this.#epochs > 1;
   }
 
-  take(): Commit[] {
-    this.#assertReaches();
+  /** @param more Whether the log goes on behind what was read. */
+  take(more: boolean): Commit[] {
+    this.#assertBegins();
+    this.#assertWhole(more);
     const commits = this.#commits;
     this.#commits = [];
     return commits;
@@ -304,6 +315,19 @@ class Replay implements LogObserver {
     return (
       this.tail.active.number === other.active.number && this.tail.active.position === other.active.position
     );
+  }
+
+  /** At the end of a segment: this process had read it up to there before, so what is missing now was damaged since. */
+  assertReaches(number: number, position: number): void {
+    const { active } = this.tail;
+    if (active.number === number && active.position < position)
+      throw this.#missing("cannot be read for", true);
+  }
+
+  /** What stands behind the last newline may be a gap that only a writer has looked for. */
+  assertWholeAtEnd(): void {
+    const { damagedSegment, tail } = this.log;
+    if (damagedSegment === tail.active.number) throw this.#missing("cannot be read for", true);
   }
 
   committed(_segment: Segment, record: LogRecord, revision: number): void {
@@ -329,24 +353,40 @@ class Replay implements LogObserver {
 
   dropped(): void {}
 
-  foundHole(): void {}
-
-  /** The lowest segment that was read must begin no later than right behind `since`. */
-  #assertReaches(): void {
-    const first = this.#lowestFirst();
-    if (first === undefined || first <= this.since + 1) return;
-    const revision = this.log.tail.revision;
-    throw new SessionStoreError(
-      "revision_too_old",
-      `the log no longer has the changes right after revision ${this.since}: list the sessions, then watch since ` +
-        `${revision}, the revision from before the listing.`,
-      { data: { since: this.since, revision } },
-    );
+  beginningOf(segment: Segment): { readonly firstRevision: number; readonly after: number } | undefined {
+    return this.log.beginningOf(segment);
   }
 
-  #lowestFirst(): number | undefined {
-    this.#first ??= this.tail.segments[0]?.ledger.firstRevision;
-    return this.#first;
+  foundGap(segment: Segment): void {
+    this.#gaps.push(segment);
+  }
+
+  /** The lowest segment that was read must begin no later than right behind `since`. */
+  #assertBegins(): void {
+    const ledger = this.tail.segments[0]?.ledger;
+    if (ledger?.firstRevision !== undefined) this.#after ??= ledger.after;
+    if ((this.#after ?? 0) > this.since) throw this.#missing("no longer has", false);
+  }
+
+  /** Changes may be hidden in bytes that cannot be read, unless a power cut left those. */
+  #assertWhole(more: boolean): void {
+    for (const segment of this.#gaps) {
+      const known = this.log.tail.segments.find(({ number }) => number === segment.number);
+      if (!segment.damaged || (known !== undefined && this.log.isLeftByPowerCut(known))) continue;
+      const next = this.tail.segments.find(({ number }) => number === segment.number + 1);
+      if (next === undefined ? !more : next.ledger.after > this.since)
+        throw this.#missing("cannot be read for", true);
+    }
+  }
+
+  #missing(why: string, damaged: boolean): SessionStoreError {
+    const { revision } = this.log.tail;
+    return new SessionStoreError(
+      "revision_too_old",
+      `the log ${why} the changes right after revision ${this.since}: list the sessions, then watch since ` +
+        `${revision}, the revision from before the listing.`,
+      { data: { since: this.since, revision, ...(damaged && { damaged }) } },
+    );
   }
 }
 

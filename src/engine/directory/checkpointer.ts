@@ -66,6 +66,7 @@ export class Checkpointer {
     const [segment] = tail.segments;
     if (segment === undefined || segment === tail.active) return false;
     if (segment.number !== lowest) return true; // read it first: strictly in order
+    if (this.log.damagedSegment > 0) return false; // a process that could read it all does that, or a person asks for it
     const { epoch } = tail;
     const { fs, layout } = options;
     await fence(fs, layout, segment.number);
@@ -75,14 +76,29 @@ export class Checkpointer {
     await this.log.syncer.sync(tail.active);
     if (!(await this.#writeCatalog(segment, epoch))) return true;
     await syncDirectory(fs, layout.log);
-    await ignoreMissing(fs.later.unlink(segment.path));
+    await this.#remove(segment);
     await syncDirectory(fs, layout.log);
     if (tail.epoch === epoch) tail.dropBelow(segment.number + 1);
     await this.#dropCatalogsBelow(segment.number);
     return true;
   }
 
-  /** Segments below a gap: an unlink that a power cut undid (O11). And what others have checkpointed meanwhile. */
+  /** A segment that others could not read whole is kept: a person may want to look. */
+  async #remove({ path, number, ledger }: Segment): Promise<void> {
+    const { fs, layout, runtime, onWarning } = this.log.options;
+    if (ledger.sealedGap === undefined) return ignoreMissing(fs.later.unlink(path));
+    const aside = `${layout.quarantine}/${segmentName(number)}.${runtime.randomName(8)}`;
+    await ignoreMissing(fs.later.rename(path, aside));
+    onWarning({
+      code: "log_mended",
+      message:
+        `${path} was damaged at byte ${ledger.sealedGap}. This process has written all its sessions to their files; the ` +
+        `damaged segment is kept as ${aside}.`,
+      data: { path, segment: number, offset: ledger.sealedGap, kept: aside },
+    });
+  }
+
+  /** Segments that are cut off from the log: an unlink that a power cut undid (O11). And what others have checkpointed meanwhile. */
   async #removeGarbage(): Promise<number> {
     const { fs, layout, runtime, onWarning } = this.log.options;
     const numbers = this.log.tail.listLog();
@@ -110,7 +126,10 @@ export class Checkpointer {
   /** @returns False when this process no longer owns the checkpoint of the segment: others have moved on. */
   async #verifyAll(segment: Segment, keys: readonly string[], epoch: number): Promise<boolean> {
     const stillOwner = (): boolean =>
-      !this.#stopped && this.log.tail.epoch === epoch && this.log.tail.segments[0] === segment;
+      !this.#stopped &&
+      this.log.damagedSegment === 0 &&
+      this.log.tail.epoch === epoch &&
+      this.log.tail.segments[0] === segment;
     const written = new Map<string, SessionState>();
     let open = keys;
     for (let attempt = 0; open.length > 0; attempt++) {
@@ -141,9 +160,7 @@ export class Checkpointer {
   #distrust(keys: readonly string[]): void {
     for (const key of keys) {
       const state = this.log.table.hot.get(key);
-      if (state === undefined) continue;
-      state.flushed = false;
-      state.replacesSeen = false;
+      if (state !== undefined) state.flushed = false;
     }
   }
 
@@ -239,7 +256,8 @@ export class Checkpointer {
     if (previous !== undefined) {
       const rows = await runInSlices(mergeRows(previous.rows, changed), runtime);
       const { incomplete } = previous;
-      const catalog = { segment: number, revision: segment.ledger.lastRevision, rows, incomplete };
+      const { ledger, nextFirstRevision: next } = segment;
+      const catalog = { segment: number, revision: ledger.lastRevision, next, rows, incomplete };
       const bytes = await runInSlices(composeCatalog(catalog, storeId), runtime);
       const active = await this.log.becomeActive();
       if (this.log.tail.epoch !== epoch || this.log.tail.segments[0] !== segment) return false;

@@ -15,12 +15,13 @@ import { isDiskFull, readOnlyError, SessionStoreError } from "../../errors.js";
 import type { BlobStore } from "../../entries/blob-store.js";
 import { applyPatch, diffStored } from "../../format/stored-patch.js";
 import type { EntryCodec } from "../../format/entry-codec.js";
-import type { LogOp, LogRecord } from "../../format/log-line.js";
+import { isChange, type LogOp, type LogRecord } from "../../format/log-line.js";
 import type { BlobReference, StoredObject } from "../../format/stored-value.js";
 import { isStoreGone } from "../../log/store-place.js";
+import type { SealToWrite } from "../../log/log-writer.js";
 import type { Segment } from "../../log/segment.js";
 import type { CommitOutcome, EngineOp, MaybePromise } from "../contract.js";
-import { isChange, type SessionLog } from "./session-log.js";
+import type { SessionLog } from "./session-log.js";
 import { SessionState } from "./session-table.js";
 
 export interface CommitOptions {
@@ -68,7 +69,8 @@ type Composed =
   | { readonly next: "make blobs"; readonly plan: Plan }
   | { readonly next: "return"; readonly outcome: CommitOutcome }
   | { readonly next: "make segment" }
-  | { readonly next: "raise revision"; readonly segment: Segment; readonly revision: number };
+  /** Nothing may be appended to the segment but its seal. */
+  | { readonly next: "seal"; readonly segment: Segment; readonly seal: SealToWrite };
 
 /** Blobs that were looked up, and made durable, after this segment was read. */
 interface LookedUp {
@@ -182,8 +184,8 @@ export class Committer {
           if (outcome !== undefined) return outcome;
           break;
         }
-        case "raise revision":
-          this.log.writer.seal(composed.segment, composed.revision);
+        case "seal":
+          this.log.writer.seal(composed.segment, composed.seal);
           break;
         case "make blobs":
           await this.#prepare(() => this.#makeBlobs(composed.plan));
@@ -245,6 +247,8 @@ export class Committer {
 
   /** States, bases and segment as of this instant. */
   #compose(ops: readonly EngineOp[], options: CommitOptions): Composed {
+    const ended = this.#sealFirst(); // before an op is refused: others learn of damage from the seal
+    if (ended !== undefined) return ended;
     const states = this.#statesOf(ops);
     const segment = this.log.tail.active;
     for (const [index, op] of ops.entries()) {
@@ -252,14 +256,15 @@ export class Committer {
         return { next: "return", outcome: { status: "conflict", key: op.key } };
       }
     }
-    if (segment.ledger.sealed) return { next: "make segment" };
+    const endedSince = this.#sealFirst();
+    if (endedSince !== undefined) return endedSince;
     const plan: Plan = { segment, ops: [], after: [], blobs: new Map(), changes: false };
     for (const [index, op] of ops.entries()) {
       const state = states[index];
       // A session that this process has not read may be known from a listing.
       const revision = state?.revision ?? this.log.knownRevision?.(op.key) ?? 0;
       if (revision >= segment.firstRevision && !segment.ledger.changed.has(op.key)) {
-        return { next: "raise revision", segment, revision: revision + 1 };
+        return { next: "seal", segment, seal: { firstRevision: revision + 1 } };
       }
       this.#composeOp(plan, op, state);
     }
@@ -272,6 +277,14 @@ export class Committer {
     return { next: ready ? "append" : "make blobs", plan };
   }
 
+  /** What has to be done before anything can be appended. */
+  #sealFirst(): Composed | undefined {
+    const segment = this.log.tail.active;
+    const seal = segment.ledger.sealed ? undefined : this.log.sealInstead(segment);
+    if (segment.ledger.sealed) return { next: "make segment" };
+    return seal && { next: "seal", segment, seal };
+  }
+
   /** Latest states of the ops' keys, all as of one log position. Unconditional ops need none. */
   #statesOf(ops: readonly EngineOp[]): (SessionState | undefined)[] {
     const { table, tail } = this.log;
@@ -279,6 +292,10 @@ export class Committer {
       const { epoch } = tail;
       let cold = false;
       const states = ops.map((op) => {
+        if (this.log.isInDoubt(op.key)) {
+          if (op.base !== undefined) throw this.log.refusal(op.key);
+          return undefined; // the op builds on nothing
+        }
         const known = table.get(op.key);
         if (known !== undefined || op.base === undefined) return known;
         cold = true;

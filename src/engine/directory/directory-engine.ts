@@ -28,13 +28,20 @@ import type {
   MaybePromise,
   SynchronousEngine,
 } from "../contract.js";
-import { catalogsAmong, removeCatalogsAhead, type CatalogSource } from "./catalog-loader.js";
+import { beginningBehind, catalogsAmong, removeCatalogsAhead, type CatalogSource } from "./catalog-loader.js";
 import { ChangeFeed, type ChangesOptions } from "./change-feed.js";
 import { Committer, type CommitOptions } from "./committer.js";
 import { Listing } from "./listing.js";
 import { hasLog, replaceLostLog } from "./lost-log.js";
 import { BackgroundWork } from "./background-work.js";
-import { damageWithRealPaths, warningWithRealPaths, withRealPaths } from "./real-paths.js";
+import {
+  damageWithRealPaths,
+  iterationWithRealPaths,
+  warningWithRealPaths,
+  withRealPaths,
+} from "./real-paths.js";
+import { readMark } from "./durable-mark.js";
+import { mend } from "./mending.js";
 import { SessionLog } from "./session-log.js";
 import { findStoreFolder, makeStoreFolder, type StoreFolder } from "./store-folder.js";
 import { runInSlices, runNow } from "./time-slices.js";
@@ -46,6 +53,8 @@ export interface DirectoryEngineOptions {
   readonly create: boolean;
   /** Who may change the folders that the store lies in. */
   readonly trust: Trust;
+  /** No other process has the store open: what it could not read of the log is mended. */
+  readonly soleProcess?: boolean;
   readonly durability: "disk" | "os";
   /** When an entry was last used, for listings: milliseconds since 1970. */
   readonly updatedAt: (entry: object) => number | undefined;
@@ -150,10 +159,12 @@ class DirectoryEngine implements SynchronousEngine {
       onWarning,
     });
     this.#listing = new Listing(this.#log, this.#source, onWarning);
+    this.#log.catalogEnd = (segment) => beginningBehind(this.#source, segment);
     this.#log.knownRevision = (key) => this.#listing.knownRevision(key);
     this.#log.revisionElsewhere = (key) => this.#listing.revisionElsewhere(key);
     const isInLog = (revision: number): boolean => this.#log.isInLog(revision);
-    const writer = new EntryWriter(fs, layout, runtime, { isInLog, onWarning });
+    const isOvertaken = (key: string, revision: number): boolean => this.#log.isOvertaken(key, revision);
+    const writer = new EntryWriter(fs, layout, runtime, { isInLog, isOvertaken, onWarning });
     const trash = new BlobTrash(this.#blobs, fs, layout, runtime);
     this.#background = new BackgroundWork(this.#log, writer, trash, this.#source, {
       ...options,
@@ -181,13 +192,15 @@ class DirectoryEngine implements SynchronousEngine {
     const { onWarning } = this.#source;
     if (!readOnly) await replaceLostLog({ fs, runtime, layout, storeId, source: this.#source, onWarning });
     await runInSlices(this.#begin(), runtime);
+    if (this.options.soleProcess === true && !readOnly && (await mend(this.#log, this.#source, onWarning)))
+      await this.#background.checkpoint();
   }
 
-  /** @returns Whether there is a log to begin with. */
+  /** @returns Whether there is a log to begin with, and nothing of it to be mended first. */
   beginNow(): boolean {
     try {
       runNow(this.#begin());
-      return true;
+      return this.options.soleProcess !== true || this.options.readOnly || this.#log.damagedSegment === 0;
     } catch (error) {
       if (this.options.readOnly || hasLog(this.options.fileSystem, this.folder.layout)) throw error;
       return false;
@@ -199,6 +212,8 @@ class DirectoryEngine implements SynchronousEngine {
     const names = this.#source.fs.readdir(this.#source.layout.store);
     const catalogs = catalogsAmong(names, 0); // before the log is read: see removeCatalogsAhead
     while (tail.advance()) yield;
+    this.#log.mark = readMark(this.#source.fs, this.#source.layout);
+    while (tail.advance()) yield; // up to the mark, if that is newer, or to where the log was cut off in front of it
     if (this.options.readOnly) return;
     removeCatalogsAhead(this.#source, catalogs, tail.active.number);
     this.#background.start(names.includes(RESERVE_FILE));
@@ -216,6 +231,10 @@ class DirectoryEngine implements SynchronousEngine {
     } catch (error) {
       throw this.withRealPaths(error);
     }
+  }
+
+  isInDoubt(key: string): boolean {
+    return this.#onRealPaths(() => this.#log.isInDoubt(key));
   }
 
   scan(query: EngineQuery): Promise<EngineScan> {
@@ -273,7 +292,7 @@ class DirectoryEngine implements SynchronousEngine {
   changes(options: ChangesOptions): AsyncIterable<EngineChange> {
     return this.#onRealPaths(() => {
       this.#log.place.assertInPlaceIfDue();
-      return this.#feed.changes(options);
+      return iterationWithRealPaths(this.#feed.changes(options), (error) => this.withRealPaths(error));
     });
   }
 
@@ -344,6 +363,7 @@ class DirectoryEngine implements SynchronousEngine {
         logSegments: names.length,
         logBytes,
         activeSegment: tail.active.number,
+        damagedSegments: this.#log.damagedSegments().map(({ number }) => number),
         blobs: blobs.count,
         blobBytes: blobs.bytes,
         unflushed: this.#background.dirty.size,

@@ -10,6 +10,7 @@ import { assertFolderIfAny } from "../../entries/internal-folder.js";
 import type { EntryWriter } from "../../entries/entry-file.js";
 import { composeEntryDocument } from "../../format/entry-document.js";
 import type { Segment } from "../../log/segment.js";
+import { raiseMark } from "./durable-mark.js";
 import type { SessionLog } from "./session-log.js";
 import type { SessionState } from "./session-table.js";
 
@@ -32,15 +33,23 @@ export async function writeEntries(
   if (segment.ledger.sealed) return false;
   const states: SessionState[] = [];
   for (const key of keys) {
-    const state = log.table.hot.get(key);
+    // Of a session in doubt the file may be newer than what this process knows, or others may be about to write it.
+    const state = log.isInDoubt(key) ? undefined : log.table.hot.get(key);
     if (state !== undefined && !state.flushed) states.push(state);
   }
   if (states.length === 0) return true;
   const { epoch } = log.tail;
+  const { position, ledger } = segment;
   await log.syncer.sync(segment); // log before data
+  log.place.lookIfCut(segment);
+  if (segment.cutAt !== undefined) return false; // others may have gone on without what was taken
   if (log.tail.epoch !== epoch) return false; // O12: what was taken before a rewind is outdated
   assertFolderIfAny(log.options.fs, log.options.layout.stageFolder(segment.ledger.stage));
   for (const state of states) written?.set(state.key, state);
+  if ((await raiseMark(log.options, segment, ledger.gap ?? position)) === "fenced") {
+    await log.stageGone(segment);
+    return false;
+  }
   const complete = await inParallel(states, (state) => writeOne(writer, state, segment));
   if (!complete) await log.stageGone(segment);
   return complete;
@@ -48,10 +57,8 @@ export async function writeEntries(
 
 async function writeOne(writer: EntryWriter, state: SessionState, segment: Segment): Promise<boolean> {
   const sync = state.revision < segment.firstRevision;
-  const keepDamaged = !state.replacesSeen;
-  if ((await writer.write(state, segment.ledger.stage, { sync, keepDamaged })) === "fenced") return false;
+  if ((await writer.write(state, segment.ledger.stage, { sync })) === "fenced") return false;
   state.flushed = true;
-  state.replacesSeen = true;
   return true;
 }
 
@@ -61,12 +68,36 @@ export function* recogniseFlushed(log: SessionLog, keys: Iterable<string>): Gene
     const state = log.table.hot.get(key);
     if (state === undefined || state.flushed) continue;
     const file = log.readFile(key);
-    state.replacesSeen = file.status !== "corrupt";
     if (file.status === "present")
       state.flushed = file.revision === state.revision && file.crc === crcOf(state);
     else if (file.status === "absent") state.flushed = state.stored === undefined;
     yield;
   }
+}
+
+/**
+ * While the log is damaged, sessions in doubt are not written. Nothing may be said to be up to date as long as one of them has a
+ * change that is in no file: one that this process knows, or one of which a record behind the damage tells.
+ * @throws `log_damaged`
+ */
+export function* assertNoneUnwritten(log: SessionLog): Generator<void, void> {
+  if (log.damagedSegment === 0) return;
+  const mentioned = log.mentioned();
+  for (const key of new Set([...mentioned.keys(), ...log.table.hot.keys()])) {
+    yield;
+    const file = log.readFile(key);
+    const known = log.table.hot.get(key);
+    const behind = mentioned.get(key);
+    if (file.status === "present" && file.revision >= (behind ?? known?.revision ?? 0)) continue;
+    if (file.status === "absent" && behind === undefined && known?.stored === undefined) continue;
+    if (log.isInDoubt(key)) throw unwritten(log, key);
+  }
+}
+
+function unwritten(log: SessionLog, key: string): SessionStoreError {
+  const { code, message, data } = log.refusal(key);
+  const what = `changes of session ${JSON.stringify(key)}, and maybe of others, are in no file yet`;
+  return new SessionStoreError(code, `${what}: ${message}`, { data });
 }
 
 /** Checksum that the entry file of a state has; none if the session was deleted. */

@@ -25,6 +25,7 @@ import {
   type CatalogSource,
   type SearchedCatalog,
 } from "./catalog-loader.js";
+import { scanInDoubt } from "./listing-in-doubt.js";
 import { SessionIndex, type IndexRow } from "./session-index.js";
 import { MISSING, type SessionLog } from "./session-log.js";
 import { SessionState } from "./session-table.js";
@@ -78,12 +79,15 @@ export class Listing {
         this.#index?.change(state);
         for (const later of this.#buildings) later.set(state.key, state);
       },
-      rewound: () => {
-        this.#answered = undefined;
-        this.#index = undefined;
-      },
+      rewound: () => this.#forget(),
+      foundGap: () => this.#forget(),
     });
     log.table.onEvicted = () => (this.#answered = undefined);
+  }
+
+  #forget(): void {
+    this.#answered = undefined;
+    this.#index = undefined;
   }
 
   /** Revision that the index knows of a session, if there is an index. */
@@ -128,6 +132,7 @@ export class Listing {
 
   *count(query: EngineQuery): Generator<void, number> {
     this.log.tail.catchUp();
+    if (this.log.damagedSegment > 0) return (yield* this.#scanInDoubt(query)).records.length;
     yield* this.#indexed();
     this.log.tail.catchUp(); // an index that was made from files is right as of a reading after them
     return (yield* this.#indexed()).count(query);
@@ -141,6 +146,7 @@ export class Listing {
     if (newest !== undefined) return newest;
     for (let round = 0; round < ROUNDS_MAX; round++) {
       tail.catchUp();
+      if (this.log.damagedSegment > 0) return yield* this.#scanInDoubt(query);
       const answered = this.#answered;
       if (answered !== undefined && sameQuery(answered.query, query)) return answered.scan;
       if (this.#index === undefined) {
@@ -181,6 +187,7 @@ export class Listing {
     while (this.#headScans < HEAD_SCANS_MAX) {
       this.#headScans++;
       tail.catchUp();
+      if (this.log.damagedSegment > 0) return undefined;
       const { revision, epoch } = tail;
       const states = table.hot.size > HEAD_HOT_MAX ? undefined : this.#newestStates(query, files);
       if (states === undefined) return undefined;
@@ -303,13 +310,20 @@ export class Listing {
     if (tail.epoch === epoch && !row.dead) table.learn(state);
   }
 
-  #report(key: string, path: string, reason: string, missing = false): void {
-    if (this.#reported.has(key)) return;
-    this.#reported.add(key);
+  #scanInDoubt(query: EngineQuery): Generator<void, EngineScan> {
+    return scanInDoubt(this.log, this.source, query, ({ key, path, reason, missing }) =>
+      this.#report(key, path, reason, missing),
+    );
+  }
+
+  #report(key: string | undefined, path: string, reason: string, missing = false): void {
+    if (this.#reported.has(key ?? path)) return;
+    this.#reported.add(key ?? path);
+    const session = key === undefined ? "Its session" : `Session ${JSON.stringify(key)}`;
     this.onWarning({
       code: "entry_corrupt",
       message:
-        `${path} is damaged (${reason}). Session ${JSON.stringify(key)} is left out of listings; others are not affected. ` +
+        `${path} is damaged (${reason}). ${session} is left out of listings; others are not affected. ` +
         "Restore the file from a backup, put the session as a whole, or delete it.",
       data: { key, path, reason, missing },
     });

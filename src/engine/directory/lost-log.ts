@@ -44,6 +44,7 @@ export async function replaceLostLog(options: LostLogOptions): Promise<void> {
   const header = {
     segment,
     firstRevision: revision + 1,
+    after: revision,
     store: storeId,
     stage: newStageName(runtime, segment),
   };

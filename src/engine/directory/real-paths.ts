@@ -24,6 +24,25 @@ export function withRealPaths(error: unknown, root: TrustedRoot): unknown {
   });
 }
 
+/** An iteration fails in one of its steps, long after the call that began it. */
+export function iterationWithRealPaths<T>(
+  iteration: AsyncIterable<T>,
+  told: (error: unknown) => unknown,
+): AsyncIterable<T> {
+  const refuse = (error: unknown): never => {
+    throw told(error);
+  };
+  return {
+    [Symbol.asyncIterator]: () => {
+      const iterator = iteration[Symbol.asyncIterator]();
+      return {
+        next: () => iterator.next().catch(refuse),
+        return: async (value?: unknown) => (await iterator.return?.(value)) ?? { done: true, value },
+      };
+    },
+  };
+}
+
 export function warningWithRealPaths({ code, message, data }: StoreWarning, root: TrustedRoot): StoreWarning {
   return { code, message: realPathsIn(message, root), data: dataWithRealPaths(data, root) };
 }

@@ -154,7 +154,10 @@ class Rebuild {
       segment,
       firstRevision: revision + 1,
       catalog: (storeId) =>
-        runInSlices(composeCatalog({ segment: segment - 1, revision, rows, incomplete }, storeId), runtime),
+        runInSlices(
+          composeCatalog({ segment: segment - 1, revision, next: revision + 1, rows, incomplete }, storeId),
+          runtime,
+        ),
     });
     for (const folder of [this.#layout.store, this.#layout.root]) await syncDirectory(fs, folder);
     return this.#report(built);

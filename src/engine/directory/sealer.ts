@@ -105,7 +105,7 @@ export class Sealer {
   }
 
   #seal(segment: Segment): void {
-    this.log.writer.seal(segment);
+    this.log.seal(segment);
     this.hooks.sealed();
   }
 

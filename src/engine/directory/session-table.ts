@@ -22,8 +22,6 @@ export class SessionState implements EntryState, EngineRecord {
   crc: string | undefined;
   /** The session's file was seen to have this state, or was given it by this process. */
   flushed = false;
-  /** This process has seen, whole, or written itself the file that this state's file replaces: no damage goes with it. */
-  replacesSeen = false;
   #bytes = 0;
   #entry: object | undefined;
 
@@ -95,6 +93,11 @@ export class SessionTable {
 
   clear(): void {
     this.hot.clear();
+    this.forgetCold();
+  }
+
+  /** Lets go of everything that files said. */
+  forgetCold(): void {
     this.#cold.clear();
     this.#coldBytes = 0;
   }

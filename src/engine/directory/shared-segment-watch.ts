@@ -62,7 +62,7 @@ export class SharedSegmentWatch {
     const { path } = segment;
     this.#shared = undefined;
     this.#sealedAt = runtime.monotonic();
-    this.log.writer.seal(segment);
+    this.log.seal(segment);
     const message =
       `${path} has ${links} names: a copy made of hard links shares it. The log goes on in a new segment, so that the ` +
       "copy stays as it is from now on. For a backup that is complete, copy the files with all processes stopped, or " +

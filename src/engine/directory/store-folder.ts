@@ -50,7 +50,7 @@ export interface StoreFolderOptions {
 }
 
 /** Major version of the on-disk format that this code reads and writes. */
-const FORMAT = 1;
+const FORMAT = 2;
 const KIND = "sessiondir";
 /** Folders with this prefix are half-made, and removed by the next process that finds them in a store. */
 export const BUILDING = `${STORE_FOLDER}.building-`;
@@ -211,7 +211,7 @@ function interpretFormat({ onWarning }: StoreFolderOptions, text: string, path: 
   if (format !== FORMAT) {
     throw new SessionStoreError(
       "format_unsupported",
-      `${path} has format ${String(format)}, this version of sessiondir knows format ${FORMAT}. Update sessiondir.`,
+      `${path} has format ${String(format)}, this version of sessiondir knows format ${FORMAT}. ${nextStep(Number(format), path)}`,
       { data: { path, found: format as number, supported: FORMAT } },
     );
   }
@@ -267,7 +267,8 @@ async function build(
   { segment, firstRevision, catalog }: Beginning,
 ): Promise<void> {
   const storeId = runtime.randomName(16);
-  const header: LogHeader = { segment, firstRevision, store: storeId, stage: newStageName(runtime, segment) };
+  const stage = newStageName(runtime, segment);
+  const header: LogHeader = { segment, firstRevision, after: firstRevision - 1, store: storeId, stage };
   const format = { kind: KIND, format: FORMAT, storeId, createdAt: Math.trunc(runtime.now()) };
   const folders = [building.log, building.stage, building.blobs, building.trash, building.quarantine];
   await fs.later.mkdir(building.store);
@@ -350,6 +351,14 @@ function storeIncomplete(path: string): SessionStoreError {
       `Restore ${STORE_FOLDER} from the same copy, or make a store from the sessions' files alone: sessiondir rebuild --store, or ` +
       "rebuildDirectoryStore(path).",
     { data: { path } },
+  );
+}
+
+function nextStep(format: number, path: string): string {
+  if (format > FORMAT) return "Update sessiondir.";
+  return (
+    `Bring it over with two commands: sessiondir rollback --store ${path} of the version that made it, and then sessiondir ` +
+    `migrate --store ${path} of this one.`
   );
 }
 

@@ -60,6 +60,7 @@ export function withoutSync({ fs, runtime }: LegacyHost): FileSystem {
     readlink: (path) => fs.readlink(path),
     fileSystemType: (path) => fs.fileSystemType(path),
     room: (path) => fs.room(path),
+    bootedAt: () => fs.bootedAt(),
     userId: () => fs.userId(),
     mayWrite: (path) => fs.mayWrite(path),
     watch: (path, onChange) => fs.watch(path, onChange),

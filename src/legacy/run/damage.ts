@@ -70,7 +70,12 @@ async function isDamaged(store: DirectorySessionStore<object>, key: string): Pro
   }
 }
 
-const DAMAGE: ReadonlySet<string> = new Set(["entry_corrupt", "blob_missing", "blob_corrupt"]);
+const DAMAGE: ReadonlySet<string> = new Set([
+  "entry_corrupt",
+  "session_damaged",
+  "blob_missing",
+  "blob_corrupt",
+]);
 
 /** Whether only one session is concerned. */
 export function isDamage(error: unknown): error is SessionStoreError {

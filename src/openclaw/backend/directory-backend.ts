@@ -8,7 +8,7 @@
  * Keys are canonical when this layer wrote them. Others, which came with other tools, are found by looking at all keys: once,
  * before the first write, and whenever a snapshot is made.
  */
-import { SessionStoreError } from "../../errors.js";
+import { isSessionDamaged } from "../../errors.js";
 import { equalJson } from "../../format/equal-json.js";
 import { storableEntry } from "../entry/copy.js";
 import { normalizeEntry } from "../entry/normalization.js";
@@ -187,7 +187,7 @@ async function isDamaged(tx: Transaction<SessionEntry>, key: string): Promise<bo
     await tx.read(key);
     return false;
   } catch (error) {
-    if (!(error instanceof SessionStoreError) || error.code !== "entry_corrupt") throw error;
+    if (!isSessionDamaged(error)) throw error;
     return true;
   }
 }

@@ -5,7 +5,7 @@
  * What was read once stays as it is. Two sessions may have been read at different instants; whoever uses this compares
  * everything that was read once more when the result counts.
  */
-import { SessionStoreError } from "../../errors.js";
+import { isSessionDamaged, type SessionStoreError } from "../../errors.js";
 import { DEFAULT_LIMITS } from "../../format/limits.js";
 import { assertSessionKey } from "../../format/session-key.js";
 import type { SessionEntry } from "../entry/session-entry.js";
@@ -57,7 +57,7 @@ export class LazySessions implements SessionSource {
     try {
       return this.read(key);
     } catch (error) {
-      if (!(error instanceof SessionStoreError) || error.code !== "entry_corrupt") throw error;
+      if (!isSessionDamaged(error)) throw error;
       this.#damage.set(key, error);
       return undefined;
     }

@@ -35,10 +35,12 @@ export type { PowerCutMode } from "./inode.js";
 export interface SimulatedDiskOptions {
   /** Decides what a random power cut keeps. Default is a generator with a fixed seed. */
   readonly random?: () => number;
-  /** Clock for `modifiedAt`. Default is 0, always. */
+  /** Clock for `modifiedAt`. By default it counts power cuts. */
   readonly now?: () => number;
   /** Room for file contents. Default is Infinity. */
   readonly capacityBytes?: number;
+  /** What tells its files from those of other disks. Default is 1. */
+  readonly device?: bigint;
 }
 
 export class SimulatedDisk {
@@ -48,7 +50,7 @@ export class SimulatedDisk {
 
   constructor(options: SimulatedDiskOptions = {}) {
     this.#random = options.random ?? seededRandom(1);
-    this.#volume = new SimulatedVolume(options.now ?? (() => 0), options.capacityBytes ?? Infinity);
+    this.#volume = new SimulatedVolume(options.now, options.capacityBytes ?? Infinity, options.device ?? 1n);
   }
 
   /** Room that is left; setting it to 0 makes the disk full, whatever is on it. */
@@ -81,6 +83,7 @@ export class SimulatedDisk {
     for (const mounted of this.#mounts) mounted.kill();
     const volume = this.#volume;
     volume.usedBytes = 0;
+    volume.restart();
     const seen = new Set<SimulatedInode>();
     const folders = [volume.root];
     for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {

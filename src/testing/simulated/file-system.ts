@@ -246,6 +246,10 @@ export class SimulatedFileSystem implements FileSystem {
     return this.#plain() ? this.#calls.room(path) : this.#hooked("room", [path]);
   }
 
+  bootedAt(): number {
+    return this.#volume.bootedAt;
+  }
+
   userId(): number | undefined {
     return this.#userId;
   }

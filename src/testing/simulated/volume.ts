@@ -17,20 +17,33 @@ const PATH_BYTES_MAX = 4095;
 const SLASH = 47;
 
 export class SimulatedVolume {
-  readonly device = 1n;
   readonly now: () => number;
+  /** When the machine was started, on the clock `now`. */
+  bootedAt = 0;
   readonly root: SimulatedFolder;
   capacityBytes: number;
   /** Bytes of all file contents, those included that only an open descriptor keeps alive. */
   usedBytes = 0;
   /** The newest inode's number; none is ever used twice. */
   inodes = 0n;
+  #starts = 0;
   readonly #watchers = new Map<SimulatedFolder, Set<() => void>>();
 
-  constructor(now: () => number, capacityBytes: number) {
-    this.now = now;
+  /** @param now Clock; by default it counts the machine's starts. */
+  constructor(
+    private readonly clock: (() => number) | undefined,
+    capacityBytes: number,
+    readonly device: bigint,
+  ) {
+    this.now = clock ?? ((): number => this.#starts);
     this.capacityBytes = capacityBytes;
     this.root = this.makeFolder(0o755);
+  }
+
+  /** The machine is started again. */
+  restart(): void {
+    this.#starts++;
+    this.bootedAt = this.now();
   }
 
   get freeBytes(): number {
@@ -90,7 +103,9 @@ export class SimulatedVolume {
     readonly volume: SimulatedVolume;
     readonly copies: ReadonlyMap<SimulatedInode, SimulatedInode>;
   } {
-    const volume = new SimulatedVolume(this.now, this.capacityBytes);
+    const volume = new SimulatedVolume(this.clock, this.capacityBytes, this.device);
+    volume.#starts = this.#starts;
+    volume.bootedAt = this.bootedAt;
     volume.inodes = this.inodes;
     Object.assign(volume.root, { mode: this.root.mode, owner: this.root.owner });
     const copies = new Map<SimulatedInode, SimulatedInode>([[this.root, volume.root]]);

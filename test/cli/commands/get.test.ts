@@ -5,7 +5,7 @@
 import { describe, expect, it } from "vitest";
 import { deviations, documentedExamples } from "../support/documented-shape.js";
 import { errorOf, run, start } from "../support/program.js";
-import { CRON_KEY, MAIN_KEY, makeStore, SESSIONS, SNAPSHOT } from "../support/stores.js";
+import { CRON_KEY, MAIN_KEY, makeStore, revisionOf, SESSIONS, SNAPSHOT } from "../support/stores.js";
 
 describe("get", () => {
   it("prints the entry as JSON, shared values included", async () => {
@@ -22,7 +22,12 @@ describe("get", () => {
       string,
       unknown
     >;
-    expect(record).toMatchObject({ store, key: MAIN_KEY, revision: 1, entry: SESSIONS[MAIN_KEY] });
+    expect(record).toMatchObject({
+      store,
+      key: MAIN_KEY,
+      revision: await revisionOf(store, MAIN_KEY),
+      entry: SESSIONS[MAIN_KEY],
+    });
     expect(deviations({ ...record, entry: {} }, { ...whole, entry: {} })).toEqual([]);
     const { stdout } = await run(["get", MAIN_KEY, "--store", store, "--json", "--field", "usage.total"]);
     expect(JSON.parse(stdout)).toMatchObject({ field: "usage.total", value: 7 });

@@ -7,7 +7,7 @@ import { dirname } from "node:path";
 import { describe, expect, it } from "vitest";
 import { documentedExamples, deviations } from "../support/documented-shape.js";
 import { run } from "../support/program.js";
-import { CRON_KEY, emptyFolder, JAMES_KEY, MAIN_KEY, makeStore, NOW } from "../support/stores.js";
+import { CRON_KEY, emptyFolder, JAMES_KEY, MAIN_KEY, makeStore, NOW, revisionOf } from "../support/stores.js";
 
 interface Listing {
   readonly store: string;
@@ -25,17 +25,27 @@ const keys = (listing: Listing): unknown[] => listing.sessions.map((session) => 
 
 describe("ls", () => {
   it("prints a table with key, time, age, revision, channel, model and tokens", async () => {
-    const { code, stdout, stderr } = await run(["ls", "--store", await makeStore()]);
+    const store = await makeStore();
+    const { code, stdout, stderr } = await run(["ls", "--store", store]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    const revision = async (key: string): Promise<string> => String(await revisionOf(store, key));
     const rows = stdout
       .trimEnd()
       .split("\n")
       .map((line) => line.split(/ {2,}/));
     expect(rows[0]).toEqual(["KEY", "UPDATED", "AGE", "REVISION", "CHANNEL", "MODEL", "TOKENS"]);
     const iso = new Date(NOW - 3 * 3_600_000).toISOString().replace(/\.\d+Z/, "Z");
-    expect(rows[1]).toEqual([MAIN_KEY, iso, "3 h", "1", "webchat", "large", "123,456"]);
-    expect(rows[2]).toEqual([JAMES_KEY, expect.anything(), "4 d", "2", "telegram", "-", "15"]);
-    expect(rows[3]).toEqual([CRON_KEY, "-", "-", "3", "cron", "-", "-"]);
+    expect(rows[1]).toEqual([MAIN_KEY, iso, "3 h", await revision(MAIN_KEY), "webchat", "large", "123,456"]);
+    expect(rows[2]).toEqual([
+      JAMES_KEY,
+      expect.anything(),
+      "4 d",
+      await revision(JAMES_KEY),
+      "telegram",
+      "-",
+      "15",
+    ]);
+    expect(rows[3]).toEqual([CRON_KEY, "-", "-", await revision(CRON_KEY), "cron", "-", "-"]);
   });
 
   it("has the documented JSON", async () => {
@@ -45,7 +55,9 @@ describe("ls", () => {
     expect(deviations(listing, example)).toEqual([]);
     expect(listing).toMatchObject({
       store,
-      sessions: [{ key: MAIN_KEY, revision: 1, agent: "main", tokens: 123_456 }],
+      sessions: [
+        { key: MAIN_KEY, revision: await revisionOf(store, MAIN_KEY), agent: "main", tokens: 123_456 },
+      ],
     });
     const bare = (await list("--store", store, "--prefix", "agent:ops")).sessions[0] ?? {};
     expect(Object.keys(bare).sort()).toEqual(["agent", "channel", "key", "modifiedAt", "revision"]);
@@ -81,7 +93,11 @@ describe("ls", () => {
     const store = await makeStore();
     const table = await run(["ls", "--store", store, "--prefix", "nobody"]);
     expect(table).toEqual({ code: 0, stdout: "", stderr: `no sessions in ${store} match\n` });
-    expect(await list("--store", store, "--prefix", "nobody")).toEqual({ store, revision: 3, sessions: [] });
+    expect(await list("--store", store, "--prefix", "nobody")).toEqual({
+      store,
+      revision: await revisionOf(store),
+      sessions: [],
+    });
   });
 
   it("finds the store of an agent in a state directory", async () => {

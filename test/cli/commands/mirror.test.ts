@@ -6,7 +6,7 @@ import { openSessionStore } from "../../../src/index.js";
 import { deviations, documentedExamples } from "../support/documented-shape.js";
 import { readJson } from "../support/legacy.js";
 import { run, start } from "../support/program.js";
-import { MAIN_KEY, makeStore, NOW, read, SESSIONS, traces } from "../support/stores.js";
+import { MAIN_KEY, makeStore, NOW, read, revisionOf, SESSIONS, traces } from "../support/stores.js";
 
 const legacyOf = (store: string): string => store.replace(/\.d$/, ".json");
 
@@ -73,10 +73,10 @@ describe("mirror", () => {
   it("follows until Ctrl-C, and writes what is missing before it ends", async () => {
     const path = await makeStore();
     const mirroring = start(["mirror", "--store", path, "--debounce", "10"]);
-    await mirroring.says("up to revision 3");
+    await mirroring.says(`up to revision ${await revisionOf(path)}`);
     const store = await openSessionStore<Record<string, unknown>>(path);
-    await store.put("new", { a: 1 });
-    await mirroring.says("up to revision 4");
+    const { revision } = await store.put("new", { a: 1 });
+    await mirroring.says(`up to revision ${revision}`);
     expect(readJson(legacyOf(path))).toEqual({ ...SESSIONS, new: { a: 1 } });
     await store.put("last", { b: 2 });
     await store.close();

@@ -32,7 +32,9 @@ describe("patch", () => {
       store,
     ]);
     expect(code).toBe(0);
-    expect(stdout).toContain(`patched ${MAIN_KEY}, revision 4: set model, set turns`);
+    expect(stdout).toContain(
+      `patched ${MAIN_KEY}, revision ${await revisionOf(store, MAIN_KEY)}: set model, set turns`,
+    );
     expect(stdout).toContain("unset totalTokens");
     const { totalTokens: _, ...rest } = SESSIONS[MAIN_KEY] ?? {};
     const set = {
@@ -76,19 +78,26 @@ describe("patch", () => {
       store,
       "--json",
     ];
+    const first = await revisionOf(store, MAIN_KEY);
     const planned = JSON.parse((await run([...args, "--dry-run"])).stdout) as Record<string, unknown>;
-    expect(planned).toMatchObject({ action: "patch", set: ["model"], unset: ["usage"], previousRevision: 1 });
+    expect(planned).toMatchObject({
+      action: "patch",
+      set: ["model"],
+      unset: ["usage"],
+      previousRevision: first,
+    });
     expect(traces(store)).toEqual(before);
     const done = JSON.parse((await run(args)).stdout) as Record<string, unknown>;
-    expect(done).toEqual({ ...planned, dryRun: false, revision: 4 });
+    expect(done).toEqual({ ...planned, dryRun: false, revision: await revisionOf(store, MAIN_KEY) });
     expect(deviations(done, documentedExamples("`sessiondir patch`")[0])).toEqual([]);
   });
 
   it("writes nothing when nothing would change", async () => {
     const store = await makeStore();
+    const [last, own] = [await revisionOf(store), await revisionOf(store, MAIN_KEY)];
     const { code, stdout } = await run(["patch", MAIN_KEY, "model=large", "--unset", "no", "--store", store]);
-    expect({ code, stdout }).toEqual({ code: 0, stdout: `unchanged ${MAIN_KEY}, revision 1\n` });
-    expect(await revisionOf(store)).toBe(3);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: `unchanged ${MAIN_KEY}, revision ${own}\n` });
+    expect(await revisionOf(store)).toBe(last);
   });
 
   it.each([
@@ -112,10 +121,11 @@ describe("patch", () => {
     ["one in a patch", ['{"id":-12345678901234567890}'], "id in the patch is -1234567890123456789"],
   ])("refuses %s", async (_what, changes, message) => {
     const store = await makeStore();
+    const last = await revisionOf(store);
     const { code, stderr } = await run(["patch", MAIN_KEY, ...changes, "--store", store]);
     expect(code).toBe(2);
     expect(stderr).toContain(message);
-    expect(await revisionOf(store)).toBe(3);
+    expect(await revisionOf(store)).toBe(last);
   });
 
   it("sets or removes a field whose shared value is lost, but changes nothing inside of it", async () => {
@@ -126,7 +136,7 @@ describe("patch", () => {
     const inside = await run(["patch", "k", "c.n=3", "--store", store, "--json"]);
     expect(errorOf(inside).code).toBe("blob_missing");
     const { stdout } = await run(["patch", "k", "a=1", "c=2", "--unset", "b", "--store", store]);
-    expect(stdout).toBe("patched k, revision 2: set a, set c, unset b\n");
+    expect(stdout).toBe(`patched k, revision ${await revisionOf(store, "k")}: set a, set c, unset b\n`);
     expect(await read(store, "k")).toEqual({ a: 1, c: 2 });
   });
 
@@ -134,6 +144,9 @@ describe("patch", () => {
     const store = await makeStore();
     expect(errorOf(await run(["patch", "nobody", "a=1", "--store", store, "--json"])).code).toBe("not_found");
     const conflict = await run(["patch", MAIN_KEY, "a=1", "--if-revision", "2", "--store", store, "--json"]);
-    expect(errorOf(conflict)).toMatchObject({ code: "conflict", data: { expected: 2, actual: 1 } });
+    expect(errorOf(conflict)).toMatchObject({
+      code: "conflict",
+      data: { expected: 2, actual: await revisionOf(store, MAIN_KEY) },
+    });
   });
 });

@@ -2,14 +2,15 @@
 import { describe, expect, it } from "vitest";
 import { deviations, documentedExamples } from "../support/documented-shape.js";
 import { errorOf, run } from "../support/program.js";
-import { JAMES_KEY, MAIN_KEY, makeStore, read, SESSIONS, traces } from "../support/stores.js";
+import { JAMES_KEY, MAIN_KEY, makeStore, read, revisionOf, SESSIONS, traces } from "../support/stores.js";
 
 describe("rm", () => {
   it("deletes one session", async () => {
     const store = await makeStore();
+    const revision = await revisionOf(store, MAIN_KEY);
     expect(await run(["rm", MAIN_KEY, "--store", store])).toEqual({
       code: 0,
-      stdout: `deleted ${MAIN_KEY}, was at revision 1\n`,
+      stdout: `deleted ${MAIN_KEY}, was at revision ${revision}\n`,
       stderr: "",
     });
     expect(await read(store, MAIN_KEY)).toBeUndefined();

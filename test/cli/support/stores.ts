@@ -47,7 +47,7 @@ export function emptyFolder(): string {
   return folder;
 }
 
-/** A store with these sessions, in the order given: revisions 1, 2, 3, … */
+/** A store with these sessions, in the order given. */
 export async function makeStore(
   sessions: Sessions = SESSIONS,
   path = join(emptyFolder(), "sessions.d"),
@@ -69,10 +69,11 @@ export async function read(path: string, key: string): Promise<Record<string, un
   }
 }
 
-export async function revisionOf(path: string): Promise<number> {
+/** Revision of one session, or of the store's last commit. */
+export async function revisionOf(path: string, key?: string): Promise<number> {
   const store = await openSessionStore(path, { readOnly: true });
   try {
-    return await store.revision();
+    return key === undefined ? await store.revision() : ((await store.read(key))?.revision ?? 0);
   } finally {
     await store.close();
   }

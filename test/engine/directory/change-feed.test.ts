@@ -43,56 +43,77 @@ const brief = (change: SessionChange<Entry>): string => `${change.revision} ${ch
 describe("from any revision", () => {
   it("gives what came after it, with the entries of then", async () => {
     const { store } = await openOn(new SimulatedDisk(), "one");
-    await store.put("a", { version: 1 });
-    await store.put("b", { version: 2 });
-    await store.patch("a", { version: 3 });
-    await store.transact(async (tx) => {
+    const revisions = [0];
+    const done = async (write: Promise<unknown>): Promise<void> => {
+      await write;
+      revisions.push(await store.revision());
+    };
+    await done(store.put("a", { version: 1 }));
+    await done(store.put("b", { version: 2 }));
+    await done(store.patch("a", { version: 3 }));
+    const both = store.transact(async (tx) => {
       await tx.put("c", { version: 4 });
       await tx.delete("b");
     });
-    await store.put("b", { version: 5 });
-    const all = ["1 put a", "2 put b", "3 put a", "4 put c", "4 delete b", "5 put b"];
-    for (let since = 0; since < 5; since++) {
-      const expected = all.filter((line) => Number(line[0]) > since);
+    await done(both);
+    await done(store.put("b", { version: 5 }));
+    expect(revisions).toEqual(revisions.toSorted((one, other) => one - other));
+    const counted = [
+      [1, "put a"],
+      [2, "put b"],
+      [3, "put a"],
+      [4, "put c"],
+      [4, "delete b"],
+      [5, "put b"],
+    ] as const;
+    for (const [commits, since] of revisions.slice(0, 5).entries()) {
+      const expected = counted.filter(([commit]) => commit > commits);
       const found = await take(store, expected.length, { since });
-      expect(found.map(brief).sort(), `since ${since}`).toEqual(expected.toSorted());
-      expect(found.map(({ revision }) => revision)).toEqual(expected.map((line) => Number(line[0])));
+      const lines = expected.map(([commit, what]) => `${revisions[commit]} ${what}`);
+      expect(found.map(brief).sort(), `since ${since}`).toEqual(lines.toSorted());
+      expect(found.map(({ revision }) => revision)).toEqual(expected.map(([commit]) => revisions[commit]));
       for (const { kind, record, revision } of found) {
-        expect(record?.entry).toEqual(kind === "delete" ? undefined : { version: revision });
+        const version = revisions.indexOf(revision);
+        expect(record?.entry).toEqual(kind === "delete" ? undefined : { version });
       }
     }
-    expect((await take(store, 2, { since: 0, prefix: "b" })).map(brief)).toEqual(["2 put b", "4 delete b"]);
+    expect((await take(store, 2, { since: 0, prefix: "b" })).map(brief)).toEqual([
+      `${revisions[2]} put b`,
+      `${revisions[4]} delete b`,
+    ]);
     await store.close();
   });
 
   it("that was checkpointed away: revision_too_old, with the revision to go on from", async () => {
     const { store } = await openOn(new SimulatedDisk(), "one");
-    for (let version = 1; version <= 3; version++) await store.put("a", { version });
+    const { revision: since } = await store.put("a", { version: 1 });
+    await store.put("a", { version: 2 });
+    const { revision: last } = await store.put("a", { version: 3 });
     await store.checkpoint();
-    await store.put("a", { version: 4 });
-    const error = await failureOf(() => take(store, 1, { since: 1 }));
+    const { revision } = await store.put("a", { version: 4 });
+    const error = await failureOf(() => take(store, 1, { since }));
     expect(error.code).toBe("revision_too_old");
-    expect(error.data).toEqual({ since: 1, revision: 4 });
-    expect((await take(store, 1, { since: 3 })).map(brief)).toEqual(["4 put a"]);
+    expect(error.data).toEqual({ since, revision });
+    expect((await take(store, 1, { since: last })).map(brief)).toEqual([`${revision} put a`]);
     await store.close();
   });
 
   it("of the future: revision_unknown, also in a store that was restored to an older state", async () => {
     const disk = new SimulatedDisk();
     const { store } = await openOn(disk, "one");
-    await store.put("a", { version: 1 });
+    const { revision: known } = await store.put("a", { version: 1 });
     const backup = disk.clone();
     const { revision } = await store.put("a", { version: 2 });
     await store.close();
     const { store: restored } = await openOn(backup, "two");
     const error = await failureOf(() => take(restored, 1, { since: revision }));
-    expect(error).toMatchObject({ code: "revision_unknown", data: { since: 2, revision: 1 } });
+    expect(error).toMatchObject({ code: "revision_unknown", data: { since: revision, revision: known } });
     // What another process has committed by then is not of the future.
     const { store: other } = await openOn(backup, "three");
     const next = await other.put("b", {});
     const waiting = take(restored, 1, { since: next.revision });
-    await other.put("c", {});
-    expect((await waiting).map(brief)).toEqual(["3 put c"]);
+    const last = await other.put("c", {});
+    expect((await waiting).map(brief)).toEqual([`${last.revision} put c`]);
     for (const opened of [restored, other]) await opened.close();
   });
 });
@@ -103,8 +124,11 @@ describe("changes of another process", () => {
     const { store, warnings } = await openOn(disk, "watcher");
     const { store: writer } = await openOn(disk, "writer");
     const waiting = take(store, 3);
-    for (let version = 1; version <= 3; version++) await writer.put("a", { version });
-    expect((await waiting).map(brief)).toEqual(["1 put a", "2 put a", "3 put a"]);
+    const made: string[] = [];
+    for (let version = 1; version <= 3; version++) {
+      made.push(`${(await writer.put("a", { version })).revision} put a`);
+    }
+    expect((await waiting).map(brief)).toEqual(made);
     expect(warnings).toEqual([]);
     await store.close();
     await writer.close();
@@ -119,12 +143,12 @@ describe("changes of another process", () => {
       for await (const change of store.watch()) found.push(brief(change));
     })();
     await Promise.resolve();
-    await writer.put("a", {});
+    const { revision } = await writer.put("a", {});
     await Promise.resolve();
     expect(found).toEqual([]);
     runtime.advance(150);
     await new Promise((resolve) => setImmediate(resolve));
-    expect(found).toEqual(["1 put a"]);
+    expect(found).toEqual([`${revision} put a`]);
     expect(warnings.map(({ code }) => code)).toEqual(["watch_polling"]);
     await store.close();
     await watching;
@@ -173,16 +197,19 @@ describe("a consumer that is slow", () => {
     const { store } = await openOn(new SimulatedDisk(), "one");
     const watching = store.watch()[Symbol.asyncIterator]();
     const total = 12_000; // more than are kept for one
-    for (let index = 0; index < total; index++) await store.put(`k${index % 5}`, { index });
+    const revisions: number[] = [];
+    for (let index = 0; index < total; index++)
+      revisions.push((await store.put(`k${index % 5}`, { index })).revision);
     const consume = async (): Promise<void> => {
       for (let index = 0; index < total; index++) {
         const { value } = (await watching.next()) as { value: SessionChange<Entry> };
-        if (value.revision !== index + 1) throw new Error(`${value.revision} instead of ${index + 1}`);
+        if (value.revision !== revisions[index])
+          throw new Error(`${value.revision} instead of ${revisions[index]}`);
       }
     };
     await settled(consume());
-    await store.put("last", {});
-    expect(brief((await watching.next()).value as SessionChange<Entry>)).toBe(`${total + 1} put last`);
+    const { revision } = await store.put("last", {});
+    expect(brief((await watching.next()).value as SessionChange<Entry>)).toBe(`${revision} put last`);
     await watching.return?.();
     await store.close();
   });
@@ -196,7 +223,7 @@ describe("a consumer that is slow", () => {
     const watching = store.watch()[Symbol.asyncIterator]();
     const few = store.watch({ prefix: "small" })[Symbol.asyncIterator]();
     for (let n = 10; n < 60; n++) await store.put(`k${n % 5}`, large(n)); // 30 MB
-    await store.put("small", {});
+    const { revision: small } = await store.put("small", {});
     for (let n = 10; n < 60; n++) {
       const { value } = await watching.next();
       expect((value as SessionChange<Entry>).record?.entry["field 7"]).toBe(large(n)["field 7"]);
@@ -207,7 +234,7 @@ describe("a consumer that is slow", () => {
     await store.checkpoint(); // and now the log does not have them either
     expect(await codeOf(() => unread.next())).toBe("revision_too_old");
     // Who waits for others only has nothing of it in its queue.
-    expect(brief((await few.next()).value as SessionChange<Entry>)).toBe("51 put small");
+    expect(brief((await few.next()).value as SessionChange<Entry>)).toBe(`${small} put small`);
     await few.return?.();
     await store.close();
   });
@@ -215,12 +242,12 @@ describe("a consumer that is slow", () => {
   it("and the next one have lists of their own", async () => {
     const { store } = await openOn(new SimulatedDisk(), "one");
     const first = store.watch()[Symbol.asyncIterator]();
-    await store.put("a", {});
+    const { revision: one } = await store.put("a", {});
     const second = store.watch()[Symbol.asyncIterator]();
-    await store.put("b", {});
-    expect(brief((await second.next()).value as SessionChange<Entry>)).toBe("2 put b");
-    expect(brief((await first.next()).value as SessionChange<Entry>)).toBe("1 put a");
-    expect(brief((await first.next()).value as SessionChange<Entry>)).toBe("2 put b");
+    const { revision: two } = await store.put("b", {});
+    expect(brief((await second.next()).value as SessionChange<Entry>)).toBe(`${two} put b`);
+    expect(brief((await first.next()).value as SessionChange<Entry>)).toBe(`${one} put a`);
+    expect(brief((await first.next()).value as SessionChange<Entry>)).toBe(`${two} put b`);
     await first.return?.();
     await second.return?.();
     await store.close();

@@ -20,7 +20,7 @@ import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect } from "vitest";
 import { SessionStoreError, type StoreWarning } from "../../../src/errors.js";
 import { nodeFileSystem } from "../../../src/fs/node-file-system.js";
-import { composeEntryDocument } from "../../../src/format/entry-document.js";
+import { composeEntryDocument, parseEntryDocument } from "../../../src/format/entry-document.js";
 import { encodeLogLine } from "../../../src/format/log-line.js";
 import { folderNameForKey } from "../../../src/format/session-key.js";
 import type { StoredObject } from "../../../src/format/stored-value.js";
@@ -114,6 +114,13 @@ export class Sandbox {
   writeEntry(path: string, key: string, revision: number, stored: StoredObject): void {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     writeFileSync(path, composeEntryDocument({ key, revision, modifiedAt: 1, stored }).bytes);
+  }
+
+  /** Revision in a session's file, which must be whole. */
+  revisionOf(key: string): number {
+    const parsed = parseEntryDocument(readFileSync(this.entryFile(key)));
+    if (!parsed.ok) throw new Error(`${this.entryFile(key)}: ${parsed.reason}`);
+    return parsed.revision;
   }
 
   /** Names of the log segments, lowest first. */

@@ -33,7 +33,16 @@ function internalFolders(store: string): string[] {
     if (stage !== header.stage) found.push(`staging folder ${stage}`);
     for (const name of readdirSync(join(room, "stage", stage))) found.push(`temp file ${stage}/${name}`);
   }
-  const expected = new Set(["format.json", "log", "stage", "blobs", "trash", "quarantine", "reserve"]);
+  const expected = new Set([
+    "format.json",
+    "log",
+    "stage",
+    "blobs",
+    "trash",
+    "quarantine",
+    "reserve",
+    "durable",
+  ]);
   expected.add(`catalog-${header.segment - 1}`);
   for (const name of readdirSync(room)) if (!expected.has(name)) found.push(`.store/${name}`);
   return found;

@@ -266,7 +266,8 @@ function collect(sabotage: Sabotage): Case[] {
       const resolved = resolveOptions(options);
       const inner = createMemoryEngine({ ...resolved, historyMax: 1000 });
       const engine = new Proxy(Object.assign(Object.create(null) as object, sabotage(inner)), {
-        get: (broken: Partial<Engine>, method: keyof Engine) => broken[method] ?? inner[method].bind(inner),
+        get: (broken: Partial<Engine>, method: keyof Engine) =>
+          broken[method] ?? (inner as Engine)[method]?.bind(inner),
       }) as Engine;
       const store = createSessionStore<ConformanceEntry>(engine, resolved);
       return {

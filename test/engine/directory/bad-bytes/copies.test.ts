@@ -66,8 +66,11 @@ function compose(box: Sandbox, log: number, catalogs: number, sessions: number):
   rmSync(box.path, { recursive: true, force: true });
   mkdirSync(box.at(".store"), { recursive: true, mode: 0o700 });
   for (const name of readdirSync(photo(log, ".store"))) {
-    const from =
-      name === "log" || name === "stage" ? log : name.startsWith("catalog-") ? undefined : sessions;
+    const from = ["log", "stage", "durable"].includes(name)
+      ? log
+      : name.startsWith("catalog-")
+        ? undefined
+        : sessions;
     if (from !== undefined) cpSync(photo(from, ".store", name), box.at(".store", name), { recursive: true });
   }
   for (const name of readdirSync(photo(catalogs, ".store"))) {
@@ -157,11 +160,13 @@ describe("a copy", () => {
 });
 
 describe("a file that is ahead of the log", () => {
-  /** `a` is at revision 40 in its file, and the log, which does not mention it, stands at 2. */
+  const AHEAD = 4000;
+
+  /** `a` is at revision {@link AHEAD} in its file, and the log, which does not mention it, is far behind. */
   async function ahead(): Promise<Sandbox> {
     const { box } = holder;
     await box.filled({ a: { version: 1 }, b: { version: 1 } });
-    box.writeEntry(box.entryFile("a"), "a", 40, { version: 40 });
+    box.writeEntry(box.entryFile("a"), "a", AHEAD, { version: 40 });
     return box;
   }
 
@@ -169,7 +174,7 @@ describe("a file that is ahead of the log", () => {
     update: async (store) => (await store.update("a", () => ({ version: 41 })))!.revision,
     patch: async (store) => (await store.patch("a", { version: 41 })).revision,
     "put of a revision": async (store) =>
-      (await store.put("a", { version: 41 }, { ifRevision: 40 })).revision,
+      (await store.put("a", { version: 41 }, { ifRevision: AHEAD })).revision,
     "put after a get": async (store) => {
       await store.get("a");
       return (await store.put("a", { version: 41 })).revision;
@@ -194,9 +199,10 @@ describe("a file that is ahead of the log", () => {
   it.each(Object.keys(WRITES))("%s: takes a revision above it", async (name) => {
     const box = await ahead();
     const store = await box.open();
-    expect(await WRITES[name]!(store)).toBeGreaterThan(40);
+    const revision = await WRITES[name]!(store);
+    expect(revision).toBeGreaterThan(AHEAD);
     expect(await store.get("a")).toEqual({ version: 41 });
-    expect((await store.put("b", {})).revision).toBeGreaterThan(41);
+    expect((await store.put("b", {})).revision).toBeGreaterThan(revision);
     const again = await box.reopen();
     expect(await again.get("a")).toEqual({ version: 41 });
     await again.checkpoint();
@@ -209,16 +215,20 @@ describe("a file that is ahead of the log", () => {
       if (name.startsWith("catalog-")) rmSync(box.at(".store", name));
     }
     const store = await box.open({ cacheBytes: 0 });
-    expect((await store.list()).sessions.map(({ revision }) => revision)).toEqual([40, 2]);
-    expect((await store.put("a", { version: 41 })).revision).toBeGreaterThan(40);
+    expect((await store.list()).sessions.map(({ revision }) => revision)).toEqual([
+      AHEAD,
+      box.revisionOf("b"),
+    ]);
+    expect((await store.put("a", { version: 41 })).revision).toBeGreaterThan(AHEAD);
   });
 
   it("is what readers get, and reading changes nothing", async () => {
     const box = await ahead();
     const store = await box.open();
-    expect(await store.read("a")).toMatchObject({ revision: 40, entry: { version: 40 } });
-    expect((await store.list()).sessions.map(({ revision }) => revision)).toEqual([40, 2]);
-    expect(await store.revision()).toBe(2);
+    expect(await store.read("a")).toMatchObject({ revision: AHEAD, entry: { version: 40 } });
+    const own = box.revisionOf("b");
+    expect((await store.list()).sessions.map(({ revision }) => revision)).toEqual([AHEAD, own]);
+    expect(await store.revision()).toBe(own);
     expect(box.segments()).toHaveLength(1);
   });
 
@@ -228,7 +238,7 @@ describe("a file that is ahead of the log", () => {
     const other = await box.open();
     await other.update("a", () => ({ version: 41 }));
     expect(await store.get("a")).toEqual({ version: 41 });
-    expect(await codeOf(() => store.put("a", {}, { ifRevision: 40 }))).toBe("conflict");
+    expect(await codeOf(() => store.put("a", {}, { ifRevision: AHEAD }))).toBe("conflict");
   });
 });
 

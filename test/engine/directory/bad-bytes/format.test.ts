@@ -9,7 +9,7 @@ import { failureOf, snapshot, useSandbox } from "../sandbox.js";
 
 const holder = useSandbox();
 
-const good = { kind: "sessiondir", format: 1, storeId: "0123456789abcdef", createdAt: 1 };
+const good = { kind: "sessiondir", format: 2, storeId: "0123456789abcdef", createdAt: 1 };
 
 const REFUSED: Record<string, [content: string | Buffer | undefined, code: string]> = {
   missing: [undefined, "format_damaged"],
@@ -24,14 +24,15 @@ const REFUSED: Record<string, [content: string | Buffer | undefined, code: strin
   "of another kind": [JSON.stringify({ ...good, kind: "other" }), "format_damaged"],
   "without kind": [JSON.stringify({ ...good, kind: undefined }), "format_damaged"],
   "without format": [JSON.stringify({ ...good, format: undefined }), "format_damaged"],
-  "a format as text": [JSON.stringify({ ...good, format: "1" }), "format_damaged"],
+  "a format as text": [JSON.stringify({ ...good, format: "2" }), "format_damaged"],
   "without storeId": [JSON.stringify({ ...good, storeId: undefined }), "format_damaged"],
   "an empty storeId": [JSON.stringify({ ...good, storeId: "" }), "format_damaged"],
   "members in the prototype only": [
-    '{"__proto__":{"kind":"sessiondir","format":1,"storeId":"x"}}',
+    '{"__proto__":{"kind":"sessiondir","format":2,"storeId":"x"}}',
     "format_damaged",
   ],
-  "a newer major version": [JSON.stringify({ ...good, format: 2 }), "format_unsupported"],
+  "a newer major version": [JSON.stringify({ ...good, format: 3 }), "format_unsupported"],
+  "the major version before this one": [JSON.stringify({ ...good, format: 1 }), "format_unsupported"],
   "a major version from before the first": [JSON.stringify({ ...good, format: 0 }), "format_unsupported"],
   "of 1 MiB": [JSON.stringify({ ...good, padding: "x".repeat(1024 ** 2) }), "file_unsafe"],
 };
@@ -57,7 +58,7 @@ it("says which versions there are and what to do", async () => {
   await box.filled({});
   writeFileSync(box.at(".store", "format.json"), JSON.stringify({ ...good, format: 7 }));
   const error = await failureOf(() => box.open());
-  expect(error.data).toMatchObject({ found: 7, supported: 1 });
+  expect(error.data).toMatchObject({ found: 7, supported: 2 });
   expect(error.message).toMatch(/Update/);
 });
 

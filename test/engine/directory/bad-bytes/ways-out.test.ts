@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { crc32Hex } from "../../../../src/format/crc32.js";
 import { folderNameForKey } from "../../../../src/format/session-key.js";
 import { nodeFileSystem } from "../../../../src/fs/node-file-system.js";
 import { codeOf, failureOf, useSandbox, type Entry, type Sandbox, type Store } from "../sandbox.js";
@@ -52,14 +53,16 @@ async function settled(box: Sandbox, store: Store): Promise<Store> {
 describe.each(Object.keys(DAMAGES))("a session with %s", (kind) => {
   const missing = kind.startsWith("no ");
 
-  async function damaged(): Promise<{ box: Sandbox; store: Store }> {
+  /** @returns Also the revision that the store and its damaged session had before. */
+  async function damaged(): Promise<{ box: Sandbox; store: Store; before: number }> {
     const box = await checkpointed();
+    const before = box.revisionOf(KEY);
     DAMAGES[kind]!(box, KEY);
-    return { box, store: await box.open() };
+    return { box, store: await box.open(), before };
   }
 
   it("is refused by every call that needs its state, with the file and the ways out", async () => {
-    const { box, store } = await damaged();
+    const { box, store, before } = await damaged();
     const calls: Record<string, () => unknown> = {
       get: () => store.get(KEY),
       getSync: () => store.getSync(KEY),
@@ -67,8 +70,8 @@ describe.each(Object.keys(DAMAGES))("a session with %s", (kind) => {
       update: () => store.update(KEY, () => NEW),
       patch: () => store.patch(KEY, NEW),
       "put if new": () => store.put(KEY, NEW, { ifRevision: 0 }),
-      "put if unchanged": () => store.put(KEY, NEW, { ifRevision: 3 }),
-      "delete if unchanged": () => store.delete(KEY, { ifRevision: 3 }),
+      "put if unchanged": () => store.put(KEY, NEW, { ifRevision: before }),
+      "delete if unchanged": () => store.delete(KEY, { ifRevision: before }),
       "transact, get": () => store.transact((tx) => tx.get(KEY)),
       "transact, patch": () => store.transact((tx) => tx.patch(KEY, NEW)),
     };
@@ -78,7 +81,7 @@ describe.each(Object.keys(DAMAGES))("a session with %s", (kind) => {
       expect(error.data, name).toMatchObject({ key: KEY, path: box.entryFile(KEY), missing });
       expect(error.message, name).toMatch(/backup.*put.*delete/);
     }
-    expect(await store.revision()).toBe(3);
+    expect(await store.revision()).toBe(before);
     expect(await store.get("a")).toEqual(OTHERS["a"]);
   });
 
@@ -103,9 +106,9 @@ describe.each(Object.keys(DAMAGES))("a session with %s", (kind) => {
   );
 
   it("is replaced by a whole put, above every revision that was", async () => {
-    const { box, store } = await damaged();
+    const { box, store, before } = await damaged();
     const { revision } = await store.put(KEY, NEW);
-    expect(revision).toBe(4);
+    expect(revision).toBeGreaterThan(before);
     expect(await store.get(KEY)).toEqual(NEW);
     const next = await settled(box, store);
     expect(await next.read(KEY)).toMatchObject({ revision, entry: NEW });
@@ -356,5 +359,34 @@ describe("sessions that never were", () => {
     await new Promise((resolve) => setImmediate(resolve));
     expect(await codeOf(() => next.get(`${label} 7`))).toBe("entry_corrupt");
     expect(await next.count()).toBe(2000);
+  });
+});
+
+describe("a damaged file whose name in the quarantine is taken", () => {
+  const TAKEN: Record<string, (path: string, bytes: Buffer) => void> = {
+    "other bytes of the same length": (path, bytes) =>
+      writeFileSync(path, bytes.toString().replace("a", "b")),
+    "half a copy": (path, bytes) => writeFileSync(path, bytes.subarray(0, 40)),
+    "a copy with more behind it": (path, bytes) => writeFileSync(path, Buffer.concat([bytes, bytes])),
+    "a folder": (path) => mkdirSync(path),
+    "a link": (path) => symlinkSync("nowhere", path),
+  };
+
+  it.each(Object.keys(TAKEN))("by %s is kept under another name, once", async (kind) => {
+    const box = await checkpointed();
+    const path = box.entryFile(KEY);
+    const bytes = Buffer.from(readFileSync(path, "utf8").replace("s-1", "s-?"));
+    writeFileSync(path, bytes);
+    const name = `${folderNameForKey(KEY)}.${crc32Hex(bytes)}`;
+    TAKEN[kind]!(box.at(".store", "quarantine", `${name}.json`), bytes);
+    for (const entry of [NEW, { ...NEW, n: 1 }]) {
+      const store = await box.open();
+      await store.put(KEY, entry);
+      await store.checkpoint();
+      await store.close();
+      writeFileSync(path, bytes);
+    }
+    expect(kept(box).toSorted()).toEqual([`${name}.2.json`, `${name}.json`]);
+    expect(readFileSync(box.at(".store", "quarantine", `${name}.2.json`))).toEqual(bytes);
   });
 });

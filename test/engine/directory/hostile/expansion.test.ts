@@ -44,7 +44,7 @@ function chain(box: Sandbox, links: number, times: number, mark: boolean): Refer
 async function withEntry(stored: (box: Sandbox) => object): Promise<Sandbox> {
   const { box } = holder;
   await box.filled({ bomb: { updatedAt: 1 }, fine: { big: BIG } });
-  box.writeEntry(box.entryFile("bomb"), "bomb", 1, stored(box) as never);
+  box.writeEntry(box.entryFile("bomb"), "bomb", box.revisionOf("bomb"), stored(box) as never);
   return box;
 }
 

@@ -107,7 +107,7 @@ describe("limits of what is put", () => {
     const { box } = holder;
     const { code, limits, entry, data } = CASES[name]!;
     const store = await box.open(limits === undefined ? {} : { limits });
-    await store.put("a", { updatedAt: 1 });
+    const { revision } = await store.put("a", { updatedAt: 1 });
     const value = entry();
     const calls: Record<string, () => Promise<unknown>> = {
       put: () => store.put("a", value),
@@ -121,7 +121,8 @@ describe("limits of what is put", () => {
       expect(error.data).toMatchObject({ ...data, key: "a" });
       expect(error.message).toContain("a");
     }
-    expect(await store.read("a")).toMatchObject({ revision: 1, entry: { updatedAt: 1 } });
+    expect(await store.read("a")).toMatchObject({ revision, entry: { updatedAt: 1 } });
+    expect(await store.revision()).toBe(revision);
     expect(await (await box.reopen()).get("a")).toEqual({ updatedAt: 1 });
   });
 

@@ -161,10 +161,11 @@ describe("a segment with two names", () => {
   it("is good while the other one is in its staging folder, as a killed maker leaves it", async () => {
     const { box } = holder;
     await box.filled({ a: { version: 1 } });
+    const before = box.revisionOf("a");
     const stages = readdirSync(box.at(".store", "stage"));
     linkSync(box.segment(), box.at(".store", "stage", stages.at(-1)!, "segment"));
     const store: Store = await box.open();
-    expect((await store.put("b", {})).revision).toBe(2);
+    expect((await store.put("b", {})).revision).toBeGreaterThan(before);
     await store.checkpoint();
     expect(await (await box.reopen()).count()).toBe(2);
   });

@@ -12,28 +12,38 @@ import { parkFrom, settled, start, STORE, turn } from "../../../support/processe
 import { expectAnswers } from "../../../support/store-checks.js";
 import { BIG, BULK, SEGMENT_1, SEGMENT_2, alone, plusOne } from "./rule-scenes.js";
 
+const TORN = '0badc0de {"w":"dead';
+
 describe("O2: a record is appended again only after it was decided void", () => {
-  it("a writer ends the torn line of a dead one, so its own record counts the first time", async () => {
+  it("behind the torn line of a dead writer a record counts the first time, glued to it", async () => {
     const { disk, a } = await alone();
-    disk.writeRaw(SEGMENT_1, `${String(disk.readRaw(SEGMENT_1))}0badc0de {"w":"dead`);
+    const before = disk.readRaw(SEGMENT_1)!.length;
+    disk.writeRaw(SEGMENT_1, `${String(disk.readRaw(SEGMENT_1))}${TORN}`);
     const writes: number[] = [];
     a.fs.onCall = ({ name, args }) => void (name === "write" && writes.push(args[3] as number));
     await a.store.update("k", plusOne);
     expect(writes).toHaveLength(1);
-    expect(await a.store.read("k")).toMatchObject({ revision: 1 });
+    // Glued, without a byte of its own in front: so that a torn line can be told from a damaged one.
+    const torn = before + TORN.length;
+    expect(await a.store.read("k")).toMatchObject({ revision: 1 + torn, entry: { n: 1 } });
+    expect(String(disk.readRaw(SEGMENT_1)).slice(before)).toMatch(/^0badc0de \{"w":"dead[0-9a-f]{8} \{"w"/);
+    expect((await start(disk, "B")).warnings).toEqual([]);
   });
 
-  it("a record that got glued to torn bytes is repeated with a newline in front", async () => {
+  it("a record that got glued to torn bytes counts, at its own place", async () => {
     const { disk, a } = await alone();
+    const before = disk.readRaw(SEGMENT_1)!.length;
+    let writes = 0;
     a.fs.onCall = ({ name }) => {
-      if (name !== "write") return;
-      a.fs.onCall = undefined;
-      disk.writeRaw(SEGMENT_1, `${String(disk.readRaw(SEGMENT_1))}0badc0de {"w":"dead`);
+      if (name !== "write" || writes++ > 0) return;
+      disk.writeRaw(SEGMENT_1, `${String(disk.readRaw(SEGMENT_1))}${TORN}`);
     };
-    await a.store.put("k", { n: 1 });
+    const { revision } = await a.store.put("k", { n: 1 });
+    expect(revision).toBe(1 + before + TORN.length);
+    expect(writes).toBe(1);
     const other = await start(disk, "B");
-    expect(await other.store.read("k")).toMatchObject({ revision: 1, entry: { n: 1 } });
-    expect(await other.store.revision()).toBe(1);
+    expect(await other.store.read("k")).toMatchObject({ revision, entry: { n: 1 } });
+    expect(await other.store.revision()).toBe(revision);
   });
 
   it("a record whose fate is unknown is never repeated", async () => {
@@ -58,7 +68,8 @@ describe("O2: a record is appended again only after it was decided void", () => 
       a.fs.onCall = undefined;
       return { failAfter: systemError("EIO", call) };
     };
-    expect(await a.store.update("k", plusOne)).toMatchObject({ revision: 1, entry: { n: 1 } });
+    expect(await a.store.update("k", plusOne)).toMatchObject({ entry: { n: 1 } });
+    expect(String(disk.readRaw(SEGMENT_1)).match(/"ops"/g)).toHaveLength(1);
     expect(await (await start(disk, "B")).store.get("k")).toEqual({ n: 1 });
   });
 
@@ -78,9 +89,12 @@ describe("O2: a record is appended again only after it was decided void", () => 
         }),
     });
     shorten = true;
-    expect(await a.store.update("k", plusOne)).toMatchObject({ revision: 1, entry: { n: 1 } });
+    const first = await a.store.update("k", plusOne);
+    expect(first).toMatchObject({ entry: { n: 1 } });
     shorten = false;
-    expect(await a.store.update("k", plusOne)).toMatchObject({ revision: 2, entry: { n: 2 } });
+    const second = await a.store.update("k", plusOne);
+    expect(second).toMatchObject({ entry: { n: 2 } });
+    expect(second!.revision).toBeGreaterThan(first!.revision);
   });
 
   it("a complete record without its newline counts once, whoever ends it", async () => {

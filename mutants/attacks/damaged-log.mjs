@@ -1,0 +1,507 @@
+// @ts-check
+/** Mutants of what is done while bytes of the log cannot be read, and of mending it. */
+import * as suite from "../suites.mjs";
+import { inFile } from "../suites.mjs";
+
+const [
+  EXAMPLE = "",
+  READER = "",
+  LIVING = "",
+  POWER_CUT = "",
+  LISTING = "",
+  NEVER_LOWER = "",
+  MENDING = "",
+  CUT = "",
+  ADVERSARY = "",
+  HIDDEN = "",
+] = suite.DAMAGED_LOG;
+
+const SESSION_LOG = inFile("src/engine/directory/session-log.ts", suite.DAMAGED_LOG, [
+  {
+    name: "damage puts no session in doubt",
+    rule: "doubt",
+    suites: [EXAMPLE],
+    find: `if (damaged === 0) return false;`,
+    replace: `if (damaged >= 0) return false;`,
+  },
+  {
+    name: "what is in a later segment than the damage is in doubt",
+    rule: "doubt",
+    suites: [READER],
+    find: `if (number > damaged && finals.has(key)) return false;`,
+    replace: `if (number > damaged && finals.has(key)) break;`,
+  },
+  {
+    name: "a process in doubt does not notice that the log was mended",
+    rule: "doubt",
+    suites: [LIVING],
+    find: `return !this.#isMended();`,
+    replace: `void this.#isMended;\n    return true;`,
+  },
+  {
+    name: "a file that is older than what is mentioned behind the damage is given",
+    rule: "reader's rule",
+    suites: [READER],
+    find: `file.status === "present" && written >= (behind ?? 0) && written`,
+    replace: `file.status === "present" && written`,
+  },
+  {
+    name: "a file is given though the log in front of the damage is newer",
+    rule: "reader's rule",
+    suites: [READER],
+    find: ` && written > (known?.revision ?? 0))`,
+    replace: `)`,
+  },
+  {
+    name: "what a power cut leaves is damage",
+    rule: "power cut",
+    suites: [POWER_CUT],
+    find: `return segment.damaged && !this.isLeftByPowerCut(segment);`,
+    replace: `return segment.damaged;`,
+  },
+  {
+    name: "NUL bytes that came after the start of the system are what a power cut leaves",
+    rule: "power cut",
+    suites: [POWER_CUT],
+    find: `if (identity.modifiedAt >= this.options.fs.bootedAt()) return false;`,
+    replace: `void identity;`,
+  },
+  {
+    name: "NUL bytes are what a power cut leaves, although a file knows of a change behind them",
+    rule: "power cut",
+    suites: [POWER_CUT],
+    find: `return file.status !== "present" || file.revision < behind;`,
+    replace: `return file.status !== "present" || behind > 0;`,
+  },
+]);
+
+const COMMITTER = inFile("src/engine/directory/committer.ts", suite.DAMAGED_LOG, [
+  {
+    name: "an op builds on the state of a session in doubt",
+    rule: "refusal",
+    suites: [EXAMPLE],
+    find: `if (op.base !== undefined) throw this.log.refusal(op.key);\n          return undefined;`,
+    replace: `if (op.base !== undefined) return this.log.read(op.key);\n          return undefined;`,
+  },
+  {
+    name: "a record is appended behind damage",
+    rule: "seal instead",
+    suites: [EXAMPLE, READER],
+    find: `return seal && { next: "seal", segment, seal };`,
+    replace: `void seal;\n    return undefined;`,
+  },
+]);
+
+const FLUSH = inFile("src/engine/directory/entry-flush.ts", suite.DAMAGED_LOG, [
+  {
+    name: "files of sessions in doubt are written",
+    rule: "W4",
+    suites: [EXAMPLE],
+    find: `log.isInDoubt(key) ? undefined : log.table.hot.get(key)`,
+    replace: `log.table.hot.get(key)`,
+    equivalent:
+      "what is written then is the newest that this process knows, and a newer file is not replaced anyway",
+  },
+]);
+
+const ENTRY = inFile("src/entries/entry-file.ts", suite.DAMAGED_LOG, [
+  {
+    name: "a late flusher replaces a newer file",
+    rule: "W4",
+    suites: [NEVER_LOWER],
+    find: `if (policy.isOvertaken(key, file.revision)) return "done";`,
+    replace: `if (policy.isOvertaken(key, file.revision)) return "replace";`,
+  },
+  {
+    name: "a newer file that nothing explains is not kept",
+    rule: "W4",
+    suites: [NEVER_LOWER],
+    find: `return kept === "done" ? "replace" : kept;\n    }\n    const damaged`,
+    replace: `return kept === "done" ? "done" : kept;\n    }\n    const damaged`,
+  },
+]);
+
+const CHECKPOINT = inFile("src/engine/directory/checkpointer.ts", suite.DAMAGED_LOG, [
+  {
+    name: "a process in doubt checkpoints",
+    rule: "no checkpoint in doubt",
+    suites: [EXAMPLE],
+    find: `if (this.log.damagedSegment > 0) return false;`,
+    replace: ``,
+  },
+  {
+    name: "a damaged segment is removed like others",
+    rule: "quarantine",
+    suites: [EXAMPLE],
+    find: `if (ledger.sealedGap === undefined) return ignoreMissing`,
+    replace: `if (ledger.sealedGap !== -1) return ignoreMissing`,
+  },
+]);
+
+const BACKGROUND = inFile("src/engine/directory/background-work.ts", suite.DAMAGED_LOG, [
+  {
+    name: "who knows what was in damaged bytes lets others wait",
+    rule: "mending",
+    suites: [LIVING],
+    find: `this.#checkpointSoon(damaged ? 0 : `,
+    replace: `this.#checkpointSoon(damaged ? 600_000 : `,
+  },
+]);
+
+const MEND = inFile(
+  "src/engine/directory/mending.ts",
+  [MENDING],
+  [
+    {
+      name: "the doctor does not look behind the last newline",
+      rule: "mending",
+      find: `if (!log.tail.isTornAtEnd(active)) log.tail.gapAtEnd(active);`,
+      replace: ``,
+    },
+    {
+      name: "the doctor forgets sessions of which only a file is left",
+      rule: "mending",
+      find: `...log.mentioned().keys(), ...made]`,
+      replace: `...log.mentioned().keys(), ...made.slice(made.length)]`,
+    },
+    {
+      name: "a patch is put on a base that is not its own",
+      rule: "mending",
+      find: `if (before?.stored === undefined || op.b !== base) return undefined;`,
+      replace: `if (before?.stored === undefined) return undefined;`,
+    },
+    {
+      name: "records behind the damage are no candidates",
+      rule: "mending",
+      find: `const records = damaged.flatMap((segment) => recordsBehindGap(log, segment));`,
+      replace: `const records = damaged.flatMap((segment) => recordsBehindGap(log, segment)).slice(0, 0);`,
+    },
+    {
+      name: "a guess is not told",
+      rule: "mending",
+      find: `onWarning(warningOf(guess, String(error.data["path"])));`,
+      replace: `void warningOf;`,
+    },
+  ],
+);
+
+const IN_DOUBT = inFile(
+  "src/engine/directory/listing-in-doubt.ts",
+  [LISTING],
+  [
+    {
+      name: "a listing in doubt leaves out sessions that only files have",
+      rule: "listing",
+      find: `...(catalog?.rows ?? []), ...rows, ...unreadable]`,
+      replace: `...(catalog?.rows ?? [])]`,
+    },
+    {
+      name: "a listing in doubt does not name what cannot be read",
+      rule: "listing",
+      find: `const all = query.after === undefined ? [...damaged, ...unnamed] : [];`,
+      replace: `const all = query.after === undefined ? [...unnamed] : [];`,
+    },
+  ],
+);
+
+const TAIL = inFile("src/log/log-tail.ts", suite.DAMAGED_LOG, [
+  {
+    name: "what a copy of a seal hides is not mentioned",
+    rule: "rule 6",
+    suites: [READER],
+    find: `if (segment.ledger.sealed && segment.damaged) this.#mentionRest(segment);`,
+    replace: `void this.#mentionRest;`,
+  },
+]);
+
+const CUT_OFF = [
+  ...inFile(
+    "src/log/log-tail.ts",
+    [CUT, ADVERSARY],
+    [
+      {
+        name: "a log that ends in front of its mark is whole",
+        rule: "cut off",
+        find: `if (!segment.damaged && segment.position < durable) {`,
+        replace: `if (!segment.damaged && segment.position < durable * 0) {`,
+      },
+      {
+        name: "a last line that was durable is taken for torn",
+        rule: "cut off",
+        find: `if (!segment.damaged && segment.position < durable) {`,
+        replace: `if (!segment.damaged && segment.position + segment.undecided < durable) {`,
+      },
+      {
+        name: "a seal in front of the place where a process reads is not looked for",
+        rule: "cut off",
+        find: `if (!segment.damaged && this.#endCut(segment)) return true;`,
+        replace: ``,
+      },
+      {
+        name: "a process that knows that the log was cut off does not look who has ended it",
+        rule: "cut off",
+        find: `if (segment.cutAt !== undefined) return this.#endCut(segment);`,
+        replace: ``,
+      },
+      {
+        name: "what does not follow what was read is taken for damage",
+        rule: "cut off",
+        find: `if (at === 0 && !this.#follows(segment, line)) return true;`,
+        replace: `void this.#follows;`,
+      },
+      {
+        name: "a record that is not the next one of its writer follows what was read",
+        rule: "cut off",
+        find: `if (n <= (segment.ledger.numbers.get(w) ?? 0) + 1) return true;`,
+        replace: `if (n > 0) return true;`,
+      },
+      {
+        name: "a process goes on from a seal although others went on in front of it",
+        rule: "cut off",
+        find: `if (segment.ledger.sealedBytes !== undefined && !segment.damaged) this.assertAllRead(segment);`,
+        replace: ``,
+      },
+    ],
+  ),
+  ...inFile(
+    "src/log/cut-segment.ts",
+    [CUT, ADVERSARY],
+    [
+      {
+        name: "a record of others in place of one's own is not seen",
+        rule: "cut off",
+        find: `return line?.kind !== "record" ||`,
+        replace: `return line !== undefined ||`,
+      },
+      {
+        name: "a process goes on although others went on from what was left",
+        rule: "cut off",
+        find: `if (w !== ownWriter && n >`,
+        replace: `if (w === ownWriter && n >`,
+      },
+    ],
+  ),
+  ...inFile(
+    "src/log/store-place.ts",
+    [CUT, ADVERSARY],
+    [
+      {
+        name: "nobody looks whether the log is as long as it was",
+        rule: "cut off",
+        find: `} else if (status.size < position) this.#wasCut(segment, status.size);`,
+        replace: `} else void position;`,
+      },
+    ],
+  ),
+  ...inFile(
+    "src/log/log-writer.ts",
+    [CUT, ADVERSARY],
+    [
+      {
+        name: "a writer does not notice that its record stands where none was read",
+        rule: "cut off",
+        find: `if (size >= position + written) return;`,
+        replace: `if (size >= 0) return;`,
+      },
+      {
+        name: "a segment that was cut off is sealed like any other",
+        rule: "cut off",
+        find: `if (size < segment.position) segment.cutAt ??= size;`,
+        replace: ``,
+      },
+      {
+        name: "who had read more does not find the seal",
+        rule: "cut off",
+        find: `const missing = seal.bytes - this`,
+        replace: `const missing = seal.bytes * 0 - this`,
+      },
+    ],
+  ),
+  ...inFile(
+    "src/engine/directory/durable-mark.ts",
+    [CUT, ADVERSARY],
+    [
+      {
+        name: "the mark is lowered",
+        rule: "mark",
+        find: `if (durableBytes(readMark(fs, layout), segment) >= bytes) return "done";`,
+        replace: ``,
+      },
+      {
+        name: "a mark that was copied is believed",
+        rule: "mark",
+        find: `mark.inode === String(inode) && mark.device === String(device)`,
+        replace: `mark.inode !== String(inode + device)`,
+      },
+    ],
+  ),
+  ...inFile(
+    "src/engine/directory/entry-flush.ts",
+    [CUT, ADVERSARY],
+    [
+      {
+        name: "entry files are written without a mark",
+        rule: "mark",
+        find: `if ((await raiseMark(log.options, segment, ledger.gap ?? position)) === "fenced") {`,
+        replace: `void raiseMark;\n  if (position < 0) {`,
+      },
+      {
+        name: "files are written of what others went on without",
+        rule: "cut off",
+        find: `log.place.lookIfCut(segment);`,
+        replace: ``,
+      },
+      {
+        name: "the mark covers what a power cut left",
+        rule: "mark",
+        suites: [suite.BUG_BASE],
+        find: `ledger.gap ?? position)`,
+        replace: `position)`,
+      },
+    ],
+  ),
+  ...inFile(
+    "src/engine/directory/session-log.ts",
+    [CUT, ADVERSARY],
+    [
+      {
+        name: "revisions that were cut off are given again",
+        rule: "cut off",
+        find: `if (bytes <= segment.position) return { gap };`,
+        replace: `if (bytes > 0) return { gap };`,
+      },
+      {
+        name: "revisions that a process has read behind the mark are given again",
+        rule: "cut off",
+        find: `segment.firstRevision + bytes + UNSAID_BYTES_MAX`,
+        replace: `segment.firstRevision + bytes`,
+      },
+      {
+        name: "what others find in place of what was cut off is the last commit",
+        rule: "cut off",
+        find: `const unknown = cut || this.#isDamaged(segment);`,
+        replace: `void cut;\n      const unknown = this.#isDamaged(segment);`,
+      },
+      {
+        name: "a process that only reads goes on with what is not there",
+        rule: "cut off",
+        find: `if (this.options.readOnly) this.tail.rewind();`,
+        replace: ``,
+      },
+    ],
+  ),
+];
+
+const HIDING = [
+  ...inFile(
+    "src/store/session-store.ts",
+    [HIDDEN],
+    [
+      {
+        name: "a write decides on what only seems to be known",
+        rule: "doubt",
+        find: `if (reads && this.calls.isInDoubt(key)) {`,
+        replace: `if (false as boolean) {`,
+      },
+    ],
+  ),
+  ...inFile(
+    "src/store/transaction.ts",
+    [HIDDEN],
+    [
+      {
+        name: "a transaction deletes nothing of what only seems not to be there",
+        rule: "doubt",
+        find: `if (!touched.read && this.#host.calls.isInDoubt(key)) return true;`,
+        replace: ``,
+      },
+      {
+        name: "a patch in a transaction says that a hidden session is not there",
+        rule: "doubt",
+        find: `if (this.#host.calls.isInDoubt(key)) await this.#host.calls.refuseInDoubt(key, touched.base);`,
+        replace: ``,
+      },
+    ],
+  ),
+  ...inFile(
+    "src/engine/directory/entry-flush.ts",
+    [HIDDEN],
+    [
+      {
+        name: "a flush claims what it left out",
+        rule: "doubt",
+        find: `if (log.isInDoubt(key)) throw unwritten(log, key);`,
+        replace: `void unwritten;`,
+      },
+      {
+        name: "a flush fails for what is in its file",
+        rule: "doubt",
+        find: `file.revision >= (behind ?? known?.revision ?? 0)) continue;`,
+        replace: `file.revision > (behind ?? known?.revision ?? 0)) continue;`,
+      },
+      {
+        name: "a flush fails for what is deleted",
+        rule: "doubt",
+        find: `if (file.status === "absent" && behind === undefined && known?.stored === undefined) continue;`,
+        replace: ``,
+      },
+    ],
+  ),
+  ...inFile(
+    "src/engine/directory/background-work.ts",
+    [HIDDEN],
+    [
+      {
+        name: "a checkpoint claims what it left out",
+        rule: "doubt",
+        find: `await sweep(this.log);\n      await this.#assertNoneUnwritten();`,
+        replace: `await sweep(this.log);`,
+      },
+      {
+        name: "a process that has stopped says that nothing is lost",
+        rule: "cut off",
+        suites: [CUT],
+        find: `const assurance = lost ? "" :`,
+        replace: `const assurance = !lost && lost ? "" :`,
+      },
+    ],
+  ),
+  ...inFile(
+    "src/engine/directory/real-paths.ts",
+    [HIDDEN],
+    [
+      {
+        name: "a watch that is refused names a descriptor",
+        rule: "paths",
+        find: `next: () => iterator.next().catch(refuse),`,
+        replace: `next: () => (void refuse, iterator.next()),`,
+      },
+    ],
+  ),
+  ...inFile(
+    "src/entries/damaged-file.ts",
+    [suite.WAYS_OUT],
+    [
+      {
+        name: "what has the name of a copy is taken for the copy",
+        rule: "I6",
+        find: `(there !== "other" && there.equals(bytes))`,
+        replace: `there !== "other"`,
+      },
+    ],
+  ),
+];
+
+export const DAMAGED_LOG = [
+  ...HIDING,
+  ...CUT_OFF,
+  ...SESSION_LOG,
+  ...COMMITTER,
+  ...FLUSH,
+  ...ENTRY,
+  ...CHECKPOINT,
+  ...BACKGROUND,
+  ...MEND,
+  ...IN_DOUBT,
+  ...TAIL,
+];

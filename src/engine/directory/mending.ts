@@ -1,0 +1,141 @@
+/**
+ * Mends a damaged log: the work of the doctor, for when no process is left that had read the damaged bytes.
+ *
+ * No other process may have the store open, for what one of them knows better would be lost. Of each session in doubt the
+ * best state is taken that anything still has: its file, the log in front of the damage, and the records behind it, of which
+ * nobody can know for certain whether they counted. What could not be proved is listed, with its candidates. Then
+ * everything is checkpointed as ever, and the damaged segments are kept in the quarantine.
+ *
+ * A crash in the middle leaves the log as it was, and some files newer than before; the next run decides the same.
+ */
+import { isSessionDamaged, type StoreWarning } from "../../errors.js";
+import { applyPatch } from "../../format/stored-patch.js";
+import { isChange, parseLogLines, type LogOp, type LogRecord } from "../../format/log-line.js";
+import { bytesOf } from "../../log/cut-segment.js";
+import type { Segment } from "../../log/segment.js";
+import { catalogFromFiles, type CatalogSource } from "./catalog-loader.js";
+import type { SessionLog } from "./session-log.js";
+import { SessionState } from "./session-table.js";
+import { runInSlices } from "./time-slices.js";
+
+/** A session whose latest state could not be proved. */
+interface Guess {
+  readonly key: string;
+  readonly kept: SessionState | undefined;
+  /** Revisions of all states of it that were found, oldest first; 0 for a delete. */
+  readonly candidates: readonly number[];
+}
+
+/**
+ * Decides about every session in doubt, so that a checkpoint can write it.
+ * @returns Whether there was anything to mend.
+ */
+export async function mend(
+  log: SessionLog,
+  source: CatalogSource,
+  onWarning: (warning: StoreWarning) => void,
+): Promise<boolean> {
+  log.tail.catchUp();
+  const { active } = log.tail;
+  if (!log.tail.isTornAtEnd(active)) log.tail.gapAtEnd(active);
+  if (log.damagedSegment === 0) return false;
+  if (log.tail.active.damaged) log.seal(log.tail.active);
+  await log.becomeActive();
+  const damaged = log.damagedSegments();
+  const records = damaged.flatMap((segment) => recordsBehindGap(log, segment));
+  // A file may be all that is left of a session that was made in the damaged bytes: no catalog has it then.
+  const { rows } = await runInSlices(catalogFromFiles(source, 0), log.options.runtime);
+  const made = rows
+    .filter(({ revision }) => revision >= (damaged[0]?.firstRevision ?? 0))
+    .map(({ key }) => key);
+  const keys = new Set([...log.table.hot.keys(), ...log.mentioned().keys(), ...made]);
+  const decided: SessionState[] = [];
+  for (const key of keys) {
+    if (!log.isInDoubt(key)) continue;
+    try {
+      decided.push(log.readInDoubt(key));
+    } catch (error) {
+      if (!isSessionDamaged(error)) throw error;
+      const guess = guessOf(log, key, records);
+      onWarning(warningOf(guess, String(error.data["path"])));
+      if (guess.kept !== undefined) decided.push(guess.kept);
+    }
+  }
+  log.settleDoubts(damaged, decided);
+  return true;
+}
+
+interface Placed {
+  readonly revision: number;
+  readonly record: LogRecord;
+}
+
+/** What can still be read behind the first gap of a segment, and in front of its last seal. */
+function recordsBehindGap(log: SessionLog, segment: Segment): Placed[] {
+  const bytes = bytesOf(log.options.fs, segment);
+  const placed: Placed[] = [];
+  let inFrontOfSeal: number | undefined;
+  let start = segment.ledger.gap ?? bytes.length;
+  for (let end = bytes.indexOf(0x0a, start); end >= 0; end = bytes.indexOf(0x0a, start)) {
+    for (const { at, line } of parseLogLines(bytes, start, end)) {
+      if (line.kind === "seal") inFrontOfSeal = placed.length;
+      if (line.kind === "record" && line.record.g === segment.number)
+        placed.push({ revision: segment.firstRevision + at, record: line.record });
+    }
+    start = end + 1;
+  }
+  return placed.slice(0, inFrontOfSeal);
+}
+
+/** The newest state of a session that follows from what is left: records build on each other as far as they name their bases. */
+function guessOf(log: SessionLog, key: string, records: readonly Placed[]): Guess {
+  const file = log.readFile(key);
+  let best = log.table.hot.get(key);
+  const candidates = best === undefined ? [] : [best.revision];
+  if (file.status === "present" && file.revision > (best?.revision ?? 0)) {
+    best = log.stateOf(key, file);
+    candidates.push(best.revision);
+  }
+  for (const { revision, record } of records) {
+    const op = record.ops.find((one) => one.k === key);
+    if (op === undefined || !isChange(op) || revision <= (best?.revision ?? 0)) continue;
+    const after = afterOp(log, op, best, revision, record.t);
+    if (after === undefined) continue;
+    best = after;
+    candidates.push(after.stored === undefined ? 0 : revision);
+  }
+  return { key, kept: best, candidates };
+}
+
+/** @returns Undefined if the op builds on a state that is lost, or was overtaken. */
+function afterOp(
+  log: SessionLog,
+  op: LogOp,
+  before: SessionState | undefined,
+  revision: number,
+  modifiedAt: number,
+): SessionState | undefined {
+  const { decode } = log.options;
+  const base = before?.base ?? 0;
+  if (op.b !== undefined && op.b > 0 && op.b < base) return undefined; // on nothing: a deletion may be what is lost
+  if (op.p === undefined) return new SessionState(op.k, revision, modifiedAt, op.s, decode);
+  if (before?.stored === undefined || op.b !== base) return undefined;
+  return new SessionState(op.k, revision, modifiedAt, applyPatch(before.stored, op.p, op.u ?? []), decode);
+}
+
+function warningOf({ key, kept, candidates }: Guess, path: string): StoreWarning {
+  const revision = kept?.stored === undefined ? 0 : kept.revision;
+  const what =
+    kept === undefined
+      ? "nothing of it is left"
+      : revision === 0
+        ? "it is deleted"
+        : `revision ${revision} was kept`;
+  return {
+    code: "session_guessed",
+    message:
+      `the latest state of session ${JSON.stringify(key)} was in damaged bytes of ${path} or behind them, and cannot be proved: ` +
+      `${what}. Look whether something is missing; the damaged segment is in the quarantine.`,
+    data: { key, path, revision, candidates: candidates.join(", ") },
+  };
+}

@@ -1,0 +1,51 @@
+/** The state of the fold over the lines of one segment: what `verdict.ts` has decided so far. */
+
+/** What the decided lines of one segment add up to. */
+export interface SegmentLedger {
+  /** Number of the segment. */
+  readonly number: number;
+  /** Revision of the segment's first byte, from its header; undefined until the header was read. */
+  firstRevision: number | undefined;
+  /** Name of the segment's staging folder, from its header. */
+  stage: string;
+  /** Revision of the last commit before this segment, from its header. */
+  after: number;
+  /** Revision of the latest commit, in an earlier segment while this one has none. */
+  lastRevision: number;
+  sealed: boolean;
+  /** Offset of the first bytes that cannot be read. */
+  gap: number | undefined;
+  /** Sessions that records behind the gap change: the revision that the last of these has, if it counts. */
+  readonly behind: Map<string, number>;
+  /** The latest number of each writer. */
+  readonly numbers: Map<string, number>;
+  /** Where the latest line that was read ends. */
+  end: number;
+  /** A process that sealed the segment met a gap there; this one need not have. */
+  sealedGap: number | undefined;
+  /** How many bytes the segment had before it was cut off, as the process knew that sealed it. */
+  sealedBytes: number | undefined;
+  /** Lowest first revision that the seal asks of the next segment; 0 when it does not ask. */
+  wantedFirstRevision: number;
+  /** The key's revision after its latest change in this segment; 0 after a delete. */
+  readonly changed: Map<string, number>;
+}
+
+export function newLedger(number: number): SegmentLedger {
+  return {
+    number,
+    firstRevision: undefined,
+    stage: "",
+    after: 0,
+    lastRevision: 0,
+    sealed: false,
+    gap: undefined,
+    behind: new Map(),
+    numbers: new Map(),
+    end: 0,
+    sealedGap: undefined,
+    sealedBytes: undefined,
+    wantedFirstRevision: 0,
+    changed: new Map(),
+  };
+}
