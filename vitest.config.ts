@@ -21,9 +21,27 @@ function temporaryFolder(): string {
   return tmpdir();
 }
 
+/** What counts time or calls, or has processes fight over a store, wants the whole machine for itself. */
+const ALONE = [
+  "event-loop",
+  "budget",
+  "system-calls",
+  "stress",
+  "kills",
+  "suspend",
+  "watch",
+  "exit",
+  "store-gone",
+  "maintenance",
+  "first-open",
+  "threads",
+].map((name) => `test/process/${name}.test.ts`);
+
+const OF_PROCESSES = { pool: "forks", testTimeout: 180_000, hookTimeout: 60_000 } as const;
+
 /**
- * Two projects, one after the other: the tests proper in parallel, then `test/process/`, whose tests start
- * processes that fight over a store and want the whole machine for themselves.
+ * Three projects, one after the other: the tests proper in parallel; those of `test/process/`, which start processes, two at
+ * once; and of these the ones that want to be alone.
  */
 export default defineConfig({
   test: {
@@ -51,14 +69,16 @@ export default defineConfig({
       },
       {
         test: {
+          ...OF_PROCESSES,
           name: "process",
           include: ["test/process/**/*.test.ts"],
-          pool: "forks",
-          maxWorkers: 1,
-          testTimeout: 180_000,
-          hookTimeout: 60_000,
+          exclude: ALONE,
+          maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },
+      },
+      {
+        test: { ...OF_PROCESSES, name: "alone", include: ALONE, maxWorkers: 1, sequence: { groupOrder: 2 } },
       },
     ],
   },
