@@ -1,6 +1,17 @@
 // @ts-check
 /** Mutants of what a record of the log counts: its line, the verdict, reading on, the live run of segments. */
-import { ENGINE, BAD_LOG, CALLBACKS, LOG_LINE, RULES, SYMLINKS, TAIL, VERDICT, inFile } from "../suites.mjs";
+import {
+  ENGINE,
+  BAD_LOG,
+  CALLBACKS,
+  DAMAGED_LOG,
+  LOG_LINE,
+  RULES,
+  SYMLINKS,
+  TAIL,
+  VERDICT,
+  inFile,
+} from "../suites.mjs";
 
 const VERDICTS = inFile(
   "src/log/verdict.ts",
@@ -487,7 +498,7 @@ const TAILS = inFile(
     {
       name: "a process goes on after a contradiction",
       rule: "contradiction",
-      suites: [TAIL],
+      suites: [TAIL, ...DAMAGED_LOG],
       find: `if (this.#contradiction !== undefined) throw this.#contradiction;`,
       replace: ``,
     },

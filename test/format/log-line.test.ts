@@ -289,6 +289,20 @@ describe("parseLogLines: lines that are glued to torn writes", () => {
     },
   );
 
+  it("what cannot be read behind them may have been one line with them: it begins where they do", () => {
+    const torn = WHOLE.subarray(0, 40);
+    const damaged = Buffer.from(WHOLE);
+    damaged[30] = (damaged[30] ?? 0) ^ 1;
+    const bytes = Buffer.concat([torn, damaged]);
+    expect(parseLogLines(bytes, 0, bytes.length)).toMatchObject([
+      { at: 40, from: 0, line: { kind: "unreadable" } },
+    ]);
+    const whole = Buffer.concat([torn, WHOLE]);
+    expect(parseLogLines(whole, 0, whole.length)).toMatchObject([
+      { at: 40, from: 0, line: { kind: "record" } },
+    ]);
+  });
+
   it("so do several, though of the shortest ones it does not show where they begin", () => {
     const lengths = [...Array.from({ length: 14 }, (_, index) => index + 1), 40, 89, WHOLE.length - 1];
     for (const first of lengths)

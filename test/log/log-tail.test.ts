@@ -8,7 +8,7 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { encodeLogLine } from "../../src/format/log-line.js";
 import { Layout, liveRun } from "../../src/format/layout.js";
-import { LogTail, type LogObserver } from "../../src/log/log-tail.js";
+import { LogTail, type LogObserver, TORN_BYTES_MAX } from "../../src/log/log-tail.js";
 import type { FileSystem } from "../../src/fs/file-system.js";
 import { SimulatedDisk } from "../../src/testing/simulated/disk.js";
 import { systemError } from "../../src/testing/simulated/system-error.js";
@@ -296,7 +296,7 @@ it.each([layout.store, layout.log])("a log behind a link in place of %s is not r
 });
 
 describe("a line that is longer than any valid one", () => {
-  const LONG = 17 * 1024 * 1024;
+  const LONG = TORN_BYTES_MAX + 1024 * 1024;
 
   it.each([
     ["without a NUL byte", undefined, ""],

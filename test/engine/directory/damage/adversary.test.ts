@@ -72,6 +72,18 @@ describe("a damaged log of which a living process knows all", () => {
     await expect(settled(updated, newcomer)).resolves.toMatchObject({ entry: { n: 2 } });
   });
 
+  it("is mended, too, when a newcomer only reads", async () => {
+    const disk = new SimulatedDisk();
+    const living = await start(disk, "living");
+    await living.store.put("a", { n: 1 });
+    await settled(living.store.flush(), living);
+    flip(disk, segments(disk)[0] ?? "", (changesIn(disk)[0]?.at ?? 0) + 30);
+    const newcomer = await start(disk, "newcomer");
+    expect(await newcomer.store.get("a")).toEqual({ n: 1 });
+    await pass(10_000, living, newcomer);
+    expect(quarantine(disk)).toHaveLength(1);
+  });
+
   it("is mended, too, when a newcomer only reads and updates", async () => {
     const disk = new SimulatedDisk();
     const living = await start(disk, "living");

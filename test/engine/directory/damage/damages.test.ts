@@ -214,10 +214,10 @@ class Case {
       if (named.has(key)) {
         const evidence = this.#evidence.forReader(key, fact);
         if (evidence !== undefined) this.#wrong("harmed", `${key} is listed as damaged despite ${evidence}`);
-      } else if (record === undefined && this.#evidence.looksHonest) {
-        this.figures.unnoticed++; // its name was in what looks like a write cut short: only its file has it
       } else if (record?.revision !== (fact?.entry === undefined ? undefined : fact.revision)) {
-        this.#judgeOld(key, fact, "lists", record?.revision);
+        // Its name was in what looks like a write cut short: only its file has it.
+        if (record === undefined && this.#evidence.looksHonest) this.figures.unnoticed++;
+        else this.#judgeOld(key, fact, "lists", record?.revision);
       }
     }
   }
