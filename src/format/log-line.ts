@@ -341,7 +341,7 @@ function headerLine(value: StoredObject): LogLine {
 function sealLine(value: StoredObject): LogLine {
   for (const name of Object.keys(value))
     if (!SEAL_MEMBERS.has(name) || !isCount(value[name])) return malformed("malformed seal");
-  return { kind: "seal", seal: value as unknown as LogSeal };
+  return { kind: "seal", seal: value as unknown as LogSeal }; // it has `seal`, and all its members are counts
 }
 
 function recordLine(value: StoredObject): LogLine {

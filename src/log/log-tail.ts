@@ -62,8 +62,6 @@ export const TORN_BYTES_MAX = 2 * LINE_BYTES_MAX;
 export class LogTail {
   /** Live segments as far as this process has read, lowest first; the last one is where it reads. */
   segments: Segment[] = [];
-  /** Name of this process's own writer, whose records it knows even where it has not read them. */
-  writer = "";
   /** Counts rewinds: what was learnt under another epoch is outdated. */
   epoch = 0;
   /** Bytes of the latest read; shared with the writer, which compares its read-back in place. */
@@ -83,6 +81,8 @@ export class LogTail {
     private readonly storeId: string,
     private readonly access: "read" | "append",
     private readonly observer: LogObserver,
+    /** Name of this process's own writer, whose records it knows even where it has not read them. */
+    private readonly writer = "",
   ) {}
 
   /** The segment that this process has read up to. */

@@ -50,9 +50,7 @@ export class LogWriter {
     private readonly observer: LogObserver,
     /** Random for every open store; `(writerId, number)` names a record. */
     readonly writerId: string,
-  ) {
-    tail.writer = writerId;
-  }
+  ) {}
 
   /** Number for the next record; every attempt takes a new one (O2). */
   nextNumber(): number {

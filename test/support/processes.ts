@@ -86,6 +86,15 @@ export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
+/** Lets time pass for some processes, and everything that this starts come to its end. */
+export async function pass(ms: number, ...processes: readonly Pick<Machine, "runtime">[]): Promise<void> {
+  for (let passed = 0; passed < ms; passed += 100) {
+    for (const { runtime } of processes) runtime.advance(100);
+    for (let turns = 0; turns < 5; turns++) await turn();
+  }
+  for (let turns = 0; turns < 200; turns++) await turn();
+}
+
 const IDLE_TURNS_MAX = 2000;
 
 /** Waits for a promise, and fires the timers of these processes, one a turn, as long as nothing else brings it on. */

@@ -88,8 +88,9 @@ export class SessionLog implements LogObserver {
 
   constructor(readonly options: SessionLogOptions) {
     const { fs, layout, storeId, readOnly, runtime, cacheBytes, path, root } = options;
-    this.tail = new LogTail(fs, layout, storeId, readOnly ? "read" : "append", this);
-    this.writer = new LogWriter(fs, this.tail, this, runtime.randomName(6));
+    const writerId = runtime.randomName(6);
+    this.tail = new LogTail(fs, layout, storeId, readOnly ? "read" : "append", this, writerId);
+    this.writer = new LogWriter(fs, this.tail, this, writerId);
     const monotonic = (): number => runtime.monotonic();
     const onCut = (): void => this.#wasCut();
     this.place = new StorePlace({ fs, path, layout, root, storeId, monotonic, onCut }, this.tail);

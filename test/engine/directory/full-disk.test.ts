@@ -14,6 +14,7 @@ import {
   turn,
   type Process,
   type ProcessOptions,
+  pass,
 } from "../../support/processes.js";
 
 const RESERVE = `${STORE}/.store/reserve`;
@@ -33,15 +34,6 @@ function big(seed: number): string {
 function valueBytes(disk: SimulatedDisk): number {
   const paths = Object.keys(disk.tree(`${STORE}/.store`)).filter((path) => /[0-9a-f]{64}/.test(path));
   return paths.reduce((total, path) => total + (disk.readRaw(path)?.length ?? 0), 0);
-}
-
-/** Lets time pass for some processes, and everything that this starts come to its end. */
-async function pass(ms: number, ...processes: readonly Process[]): Promise<void> {
-  for (let passed = 0; passed < ms; passed += 100) {
-    for (const { runtime } of processes) runtime.advance(100);
-    for (let turns = 0; turns < 5; turns++) await turn();
-  }
-  for (let turns = 0; turns < 200; turns++) await turn();
 }
 
 /** Fills the disk until a put is refused. @returns The sessions that there are then. */

@@ -7,15 +7,8 @@
 import { describe, expect, it } from "vitest";
 import { crc32Hex } from "../../../../src/format/crc32.js";
 import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
-import { settled, start, STORE, turn, type Process } from "../../../support/processes.js";
+import { pass, settled, start, STORE } from "../../../support/processes.js";
 import { changesIn, entryFile, flip, quarantine, segments } from "./scenes.js";
-
-async function pass(ms: number, ...processes: readonly Process[]): Promise<void> {
-  for (let passed = 0; passed < ms; passed += 100) {
-    for (const { runtime } of processes) runtime.advance(100);
-    for (let turns = 0; turns < 5; turns++) await turn();
-  }
-}
 
 describe("a log that was cut off under two processes that had read it", () => {
   it("loses nothing that a newcomer acknowledged there: who cannot know of it stops", async () => {

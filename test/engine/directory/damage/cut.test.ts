@@ -6,7 +6,7 @@
  */
 import { beforeEach, describe, expect, it } from "vitest";
 import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
-import { settled, start, STORE, turn, type Entry, type Process } from "../../../support/processes.js";
+import { pass, settled, start, STORE, turn, type Entry, type Process } from "../../../support/processes.js";
 import { changesIn, entryFile, fileRevision, quarantine, segments } from "./scenes.js";
 
 const KEYS = ["a", "b", "c"];
@@ -31,13 +31,6 @@ beforeEach(async () => {
 
 function cut(at: number): void {
   disk.writeRaw(path, disk.readRaw(path)!.subarray(0, at));
-}
-
-async function pass(ms: number, ...processes: readonly Process[]): Promise<void> {
-  for (let passed = 0; passed < ms; passed += 100) {
-    for (const { runtime } of processes) runtime.advance(100);
-    for (let turns = 0; turns < 5; turns++) await turn();
-  }
 }
 
 const PLACES: [string, () => number][] = [
