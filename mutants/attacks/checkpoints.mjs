@@ -64,7 +64,7 @@ const CHECKPOINT = inFile("src/engine/directory/checkpointer.ts", ENGINE, [
   {
     name: "the active segment is not synced before the old one goes",
     rule: "O10, F11",
-    find: `await this.log.syncer.sync(tail.active);`,
+    find: `await this.log.end.sync(this.log.active);`,
     replace: ``,
   },
   {
@@ -108,7 +108,7 @@ const CHECKPOINT = inFile("src/engine/directory/checkpointer.ts", ENGINE, [
     name: "a catalog is written after a rewind",
     rule: "O12",
     suites: [suite.CHECKPOINT],
-    find: `if (this.log.tail.epoch !== epoch || this.log.tail.segments[0] !== segment) return false;`,
+    find: `if (this.log.epoch !== epoch || this.log.segments[0] !== segment) return false;`,
     replace: ``,
   },
   {
@@ -132,62 +132,30 @@ const CHECKPOINT = inFile("src/engine/directory/checkpointer.ts", ENGINE, [
     replace: `const again = false as boolean;`,
   },
   {
-    name: "a file of the right revision is right, whatever is in it",
-    rule: "O10, F7",
-    find: ` && crcOf(state) === file.crc;`,
-    replace: `;`,
-  },
-  {
-    name: "any whole file is right",
-    rule: "O10, F7",
-    find: `return state.revision === file.revision && state.stored !== undefined && crcOf(state) === file.crc;`,
-    replace: `return state.stored !== undefined;`,
-  },
-  {
-    name: "a missing file is right",
-    rule: "O10, verify",
-    suites: [suite.CHECKPOINT],
-    find: `if (file.status === "absent") return state.stored === undefined;`,
-    replace: `if (file.status === "absent") return true;`,
-  },
-  {
-    name: "a file that only an older segment explains is right",
-    rule: "O10, F7",
-    find: `if (number >= segment.number) states.push(finals.get(key));`,
-    replace: `states.push(finals.get(key), ...(number >= 0 ? [] : [undefined]));`,
-    equivalent: "the segment that is checkpointed is the lowest of which anything is known",
-  },
-  {
     name: "what this process has just written is not known by the time it is looked at",
     rule: "O10",
     suites: [BUSY],
-    find: `const states = [this.log.table.hot.get(key), written];`,
-    replace: `const states = [this.log.table.hot.get(key), written === undefined ? written : undefined];`,
-  },
-  {
-    name: "a wrong file that we believed to be written is not written again",
-    rule: "O10",
-    find: `if (state !== undefined) state.flushed = false;`,
-    replace: `void state;`,
+    find: `const states = [this.log.hot.get(key), written, ...`,
+    replace: `const states = [this.log.hot.get(key), written === undefined ? written : undefined, ...`,
   },
   {
     name: "a file whose sync failed is looked at again and believed",
     rule: "O10, EIO",
     suites: [suite.FLUSH],
-    find: `          this.#distrust([key]);\n`,
+    find: `          this.flusher.distrust([key]);\n`,
     replace: ``,
   },
   {
     name: "a file that is newer than what was read of the log is wrong",
     rule: "O10",
     suites: [suite.CHECKPOINT],
-    find: `this.log.tail.catchUp(); // it may be newer than what we have read`,
+    find: `this.log.catchUp(); // it may be newer than what we have read`,
     replace: ``,
   },
   {
     name: "a checkpoint goes on after a rewind",
     rule: "O12",
-    find: `this.log.damagedSegment === 0 &&\n      this.log.tail.epoch === epoch &&\n      this.log.tail.segments[0] === segment;`,
+    find: `this.log.doubts.damagedSegment === 0 &&\n      this.log.epoch === epoch &&\n      this.log.segments[0] === segment;`,
     replace: `epoch >= 0;`,
   },
   {
@@ -243,9 +211,34 @@ const CHECKPOINT = inFile("src/engine/directory/checkpointer.ts", ENGINE, [
 
 const FLUSH = inFile("src/engine/directory/entry-flush.ts", ENGINE, [
   {
+    name: "a file of the right revision is right, whatever is in it",
+    rule: "O10, F7",
+    find: `file.crc === this.#checksumOf(state)`,
+    replace: `this.#checksumOf(state) !== ""`,
+  },
+  {
+    name: "any whole file is right",
+    rule: "O10, F7",
+    find: `file.revision === state.revision && file.crc === this.#checksumOf(state)`,
+    replace: `this.#checksumOf(state) !== undefined`,
+  },
+  {
+    name: "a missing file is right",
+    rule: "O10, verify",
+    suites: [suite.CHECKPOINT],
+    find: `if (file.status === "absent") return state.stored === undefined;`,
+    replace: `if (file.status === "absent") return true;`,
+  },
+  {
+    name: "a wrong file that we believed to be written is not written again",
+    rule: "O10",
+    find: `if (state !== undefined) this.#written.delete(state);`,
+    replace: `void state;`,
+  },
+  {
     name: "files are written before the log is durable",
     rule: "O8",
-    find: `await log.syncer.sync(segment); // log before data`,
+    find: `await log.end.sync(segment); // log before data`,
     replace: ``,
   },
   {
@@ -258,30 +251,30 @@ const FLUSH = inFile("src/engine/directory/entry-flush.ts", ENGINE, [
     name: "states from before a rewind are written",
     rule: "O12",
     suites: [suite.FLUSH],
-    find: `if (log.tail.epoch !== epoch) return false; // O12: what was taken before a rewind is outdated`,
+    find: `if (log.epoch !== epoch) return false; // O12: what was taken before a rewind is outdated`,
     replace: ``,
   },
   {
     name: "states go through a later segment's folder",
     rule: "O9",
-    find: `const complete = await inParallel(states, (state) => writeOne(writer, state, segment));`,
+    find: `const complete = await inParallel(states, (state) => this.#writeOne(state, segment));`,
     replace:
-      `const later = await log.becomeActive();\n` +
-      `  const complete = await inParallel(states, (state) => writeOne(writer, state, later));`,
+      `const later = await log.end.becomeActive();\n` +
+      `    const complete = await inParallel(states, (state) => this.#writeOne(state, later));`,
   },
   {
     name: "a staging folder that is lost stops files for ever",
     rule: "O10, F6",
     suites: [suite.FLUSH],
-    find: `if (!complete) await log.stageGone(segment);`,
+    find: `if (!complete) await log.end.stageGone(segment);`,
     replace: ``,
   },
   {
     name: "a fenced file counts as written",
     rule: "O10",
     suites: [suite.FLUSH],
-    find: `if ((await writer.write(state, segment.ledger.stage, { sync })) === "fenced") return false;`,
-    replace: `await writer.write(state, segment.ledger.stage, { sync });`,
+    find: `if ((await this.writer.write(state, segment.ledger.stage, { sync })) === "fenced") return false;`,
+    replace: `await this.writer.write(state, segment.ledger.stage, { sync });`,
   },
   {
     name: "files go through a link in place of the staging folder",
@@ -332,7 +325,7 @@ const SEALING = inFile(
     {
       name: "a full segment is sealed while the one before it is still there",
       rule: "pacing",
-      find: `return tail.segments.length > 1 ? CHECK_AGAIN_MS : 0;`,
+      find: `return this.log.segments.length > 1 ? CHECK_AGAIN_MS : 0;`,
       replace: `return 0;`,
     },
     {

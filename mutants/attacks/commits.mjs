@@ -48,7 +48,7 @@ const COMMIT = inFile("src/engine/directory/committer.ts", ENGINE, [
     name: "what a listing has told of a session's revision is forgotten",
     rule: "O5",
     suites: [suite.COMMIT, COPIES],
-    find: `state?.revision ?? this.log.knownRevision?.(op.key) ?? 0`,
+    find: `state?.revision ?? this.log.cold.knownRevision(op.key) ?? 0`,
     replace: `state?.revision ?? 0`,
   },
   {
@@ -69,14 +69,14 @@ const COMMIT = inFile("src/engine/directory/committer.ts", ENGINE, [
     name: "states of several sessions are of several moments",
     rule: "O3, O4",
     suites: [suite.COMMIT],
-    find: `if (!cold || (tail.epoch === epoch && states.every(current))) return states;`,
+    find: `if (!cold || (this.log.epoch === epoch && states.every(current))) return states;`,
     replace: `if (!cold || epoch >= 0 || states.every(current)) return states;`,
   },
   {
     name: "states from before a rewind are used",
     rule: "O12",
     suites: [suite.COMMIT],
-    find: `(tail.epoch === epoch && states.every(current))`,
+    find: `(this.log.epoch === epoch && states.every(current))`,
     replace: `(epoch >= 0 && states.every(current))`,
   },
   {
@@ -97,7 +97,7 @@ const COMMIT = inFile("src/engine/directory/committer.ts", ENGINE, [
     name: "a record is appended though an entry's toJSON moved the store on",
     rule: "O3",
     suites: [suite.COMMIT, suite.CALLBACKS],
-    find: `if (tail.active !== segment) return undefined;`,
+    find: `if (log.active !== segment) return undefined;`,
     replace: ``,
   },
   {
@@ -118,15 +118,15 @@ const COMMIT = inFile("src/engine/directory/committer.ts", ENGINE, [
     name: "who is fenced while a shared value is made waits for ever",
     rule: "O14, F6",
     suites: [suite.COMMIT],
-    find: `return this.log.stageGone(segment);`,
+    find: `return this.log.end.stageGone(segment);`,
     replace: `return;`,
   },
   {
     name: "a commit is acknowledged as durable without waiting for the disk",
     rule: "O6",
     suites: [suite.DURABLE],
-    find: `durable = syncer.sync(segment);`,
-    replace: `durable = (void syncer, Promise.resolve());`,
+    find: `durable = log.end.sync(segment);`,
+    replace: `durable = Promise.resolve();`,
   },
   {
     name: "a commit whose sync did not begin with its line is not synced",
@@ -172,7 +172,7 @@ const COMMIT = inFile("src/engine/directory/committer.ts", ENGINE, [
   },
 ]);
 
-const SESSION_LOG = inFile("src/engine/directory/session-log.ts", ENGINE, [
+const COLD = inFile("src/engine/directory/cold-sessions.ts", ENGINE, [
   {
     name: "a file that is ahead of the log is believed at once",
     rule: "O5",
@@ -200,40 +200,39 @@ const SESSION_LOG = inFile("src/engine/directory/session-log.ts", ENGINE, [
     name: "an older copy of a file is believed",
     rule: "entry_corrupt",
     suites: [BAD_ENTRY],
-    find: `if (file.status === "present" && file.revision < (this.knownRevision?.(key) ?? 0)) {`,
+    find: `if (file.status === "present" && file.revision < (elsewhere.knownRevision(key) ?? 0)) {`,
     replace: `if (false as boolean) {`,
   },
+]);
+
+const SESSION_LOG = inFile("src/engine/directory/session-log.ts", ENGINE, [
   {
     name: "a rewind keeps the sessions that were known",
     rule: "O12",
     suites: [suite.NEXT_SEGMENT],
-    find: `this.table.clear();`,
-    replace: ``,
-  },
-  {
-    name: "a rewind keeps what segments made of their keys",
-    rule: "O12",
-    suites: [suite.NEXT_SEGMENT],
-    find: `this.finals.clear();`,
+    find: `this.#table.clear();`,
     replace: ``,
   },
   {
     name: "indexes and watches do not hear of a rewind",
     rule: "O12",
     suites: [CHANGES, ...RULES],
-    find: `for (const listener of this.listeners) listener.rewound?.();`,
-    replace: ``,
-  },
-  {
-    name: "a staging folder that is lost does not end its segment",
-    rule: "O10, F6",
-    find: `if (this.tail.active === segment) this.seal(segment);`,
+    find: `for (const listener of this.#listeners) listener.rewound?.();`,
     replace: ``,
   },
   {
     name: "our own record is not recognised among others",
     rule: "O2",
-    find: `this.writer.saw(record, revision);`,
+    find: `this.#writer.saw(record, revision);`,
+    replace: ``,
+  },
+]);
+
+const END = inFile("src/engine/directory/log-end.ts", ENGINE, [
+  {
+    name: "a staging folder that is lost does not end its segment",
+    rule: "O10, F6",
+    find: `if (this.tail.active === segment) this.seal(segment);`,
     replace: ``,
   },
 ]);
@@ -251,8 +250,21 @@ const TABLE = inFile(
     {
       name: "a later change is given up with the segment of an earlier one",
       rule: "cache",
-      find: `if (this.hot.get(key) !== state) continue;`,
-      replace: `if (state === undefined) continue;`,
+      find: `(state) => this.#hot.get(state.key) === state,`,
+      replace: `(state) => state !== undefined,`,
+    },
+    {
+      name: "a file that only an older segment explains is right",
+      rule: "O10, F7",
+      find: `const state = number >= segment ? changed.get(key) : undefined;`,
+      replace: `const state = number >= 0 ? changed.get(key) : undefined;`,
+    },
+    {
+      name: "a rewind keeps what segments made of their keys",
+      rule: "O12",
+      suites: [suite.NEXT_SEGMENT],
+      find: `this.#changed.clear();`,
+      replace: ``,
     },
     {
       name: "what was read of files is never let go of",
@@ -313,4 +325,4 @@ const RETRY = inFile(
   ],
 );
 
-export const COMMITS = [...COMMIT, ...SESSION_LOG, ...TABLE, ...QUEUE, ...RETRY];
+export const COMMITS = [...COMMIT, ...COLD, ...SESSION_LOG, ...END, ...TABLE, ...QUEUE, ...RETRY];

@@ -16,7 +16,7 @@ const [
   HIDDEN = "",
 ] = suite.DAMAGED_LOG;
 
-const SESSION_LOG = inFile("src/engine/directory/session-log.ts", suite.DAMAGED_LOG, [
+const DOUBTS = inFile("src/engine/directory/log-doubts.ts", suite.DAMAGED_LOG, [
   {
     name: "damage puts no session in doubt",
     rule: "doubt",
@@ -28,8 +28,8 @@ const SESSION_LOG = inFile("src/engine/directory/session-log.ts", suite.DAMAGED_
     name: "what is in a later segment than the damage is in doubt",
     rule: "doubt",
     suites: [READER],
-    find: `if (number > damaged && finals.has(key)) return false;`,
-    replace: `if (number > damaged && finals.has(key)) break;`,
+    find: `if (this.table.statesFrom(damaged + 1, key).length > 0) return false;`,
+    replace: ``,
   },
   {
     name: "a process in doubt does not notice that the log was mended",
@@ -80,7 +80,7 @@ const COMMITTER = inFile("src/engine/directory/committer.ts", suite.DAMAGED_LOG,
     name: "an op builds on the state of a session in doubt",
     rule: "refusal",
     suites: [EXAMPLE],
-    find: `if (op.base !== undefined) throw this.log.refusal(op.key);\n          return undefined;`,
+    find: `if (op.base !== undefined) throw this.log.doubts.refusal(op.key);\n          return undefined;`,
     replace: `if (op.base !== undefined) return this.log.read(op.key);\n          return undefined;`,
   },
   {
@@ -97,8 +97,8 @@ const FLUSH = inFile("src/engine/directory/entry-flush.ts", suite.DAMAGED_LOG, [
     name: "files of sessions in doubt are written",
     rule: "W4",
     suites: [EXAMPLE],
-    find: `log.isInDoubt(key) ? undefined : log.table.hot.get(key)`,
-    replace: `log.table.hot.get(key)`,
+    find: `log.doubts.isInDoubt(key) ? undefined : log.hot.get(key)`,
+    replace: `log.hot.get(key)`,
     equivalent:
       "what is written then is the newest that this process knows, and a newer file is not replaced anyway",
   },
@@ -126,7 +126,7 @@ const CHECKPOINT = inFile("src/engine/directory/checkpointer.ts", suite.DAMAGED_
     name: "a process in doubt checkpoints",
     rule: "no checkpoint in doubt",
     suites: [EXAMPLE],
-    find: `if (this.log.damagedSegment > 0) return false;`,
+    find: `if (this.log.doubts.damagedSegment > 0) return false;`,
     replace: ``,
   },
   {
@@ -155,14 +155,14 @@ const MEND = inFile(
     {
       name: "the doctor does not look behind the last newline",
       rule: "mending",
-      find: `if (!log.tail.isTornAtEnd(active)) log.tail.gapAtEnd(active);`,
+      find: `log.doubts.lookAtEnd(log.active);`,
       replace: ``,
     },
     {
       name: "the doctor forgets sessions of which only a file is left",
       rule: "mending",
-      find: `...log.mentioned().keys(), ...made]`,
-      replace: `...log.mentioned().keys(), ...made.slice(made.length)]`,
+      find: `...log.doubts.mentioned().keys(), ...made]`,
+      replace: `...log.doubts.mentioned().keys(), ...made.slice(made.length)]`,
     },
     {
       name: "a patch is put on a base that is not its own",
@@ -346,12 +346,6 @@ const CUT_OFF = [
         replace: `void raiseMark;\n  if (position < 0) {`,
       },
       {
-        name: "files are written of what others went on without",
-        rule: "cut off",
-        find: `log.place.lookIfCut(segment);`,
-        replace: ``,
-      },
-      {
         name: "the mark covers what a power cut left",
         rule: "mark",
         suites: [suite.BUG_BASE],
@@ -361,7 +355,7 @@ const CUT_OFF = [
     ],
   ),
   ...inFile(
-    "src/engine/directory/session-log.ts",
+    "src/engine/directory/log-end.ts",
     [CUT, ADVERSARY],
     [
       {
@@ -379,13 +373,25 @@ const CUT_OFF = [
       {
         name: "what others find in place of what was cut off is the last commit",
         rule: "cut off",
-        find: `const unknown = cut || this.#isDamaged(segment);`,
-        replace: `void cut;\n      const unknown = this.#isDamaged(segment);`,
+        find: `const unknown = cut || this.doubts.isDamaged(segment);`,
+        replace: `void cut;\n      const unknown = this.doubts.isDamaged(segment);`,
+      },
+    ],
+  ),
+  ...inFile(
+    "src/engine/directory/session-log.ts",
+    [CUT, ADVERSARY],
+    [
+      {
+        name: "files are written of what others went on without",
+        rule: "cut off",
+        find: `this.#place.lookIfCut(segment);`,
+        replace: ``,
       },
       {
         name: "a process that only reads goes on with what is not there",
         rule: "cut off",
-        find: `if (this.options.readOnly) this.tail.rewind();`,
+        find: `if (this.options.readOnly) this.#tail.rewind();`,
         replace: ``,
       },
     ],
@@ -430,7 +436,7 @@ const HIDING = [
       {
         name: "a flush claims what it left out",
         rule: "doubt",
-        find: `if (log.isInDoubt(key)) throw unwritten(log, key);`,
+        find: `if (doubts.isInDoubt(key)) throw unwritten(doubts.refusal(key), key);`,
         replace: `void unwritten;`,
       },
       {
@@ -495,7 +501,7 @@ const HIDING = [
 export const DAMAGED_LOG = [
   ...HIDING,
   ...CUT_OFF,
-  ...SESSION_LOG,
+  ...DOUBTS,
   ...COMMITTER,
   ...FLUSH,
   ...ENTRY,

@@ -169,13 +169,13 @@ const DAMAGED = [
     ],
   ),
   ...inFile(
-    "src/engine/directory/session-log.ts",
+    "src/engine/directory/cold-sessions.ts",
     [suite.WAYS_OUT],
     [
       {
         name: "a file that was taken away is no session",
         rule: "I6",
-        find: `if (file.status === "absent" && this.revisionElsewhere?.(key) !== undefined) {`,
+        find: `if (file.status === "absent" && elsewhere.revisionElsewhere(key) !== undefined) {`,
         replace: `if (file.status !== file.status) {`,
       },
     ],

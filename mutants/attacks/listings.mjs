@@ -22,19 +22,19 @@ const LIST = inFile(
     {
       name: "a listing that was overtaken between two slices is given out",
       rule: "O4, F10",
-      find: `if (tail.epoch !== epoch || tail.revision !== revision) continue;`,
+      find: `if (log.epoch !== epoch || log.revision !== revision) continue;`,
       replace: `if (epoch < 0 || revision < 0) continue;`,
     },
     {
       name: "the log is not read again after files were read",
       rule: "O4, F10",
-      find: `tail.catchUp();\n      if (this.log.damagedSegment > 0) return yield*`,
-      replace: `if (round === 0) tail.catchUp();\n      if (this.log.damagedSegment > 0) return yield*`,
+      find: `log.catchUp();\n      if (log.doubts.damagedSegment > 0) return yield*`,
+      replace: `if (round === 0) log.catchUp();\n      if (log.doubts.damagedSegment > 0) return yield*`,
     },
     {
       name: "a listing believes a file that is ahead of the log at once",
       rule: "O5",
-      find: `if (this.log.isAhead(file)) tail.catchUp(); // O5: believed only if the log still does not know better`,
+      find: `if (log.cold.isAhead(file)) log.catchUp(); // O5: believed only if the log still does not know better`,
       replace: ``,
       equivalent:
         "nothing is answered in the round in which files were read: the next one reads the log first, and enters what it says",
@@ -43,8 +43,8 @@ const LIST = inFile(
       name: "a listing learns what it read before a rewind",
       rule: "O12",
       suites: [suite.SESSION_LOG],
-      find: `if (tail.epoch === epoch && !row.dead) table.learn(state);`,
-      replace: `if (epoch >= 0) table.learn(state);`,
+      find: `if (log.epoch === epoch && !row.dead) log.cold.learn(state);`,
+      replace: `if (epoch >= 0) log.cold.learn(state);`,
     },
     {
       name: "an index survives a rewind",
@@ -55,7 +55,7 @@ const LIST = inFile(
     {
       name: "an index from before a rewind is used",
       rule: "O12",
-      find: `if (tail.epoch !== epoch) continue;`,
+      find: `if (log.epoch !== epoch) continue;`,
       replace: ``,
     },
     {
@@ -82,7 +82,7 @@ const LIST = inFile(
       name: "the newest come from files that are ahead of the log",
       rule: "head scan, O5",
       suites: [NEWEST, COPIES],
-      find: `if (file.status !== "present" || this.log.isAhead(file)) return undefined;`,
+      find: `if (file.status !== "present" || this.log.cold.isAhead(file)) return undefined;`,
       replace: `if (file.status !== "present") return undefined;`,
       equivalent:
         "a file that is ahead of the log has a later revision than its row, which is the next thing looked at",
@@ -91,7 +91,7 @@ const LIST = inFile(
       name: "the newest are of several moments",
       rule: "head scan, O4",
       suites: [NEWEST],
-      find: `tail.catchUp();\n      if (tail.revision === revision && tail.epoch === epoch) return states;`,
+      find: `log.catchUp();\n      if (log.revision === revision && log.epoch === epoch) return states;`,
       replace: `if (revision >= 0 && epoch >= 0) return states;`,
       equivalent:
         "each file has the very revision that its row has, so all of them are of the moment of the first reading",
@@ -114,14 +114,14 @@ const LIST = inFile(
       name: "a file that is missing is damage, before the log is asked",
       rule: "O4",
       suites: [LISTING, ...RULES, INTERLEAVED],
-      find: `tail.catchUp();\n      if (tail.epoch !== epoch || row.dead || this.#known(row) !== undefined) return;`,
-      replace: `if (tail.epoch !== epoch || row.dead || this.#known(row) !== undefined) return;`,
+      find: `log.catchUp();\n      if (log.epoch !== epoch || row.dead || this.#known(row) !== undefined) return;`,
+      replace: `if (log.epoch !== epoch || row.dead || this.#known(row) !== undefined) return;`,
     },
     {
       name: "an answer is kept when there is no room for its sessions",
       rule: "bound",
       suites: [LISTING],
-      find: `log.table.onEvicted = () => (this.#answered = undefined);`,
+      find: `evicted: () => (this.#answered = undefined),`,
       replace: ``,
     },
     {
@@ -156,7 +156,7 @@ const LIST = inFile(
       name: "a count is right as of a reading before files",
       rule: "O4",
       suites: [LISTING, INTERLEAVED],
-      find: `this.log.tail.catchUp(); // an index that was made from files is right as of a reading after them`,
+      find: `this.log.catchUp(); // an index that was made from files is right as of a reading after them`,
       replace: ``,
     },
   ],
@@ -278,8 +278,8 @@ const FEED = inFile(
     {
       name: "a watch is live before it has read everything",
       rule: "watch",
-      find: `if (replay.standsAt(log.tail)) {`,
-      replace: `if (replay.tail !== log.tail) {`,
+      find: `if (replay.standsAt(log.active)) {`,
+      replace: `if (replay.tail !== undefined) {`,
     },
     {
       name: "a watch with a full queue loses what does not fit",

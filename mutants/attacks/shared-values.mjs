@@ -244,8 +244,8 @@ const REMOVAL = inFile(
     {
       name: "shared values go though a session cannot be read",
       rule: "O14",
-      find: `if (catalog === undefined || catalog.incomplete || log.damagedSegment > 0) return undefined;`,
-      replace: `if (catalog === undefined || log.damagedSegment > 0) return undefined;`,
+      find: `if (catalog === undefined || catalog.incomplete || log.doubts.damagedSegment > 0) return undefined;`,
+      replace: `if (catalog === undefined || log.doubts.damagedSegment > 0) return undefined;`,
     },
     {
       name: "the log's references are not looked at before values are discarded",
@@ -256,13 +256,13 @@ const REMOVAL = inFile(
     {
       name: "the log is not read again before the trash is emptied",
       rule: "O14, phase 2",
-      find: `log.tail.catchUp();\n    referenced.addHot(log);`,
+      find: `log.catchUp();\n    referenced.addHot(log);`,
       replace: ``,
     },
     {
       name: "the log is not read before values are discarded",
       rule: "O14, phase 1",
-      find: `log.tail.catchUp();\n  const stillCovered`,
+      find: `log.catchUp();\n  const stillCovered`,
       replace: `const stillCovered`,
     },
     {
@@ -280,8 +280,8 @@ const REMOVAL = inFile(
     {
       name: "a removal goes on after a rewind",
       rule: "O12, O14",
-      find: `log.tail.epoch === epoch && (log.tail`,
-      replace: `epoch >= 0 && (log.tail`,
+      find: `log.epoch === epoch && (log.segments`,
+      replace: `epoch >= 0 && (log.segments`,
       equivalent:
         "after a rewind the log is read from its lowest segment on, and whether catalog and log have every session then is the other half of the condition",
     },

@@ -399,7 +399,7 @@ export class LogTail {
       if (next !== undefined) {
         this.segments.push(next);
         this.#active = next;
-        this.dropBelow(liveRun(this.listLog())[0] ?? 0);
+        this.dropCheckpointed();
         this.observer.entered(next);
         return true;
       }
@@ -447,6 +447,11 @@ export class LogTail {
       this.observer.dropped(lowest);
       lowest.drop();
     }
+  }
+
+  /** The same for all that other processes have checkpointed, too: it lists the log. */
+  dropCheckpointed(): void {
+    this.dropBelow(liveRun(this.listLog())[0] ?? 0);
   }
 
   /** Numbers of the segment files in `log/`, live or not. */

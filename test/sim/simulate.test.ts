@@ -9,7 +9,7 @@ import { noFigures } from "../../sim/figures.js";
 import { Runner } from "../../sim/runner.js";
 import { generate, type Schedule } from "../../sim/schedule.js";
 import { kindOf, shrink } from "../../sim/shrink.js";
-import { SessionLog } from "../../src/engine/directory/session-log.js";
+import { ColdSessions } from "../../src/engine/directory/cold-sessions.js";
 import { LogSyncer } from "../../src/log/log-syncer.js";
 import { SimulatedFile } from "../../src/testing/simulated/inode.js";
 
@@ -88,8 +88,8 @@ describe("a broken promise", () => {
   });
 
   it("is noticed when the copy of a store in use does not believe files that are ahead of its log", async () => {
-    const { readFile } = SessionLog.prototype;
-    vi.spyOn(SessionLog.prototype, "readFile").mockImplementation(function (this: SessionLog, key) {
+    const { readFile } = ColdSessions.prototype;
+    vi.spyOn(ColdSessions.prototype, "readFile").mockImplementation(function (this: ColdSessions, key) {
       const file = readFile.call(this, key);
       return this.isAhead(file) ? { status: "absent" } : file;
     });

@@ -24,7 +24,7 @@ import type { Timer } from "../../runtime.js";
 import { removeUnreferencedBlobs } from "./blob-removal.js";
 import type { CatalogSource } from "./catalog-loader.js";
 import { Checkpointer } from "./checkpointer.js";
-import { assertNoneUnwritten, recogniseFlushed, writeEntries } from "./entry-flush.js";
+import { EntryFlusher } from "./entry-flush.js";
 import { DeadValues } from "./dead-values.js";
 import { DirtySessions } from "./dirty-sessions.js";
 import { RoomMaker } from "./room-maker.js";
@@ -61,6 +61,7 @@ const FLUSH_ROUNDS_MAX = 100;
 
 export class BackgroundWork {
   readonly checkpointer: Checkpointer;
+  readonly #flusher: EntryFlusher;
   readonly dirty = new DirtySessions();
   readonly space: Space;
   readonly #dead = new DeadValues();
@@ -80,17 +81,18 @@ export class BackgroundWork {
 
   constructor(
     private readonly log: SessionLog,
-    private readonly writer: EntryWriter,
+    writer: EntryWriter,
     private readonly trash: BlobTrash,
     private readonly source: CatalogSource,
     private readonly options: BackgroundWorkOptions,
   ) {
     const { fs, layout, runtime } = log.options;
     const { segmentBytes, reserveBytes } = options;
-    const stage = (): string => log.tail.active.ledger.stage;
+    const stage = (): string => log.active.ledger.stage;
     const unwritten = (): number => this.dirty.size;
     this.space = new Space({ segmentBytes, reserveBytes, fs, layout, runtime, stage, unwritten });
-    this.checkpointer = new Checkpointer(log, writer, source, this.space);
+    this.#flusher = new EntryFlusher(log, writer);
+    this.checkpointer = new Checkpointer(log, this.#flusher, writer, source, this.space);
     this.#sealer = new Sealer(log, this.space, this.#dead, {
       setTimer: (work, ms) => this.#setTimer(work, ms),
       sealed: () => this.#checkpointSoon(0),
@@ -100,7 +102,7 @@ export class BackgroundWork {
     const flush = (): Promise<void> => this.#enqueue(() => this.#flushAll());
     this.#room = new RoomMaker(log, this.space, this.#dead, trash, flush, () => this.#collectDead());
     if (log.options.readOnly) return;
-    log.listeners.add({
+    log.listen({
       changed: (state, _last, before, op) => this.#dead.changed(state, before, op),
       entered: () => this.#entered(),
       rewound: () => this.#dead.removed(), // the log is read again, and counted again
@@ -121,22 +123,22 @@ export class BackgroundWork {
    * @param hasReserve Whether the store's folder had one.
    */
   start(hasReserve: boolean): void {
-    const { tail } = this.log;
     this.space.short = !hasReserve;
     if (this.#dead.inSegment >= this.space.deadBytesMax) this.#sealer.checkAgainIn(0);
-    for (const [key, state] of this.log.table.hot) this.#maybeFlushed.set(key, state);
+    for (const [key, state] of this.log.hot) this.#maybeFlushed.set(key, state);
     this.#sharedSegment.leaveAtOnceIfShared();
     if (this.#maybeFlushed.size > 0)
       this.#flushTimer ??= this.#setTimer(() => this.#flushSoon(), this.options.flushDelayMs);
-    if (tail.active.ledger.sealed || tail.active.damaged || tail.segments.length > 1) this.#checkpointSoon(0);
+    const { active, segments } = this.log;
+    if (active.ledger.sealed || active.damaged || segments.length > 1) this.#checkpointSoon(0);
     this.#lookAround();
   }
 
   #lookAround(): void {
     this.#setTimer(() => {
       try {
-        this.log.place.assertInPlaceIfDue();
-        this.log.tail.catchUp();
+        this.log.assertInPlace();
+        this.log.catchUp();
       } catch {
         // The next call meets it as well, and has a caller who can be told.
       }
@@ -151,9 +153,9 @@ export class BackgroundWork {
   async flush(): Promise<void> {
     await this.#enqueue(async () => {
       for (let round = 0; round < FLUSH_ROUNDS_MAX; round++) {
-        this.log.tail.catchUp();
-        const keys = [...this.log.table.hot.keys()];
-        if (await this.#writeFiles(keys, this.log.table.hot.keys())) return this.#assertNoneUnwritten();
+        this.log.catchUp();
+        const keys = [...this.log.hot.keys()];
+        if (await this.#writeFiles(keys, this.log.hot.keys())) return this.#assertNoneUnwritten();
       }
       throw new SessionStoreError(
         "io_error",
@@ -175,7 +177,7 @@ export class BackgroundWork {
   }
 
   #assertNoneUnwritten(): Promise<void> {
-    return runInSlices(assertNoneUnwritten(this.log), this.log.options.runtime);
+    return runInSlices(this.#flusher.assertNoneUnwritten(), this.log.options.runtime);
   }
 
   /**
@@ -208,7 +210,7 @@ export class BackgroundWork {
 
   #enqueue(work: () => Promise<void>): Promise<void> {
     const result = this.#queue.then(() => {
-      this.log.place.assertInPlaceIfDue();
+      this.log.assertInPlace();
       assertInternalFolder(this.log.options.fs, this.log.options.layout);
       return this.space.inReserve(work);
     });
@@ -223,7 +225,7 @@ export class BackgroundWork {
     again: () => void,
   ): void {
     this.#enqueue(work).catch((error: unknown) => {
-      const explained = this.log.place.explain(error);
+      const explained = this.log.explain(error);
       const gone = isStoreGone(explained); // tried again if the store comes back: by the next commit
       const reason = explained instanceof Error ? explained.message : String(explained);
       const lost = explained instanceof SessionStoreError && explained.code === "log_damaged";
@@ -252,7 +254,7 @@ export class BackgroundWork {
   async #flushDue(): Promise<void> {
     const { runtime } = this.log.options;
     const start = runtime.monotonic();
-    const { hot } = this.log.table;
+    const { hot } = this.log;
     const due = this.dirty.due((key) => hot.get(key)?.revision);
     const maybeFlushed = this.#takeMaybeFlushed();
     const complete = await this.#writeFiles([...due, ...maybeFlushed], maybeFlushed);
@@ -271,7 +273,7 @@ export class BackgroundWork {
 
   /** A process that has changed a session since this one came is alive, and writes the session's file itself. */
   #takeMaybeFlushed(): string[] {
-    const { hot } = this.log.table;
+    const { hot } = this.log;
     const maybeFlushed = [...this.#maybeFlushed]
       .filter(([key, state]) => hot.get(key) === state)
       .map(([key]) => key);
@@ -291,8 +293,8 @@ export class BackgroundWork {
     for (const key of keys) this.dirty.delete(key);
     let complete = false;
     try {
-      await runInSlices(recogniseFlushed(this.log, toRead), this.log.options.runtime);
-      complete = await writeEntries(this.log, this.writer, keys);
+      await runInSlices(this.#flusher.recognise(toRead), this.log.options.runtime);
+      complete = await this.#flusher.flush(keys);
       return complete;
     } finally {
       if (!complete) for (const key of keys) this.dirty.makeDue(key);
@@ -305,7 +307,7 @@ export class BackgroundWork {
     this.#sealer.entered();
     this.#dead.sealed();
     // Others wait for the files of sessions that only those know who read a damaged segment before.
-    const damaged = this.log.tail.segments.some(({ ledger }) => ledger.sealedGap !== undefined);
+    const damaged = this.log.doubts.areOfOthers;
     this.#checkpointSoon(damaged ? 0 : this.#stepInMs() * (1 + runtime.random()));
   }
 
@@ -347,10 +349,10 @@ export class BackgroundWork {
 
   /** Ends a segment that this process cannot read whole: those who can learn of the damage from its seal. */
   async #endDamaged(): Promise<void> {
-    const { active } = this.log.tail;
-    if (this.log.damagedSegment !== active.number || active.ledger.sealed) return;
-    this.log.seal(active);
-    await this.log.becomeActive();
+    const { active } = this.log;
+    if (this.log.doubts.damagedSegment !== active.number || active.ledger.sealed) return;
+    this.log.end.seal(active);
+    await this.log.end.becomeActive();
   }
 
   /** Through both phases of a removal. */
@@ -361,10 +363,10 @@ export class BackgroundWork {
   }
 
   async #sealAndCheckpoint(): Promise<void> {
-    const segment = await this.log.becomeActive();
+    const segment = await this.log.end.becomeActive();
     // Discarded blobs leave the trash only behind a seal, so they are a reason too.
     const worth = segment.ledger.changed.size > 0 || !(await this.trash.isEmpty());
-    if (worth && this.log.tail.active === segment) this.log.seal(segment);
+    if (worth && this.log.active === segment) this.log.end.seal(segment);
     await this.#checkpointAll(true);
   }
 
@@ -372,8 +374,8 @@ export class BackgroundWork {
   async #sweepOnce(): Promise<void> {
     if (this.#swept) return;
     const { fs, layout } = this.log.options;
-    await this.log.becomeActive();
-    const lowest = this.log.tail.segments[0]?.number ?? 0;
+    await this.log.end.becomeActive();
+    const lowest = this.log.segments[0]?.number ?? 0;
     if (lowest > 1) await fence(fs, layout, lowest - 1);
     await sweep(this.log);
     this.#swept = true;

@@ -39,13 +39,13 @@ export async function removeUnreferencedBlobs(
   if (present.length === 0 && (await trash.isEmpty())) return { liveBytes: 0, waiting: false };
   const catalog = await currentCatalog(log, source, latest);
   // A session that cannot be read may refer to anything: then nothing goes until it is mended.
-  if (catalog === undefined || catalog.incomplete || log.damagedSegment > 0) return undefined;
-  const { epoch } = log.tail;
+  if (catalog === undefined || catalog.incomplete || log.doubts.damagedSegment > 0) return undefined;
+  const { epoch } = log;
   const referenced = new References(trash.blobs);
   for (const row of catalog.rows) for (const name of row.blobs) referenced.add(name);
-  log.tail.catchUp();
+  log.catchUp();
   const stillCovered = (): boolean =>
-    log.tail.epoch === epoch && (log.tail.segments[0]?.number ?? 0) <= catalog.segment + 1;
+    log.epoch === epoch && (log.segments[0]?.number ?? 0) <= catalog.segment + 1;
   if (!stillCovered()) return undefined;
   referenced.addHot(log);
   if (referenced.unknown !== undefined) return warn(log, referenced.unknown);
@@ -54,13 +54,13 @@ export async function removeUnreferencedBlobs(
   const dead = present.filter((hash) => !referenced.has(hash));
   for (let next = 0; next < dead.length; next += DISCARDED_AT_ONCE) {
     const some = dead.slice(next, next + DISCARDED_AT_ONCE);
-    for (const name of await trash.discard(some, log.tail.active.ledger.stage)) released.add(name);
+    for (const name of await trash.discard(some, log.active.ledger.stage)) released.add(name);
   }
   const waiting = await trash.empty(() => {
-    log.tail.catchUp();
+    log.catchUp();
     referenced.addHot(log);
     if (!stillCovered() || referenced.unknown !== undefined) return undefined;
-    const { number, ledger } = log.tail.active;
+    const { number, ledger } = log.active;
     return { activeSegment: number, stage: ledger.stage, isReferenced: (hash) => referenced.has(hash) };
   }, released);
   return { liveBytes: await sizeOf(live, trash.blobs), waiting };
@@ -88,10 +88,10 @@ async function currentCatalog(
   source: CatalogSource,
   latest: Catalog | undefined,
 ): Promise<Catalog | undefined> {
-  log.tail.catchUp();
-  const lowest = log.tail.segments[0]?.number ?? 0;
+  log.catchUp();
+  const lowest = log.segments[0]?.number ?? 0;
   if (latest !== undefined && latest.segment >= lowest - 1) return latest;
-  return runInSlices(loadCatalog(source, lowest - 1, log.tail.active.number - 1), log.options.runtime);
+  return runInSlices(loadCatalog(source, lowest - 1, log.active.number - 1), log.options.runtime);
 }
 
 /** Hashes that sessions refer to, directly or through other blobs. */
@@ -117,7 +117,7 @@ class References {
   }
 
   addHot(log: SessionLog): void {
-    for (const state of log.table.hot.values()) {
+    for (const state of log.hot.values()) {
       if (state.stored === undefined) continue;
       for (const reference of referencesIn(state.stored)) this.add(blobName(reference));
     }

@@ -59,7 +59,7 @@ export class ChangeFeed {
   #closed = false;
 
   constructor(private readonly log: SessionLog) {
-    log.listeners.add({
+    log.listen({
       changed: (state, last) => this.#collect(state, last),
       rewound: () => this.#readAgain(),
       foundGap: () => this.#readAgain(), // and find out that it cannot
@@ -68,8 +68,8 @@ export class ChangeFeed {
 
   /** The position "now" is taken here, not at the first `next()`. */
   changes(options: ChangesOptions): AsyncIterable<EngineChange> {
-    this.log.tail.catchUp();
-    const now = this.log.tail.revision;
+    this.log.catchUp();
+    const now = this.log.revision;
     const since = options.since ?? now;
     const { prefix } = options;
     const subscription: Subscription = {
@@ -82,7 +82,7 @@ export class ChangeFeed {
     if (options.signal?.aborted === true) return this.#follow(subscription, { ...options, since });
     if (since > now) return failing(unknownRevision(since, now));
     // What is in doubt may have come before now or after it, unless the log goes on in a segment behind it.
-    if (this.log.damagedSegment === this.log.tail.active.number) return failing(this.log.refusal());
+    if (this.log.doubts.damagedSegment === this.log.active.number) return failing(this.log.doubts.refusal());
     this.#add(subscription);
     // Listened to from here on: the consumer may never ask for the first change.
     const onAbort = (): void => {
@@ -146,7 +146,7 @@ export class ChangeFeed {
     let delivered = since;
     try {
       while (!this.#closed) {
-        const { number, position } = log.tail.active;
+        const { number, position } = log.active;
         const more = replay.tail.advance();
         if (replay.outrun) {
           replay.tail.close();
@@ -163,9 +163,9 @@ export class ChangeFeed {
         }
         if (this.#closed) return;
         replay.assertReaches(number, position);
-        log.tail.catchUp();
+        log.catchUp();
         replay.assertWholeAtEnd();
-        if (replay.standsAt(log.tail)) {
+        if (replay.standsAt(log.active)) {
           takeQueue(subscription);
           subscription.live = true; // in the same instant: what comes from now on is queued
           return;
@@ -236,7 +236,7 @@ export class ChangeFeed {
   #watchPlace(): void {
     this.#placeTimer = this.log.options.runtime.setTimer(() => {
       this.#watchPlace();
-      this.#orWarn(() => this.log.place.assertInPlaceIfDue());
+      this.#orWarn(() => this.log.assertInPlace());
     }, PLACE_CHECK_MS);
   }
 
@@ -259,14 +259,14 @@ export class ChangeFeed {
   }
 
   #readNews(): void {
-    this.#orWarn(() => this.log.tail.catchUp());
+    this.#orWarn(() => this.log.catchUp());
   }
 
   #orWarn(read: () => void): void {
     try {
       if (!this.#closed) read();
     } catch (failure) {
-      const error = this.log.place.explain(failure);
+      const error = this.log.explain(failure);
       if (isStoreGone(error)) return this.#end(error);
       // The next call on the store meets the same trouble and reports it to a caller who waits for an answer.
       const { onWarning, layout } = this.log.options;
@@ -311,10 +311,8 @@ class Replay implements LogObserver {
     return commits;
   }
 
-  standsAt(other: LogTail): boolean {
-    return (
-      this.tail.active.number === other.active.number && this.tail.active.position === other.active.position
-    );
+  standsAt({ number, position }: Segment): boolean {
+    return this.tail.active.number === number && this.tail.active.position === position;
   }
 
   /** At the end of a segment: this process had read it up to there before, so what is missing now was damaged since. */
@@ -326,8 +324,8 @@ class Replay implements LogObserver {
 
   /** What stands behind the last newline may be a gap that only a writer has looked for. */
   assertWholeAtEnd(): void {
-    const { damagedSegment, tail } = this.log;
-    if (damagedSegment === tail.active.number) throw this.#missing("cannot be read for", true);
+    const { doubts, active } = this.log;
+    if (doubts.damagedSegment === active.number) throw this.#missing("cannot be read for", true);
   }
 
   committed(_segment: Segment, record: LogRecord, revision: number): void {
@@ -371,8 +369,8 @@ class Replay implements LogObserver {
   /** Changes may be hidden in bytes that cannot be read, unless a power cut left those. */
   #assertWhole(more: boolean): void {
     for (const segment of this.#gaps) {
-      const known = this.log.tail.segments.find(({ number }) => number === segment.number);
-      if (!segment.damaged || (known !== undefined && this.log.isLeftByPowerCut(known))) continue;
+      const known = this.log.segments.find(({ number }) => number === segment.number);
+      if (!segment.damaged || (known !== undefined && this.log.doubts.isLeftByPowerCut(known))) continue;
       const next = this.tail.segments.find(({ number }) => number === segment.number + 1);
       if (next === undefined ? !more : next.ledger.after > this.since)
         throw this.#missing("cannot be read for", true);
@@ -380,7 +378,7 @@ class Replay implements LogObserver {
   }
 
   #missing(why: string, damaged: boolean): SessionStoreError {
-    const { revision } = this.log.tail;
+    const { revision } = this.log;
     return new SessionStoreError(
       "revision_too_old",
       `the log ${why} the changes right after revision ${this.since}: list the sessions, then watch since ` +

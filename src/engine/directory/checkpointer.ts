@@ -27,7 +27,7 @@ import { referencesIn } from "../../format/stored-references.js";
 import type { Segment } from "../../log/segment.js";
 import { blobName, composeCatalog, mergeRows, type Catalog, type CatalogRow } from "./catalog.js";
 import { catalogsFrom, completedCatalog, loadCatalog, type CatalogSource } from "./catalog-loader.js";
-import { crcOf, inParallel, writeEntries } from "./entry-flush.js";
+import { inParallel, type EntryFlusher } from "./entry-flush.js";
 import type { SessionLog } from "./session-log.js";
 import type { SessionState } from "./session-table.js";
 import type { Space } from "./space.js";
@@ -43,6 +43,7 @@ export class Checkpointer {
 
   constructor(
     private readonly log: SessionLog,
+    private readonly flusher: EntryFlusher,
     private readonly writer: EntryWriter,
     private readonly source: CatalogSource,
     private readonly space: Pick<Space, "catalogBytes">,
@@ -60,25 +61,24 @@ export class Checkpointer {
    * @returns Whether there may be more to do.
    */
   async checkpointLowest(): Promise<boolean> {
-    const { tail, options } = this.log;
-    await this.log.becomeActive();
+    await this.log.end.becomeActive();
     const lowest = await this.#removeGarbage();
-    const [segment] = tail.segments;
-    if (segment === undefined || segment === tail.active) return false;
+    const [segment] = this.log.segments;
+    if (segment === undefined || segment === this.log.active) return false;
     if (segment.number !== lowest) return true; // read it first: strictly in order
-    if (this.log.damagedSegment > 0) return false; // a process that could read it all does that, or a person asks for it
-    const { epoch } = tail;
-    const { fs, layout } = options;
+    if (this.log.doubts.damagedSegment > 0) return false; // a process that could read it all does that, or a person asks for it
+    const { epoch } = this.log;
+    const { fs, layout } = this.log.options;
     await fence(fs, layout, segment.number);
-    const keys = [...(this.log.finals.get(segment.number)?.keys() ?? [])];
+    const keys = [...this.log.changedIn(segment).keys()];
     if (!(await this.#verifyAll(segment, keys, epoch))) return true; // others finished it meanwhile
     await syncDirectory(fs, layout.root);
-    await this.log.syncer.sync(tail.active);
+    await this.log.end.sync(this.log.active);
     if (!(await this.#writeCatalog(segment, epoch))) return true;
     await syncDirectory(fs, layout.log);
     await this.#remove(segment);
     await syncDirectory(fs, layout.log);
-    if (tail.epoch === epoch) tail.dropBelow(segment.number + 1);
+    if (this.log.epoch === epoch) this.log.dropBelow(segment.number + 1);
     await this.#dropCatalogsBelow(segment.number);
     return true;
   }
@@ -101,7 +101,7 @@ export class Checkpointer {
   /** Segments that are cut off from the log: an unlink that a power cut undid (O11). And what others have checkpointed meanwhile. */
   async #removeGarbage(): Promise<number> {
     const { fs, layout, runtime, onWarning } = this.log.options;
-    const numbers = this.log.tail.listLog();
+    const numbers = this.log.listSegments();
     const lowest = liveRun(numbers)[0] ?? 0;
     const garbage = numbers.filter((candidate) => candidate < lowest);
     // The catalog of a segment is durable before the segment goes, so a later one proves that it may.
@@ -117,9 +117,7 @@ export class Checkpointer {
       onWarning({ code: "segment_garbage", message, data: { path, segment: number } });
       await ignoreMissing(proven ? fs.later.unlink(path) : fs.later.rename(path, aside));
     }
-    const { tail } = this.log;
-    tail.dropBelow(lowest);
-    if ((tail.segments[0]?.number ?? 0) > lowest) tail.rewind();
+    this.log.beginAt(lowest);
     return lowest;
   }
 
@@ -127,15 +125,15 @@ export class Checkpointer {
   async #verifyAll(segment: Segment, keys: readonly string[], epoch: number): Promise<boolean> {
     const stillOwner = (): boolean =>
       !this.#stopped &&
-      this.log.damagedSegment === 0 &&
-      this.log.tail.epoch === epoch &&
-      this.log.tail.segments[0] === segment;
+      this.log.doubts.damagedSegment === 0 &&
+      this.log.epoch === epoch &&
+      this.log.segments[0] === segment;
     const written = new Map<string, SessionState>();
     let open = keys;
     for (let attempt = 0; open.length > 0; attempt++) {
       if (!stillOwner()) return false;
       if (attempt > VERIFY_ATTEMPTS_MAX) throw neverRight(open, this.log);
-      await writeEntries(this.log, this.writer, open, written);
+      await this.flusher.flush(open, written);
       if (!stillOwner()) return false;
       const wrong: string[] = [];
       await inParallel(open, async (key) => {
@@ -143,25 +141,18 @@ export class Checkpointer {
           if (!(await this.#verify(segment, key, written.get(key)))) wrong.push(key);
         } catch (error) {
           // A sync that failed is not repeated on the same file, which would say "clean" now: it is written anew.
-          this.#distrust([key]);
+          this.flusher.distrust([key]);
           throw error;
         }
         return stillOwner();
       });
       // What is wrong although this process wrote it was changed by another one: write it again, whatever is
       // remembered.
-      this.log.tail.catchUp();
-      this.#distrust(wrong);
+      this.log.catchUp();
+      this.flusher.distrust(wrong);
       open = wrong;
     }
     return stillOwner();
-  }
-
-  #distrust(keys: readonly string[]): void {
-    for (const key of keys) {
-      const state = this.log.table.hot.get(key);
-      if (state !== undefined) state.flushed = false;
-    }
   }
 
   /** @returns Whether the file is right; then it is durable as well. */
@@ -184,7 +175,7 @@ export class Checkpointer {
     try {
       const file = this.#readOpen(fd, key, path);
       if (!this.#isGiven(segment, written, key, file)) {
-        this.log.tail.catchUp(); // it may be newer than what we have read
+        this.log.catchUp(); // it may be newer than what we have read
         if (!this.#isGiven(segment, written, key, file)) return false;
       }
       await fs.later.fdatasync(fd);
@@ -229,23 +220,15 @@ export class Checkpointer {
    * a thousand times a second, that is no longer the newest.
    */
   #isGiven(segment: Segment, written: SessionState | undefined, key: string, file: EntryFile): boolean {
-    if (file.status === "corrupt") return false;
-    const states = [this.log.table.hot.get(key), written];
-    for (const [number, finals] of this.log.finals)
-      if (number >= segment.number) states.push(finals.get(key));
-    return states.some((state) => {
-      if (state === undefined) return false;
-      if (file.status === "absent") return state.stored === undefined;
-      return state.revision === file.revision && state.stored !== undefined && crcOf(state) === file.crc;
-    });
+    const states = [this.log.hot.get(key), written, ...this.log.statesFrom(segment, key)];
+    return states.some((state) => state !== undefined && this.flusher.isIn(file, state));
   }
 
   /** @returns False when the staging folder vanished or the segment is gone: others have moved on. */
   async #writeCatalog(segment: Segment, epoch: number): Promise<boolean> {
     const { fs, layout, runtime, storeId } = this.log.options;
     const changed = new Map<string, CatalogRow | undefined>();
-    for (const [key, state] of this.log.finals.get(segment.number) ?? [])
-      changed.set(key, this.#rowOf(state));
+    for (const [key, state] of this.log.changedIn(segment)) changed.set(key, this.#rowOf(state));
     const number = segment.number;
     const known = this.latest?.segment === number - 1 ? this.latest : undefined;
     const loaded = known ?? (await runInSlices(loadCatalog(this.source, number - 1, number - 1), runtime));
@@ -259,15 +242,15 @@ export class Checkpointer {
       const { ledger, nextFirstRevision: next } = segment;
       const catalog = { segment: number, revision: ledger.lastRevision, next, rows, incomplete };
       const bytes = await runInSlices(composeCatalog(catalog, storeId), runtime);
-      const active = await this.log.becomeActive();
-      if (this.log.tail.epoch !== epoch || this.log.tail.segments[0] !== segment) return false;
+      const active = await this.log.end.becomeActive();
+      if (this.log.epoch !== epoch || this.log.segments[0] !== segment) return false;
       const temporary = `${layout.stageFolder(active.ledger.stage)}/${runtime.randomName(8)}`;
       try {
         await createFile(fs, temporary, bytes, { sync: true });
         await fs.later.rename(temporary, layout.catalog(number));
       } catch (error) {
         if (errnoOf(error) !== "ENOENT") throw error;
-        await this.log.stageGone(active);
+        await this.log.end.stageGone(active);
         return false;
       }
       await syncDirectory(fs, layout.store);

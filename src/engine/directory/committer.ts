@@ -15,7 +15,7 @@ import { isDiskFull, readOnlyError, SessionStoreError } from "../../errors.js";
 import type { BlobStore } from "../../entries/blob-store.js";
 import { applyPatch, diffStored } from "../../format/stored-patch.js";
 import type { EntryCodec } from "../../format/entry-codec.js";
-import { isChange, type LogOp, type LogRecord } from "../../format/log-line.js";
+import { isChange, type LogOp } from "../../format/log-line.js";
 import type { BlobReference, StoredObject } from "../../format/stored-value.js";
 import { isStoreGone } from "../../log/store-place.js";
 import type { SealToWrite } from "../../log/log-writer.js";
@@ -166,7 +166,7 @@ export class Committer {
 
   #assertWritable(): void {
     if (this.options.readOnly) throw readOnlyError("commit");
-    const { failure } = this.log.syncer;
+    const { failure } = this.log.end;
     if (failure === undefined || this.options.durability !== "disk") return;
     throw refused(failure);
   }
@@ -174,7 +174,7 @@ export class Committer {
   async #commitLater(ops: readonly EngineOp[], options: CommitOptions): Promise<CommitOutcome> {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       if (attempt > PROMPT_ATTEMPTS) await this.#backOff(attempt);
-      await this.#prepare(() => this.log.becomeActive());
+      await this.#prepare(() => this.log.end.becomeActive());
       const composed = this.#compose(ops, options);
       switch (composed.next) {
         case "return":
@@ -185,7 +185,7 @@ export class Committer {
           break;
         }
         case "seal":
-          this.log.writer.seal(composed.segment, composed.seal);
+          this.log.end.seal(composed.segment, composed.seal);
           break;
         case "make blobs":
           await this.#prepare(() => this.#makeBlobs(composed.plan));
@@ -233,7 +233,7 @@ export class Committer {
       if (done.has(reference.hash)) continue;
       const made = await this.blobs.ensure(reference, content(), segment.ledger.stage);
       if (made === "fenced") {
-        return this.log.stageGone(segment);
+        return this.log.end.stageGone(segment);
       }
       done.add(reference.hash);
       if (!reference.nested) continue;
@@ -250,7 +250,7 @@ export class Committer {
     const ended = this.#sealFirst(); // before an op is refused: others learn of damage from the seal
     if (ended !== undefined) return ended;
     const states = this.#statesOf(ops);
-    const segment = this.log.tail.active;
+    const segment = this.log.active;
     for (const [index, op] of ops.entries()) {
       if (op.base !== undefined && states[index]?.base !== op.base) {
         return { next: "return", outcome: { status: "conflict", key: op.key } };
@@ -262,7 +262,7 @@ export class Committer {
     for (const [index, op] of ops.entries()) {
       const state = states[index];
       // A session that this process has not read may be known from a listing.
-      const revision = state?.revision ?? this.log.knownRevision?.(op.key) ?? 0;
+      const revision = state?.revision ?? this.log.cold.knownRevision(op.key) ?? 0;
       if (revision >= segment.firstRevision && !segment.ledger.changed.has(op.key)) {
         return { next: "seal", segment, seal: { firstRevision: revision + 1 } };
       }
@@ -279,34 +279,33 @@ export class Committer {
 
   /** What has to be done before anything can be appended. */
   #sealFirst(): Composed | undefined {
-    const segment = this.log.tail.active;
-    const seal = segment.ledger.sealed ? undefined : this.log.sealInstead(segment);
+    const segment = this.log.active;
+    const seal = segment.ledger.sealed ? undefined : this.log.end.sealInstead(segment);
     if (segment.ledger.sealed) return { next: "make segment" };
     return seal && { next: "seal", segment, seal };
   }
 
   /** Latest states of the ops' keys, all as of one log position. Unconditional ops need none. */
   #statesOf(ops: readonly EngineOp[]): (SessionState | undefined)[] {
-    const { table, tail } = this.log;
     for (;;) {
-      const { epoch } = tail;
+      const { epoch } = this.log;
       let cold = false;
       const states = ops.map((op) => {
-        if (this.log.isInDoubt(op.key)) {
-          if (op.base !== undefined) throw this.log.refusal(op.key);
+        if (this.log.doubts.isInDoubt(op.key)) {
+          if (op.base !== undefined) throw this.log.doubts.refusal(op.key);
           return undefined; // the op builds on nothing
         }
-        const known = table.get(op.key);
+        const known = this.log.known(op.key);
         if (known !== undefined || op.base === undefined) return known;
         cold = true;
         return this.log.read(op.key);
       });
       // A cold read reads the log on: what was looked up before it may have been overtaken.
       const current = (state: SessionState | undefined, index: number): boolean => {
-        const known = table.get(ops[index]?.key ?? "");
+        const known = this.log.known(ops[index]?.key ?? "");
         return known === undefined || known === state;
       };
-      if (!cold || (tail.epoch === epoch && states.every(current))) return states;
+      if (!cold || (this.log.epoch === epoch && states.every(current))) return states;
     }
   }
 
@@ -390,27 +389,20 @@ export class Committer {
 
   /** @returns Undefined if the record is void. */
   #append({ segment, ops, after, blobs }: Plan): CommitOutcome | undefined {
-    const { writer, table, syncer, tail } = this.log;
-    const { decode, runtime } = this.log.options;
+    const { log } = this;
     // A toJSON or getter of the entry may have used the store in between, and moved it on (O3).
-    if (tail.active !== segment) return undefined;
-    const record: LogRecord = {
-      w: writer.writerId,
-      n: writer.nextNumber(),
-      g: segment.number,
-      t: Math.max(0, Math.trunc(runtime.now())),
-      ops,
-    };
+    if (log.active !== segment) return undefined;
+    const record = log.end.newRecord(segment, ops);
     let durable: Promise<void> | undefined;
     let revision: number | undefined;
     const { durability, room } = this.options;
     const { position } = segment;
     const sync = (): void => {
-      durable = syncer.sync(segment);
+      durable = log.end.sync(segment);
     };
     try {
       // The disk works while the line is read back and decided (O6: what is acknowledged was appended before).
-      revision = writer.append(
+      revision = log.end.append(
         segment,
         record,
         after,
@@ -428,11 +420,11 @@ export class Committer {
     if (revision === undefined) return undefined;
     if (durability === "disk" && durable === undefined) sync();
     const records = ops.map((op, index) => {
-      const state = table.get(op.k);
+      const state = log.known(op.k);
       if (state?.revision === revision) return recordOf(state);
       if (!isChange(op)) return recordOf(state);
       const stored = after[index];
-      return recordOf(new SessionState(op.k, revision, record.t, stored, decode)); // others came behind us
+      return recordOf(new SessionState(op.k, revision, record.t, stored, log.options.decode)); // others came behind us
     });
     for (const op of ops) if (isChange(op)) this.options.onCommitted(segment, op.k, revision);
     return { status: "committed", revision, records, durable };

@@ -40,7 +40,6 @@ import {
   warningWithRealPaths,
   withRealPaths,
 } from "./real-paths.js";
-import { readMark } from "./durable-mark.js";
 import { mend } from "./mending.js";
 import { SessionLog } from "./session-log.js";
 import { findStoreFolder, makeStoreFolder, type StoreFolder } from "./store-folder.js";
@@ -157,11 +156,13 @@ class DirectoryEngine implements SynchronousEngine {
       cacheBytes,
       decode,
       onWarning,
+      elsewhere: {
+        knownRevision: (key) => this.#listing.knownRevision(key),
+        revisionElsewhere: (key) => this.#listing.revisionElsewhere(key),
+        beginningBehind: (segment) => beginningBehind(this.#source, segment),
+      },
     });
     this.#listing = new Listing(this.#log, this.#source, onWarning);
-    this.#log.catalogEnd = (segment) => beginningBehind(this.#source, segment);
-    this.#log.knownRevision = (key) => this.#listing.knownRevision(key);
-    this.#log.revisionElsewhere = (key) => this.#listing.revisionElsewhere(key);
     const isInLog = (revision: number): boolean => this.#log.isInLog(revision);
     const isOvertaken = (key: string, revision: number): boolean => this.#log.isOvertaken(key, revision);
     const writer = new EntryWriter(fs, layout, runtime, { isInLog, isOvertaken, onWarning });
@@ -200,7 +201,9 @@ class DirectoryEngine implements SynchronousEngine {
   beginNow(): boolean {
     try {
       runNow(this.#begin());
-      return this.options.soleProcess !== true || this.options.readOnly || this.#log.damagedSegment === 0;
+      return (
+        this.options.soleProcess !== true || this.options.readOnly || this.#log.doubts.damagedSegment === 0
+      );
     } catch (error) {
       if (this.options.readOnly || hasLog(this.options.fileSystem, this.folder.layout)) throw error;
       return false;
@@ -208,14 +211,11 @@ class DirectoryEngine implements SynchronousEngine {
   }
 
   *#begin(): Generator<void, void> {
-    const { tail } = this.#log;
     const names = this.#source.fs.readdir(this.#source.layout.store);
     const catalogs = catalogsAmong(names, 0); // before the log is read: see removeCatalogsAhead
-    while (tail.advance()) yield;
-    this.#log.mark = readMark(this.#source.fs, this.#source.layout);
-    while (tail.advance()) yield; // up to the mark, if that is newer, or to where the log was cut off in front of it
+    yield* this.#log.begin();
     if (this.options.readOnly) return;
-    removeCatalogsAhead(this.#source, catalogs, tail.active.number);
+    removeCatalogsAhead(this.#source, catalogs, this.#log.active.number);
     this.#background.start(names.includes(RESERVE_FILE));
   }
 
@@ -225,7 +225,7 @@ class DirectoryEngine implements SynchronousEngine {
 
   readNow(key: string): EngineRecord | undefined {
     try {
-      this.#log.place.assertInPlaceIfDue();
+      this.#log.assertInPlace();
       const state = this.#log.read(key);
       return state.stored === undefined ? undefined : state;
     } catch (error) {
@@ -234,7 +234,7 @@ class DirectoryEngine implements SynchronousEngine {
   }
 
   isInDoubt(key: string): boolean {
-    return this.#onRealPaths(() => this.#log.isInDoubt(key));
+    return this.#onRealPaths(() => this.#log.doubts.isInDoubt(key));
   }
 
   scan(query: EngineQuery): Promise<EngineScan> {
@@ -244,7 +244,7 @@ class DirectoryEngine implements SynchronousEngine {
   scanNow(query: EngineQuery): EngineScan {
     return this.#scanWithRealPaths(
       this.#onRealPaths(() => {
-        this.#log.place.assertInPlaceIfDue();
+        this.#log.assertInPlace();
         return runNow(this.#listing.scan(query));
       }),
     );
@@ -261,7 +261,7 @@ class DirectoryEngine implements SynchronousEngine {
 
   commit(ops: readonly EngineOp[], options?: CommitOptions): MaybePromise<CommitOutcome> {
     try {
-      this.#log.place.assertInPlaceIfDue();
+      this.#log.assertInPlace();
       const outcome = this.#committer.commit(ops, options);
       return outcome instanceof Promise ? this.#decidedLater(outcome) : this.#untilDurable(outcome);
     } catch (error) {
@@ -283,15 +283,15 @@ class DirectoryEngine implements SynchronousEngine {
 
   revision(): number {
     return this.#onRealPaths(() => {
-      this.#log.place.assertInPlaceIfDue();
-      this.#log.tail.catchUp();
-      return this.#log.tail.revision;
+      this.#log.assertInPlace();
+      this.#log.catchUp();
+      return this.#log.revision;
     });
   }
 
   changes(options: ChangesOptions): AsyncIterable<EngineChange> {
     return this.#onRealPaths(() => {
-      this.#log.place.assertInPlaceIfDue();
+      this.#log.assertInPlace();
       return iterationWithRealPaths(this.#feed.changes(options), (error) => this.withRealPaths(error));
     });
   }
@@ -320,11 +320,11 @@ class DirectoryEngine implements SynchronousEngine {
     try {
       await this.#listing.close();
       await this.#background.close();
-      await this.#log.syncer.settled(); // no commit waits for the sync of a void record
+      await this.#log.end.settled(); // no commit waits for the sync of a void record
     } finally {
       this.#closed = true;
       this.#onRealPaths(() => {
-        this.#log.tail.close();
+        this.#log.close();
         this.folder.root.close();
       });
     }
@@ -336,7 +336,7 @@ class DirectoryEngine implements SynchronousEngine {
   }
 
   #explained(error: unknown): unknown {
-    const explained = this.#log.place.explain(error);
+    const explained = this.#log.explain(error);
     if (!isMissing(explained)) return explained;
     return missingInternalFolder(this.options.fileSystem, this.folder.layout) ?? explained;
   }
@@ -345,7 +345,6 @@ class DirectoryEngine implements SynchronousEngine {
     const { fileSystem: fs } = this.options;
     const { layout, root, storeId } = this.folder;
     const sessions = await runInSlices(this.#listing.count(ALL), this.options.runtime);
-    const { tail, table } = this.#log;
     const names = (await fs.later.readdir(layout.log)).filter((name) => segmentNumber(name) !== undefined);
     let logBytes = 0;
     for (const name of names) {
@@ -356,26 +355,26 @@ class DirectoryEngine implements SynchronousEngine {
     return {
       engine: "directory",
       sessions,
-      revision: tail.revision,
+      revision: this.#log.revision,
       directory: {
         path: root.realPath,
         storeId,
         logSegments: names.length,
         logBytes,
-        activeSegment: tail.active.number,
-        damagedSegments: this.#log.damagedSegments().map(({ number }) => number),
+        activeSegment: this.#log.active.number,
+        damagedSegments: this.#log.doubts.damagedSegments().map(({ number }) => number),
         blobs: blobs.count,
         blobBytes: blobs.bytes,
         unflushed: this.#background.dirty.size,
-        cachedEntries: table.size,
-        cachedBytes: table.coldBytes,
+        cachedEntries: this.#log.cached.entries,
+        cachedBytes: this.#log.cached.bytes,
         ...fs.guarantees,
       },
     };
   }
 
   async #inSlices<T>(work: () => Generator<void, T>): Promise<T> {
-    this.#onRealPaths(() => this.#log.place.assertInPlaceIfDue());
+    this.#onRealPaths(() => this.#log.assertInPlace());
     return runInSlices(work(), this.options.runtime).catch((error: unknown) => this.#refuse(error));
   }
 

@@ -24,9 +24,9 @@ export function* scanInDoubt(
   const damaged: DamagedSession[] = [];
   // Of a session whose file is damaged the log may have all there is to know.
   const { rows, damaged: unreadable = [] } = yield* catalogFromFiles({ ...source, onWarning: () => {} }, 0);
-  const catalog = yield* loadCatalog(source, 0, log.tail.active.number, "ignore");
+  const catalog = yield* loadCatalog(source, 0, log.active.number, "ignore");
   const keys = [...(catalog?.rows ?? []), ...rows, ...unreadable].map(({ key }) => key);
-  for (const key of new Set([...keys, ...log.table.hot.keys(), ...log.mentioned().keys()])) {
+  for (const key of new Set([...keys, ...log.hot.keys(), ...log.doubts.mentioned().keys()])) {
     yield;
     if (key?.startsWith(query.prefix) !== true) continue;
     try {

@@ -25,9 +25,10 @@ import {
   type CatalogSource,
   type SearchedCatalog,
 } from "./catalog-loader.js";
+import { MISSING } from "./cold-sessions.js";
 import { scanInDoubt } from "./listing-in-doubt.js";
 import { SessionIndex, type IndexRow } from "./session-index.js";
-import { MISSING, type SessionLog } from "./session-log.js";
+import type { SessionLog } from "./session-log.js";
 import { SessionState } from "./session-table.js";
 import { runInSlices, runNow } from "./time-slices.js";
 
@@ -73,7 +74,7 @@ export class Listing {
     private readonly source: CatalogSource,
     private readonly onWarning: (warning: StoreWarning) => void,
   ) {
-    log.listeners.add({
+    log.listen({
       changed: (state) => {
         this.#answered = undefined;
         this.#index?.change(state);
@@ -81,8 +82,8 @@ export class Listing {
       },
       rewound: () => this.#forget(),
       foundGap: () => this.#forget(),
+      evicted: () => (this.#answered = undefined),
     });
-    log.table.onEvicted = () => (this.#answered = undefined);
   }
 
   #forget(): void {
@@ -102,7 +103,7 @@ export class Listing {
    */
   revisionElsewhere(key: string): number | undefined {
     if (this.#index !== undefined) return this.knownRevision(key);
-    const { segments, active } = this.log.tail;
+    const { segments, active } = this.log;
     const lowest = segments[0]?.number ?? active.number;
     if (lowest === 1) return undefined; // the log has everything that ever was
     const row = lookUpInCatalog(this.source, lowest - 1, active.number - 1, key, this.#searched);
@@ -131,22 +132,22 @@ export class Listing {
   }
 
   *count(query: EngineQuery): Generator<void, number> {
-    this.log.tail.catchUp();
-    if (this.log.damagedSegment > 0) return (yield* this.#scanInDoubt(query)).records.length;
+    this.log.catchUp();
+    if (this.log.doubts.damagedSegment > 0) return (yield* this.#scanInDoubt(query)).records.length;
     yield* this.#indexed();
-    this.log.tail.catchUp(); // an index that was made from files is right as of a reading after them
+    this.log.catchUp(); // an index that was made from files is right as of a reading after them
     return (yield* this.#indexed()).count(query);
   }
 
   *scan(query: EngineQuery): Generator<void, EngineScan> {
     /** What files said; a row is only ever looked up while it is alive, so nothing in here can be stale. */
     const loaded = new Map<IndexRow, Loaded>();
-    const { tail } = this.log;
+    const { log } = this;
     const newest = this.#headScan(query);
     if (newest !== undefined) return newest;
     for (let round = 0; round < ROUNDS_MAX; round++) {
-      tail.catchUp();
-      if (this.log.damagedSegment > 0) return yield* this.#scanInDoubt(query);
+      log.catchUp();
+      if (log.doubts.damagedSegment > 0) return yield* this.#scanInDoubt(query);
       const answered = this.#answered;
       if (answered !== undefined && sameQuery(answered.query, query)) return answered.scan;
       if (this.#index === undefined) {
@@ -154,18 +155,18 @@ export class Listing {
         continue; // an index that was made from files is right as of a reading after them
       }
       const index = this.#index;
-      const { epoch, revision } = tail;
+      const { epoch, revision } = log;
       const picking = this.#pick(index, query, loaded);
       const { missing, scan } = round < SLICED_ROUNDS ? yield* picking : runNow(picking);
       if (missing.length === 0) {
-        if (tail.epoch !== epoch || tail.revision !== revision) continue; // the log moved on between two slices
+        if (log.epoch !== epoch || log.revision !== revision) continue; // the log moved on between two slices
         // Of what could not be read the next listing says so again, or finds it mended.
         if (loaded.size === 0 && scan.damaged === undefined) this.#answered = { query, scan };
         return scan;
       }
       for (const row of missing) {
         yield;
-        if (tail.epoch !== epoch) break;
+        if (log.epoch !== epoch) break;
         if (!row.dead) this.#load(row, loaded);
       }
     }
@@ -182,28 +183,28 @@ export class Listing {
     if (this.#index !== undefined || this.#buildings.size > 0) return undefined;
     if (orderBy !== "updatedAt" || !descending || limit > HEAD_ROWS_MAX) return undefined;
     if (prefix !== "" || (updatedAfter ?? updatedBefore ?? after) !== undefined) return undefined;
-    const { tail, table } = this.log;
+    const { log } = this;
     const files = new Map<string, SessionState>();
     while (this.#headScans < HEAD_SCANS_MAX) {
       this.#headScans++;
-      tail.catchUp();
-      if (this.log.damagedSegment > 0) return undefined;
-      const { revision, epoch } = tail;
-      const states = table.hot.size > HEAD_HOT_MAX ? undefined : this.#newestStates(query, files);
+      log.catchUp();
+      if (log.doubts.damagedSegment > 0) return undefined;
+      const { revision, epoch } = log;
+      const states = log.hot.size > HEAD_HOT_MAX ? undefined : this.#newestStates(query, files);
       if (states === undefined) return undefined;
-      tail.catchUp();
-      if (tail.revision === revision && tail.epoch === epoch) return states;
+      log.catchUp();
+      if (log.revision === revision && log.epoch === epoch) return states;
     }
     return undefined;
   }
 
   #newestStates(query: EngineQuery, files: Map<string, SessionState>): EngineScan | undefined {
-    const { tail, table } = this.log;
-    const lowest = tail.segments[0]?.number ?? tail.active.number;
-    const head = loadCatalogHead(this.source, lowest - 1, tail.active.number - 1);
+    const { segments, active, hot } = this.log;
+    const lowest = segments[0]?.number ?? active.number;
+    const head = loadCatalogHead(this.source, lowest - 1, active.number - 1);
     if (head === undefined || head.catalog.incomplete) return undefined;
     const { rows: newest } = head.catalog;
-    const index = runNow(SessionIndex.build(newest, table.hot, (state) => this.updatedAtOf(state)));
+    const index = runNow(SessionIndex.build(newest, hot, (state) => this.updatedAtOf(state)));
     const { rows, more } = runNow(index.select(query));
     const oldest = rows.at(-1);
     const floor = newest.at(-1);
@@ -221,33 +222,33 @@ export class Listing {
   }
 
   #stateInFile({ key }: IndexRow): SessionState | undefined {
-    const file = this.log.readFile(key);
-    if (file.status !== "present" || this.log.isAhead(file)) return undefined;
-    return this.log.stateOf(key, file);
+    const file = this.log.cold.readFile(key);
+    if (file.status !== "present" || this.log.cold.isAhead(file)) return undefined;
+    return this.log.cold.stateOf(key, file);
   }
 
-  /** The index as of the log position; `log.tail` must have been read just before. */
+  /** The index as of the log position; the log must have been read just before. */
   *#indexed(): Generator<void, SessionIndex> {
     let ahead: "log has moved on" | "ignore" = "log has moved on";
     for (let round = 0; round < ROUNDS_MAX; round++) {
       if (this.#index !== undefined) return this.#index;
-      const { tail, table } = this.log;
-      const { epoch } = tail;
-      const later = new Map(table.hot);
+      const { log } = this;
+      const { epoch } = log;
+      const later = new Map(log.hot);
       this.#buildings.add(later);
       try {
-        const lowest = tail.segments[0]?.number ?? tail.active.number;
-        const { active } = tail;
+        const { active, segments } = log;
+        const lowest = segments[0]?.number ?? active.number;
         const catalog = yield* loadCatalog(this.source, lowest - 1, active.number - 1, ahead);
         if (catalog === undefined) {
-          tail.catchUp();
-          if (tail.active === active) ahead = "ignore"; // it came with a copy of a store in use
+          log.catchUp();
+          if (log.active === active) ahead = "ignore"; // it came with a copy of a store in use
           continue;
         }
         const unnamed = catalog.incomplete && catalog.damaged === undefined;
         const { rows, damaged = [] } = unnamed ? yield* completedCatalog(this.source, catalog) : catalog;
         const index = yield* SessionIndex.build(rows, later, (state) => this.updatedAtOf(state));
-        if (tail.epoch !== epoch) continue;
+        if (log.epoch !== epoch) continue;
         this.#index ??= index;
         this.#damagedFiles = damaged.filter(({ key }) => key === undefined || !later.has(key));
       } finally {
@@ -273,20 +274,20 @@ export class Listing {
 
   /** What memory has of a session, unless that came from a file which is older than what was written, or gone. */
   #known(row: IndexRow): SessionState | undefined {
-    const state = this.log.table.get(row.key);
+    const state = this.log.known(row.key);
     return state !== undefined && state.revision >= row.revision ? state : undefined;
   }
 
   #load(row: IndexRow, loaded: Map<IndexRow, Loaded>): void {
     const { key } = row;
-    const { tail, table } = this.log;
-    const { epoch } = tail;
+    const { log } = this;
+    const { epoch } = log;
     const path = this.log.options.layout.entryFile(key);
-    const file = this.log.readFile(key);
+    const file = this.log.cold.readFile(key);
     if (file.status === "absent") {
       // Either a delete that the next reading of the log tells of, or a person removed the file by hand.
-      tail.catchUp();
-      if (tail.epoch !== epoch || row.dead || this.#known(row) !== undefined) return;
+      log.catchUp();
+      if (log.epoch !== epoch || row.dead || this.#known(row) !== undefined) return;
       loaded.set(row, { key, path, reason: MISSING, missing: true });
       this.#report(key, path, MISSING, true);
       return;
@@ -298,16 +299,16 @@ export class Listing {
       return;
     }
     if (file.revision < row.revision) {
-      table.forget(key); // a get may have believed it
+      log.cold.forget(key); // a get may have believed it
       const reason = `it has revision ${file.revision}, but ${row.revision} was written: an old copy was put back`;
       loaded.set(row, { key, path, reason, missing: false });
       this.#report(key, path, reason);
       return;
     }
-    const state = this.log.stateOf(key, file);
+    const state = this.log.cold.stateOf(key, file);
     loaded.set(row, state);
-    if (this.log.isAhead(file)) tail.catchUp(); // O5: believed only if the log still does not know better
-    if (tail.epoch === epoch && !row.dead) table.learn(state);
+    if (log.cold.isAhead(file)) log.catchUp(); // O5: believed only if the log still does not know better
+    if (log.epoch === epoch && !row.dead) log.cold.learn(state);
   }
 
   #scanInDoubt(query: EngineQuery): Generator<void, EngineScan> {

@@ -35,25 +35,24 @@ export async function mend(
   source: CatalogSource,
   onWarning: (warning: StoreWarning) => void,
 ): Promise<boolean> {
-  log.tail.catchUp();
-  const { active } = log.tail;
-  if (!log.tail.isTornAtEnd(active)) log.tail.gapAtEnd(active);
-  if (log.damagedSegment === 0) return false;
-  if (log.tail.active.damaged) log.seal(log.tail.active);
-  await log.becomeActive();
-  const damaged = log.damagedSegments();
+  log.catchUp();
+  log.doubts.lookAtEnd(log.active);
+  if (log.doubts.damagedSegment === 0) return false;
+  if (log.active.damaged) log.end.seal(log.active);
+  await log.end.becomeActive();
+  const damaged = log.doubts.damagedSegments();
   const records = damaged.flatMap((segment) => recordsBehindGap(log, segment));
   // A file may be all that is left of a session that was made in the damaged bytes: no catalog has it then.
   const { rows } = await runInSlices(catalogFromFiles(source, 0), log.options.runtime);
   const made = rows
     .filter(({ revision }) => revision >= (damaged[0]?.firstRevision ?? 0))
     .map(({ key }) => key);
-  const keys = new Set([...log.table.hot.keys(), ...log.mentioned().keys(), ...made]);
+  const keys = new Set([...log.hot.keys(), ...log.doubts.mentioned().keys(), ...made]);
   const decided: SessionState[] = [];
   for (const key of keys) {
-    if (!log.isInDoubt(key)) continue;
+    if (!log.doubts.isInDoubt(key)) continue;
     try {
-      decided.push(log.readInDoubt(key));
+      decided.push(log.doubts.read(key));
     } catch (error) {
       if (!isSessionDamaged(error)) throw error;
       const guess = guessOf(log, key, records);
@@ -89,11 +88,11 @@ function recordsBehindGap(log: SessionLog, segment: Segment): Placed[] {
 
 /** The newest state of a session that follows from what is left: records build on each other as far as they name their bases. */
 function guessOf(log: SessionLog, key: string, records: readonly Placed[]): Guess {
-  const file = log.readFile(key);
-  let best = log.table.hot.get(key);
+  const file = log.cold.readFile(key);
+  let best = log.hot.get(key);
   const candidates = best === undefined ? [] : [best.revision];
   if (file.status === "present" && file.revision > (best?.revision ?? 0)) {
-    best = log.stateOf(key, file);
+    best = log.cold.stateOf(key, file);
     candidates.push(best.revision);
   }
   for (const { revision, record } of records) {

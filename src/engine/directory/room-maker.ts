@@ -68,8 +68,8 @@ export class RoomMaker {
 
   /** Whether anything happened since everything was collected that is a reason to do so again. */
   async #mayCollect(): Promise<boolean> {
-    const { tail } = this.log;
-    if (this.dead.bytes > 0 || tail.segments.length > 1 || tail.active.ledger.changed.size > 0) return true;
+    const { dead, log } = this;
+    if (dead.bytes > 0 || log.segments.length > 1 || log.active.ledger.changed.size > 0) return true;
     return !(await this.trash.isEmpty());
   }
 }

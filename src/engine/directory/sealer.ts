@@ -8,7 +8,6 @@
  * The check at each commit is arithmetic. Nothing here throws: the commit that made a segment full counts.
  */
 import { isDiskFull } from "../../errors.js";
-import { liveRun } from "../../format/layout.js";
 import type { Segment } from "../../log/segment.js";
 import type { Timer } from "../../runtime.js";
 import type { DeadValues } from "./dead-values.js";
@@ -86,7 +85,7 @@ export class Sealer {
     this.#timer ??= this.hooks.setTimer(() => {
       this.#timer = undefined;
       try {
-        const { active } = this.log.tail; // this may rewind the log, and read it
+        const { active } = this.log; // this may rewind the log, and read it
         if (!active.ledger.sealed) this.sealIfDue(active);
       } catch (error) {
         this.#couldNotSeal(this.log.options.layout.log, error);
@@ -97,15 +96,14 @@ export class Sealer {
 
   /** Milliseconds until it makes sense to check again; 0: now is the time. */
   #sealInMs(now: number): number {
-    const { tail } = this.log;
     const restMs = this.#enteredAt + REST * this.checkpointMs - now;
     if (restMs > 0) return restMs;
-    if (tail.segments.length > 1) tail.dropBelow(liveRun(tail.listLog())[0] ?? 0);
-    return tail.segments.length > 1 ? CHECK_AGAIN_MS : 0;
+    if (this.log.segments.length > 1) this.log.dropCheckpointed();
+    return this.log.segments.length > 1 ? CHECK_AGAIN_MS : 0;
   }
 
   #seal(segment: Segment): void {
-    this.log.seal(segment);
+    this.log.end.seal(segment);
     this.hooks.sealed();
   }
 

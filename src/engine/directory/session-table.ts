@@ -16,12 +16,6 @@ export type Decode = (stored: StoredObject, key: string) => object;
 
 /** A session as of one revision; immutable. */
 export class SessionState implements EntryState, EngineRecord {
-  /** Was read since the room ran out last time: gets a second chance. */
-  touched = false;
-  /** Checksum of the entry file that has this state, once it was composed or seen. */
-  crc: string | undefined;
-  /** The session's file was seen to have this state, or was given it by this process. */
-  flushed = false;
   #bytes = 0;
   #entry: object | undefined;
 
@@ -32,6 +26,8 @@ export class SessionState implements EntryState, EngineRecord {
     /** Undefined: there is no such session. */
     readonly stored: StoredObject | undefined,
     private readonly decode: Decode,
+    /** Of the entry file that the state was read from; undefined if the log told of it. */
+    readonly checksum?: string,
   ) {}
 
   /** About what the state takes up in memory. */
@@ -51,59 +47,108 @@ export class SessionState implements EntryState, EngineRecord {
   }
 }
 
+/** What an entry file said. */
+interface Cold {
+  readonly state: SessionState;
+  /** Was read since the room ran out last time: gets a second chance. */
+  touched: boolean;
+}
+
+const NONE: ReadonlyMap<string, SessionState> = new Map<string, SessionState>();
+
 export class SessionTable {
-  readonly hot = new Map<string, SessionState>();
-  readonly #cold = new Map<string, SessionState>();
+  readonly #hot = new Map<string, SessionState>();
+  /** What each live segment made of the keys that it changed. */
+  readonly #changed = new Map<number, Map<string, SessionState>>();
+  readonly #cold = new Map<string, Cold>();
   #coldBytes = 0;
-  /** Called when sessions are let go of for lack of room, so that no other cache keeps them either. */
-  onEvicted: (() => void) | undefined;
 
-  constructor(private readonly coldBytesMax: number) {}
+  /** @param onEvicted Called when sessions are let go of for lack of room, so that no other cache keeps them either. */
+  constructor(
+    private readonly coldBytesMax: number,
+    private readonly onEvicted: () => void,
+  ) {}
 
-  get(key: string): SessionState | undefined {
-    const hot = this.hot.get(key);
-    if (hot !== undefined) return hot;
-    const cold = this.#cold.get(key);
-    if (cold !== undefined) cold.touched = true;
-    return cold;
+  /** Latest states of the sessions that live segments changed. */
+  get hot(): ReadonlyMap<string, SessionState> {
+    return this.#hot;
   }
 
-  /** Enters what a committed record made of a session. */
-  commit(state: SessionState): void {
-    this.hot.set(state.key, state);
+  get(key: string): SessionState | undefined {
+    const hot = this.#hot.get(key);
+    if (hot !== undefined) return hot;
+    const cold = this.#cold.get(key);
+    if (cold === undefined) return undefined;
+    cold.touched = true;
+    return cold.state;
+  }
+
+  /** What a live segment made of the sessions that it changed: the last state of each. */
+  changedIn(segment: number): ReadonlyMap<string, SessionState> {
+    return this.#changed.get(segment) ?? NONE;
+  }
+
+  /** The last state of a session in each live segment from this one on that changed it. */
+  statesFrom(segment: number, key: string): SessionState[] {
+    const states: SessionState[] = [];
+    for (const [number, changed] of this.#changed) {
+      const state = number >= segment ? changed.get(key) : undefined;
+      if (state !== undefined) states.push(state);
+    }
+    return states;
+  }
+
+  /** Enters what a committed record of a segment made of a session. */
+  commit(segment: number, state: SessionState): void {
+    let changed = this.#changed.get(segment);
+    if (changed === undefined) this.#changed.set(segment, (changed = new Map<string, SessionState>()));
+    changed.set(state.key, state);
+    this.#hot.set(state.key, state);
     if (this.#cold.size > 0) this.forget(state.key);
   }
 
   /** Enters what an entry file says, or that there is none. Only for a key that is not hot. */
   learn(state: SessionState): void {
     this.forget(state.key);
-    this.#cold.set(state.key, state);
+    this.#cold.set(state.key, { state, touched: false });
     this.#coldBytes += state.bytes;
     if (this.#coldBytes > this.coldBytesMax) this.#evict();
   }
 
   /** A segment was checkpointed: a session that was not changed since is in its file now. */
-  release(finals: ReadonlyMap<string, SessionState>): void {
-    for (const [key, state] of finals) {
-      if (this.hot.get(key) !== state) continue;
-      this.hot.delete(key);
-      this.learn(state);
-    }
+  release(segment: number): void {
+    for (const state of this.#coolDown(segment)) this.learn(state);
+  }
+
+  /** The same of a segment that this process could not read whole: what it does not know of is in the files as well. */
+  discard(segment: number): void {
+    this.#coolDown(segment);
+    this.#forgetCold();
+  }
+
+  /** @returns The states that were the latest ones of their sessions. */
+  #coolDown(segment: number): SessionState[] {
+    const latest = [...this.changedIn(segment).values()].filter(
+      (state) => this.#hot.get(state.key) === state,
+    );
+    this.#changed.delete(segment);
+    for (const { key } of latest) this.#hot.delete(key);
+    return latest;
   }
 
   clear(): void {
-    this.hot.clear();
-    this.forgetCold();
+    this.#hot.clear();
+    this.#changed.clear();
+    this.#forgetCold();
   }
 
-  /** Lets go of everything that files said. */
-  forgetCold(): void {
+  #forgetCold(): void {
     this.#cold.clear();
     this.#coldBytes = 0;
   }
 
   get size(): number {
-    return this.hot.size + this.#cold.size;
+    return this.#hot.size + this.#cold.size;
   }
 
   get coldBytes(): number {
@@ -112,23 +157,23 @@ export class SessionTable {
 
   /** Lets go of what a file said. */
   forget(key: string): void {
-    const state = this.#cold.get(key);
-    if (state === undefined) return;
+    const cold = this.#cold.get(key);
+    if (cold === undefined) return;
     this.#cold.delete(key);
-    this.#coldBytes -= state.bytes;
+    this.#coldBytes -= cold.state.bytes;
   }
 
   /** Oldest first; what was read since the last time goes to the end once (second chance). */
   #evict(): void {
-    this.onEvicted?.();
-    for (const [key, state] of this.#cold) {
+    this.onEvicted();
+    for (const [key, cold] of this.#cold) {
       if (this.#coldBytes <= this.coldBytesMax) return;
       this.#cold.delete(key);
-      if (state.touched) {
-        state.touched = false;
-        this.#cold.set(key, state);
+      if (cold.touched) {
+        cold.touched = false;
+        this.#cold.set(key, cold);
       } else {
-        this.#coldBytes -= state.bytes;
+        this.#coldBytes -= cold.state.bytes;
       }
     }
   }

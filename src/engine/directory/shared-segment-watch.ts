@@ -32,21 +32,21 @@ export class SharedSegmentWatch {
   /** In the background. Seals at the second look at the earliest: the first may have met the segment being made. */
   async leaveIfShared(): Promise<void> {
     const { fs, runtime } = this.log.options;
-    const segment = this.log.tail.active;
+    const segment = this.log.active;
     const letGo = segment.hold();
     const { links } = await fs.later.fstat(segment.fd).finally(letGo);
     const now = runtime.monotonic();
     if (links <= 1) this.#shared = undefined;
     else if (this.#shared?.segment !== segment) this.#shared = { segment, since: now };
     else if (now - this.#shared.since >= SECOND_NAME_MS && now - this.#sealedAt >= SECOND_NAME_REST_MS) {
-      if (this.log.tail.active === segment && !segment.ledger.sealed) this.#seal(segment, links);
+      if (this.log.active === segment && !segment.ledger.sealed) this.#seal(segment, links);
     }
   }
 
   /** Before the first commit: what a short-lived process writes, or deletes, must not happen in the copy as well. */
   leaveAtOnceIfShared(): void {
     const { fs, runtime, layout } = this.log.options;
-    const segment = this.log.tail.active;
+    const segment = this.log.active;
     const { links, modifiedAt } = segment.identity;
     if (links <= 1 || segment.ledger.sealed || runtime.now() - modifiedAt < SECOND_NAME_MS) return;
     try {
@@ -62,7 +62,7 @@ export class SharedSegmentWatch {
     const { path } = segment;
     this.#shared = undefined;
     this.#sealedAt = runtime.monotonic();
-    this.log.seal(segment);
+    this.log.end.seal(segment);
     const message =
       `${path} has ${links} names: a copy made of hard links shares it. The log goes on in a new segment, so that the ` +
       "copy stays as it is from now on. For a backup that is complete, copy the files with all processes stopped, or " +

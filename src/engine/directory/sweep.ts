@@ -19,7 +19,7 @@ export async function sweep(log: SessionLog): Promise<void> {
     if (name.startsWith(".") || isSystemName(name)) continue;
     const key = keyFromFolderName(name);
     if (key === undefined && !isHashedFolderName(name)) continue; // not a folder of ours
-    if (key !== undefined && log.table.get(key)?.stored !== undefined) continue;
+    if (key !== undefined && log.known(key)?.stored !== undefined) continue;
     const folder = `${layout.root}/${name}`;
     if ((await namesIn(fs, folder)).length === 0) await removeIfEmpty(fs, folder);
   }

@@ -31,15 +31,15 @@ describe("a state", () => {
 
 describe("the table", () => {
   it("keeps what the log says whatever the room", () => {
-    const table = new SessionTable(0);
+    const table = new SessionTable(0, () => {});
     const states = Array.from({ length: 100 }, (_, index) => stateOf(`k${index}`, 1, "x".repeat(1000)));
-    for (const state of states) table.commit(state);
+    for (const state of states) table.commit(1, state);
     for (const state of states) expect(table.get(state.key)).toBe(state);
     expect(table.coldBytes).toBe(0);
   });
 
   it("keeps no file's state where there is no room", () => {
-    const table = new SessionTable(0);
+    const table = new SessionTable(0, () => {});
     table.learn(stateOf("a"));
     expect(table.get("a")).toBeUndefined();
     expect(table.size).toBe(0);
@@ -47,23 +47,23 @@ describe("the table", () => {
   });
 
   it("forgets a file's state when the log mentions its key", () => {
-    const table = new SessionTable(10_000);
+    const table = new SessionTable(10_000, () => {});
     table.learn(stateOf("a", 1));
     const later = stateOf("a", 2);
-    table.commit(later);
+    table.commit(2, later);
     expect(table.get("a")).toBe(later);
     expect(table.size).toBe(1);
     expect(table.coldBytes).toBe(0);
   });
 
   it("turns what a checkpointed segment made cold, unless a later one changed it", () => {
-    const table = new SessionTable(100_000);
+    const table = new SessionTable(100_000, () => {});
     const first = new Map(["a", "b", "c"].map((key) => [key, stateOf(key, 1)]));
-    for (const state of first.values()) table.commit(state);
+    for (const state of first.values()) table.commit(1, state);
     const later = stateOf("b", 2);
-    table.commit(later);
-    table.commit(deleted("c", 3));
-    table.release(first);
+    table.commit(2, later);
+    table.commit(2, deleted("c", 3));
+    table.release(1);
     expect([...table.hot.keys()]).toEqual(["b", "c"]);
     expect(table.get("a")).toBe(first.get("a"));
     expect(table.get("b")).toBe(later);
@@ -71,9 +71,47 @@ describe("the table", () => {
     expect(table.coldBytes).toBe(first.get("a")!.bytes);
   });
 
+  it("knows what each live segment made of a session, and forgets that with the segment", () => {
+    const table = new SessionTable(100_000, () => {});
+    const states = [1, 2, 3].map((revision) => stateOf("a", revision));
+    table.commit(1, states[0]!);
+    table.commit(1, states[1]!);
+    table.commit(2, states[2]!);
+    expect([...table.changedIn(1).values()]).toEqual([states[1]]);
+    expect(table.statesFrom(1, "a")).toEqual([states[1], states[2]]);
+    expect(table.statesFrom(2, "a")).toEqual([states[2]]);
+    expect(table.statesFrom(2, "b")).toEqual([]);
+    table.release(1);
+    expect(table.changedIn(1).size).toBe(0);
+    expect(table.statesFrom(1, "a")).toEqual([states[2]]);
+  });
+
+  it("believes nothing any more when a segment goes that it could not read whole, unless a later one tells of it", () => {
+    const table = new SessionTable(100_000, () => {});
+    table.learn(stateOf("file"));
+    table.commit(1, stateOf("a", 1));
+    table.commit(1, stateOf("b", 1));
+    table.commit(2, stateOf("b", 2));
+    table.discard(1);
+    expect(["file", "a", "b"].map((key) => table.get(key)?.revision)).toEqual([undefined, undefined, 2]);
+    expect(table.coldBytes).toBe(0);
+  });
+
+  it("says so when it lets go of sessions for lack of room, and only then", () => {
+    const size = stateOf("k0").bytes;
+    let evictions = 0;
+    const table = new SessionTable(size * 2, () => evictions++);
+    for (const key of ["k0", "k1"]) table.learn(stateOf(key));
+    table.forget("k0");
+    table.learn(stateOf("k0"));
+    expect(evictions).toBe(0);
+    table.learn(stateOf("k2"));
+    expect(evictions).toBe(1);
+  });
+
   it("evicts the oldest first, and gives what was read a second chance", () => {
     const size = stateOf("k0", 1, "x".repeat(1000)).bytes;
-    const table = new SessionTable(size * 3);
+    const table = new SessionTable(size * 3, () => {});
     for (const key of ["k0", "k1", "k2"]) table.learn(stateOf(key, 1, "x".repeat(1000)));
     table.get("k0");
     table.learn(stateOf("k3", 1, "x".repeat(1000)));
@@ -87,7 +125,7 @@ describe("the table", () => {
   });
 
   it("never holds more than its room, and its account stays right", () => {
-    const table = new SessionTable(5000);
+    const table = new SessionTable(5000, () => {});
     for (let round = 0; round < 2000; round++) {
       const key = `k${round % 37}`;
       if (round % 5 === 0) table.forget(key);
