@@ -80,13 +80,6 @@ const COMMIT = inFile("src/engine/directory/committer.ts", ENGINE, [
     replace: `(epoch >= 0 && states.every(current))`,
   },
   {
-    name: "a write without a base trusts its predecessor's shared values",
-    rule: "O14",
-    suites: [suite.COMMIT],
-    find: `op.base === undefined || state?.stored === undefined ? [] :`,
-    replace: `state?.stored === undefined ? [] :`,
-  },
-  {
     name: "shared values within shared values are not looked up",
     rule: "O14",
     suites: [NESTED, BAD_BLOBS],
@@ -99,20 +92,6 @@ const COMMIT = inFile("src/engine/directory/committer.ts", ENGINE, [
     suites: [suite.COMMIT, suite.CALLBACKS],
     find: `if (log.active !== segment) return undefined;`,
     replace: ``,
-  },
-  {
-    name: "the first change of a key in a segment is a patch",
-    rule: "rule 4",
-    suites: [suite.COMMIT],
-    find: `plan.segment.ledger.changed.has(k) &&`,
-    replace: ``,
-  },
-  {
-    name: "a patch changes the order of fields",
-    rule: "rule 4",
-    suites: [suite.COMMIT, CONFORMANCE],
-    find: `keepsOrder(before, after, diff.unset)\n`,
-    replace: `(keepsOrder(before, after, diff.unset), true as boolean)\n`,
   },
   {
     name: "who is fenced while a shared value is made waits for ever",
@@ -169,6 +148,30 @@ const COMMIT = inFile("src/engine/directory/committer.ts", ENGINE, [
     suites: [BACKGROUND],
     find: `const ATTEMPTS_MAX = 200;`,
     replace: `const ATTEMPTS_MAX = Number.POSITIVE_INFINITY;`,
+  },
+]);
+
+const PLAN = inFile("src/engine/directory/commit-plan.ts", ENGINE, [
+  {
+    name: "a write without a base trusts its predecessor's shared values",
+    rule: "O14",
+    suites: [suite.COMMIT],
+    find: `op.base === undefined || state?.stored === undefined ? [] :`,
+    replace: `state?.stored === undefined ? [] :`,
+  },
+  {
+    name: "the first change of a key in a segment is a patch",
+    rule: "rule 4",
+    suites: [suite.COMMIT],
+    find: `this.segment.ledger.changed.has(k) &&`,
+    replace: ``,
+  },
+  {
+    name: "a patch changes the order of fields",
+    rule: "rule 4",
+    suites: [suite.COMMIT, CONFORMANCE],
+    find: `keepsOrder(before, after, diff.unset)\n`,
+    replace: `(keepsOrder(before, after, diff.unset), true as boolean)\n`,
   },
 ]);
 
@@ -325,4 +328,4 @@ const RETRY = inFile(
   ],
 );
 
-export const COMMITS = [...COMMIT, ...COLD, ...SESSION_LOG, ...END, ...TABLE, ...QUEUE, ...RETRY];
+export const COMMITS = [...COMMIT, ...PLAN, ...COLD, ...SESSION_LOG, ...END, ...TABLE, ...QUEUE, ...RETRY];

@@ -265,8 +265,8 @@ const CATALOGS = inFile(
   ],
 );
 
-const FEED = inFile(
-  "src/engine/directory/change-feed.ts",
+const REPLAY = inFile(
+  "src/engine/directory/replay.ts",
   [CHANGES, CONFORMANCE],
   [
     {
@@ -275,6 +275,21 @@ const FEED = inFile(
       find: `if ((this.#after ?? 0) > this.since) throw this.#missing("no longer has", false);`,
       replace: ``,
     },
+    {
+      name: "a replay goes on in another segment with what it knew of the last one",
+      rule: "watch, rule 4",
+      find: `this.#states = new Map(); // rule 4: every segment can be understood by itself`,
+      replace: ``,
+      equivalent:
+        "by rule 4 the first change of a key in a segment carries the whole entry: it only frees memory",
+    },
+  ],
+);
+
+const FEED = inFile(
+  "src/engine/directory/change-feed.ts",
+  [CHANGES, CONFORMANCE],
+  [
     {
       name: "a watch is live before it has read everything",
       rule: "watch",
@@ -293,15 +308,7 @@ const FEED = inFile(
       find: `rewound: () => this.#readAgain(),`,
       replace: ``,
     },
-    {
-      name: "a replay goes on in another segment with what it knew of the last one",
-      rule: "watch, rule 4",
-      find: `this.#states = new Map(); // rule 4: every segment can be understood by itself`,
-      replace: ``,
-      equivalent:
-        "by rule 4 the first change of a key in a segment carries the whole entry: it only frees memory",
-    },
   ],
 );
 
-export const LISTINGS = [...LIST, ...LOADER, ...CATALOGS, ...FEED];
+export const LISTINGS = [...LIST, ...LOADER, ...CATALOGS, ...FEED, ...REPLAY];

@@ -1,7 +1,7 @@
 /**
  * Follows the log for `watch`: every change in log order, from any revision that the live log still has.
  *
- * A watcher is in one of two phases. It *replays* with a tail of its own until that stands at the very position of
+ * A watcher is in one of two phases. It *replays* with a tail of its own (`replay.ts`) until that stands at the very position of
  * the shared one; in the same instant it goes *live* and is fed by whatever the shared tail reads. When it falls
  * behind (a slow consumer, a process that slept through segments) it replays again from what it delivered last.
  * If the log no longer has that, it ends with `revision_too_old`: there is never a silent gap. If the log never had it (the
@@ -15,22 +15,17 @@
  * that it is in its place; if it is not, the watchers end with `store_gone`.
  */
 import { SessionStoreError } from "../../errors.js";
-import { LogTail, type LogObserver } from "../../log/log-tail.js";
-import { isChange, type LogRecord } from "../../format/log-line.js";
 import { isStoreGone, PLACE_CHECK_MS } from "../../log/store-place.js";
-import type { Segment } from "../../log/segment.js";
 import type { Timer } from "../../runtime.js";
 import type { EngineChange } from "../contract.js";
-import { storedAfter, type SessionLog } from "./session-log.js";
-import { SessionState } from "./session-table.js";
+import { Replay, revisionOf, type Commit } from "./replay.js";
+import type { SessionLog } from "./session-log.js";
+import type { SessionState } from "./session-table.js";
 
 /** A consumer that is further behind goes back to replaying, so its memory is bounded: by commits, and by what they hold. */
 const QUEUE_MAX = 10_000;
 const QUEUE_BYTES_MAX = 16 * 1024 * 1024;
 const POLL_MS = 100;
-
-/** What one commit made of the sessions that a watch is about. */
-type Commit = readonly SessionState[];
 
 interface Subscription {
   readonly prefix: string;
@@ -280,114 +275,6 @@ export class ChangeFeed {
   }
 }
 
-/** Reads the live log from its beginning and keeps the changes above a revision. */
-class Replay implements LogObserver {
-  readonly tail: LogTail;
-  #commits: Commit[] = [];
-  #states = new Map<string, SessionState>();
-  #epochs = 0;
-  #after: number | undefined;
-  readonly #gaps: Segment[] = [];
-
-  constructor(
-    private readonly log: SessionLog,
-    private readonly since: number,
-  ) {
-    const { fs, layout, storeId } = log.options;
-    this.tail = new LogTail(fs, layout, storeId, "read", this);
-  }
-
-  /** Whole segments went while this process was reading: there may be a gap, so begin anew. */
-  get outrun(): boolean {
-    return this.#epochs > 1;
-  }
-
-  /** @param more Whether the log goes on behind what was read. */
-  take(more: boolean): Commit[] {
-    this.#assertBegins();
-    this.#assertWhole(more);
-    const commits = this.#commits;
-    this.#commits = [];
-    return commits;
-  }
-
-  standsAt({ number, position }: Segment): boolean {
-    return this.tail.active.number === number && this.tail.active.position === position;
-  }
-
-  /** At the end of a segment: this process had read it up to there before, so what is missing now was damaged since. */
-  assertReaches(number: number, position: number): void {
-    const { active } = this.tail;
-    if (active.number === number && active.position < position)
-      throw this.#missing("cannot be read for", true);
-  }
-
-  /** What stands behind the last newline may be a gap that only a writer has looked for. */
-  assertWholeAtEnd(): void {
-    const { doubts, active } = this.log;
-    if (doubts.damagedSegment === active.number) throw this.#missing("cannot be read for", true);
-  }
-
-  committed(_segment: Segment, record: LogRecord, revision: number): void {
-    const commit: SessionState[] = [];
-    for (const op of record.ops) {
-      if (!isChange(op)) continue;
-      const stored = storedAfter(op, this.#states.get(op.k));
-      const state = new SessionState(op.k, revision, record.t, stored, this.log.options.decode);
-      this.#states.set(op.k, state);
-      commit.push(state);
-    }
-    if (revision > this.since && commit.length > 0) this.#commits.push(commit);
-  }
-
-  entered(): void {
-    this.#states = new Map(); // rule 4: every segment can be understood by itself
-  }
-
-  rewound(): void {
-    this.#epochs++;
-    this.#states = new Map();
-  }
-
-  dropped(): void {}
-
-  beginningOf(segment: Segment): { readonly firstRevision: number; readonly after: number } | undefined {
-    return this.log.beginningOf(segment);
-  }
-
-  foundGap(segment: Segment): void {
-    this.#gaps.push(segment);
-  }
-
-  /** The lowest segment that was read must begin no later than right behind `since`. */
-  #assertBegins(): void {
-    const ledger = this.tail.segments[0]?.ledger;
-    if (ledger?.firstRevision !== undefined) this.#after ??= ledger.after;
-    if ((this.#after ?? 0) > this.since) throw this.#missing("no longer has", false);
-  }
-
-  /** Changes may be hidden in bytes that cannot be read, unless a power cut left those. */
-  #assertWhole(more: boolean): void {
-    for (const segment of this.#gaps) {
-      const known = this.log.segments.find(({ number }) => number === segment.number);
-      if (!segment.damaged || (known !== undefined && this.log.doubts.isLeftByPowerCut(known))) continue;
-      const next = this.tail.segments.find(({ number }) => number === segment.number + 1);
-      if (next === undefined ? !more : next.ledger.after > this.since)
-        throw this.#missing("cannot be read for", true);
-    }
-  }
-
-  #missing(why: string, damaged: boolean): SessionStoreError {
-    const { revision } = this.log;
-    return new SessionStoreError(
-      "revision_too_old",
-      `the log ${why} the changes right after revision ${this.since}: list the sessions, then watch since ` +
-        `${revision}, the revision from before the listing.`,
-      { data: { since: this.since, revision, ...(damaged && { damaged }) } },
-    );
-  }
-}
-
 /** Queues a commit, or lets the watch fall back to replaying if that would be too much. */
 function deliver(subscription: Subscription, commit: Commit): void {
   const matching = commit.filter(({ key }) => key.startsWith(subscription.prefix));
@@ -406,10 +293,6 @@ function takeQueue(subscription: Subscription): Commit[] {
   subscription.queue = [];
   subscription.queuedBytes = 0;
   return queue;
-}
-
-function revisionOf(commit: Commit): number {
-  return commit[0]?.revision ?? 0;
 }
 
 /** What a watch of this prefix is told of a commit. */

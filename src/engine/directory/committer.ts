@@ -13,14 +13,13 @@
  */
 import { isDiskFull, readOnlyError, SessionStoreError } from "../../errors.js";
 import type { BlobStore } from "../../entries/blob-store.js";
-import { applyPatch, diffStored } from "../../format/stored-patch.js";
 import type { EntryCodec } from "../../format/entry-codec.js";
-import { isChange, type LogOp } from "../../format/log-line.js";
-import type { BlobReference, StoredObject } from "../../format/stored-value.js";
+import { isChange } from "../../format/log-line.js";
 import { isStoreGone } from "../../log/store-place.js";
 import type { SealToWrite } from "../../log/log-writer.js";
 import type { Segment } from "../../log/segment.js";
 import type { CommitOutcome, EngineOp, MaybePromise } from "../contract.js";
+import { CommitPlan } from "./commit-plan.js";
 import type { SessionLog } from "./session-log.js";
 import { SessionState } from "./session-table.js";
 
@@ -54,19 +53,9 @@ export interface CommitRoom {
   readonly full: (cause: unknown) => SessionStoreError;
 }
 
-/** A record that may be appended at once. */
-interface Plan {
-  readonly segment: Segment;
-  readonly ops: LogOp[];
-  /** What the ops make of their sessions, if they commit. */
-  readonly after: (StoredObject | undefined)[];
-  readonly blobs: Map<string, { reference: BlobReference; content: () => Buffer | undefined }>;
-  changes: boolean;
-}
-
 type Composed =
-  | { readonly next: "append"; readonly plan: Plan }
-  | { readonly next: "make blobs"; readonly plan: Plan }
+  | { readonly next: "append"; readonly plan: CommitPlan }
+  | { readonly next: "make blobs"; readonly plan: CommitPlan }
   | { readonly next: "return"; readonly outcome: CommitOutcome }
   | { readonly next: "make segment" }
   /** Nothing may be appended to the segment but its seal. */
@@ -77,9 +66,6 @@ interface LookedUp {
   readonly segment: Segment;
   readonly hashes: Set<string>;
 }
-
-/** Occurs in a blob that refers to others; if it occurs in another one by chance, nothing comes of it. */
-const REFERENCE_MARK = '"$blob":"sha256:';
 
 /** Every attempt that fails is the success of another process; this many in a row mean that something is wrong. */
 const ATTEMPTS_MAX = 200;
@@ -225,7 +211,7 @@ export class Committer {
    * Makes the blobs of a plan durable, and those that they refer to: a removal that was cut short can have taken a
    * part and left the whole. The plan itself is outdated afterwards: time has passed.
    */
-  async #makeBlobs({ segment, blobs }: Plan): Promise<void> {
+  async #makeBlobs({ segment, blobs }: CommitPlan): Promise<void> {
     const open = [...blobs.values()];
     const done = new Set<string>();
     for (let blob = open.pop(); blob !== undefined; blob = open.pop()) {
@@ -258,7 +244,7 @@ export class Committer {
     }
     const endedSince = this.#sealFirst();
     if (endedSince !== undefined) return endedSince;
-    const plan: Plan = { segment, ops: [], after: [], blobs: new Map(), changes: false };
+    const plan = new CommitPlan(segment, this.codec);
     for (const [index, op] of ops.entries()) {
       const state = states[index];
       // A session that this process has not read may be known from a listing.
@@ -266,7 +252,7 @@ export class Committer {
       if (revision >= segment.firstRevision && !segment.ledger.changed.has(op.key)) {
         return { next: "seal", segment, seal: { firstRevision: revision + 1 } };
       }
-      this.#composeOp(plan, op, state);
+      plan.add(op, state);
     }
     if (options.skipUnchanged && !plan.changes) {
       return { next: "return", outcome: { status: "unchanged", records: states.map(recordOf) } };
@@ -309,86 +295,8 @@ export class Committer {
     }
   }
 
-  #composeOp(plan: Plan, op: EngineOp, state: SessionState | undefined): void {
-    const base = op.base === undefined ? undefined : { b: op.base };
-    switch (op.kind) {
-      case "check":
-        plan.ops.push({ k: op.key, b: op.base });
-        plan.after.push(state?.stored);
-        return;
-      case "delete":
-        plan.ops.push({ k: op.key, ...base, d: 1 });
-        plan.after.push(undefined);
-        plan.changes ||= state?.stored !== undefined;
-        return;
-      case "set": {
-        const encoded = this.codec.encode(op.entry, state?.stored, op.key);
-        this.#needBlobs(plan, op, state, encoded);
-        const diff = state?.stored === undefined ? undefined : diffStored(state.stored, encoded.stored);
-        plan.changes ||= state?.stored === undefined || diff !== undefined;
-        this.#pushChange(plan, op, state?.stored, encoded.stored, diff ?? { set: {}, unset: [] });
-        return;
-      }
-      case "patch": {
-        if (state?.stored === undefined)
-          throw new TypeError(`a patch of ${op.key} needs a base revision above 0`);
-        const encoded = this.codec.encodeFields(op.fields, state.stored, op.key);
-        this.#needBlobs(plan, op, state, encoded);
-        const after = applyPatch(state.stored, encoded.stored, encoded.unset);
-        plan.changes ||= diffStored(state.stored, after) !== undefined;
-        this.#pushChange(plan, op, state.stored, after, { set: encoded.stored, unset: encoded.unset });
-      }
-    }
-  }
-
-  /** A patch where rule 4 allows one and it says the same as the whole entry, order of fields included. */
-  #pushChange(
-    plan: Plan,
-    op: EngineOp,
-    before: StoredObject | undefined,
-    after: StoredObject,
-    diff: { readonly set: StoredObject; readonly unset: readonly string[] },
-  ): void {
-    plan.after.push(after);
-    const k = op.key;
-    if (op.base === undefined) {
-      plan.ops.push({ k, s: after });
-    } else if (
-      before !== undefined &&
-      plan.segment.ledger.changed.has(k) &&
-      keepsOrder(before, after, diff.unset)
-    ) {
-      const unset = diff.unset.length > 0 ? { u: diff.unset } : undefined;
-      plan.ops.push({ k, b: op.base, p: diff.set, ...unset });
-    } else {
-      plan.ops.push({ k, b: op.base, s: after });
-    }
-  }
-
-  #needBlobs(
-    plan: Plan,
-    op: EngineOp,
-    state: SessionState | undefined,
-    encoded: { references: readonly BlobReference[]; newBlobs: ReadonlyMap<string, Buffer> },
-  ): void {
-    if (encoded.references.length === 0 && encoded.newBlobs.size === 0) return;
-    // Only a base that the record names protects its references: if it is not the latest, the record is superseded.
-    const ofBase =
-      op.base === undefined || state?.stored === undefined ? [] : this.codec.referencesOf(state.stored);
-    const inBase = (hash: string): boolean => ofBase.some((reference) => reference.hash === hash);
-    for (const [hash, content] of encoded.newBlobs) {
-      if (inBase(hash)) continue;
-      const nested = content.includes(REFERENCE_MARK);
-      plan.blobs.set(hash, { reference: { hash, bytes: content.length, nested }, content: () => content });
-    }
-    for (const reference of encoded.references) {
-      if (inBase(reference.hash) || plan.blobs.has(reference.hash)) continue;
-      plan.blobs.set(reference.hash, { reference, content: () => this.codec.cachedBlob(reference) });
-    }
-  }
-
   /** @returns Undefined if the record is void. */
-  #append({ segment, ops, after, blobs }: Plan): CommitOutcome | undefined {
+  #append({ segment, ops, after, blobs }: CommitPlan): CommitOutcome | undefined {
     const { log } = this;
     // A toJSON or getter of the entry may have used the store in between, and moved it on (O3).
     if (log.active !== segment) return undefined;
@@ -449,15 +357,4 @@ function grows(op: EngineOp): boolean {
 
 function recordOf(state: SessionState | undefined): SessionState | undefined {
   return state?.stored === undefined ? undefined : state;
-}
-
-/** Whether a patch of `before` gives the fields of `after` in that order. */
-function keepsOrder(before: StoredObject, after: StoredObject, unset: readonly string[]): boolean {
-  const wanted = Object.keys(after);
-  let next = 0;
-  for (const name of Object.keys(before)) {
-    if (unset.length > 0 && unset.includes(name)) continue;
-    if (wanted[next++] !== name) return false;
-  }
-  return true;
 }

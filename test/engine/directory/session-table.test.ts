@@ -84,6 +84,9 @@ describe("the table", () => {
     table.release(1);
     expect(table.changedIn(1).size).toBe(0);
     expect(table.statesFrom(1, "a")).toEqual([states[2]]);
+    table.clear();
+    expect(table.changedIn(2).size).toBe(0);
+    expect(table.hot.size).toBe(0);
   });
 
   it("believes nothing any more when a segment goes that it could not read whole, unless a later one tells of it", () => {
