@@ -12,6 +12,7 @@ import { LogTail, type LogObserver, TORN_BYTES_MAX } from "../../src/log/log-tai
 import type { FileSystem } from "../../src/fs/file-system.js";
 import { SimulatedDisk } from "../../src/testing/simulated/disk.js";
 import { systemError } from "../../src/testing/simulated/system-error.js";
+import { interceptCalls } from "../support/intercept-calls.js";
 import { anySteps, composeSegment, headerLine as header, recordLine as encoded } from "./segments.js";
 
 const layout = new Layout("/s");
@@ -100,21 +101,9 @@ function outcomeOf(bytes: Uint8Array): object {
 /** Reads that come back with fewer bytes than there are; how many each gives is taken from a list, in turn. */
 function shortReads(fs: FileSystem, counts: readonly number[]): FileSystem {
   let turn = 0;
-  return new Proxy(fs, {
-    get(target, name) {
-      if (name === "read") {
-        return (fd: number, buffer: Uint8Array, offset: number, length: number, position: number) =>
-          target.read(
-            fd,
-            buffer,
-            offset,
-            Math.min(length, counts[turn++ % counts.length] ?? length),
-            position,
-          );
-      }
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === "function" ? (value as () => unknown).bind(target) : value;
-    },
+  return interceptCalls(fs, {
+    read: (fd, buffer, offset, length, position) =>
+      fs.read(fd, buffer, offset, Math.min(length, counts[turn++ % counts.length] ?? length), position),
   });
 }
 
@@ -244,20 +233,9 @@ describe("a log that cannot be read", () => {
     fs.onCall = (call) => {
       if (call.name === "read" && (call.args[4] as number) >= bad) throw systemError("EIO", call);
     };
-    const good = new Proxy(fs, {
-      get(target, name) {
-        const value: unknown = Reflect.get(target, name, target);
-        if (name !== "read")
-          return typeof value === "function" ? (value as () => unknown).bind(target) : value;
-        return (fd: number, buffer: Uint8Array, offset: number, length: number, position: number) =>
-          target.read(
-            fd,
-            buffer,
-            offset,
-            position < bad ? Math.min(length, bad - position) : length,
-            position,
-          );
-      },
+    const good = interceptCalls(fs, {
+      read: (fd, buffer, offset, length, position) =>
+        fs.read(fd, buffer, offset, position < bad ? Math.min(length, bad - position) : length, position),
     });
     const reading = new Reading(good);
     expect(() => reading.tail.catchUp()).toThrow(/EIO/);
