@@ -123,10 +123,11 @@ describe("a line without end", () => {
     expect(await store.revision()).toBe(0);
   });
 
-  it("of 512 MiB of zeros costs neither memory nor the sessions", async () => {
+  // Slow: each opening reads all of them. They are more than memory may grow by, which is what shows that they are not kept.
+  it("of 256 MiB of zeros costs neither memory nor the sessions", async () => {
     const box = await logged(holder.box);
     const fd = openSync(box.segment(), "r+");
-    ftruncateSync(fd, 512 * 1024 ** 2);
+    ftruncateSync(fd, 256 * 1024 ** 2);
     closeSync(fd);
     writtenBeforeBoot(box.segment());
     const before = process.resourceUsage().maxRSS;
@@ -135,8 +136,8 @@ describe("a line without end", () => {
     const { revision } = await store.put("c", { version: 1 });
     expect(revision).toBeGreaterThan((await store.read("a"))!.revision);
     expect((process.resourceUsage().maxRSS - before) * 1024).toBeLessThan(200 * 1024 ** 2);
-    expect((await (await box.reopen()).list()).sessions).toHaveLength(3);
     const again = await box.reopen();
+    expect((await again.list()).sessions).toHaveLength(3);
     await again.checkpoint();
     expect(box.segments()).toHaveLength(1);
     expect((await again.list()).sessions).toHaveLength(3);

@@ -15,7 +15,7 @@ import { changesIn } from "./scenes.js";
 import { KEYS, usedStore } from "./traffic.js";
 
 const SEED = Number(process.env["SESSIONDIR_SEED"] ?? 20261129);
-const DAMAGES = Number(process.env["SESSIONDIR_DAMAGES"] ?? 150);
+const DAMAGES = Number(process.env["SESSIONDIR_DAMAGES"] ?? 300);
 /** The log is where most of it matters. */
 const SHARES: readonly Where[] = [
   "log",
