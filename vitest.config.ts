@@ -37,11 +37,26 @@ const ALONE = [
   "threads",
 ].map((name) => `test/process/${name}.test.ts`);
 
+/** Many small files that leave nothing behind which another one could see. */
+const TOGETHER = ["entries", "format", "fs", "log", "store"].map((folder) => `test/${folder}/**/*.test.ts`);
+
+/** The tests proper: in parallel, in memory. */
+const PROPER = {
+  pool: "forks" as const,
+  env: { TMPDIR: temporaryFolder() },
+  // The simulated disk makes much that is soon garbage; with 16 MB of room, a fifth of the time goes to its collector.
+  execArgv: ["--max-semi-space-size=64"],
+  maxWorkers: availableParallelism(), // by default one less, which is half of a machine with two cores
+  testTimeout: 30_000,
+  hookTimeout: 30_000,
+  sequence: { groupOrder: 0 },
+};
+
 const OF_PROCESSES = { pool: "forks", testTimeout: 180_000, hookTimeout: 60_000 } as const;
 
 /**
- * Three projects, one after the other: the tests proper in parallel; those of `test/process/`, which start processes, two at
- * once; and of these the ones that want to be alone.
+ * The tests proper in parallel, small files of some folders together in one process; then those of `test/process/`, which start
+ * processes, two at once; and then of these the ones that want to be alone.
  */
 export default defineConfig({
   test: {
@@ -54,17 +69,19 @@ export default defineConfig({
     projects: [
       {
         test: {
+          ...PROPER,
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/process/**"],
-          pool: "forks",
-          env: { TMPDIR: temporaryFolder() },
-          // The simulated disk makes much that is soon garbage; with 16 MB of room, a fifth of the time goes to its collector.
-          execArgv: ["--max-semi-space-size=64"],
-          maxWorkers: availableParallelism(), // by default one less, which is half of a machine with two cores
-          testTimeout: 30_000,
-          hookTimeout: 30_000,
-          sequence: { groupOrder: 0 },
+          exclude: ["test/process/**", ...TOGETHER],
+        },
+      },
+      {
+        test: {
+          ...PROPER,
+          name: "together",
+          include: TOGETHER,
+          // Loading is most of what a small file costs: a process loads the sources once, and not for every file anew.
+          isolate: false,
         },
       },
       {

@@ -5,7 +5,7 @@ const PROTOCOL = "test/engine/directory/protocol";
 const DIRECTORY = "test/engine/directory";
 
 export const VERDICT = "test/log/verdict.test.ts";
-export const TAIL = "test/log/log-tail.test.ts";
+export const TAIL = ["log-tail", "successive-segments"].map((subject) => `test/log/${subject}.test.ts`);
 export const LOG_LINE = "test/format/log-line.test.ts";
 /** One file for each of the ideas that the ordering rules are about. */
 export const RULES = ["commit", "log", "entry-file", "checkpoint", "shared-value"].map(
@@ -38,7 +38,9 @@ export const DEAD_VALUES = `${DIRECTORY}/dead-values.test.ts`;
 export const REMOVAL = `${DIRECTORY}/blob-removal.test.ts`;
 export const FLUSH = `${DIRECTORY}/entry-flush.test.ts`;
 export const SWEEP = `${DIRECTORY}/sweep.test.ts`;
-export const BAD_LOG = `${DIRECTORY}/bad-bytes/log.test.ts`;
+export const BAD_LOG = ["end", "lines", "headers", "segments"].map(
+  (part) => `${DIRECTORY}/bad-bytes/log-${part}.test.ts`,
+);
 export const BAD_ENTRY = `${DIRECTORY}/bad-bytes/entry-file.test.ts`;
 export const WAYS_OUT = `${DIRECTORY}/bad-bytes/ways-out.test.ts`;
 export const BAD_BLOBS = `${DIRECTORY}/bad-bytes/blobs.test.ts`;
@@ -70,8 +72,9 @@ export const DAMAGED_LOG = [
   "never-lower",
   "mending",
   "cut",
-  "adversary",
+  "cut-before-files",
   "hidden",
+  "idle",
 ].map((subject) => `${DIRECTORY}/damage/${subject}.test.ts`);
 export const CONFORMANCE = "test/engine/conformance.test.ts";
 
@@ -110,7 +113,9 @@ export const LAYOUTS = "test/legacy/layouts/older-layout.test.ts";
 export const DAMAGE = "test/legacy/back/damage.test.ts";
 export const LINKS = "test/legacy/links.test.ts";
 export const LOCK = "test/openclaw/backend/legacy-lock.test.ts";
-export const RETENTION = "test/openclaw/maintenance/session-maintenance.test.ts";
+export const RETENTION = ["session-maintenance", "maintenance-warnings", "maintenance-processes"].map(
+  (subject) => `test/openclaw/maintenance/${subject}.test.ts`,
+);
 export const FILE_FORM = "test/openclaw/backend/file-backend.test.ts";
 
 /**

@@ -21,7 +21,7 @@ const APPEND = inFile("src/log/log-writer.ts", ENGINE, [
   {
     name: "a record longer than a line may be is written",
     rule: "limit",
-    suites: [suite.WRITER, BAD_LOG],
+    suites: [suite.WRITER, ...BAD_LOG],
     find: `if (line.length > LINE_BYTES_MAX) {`,
     replace: `if (line.length > 2 * LINE_BYTES_MAX) {`,
   },

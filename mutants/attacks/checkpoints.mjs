@@ -196,14 +196,14 @@ const CHECKPOINT = inFile("src/engine/directory/checkpointer.ts", ENGINE, [
   {
     name: "a segment below a gap is removed though nothing proves that it may go",
     rule: "O11",
-    suites: [BAD_LOG],
+    suites: BAD_LOG,
     find: `proven ? fs.later.unlink(path) : fs.later.rename(path, aside)`,
     replace: `fs.later.unlink(path)`,
   },
   {
     name: "a segment that came back stays",
     rule: "O11, F9",
-    suites: [...RULES, BAD_LOG],
+    suites: [...RULES, ...BAD_LOG],
     find: `await ignoreMissing(proven ? fs.later.unlink(path) : fs.later.rename(path, aside));`,
     replace: `void aside;`,
   },

@@ -12,7 +12,7 @@ const [
   NEVER_LOWER = "",
   MENDING = "",
   CUT = "",
-  ADVERSARY = "",
+  CUT_BEFORE_FILES = "",
   HIDDEN = "",
 ] = suite.DAMAGED_LOG;
 
@@ -217,7 +217,7 @@ const TAIL = inFile("src/log/log-tail.ts", suite.DAMAGED_LOG, [
 const CUT_OFF = [
   ...inFile(
     "src/log/log-tail.ts",
-    [CUT, ADVERSARY],
+    [CUT, CUT_BEFORE_FILES],
     [
       {
         name: "a log that ends in front of its mark is whole",
@@ -265,7 +265,7 @@ const CUT_OFF = [
   ),
   ...inFile(
     "src/log/cut-segment.ts",
-    [CUT, ADVERSARY],
+    [CUT, CUT_BEFORE_FILES],
     [
       {
         name: "a record of others in place of one's own is not seen",
@@ -283,7 +283,7 @@ const CUT_OFF = [
   ),
   ...inFile(
     "src/log/store-place.ts",
-    [CUT, ADVERSARY],
+    [CUT, CUT_BEFORE_FILES],
     [
       {
         name: "nobody looks whether the log is as long as it was",
@@ -295,7 +295,7 @@ const CUT_OFF = [
   ),
   ...inFile(
     "src/log/log-writer.ts",
-    [CUT, ADVERSARY],
+    [CUT, CUT_BEFORE_FILES],
     [
       {
         name: "a writer does not notice that its record stands where none was read",
@@ -319,7 +319,7 @@ const CUT_OFF = [
   ),
   ...inFile(
     "src/engine/directory/durable-mark.ts",
-    [CUT, ADVERSARY],
+    [CUT, CUT_BEFORE_FILES],
     [
       {
         name: "the mark is lowered",
@@ -337,7 +337,7 @@ const CUT_OFF = [
   ),
   ...inFile(
     "src/engine/directory/entry-flush.ts",
-    [CUT, ADVERSARY],
+    [CUT, CUT_BEFORE_FILES],
     [
       {
         name: "entry files are written without a mark",
@@ -356,7 +356,7 @@ const CUT_OFF = [
   ),
   ...inFile(
     "src/engine/directory/log-end.ts",
-    [CUT, ADVERSARY],
+    [CUT, CUT_BEFORE_FILES],
     [
       {
         name: "revisions that were cut off are given again",
@@ -380,7 +380,7 @@ const CUT_OFF = [
   ),
   ...inFile(
     "src/engine/directory/session-log.ts",
-    [CUT, ADVERSARY],
+    [CUT, CUT_BEFORE_FILES],
     [
       {
         name: "files are written of what others went on without",

@@ -96,7 +96,7 @@ const FOLDER = inFile(
 
 const LOST = inFile(
   "src/engine/directory/lost-log.ts",
-  [LOST_LOG, ...RULES, suite.BAD_LOG, POWER_CUT],
+  [LOST_LOG, ...RULES, ...suite.BAD_LOG, POWER_CUT],
   [
     {
       name: "a new log is begun beside one that others began meanwhile",

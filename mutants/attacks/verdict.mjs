@@ -275,7 +275,7 @@ const VERDICTS = inFile(
 
 const LINES = inFile(
   "src/format/log-line.ts",
-  [LOG_LINE, TAIL, BAD_LOG],
+  [LOG_LINE, ...TAIL, ...BAD_LOG],
   [
     {
       name: "zeros are not told from other damage",
@@ -426,7 +426,7 @@ const LINES = inFile(
 
 const TAILS = inFile(
   "src/log/log-tail.ts",
-  [TAIL, ...ENGINE],
+  [...TAIL, ...ENGINE],
   [
     {
       name: "a read that comes back short is the end",
@@ -470,91 +470,91 @@ const TAILS = inFile(
     {
       name: "a segment of another store is read",
       rule: "log_foreign",
-      suites: [TAIL, BAD_LOG],
+      suites: [...TAIL, ...BAD_LOG],
       find: `if (line.header.store !== this.storeId) {`,
       replace: `if (false as boolean) {`,
     },
     {
       name: "revisions may go back",
       rule: "log_damaged",
-      suites: [TAIL, BAD_LOG],
+      suites: [...TAIL, ...BAD_LOG],
       find: `if (line.header.firstRevision <= before.ledger.lastRevision)`,
       replace: `if (false as boolean)`,
     },
     {
       name: "a contradiction stops a process only with its next call",
       rule: "contradiction",
-      suites: [TAIL],
+      suites: TAIL,
       find: `contradicted(segment, offset);\n    throw this.#contradiction;`,
       replace: `contradicted(segment, offset);`,
     },
     {
       name: "a header that contradicts is forgotten",
       rule: "contradiction",
-      suites: [TAIL],
+      suites: TAIL,
       find: `this.#contradiction = contradicted(segment, offset);\n    throw this.#contradiction;`,
       replace: `throw contradicted(segment, offset);`,
     },
     {
       name: "a process goes on after a contradiction",
       rule: "contradiction",
-      suites: [TAIL, ...DAMAGED_LOG],
+      suites: [...TAIL, ...DAMAGED_LOG],
       find: `if (this.#contradiction !== undefined) throw this.#contradiction;`,
       replace: ``,
     },
     {
       name: "a segment without its seal is never left",
       rule: "lost seal",
-      suites: [TAIL],
+      suites: TAIL,
       find: `segment.ledger.sealed = true;\n    if (segment.ledger.gap`,
       replace: `if (segment.ledger.gap`,
     },
     {
       name: "a seal that is missing is no gap",
       rule: "lost seal",
-      suites: [TAIL],
+      suites: TAIL,
       find: `if (segment.ledger.gap === undefined)\n      this.#foundGap(segment, segment.position, "its seal is missing", false);`,
       replace: ``,
     },
     {
       name: "a seal that came after the last read is missing",
       rule: "lost seal",
-      suites: [TAIL],
+      suites: TAIL,
       find: `      return this.isFollowed(segment);\n    }`,
       replace: `    }\n    if (!this.isFollowed(segment)) return false;`,
     },
     {
       name: "nobody looks whether another segment follows a damaged one",
       rule: "lost seal",
-      suites: [TAIL],
+      suites: TAIL,
       find: `      this.listLog();\n      return this.isFollowed(segment);`,
       replace: `      return false;`,
     },
     {
       name: "zeros at the end are a torn write",
       rule: "gap",
-      suites: [TAIL],
+      suites: TAIL,
       find: `return isTorn(bytes, 0, bytes.length);`,
       replace: `return true;`,
     },
     {
       name: "a gap at the end is entered again and again",
       rule: "gap",
-      suites: [TAIL],
+      suites: TAIL,
       find: `if (segment.ledger.gap !== undefined) return;`,
       replace: ``,
     },
     {
       name: "a segment without a header is an empty one",
       rule: "log_damaged",
-      suites: [TAIL, BAD_LOG],
+      suites: [...TAIL, ...BAD_LOG],
       find: `if (segment.ledger.firstRevision === undefined) throw damaged(segment, "it has no valid header line");`,
       replace: ``,
     },
     {
       name: "a seal without a header ends the segment",
       rule: "log_damaged",
-      suites: [TAIL, BAD_LOG],
+      suites: [...TAIL, ...BAD_LOG],
       find: `if (sealed.ledger.firstRevision === undefined) throw damaged(sealed, "it has no valid header line");`,
       replace: ``,
     },
@@ -573,7 +573,7 @@ const TAILS = inFile(
     {
       name: "the log is read through links in place of its folders",
       rule: "O_NOFOLLOW",
-      suites: [TAIL, SYMLINKS],
+      suites: [...TAIL, SYMLINKS],
       find: `for (const folder of [layout.store, layout.log]) assertFolder(fs, folder);`,
       replace: ``,
     },
@@ -587,17 +587,13 @@ const TAILS = inFile(
   ],
 );
 
-const LIVE_RUN = inFile(
-  "src/format/layout.ts",
-  [TAIL],
-  [
-    {
-      name: "segments below a gap are live",
-      rule: "O11",
-      find: `return sorted.slice(Math.max(low, 0));`,
-      replace: `return sorted;`,
-    },
-  ],
-);
+const LIVE_RUN = inFile("src/format/layout.ts", TAIL, [
+  {
+    name: "segments below a gap are live",
+    rule: "O11",
+    find: `return sorted.slice(Math.max(low, 0));`,
+    replace: `return sorted;`,
+  },
+]);
 
 export const WHAT_COUNTS = [...VERDICTS, ...LINES, ...TAILS, ...LIVE_RUN];

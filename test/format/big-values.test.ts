@@ -21,7 +21,10 @@ import {
   newCodec,
   stored,
   useCodec,
+  useCodecScene,
 } from "./codec-scene.js";
+
+useCodecScene();
 
 describe("big values", () => {
   it("become blobs named by their content, children first", () => {

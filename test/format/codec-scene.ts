@@ -1,5 +1,5 @@
 /**
- * A codec and its blobs, anew for each test of the file that imports this. The threshold is small, so that ordinary values
+ * A codec and its blobs, anew for each test of a file that asks for it. The threshold is small, so that ordinary values
  * become blobs.
  */
 import { beforeEach } from "vitest";
@@ -60,8 +60,11 @@ export function useCodec(options?: Parameters<typeof newCodec>[0]): void {
   codec = newCodec(options);
 }
 
-beforeEach(() => {
-  blobs.clear();
-  loads.length = 0;
-  useCodec();
-});
+/** Makes all of it anew for each test of the file that calls this. */
+export function useCodecScene(): void {
+  beforeEach(() => {
+    blobs.clear();
+    loads.length = 0;
+    useCodec();
+  });
+}

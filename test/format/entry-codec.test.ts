@@ -21,7 +21,10 @@ import {
   roundTrip,
   stored,
   useCodec,
+  useCodecScene,
 } from "./codec-scene.js";
+
+useCodecScene();
 
 describe("round trip", () => {
   it("gives what JSON gives, for any entry and at any threshold", () => {

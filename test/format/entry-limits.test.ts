@@ -4,7 +4,9 @@
  */
 import { describe, expect, it } from "vitest";
 import { STORED_DEPTH_MAX } from "../../src/format/limits.js";
-import { big, codec, keep, useCodec } from "./codec-scene.js";
+import { big, codec, keep, useCodec, useCodecScene } from "./codec-scene.js";
+
+useCodecScene();
 
 describe("limits", () => {
   const nest = (levels: number): object => {

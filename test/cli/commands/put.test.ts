@@ -6,8 +6,13 @@ import { existsSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { deviations, documentedExamples } from "../support/documented-shape.js";
-import { errorOf, run } from "../support/program.js";
+import { errorOf, run, type Ended } from "../support/program.js";
 import { emptyFolder, MAIN_KEY, makeStore, read, revisionOf, traces } from "../support/stores.js";
+
+/** `put` on a store, with these further arguments. */
+function put(store: string, key: string, args: readonly string[], input?: string): Promise<Ended> {
+  return run(["put", key, "--store", store, ...args], input === undefined ? {} : { input });
+}
 
 describe("put", () => {
   it("takes the entry from standard input, a file or the command line", async () => {
@@ -21,7 +26,7 @@ describe("put", () => {
       ["data", ["--data", '{"from":"data"}'], undefined],
     ];
     for (const [way, args, input] of ways) {
-      const ended = await run(["put", way, "--store", store, ...args], input === undefined ? {} : { input });
+      const ended = await put(store, way, args, input);
       expect(ended).toEqual({
         code: 0,
         stdout: `created ${way}, revision ${await revisionOf(store)}\n`,
@@ -34,17 +39,20 @@ describe("put", () => {
   it("keeps names that objects inherit as data", async () => {
     const store = await makeStore({});
     const data = '{"__proto__":{"a":1},"constructor":2,"$session":3}';
-    expect((await run(["put", "k", "--store", store, "--data", data])).code).toBe(0);
+    expect((await put(store, "k", ["--data", data])).code).toBe(0);
     expect((await run(["get", "k", "--store", store])).stdout.replace(/\s/g, "")).toBe(data);
   });
 
   it("has the documented JSON; a dry run says the same and changes nothing", async () => {
     const store = await makeStore();
     const before = traces(store);
-    const args = ["put", MAIN_KEY, "--store", store, "--data", "{}", "--json"];
-    const planned = JSON.parse((await run([...args, "--dry-run"])).stdout) as Record<string, unknown>;
+    const args = ["--data", "{}", "--json"];
+    const planned = JSON.parse((await put(store, MAIN_KEY, [...args, "--dry-run"])).stdout) as Record<
+      string,
+      unknown
+    >;
     expect(traces(store)).toEqual(before);
-    const done = JSON.parse((await run(args)).stdout) as Record<string, unknown>;
+    const done = JSON.parse((await put(store, MAIN_KEY, args)).stdout) as Record<string, unknown>;
     expect(done).toEqual({ ...planned, dryRun: false, revision: await revisionOf(store) });
     expect(deviations(done, documentedExamples("`sessiondir put`")[0])).toEqual([]);
     expect(await read(store, MAIN_KEY)).toEqual({});
@@ -53,59 +61,30 @@ describe("put", () => {
   it("holds on to --if-revision", async () => {
     const store = await makeStore();
     const revision = await revisionOf(store, MAIN_KEY);
-    const conflict = await run([
-      "put",
-      MAIN_KEY,
-      "--store",
-      store,
-      "--data",
-      "{}",
-      "--if-revision",
-      "0",
-      "--json",
-    ]);
+    const conflict = await put(store, MAIN_KEY, ["--data", "{}", "--if-revision", "0", "--json"]);
     expect(conflict).toMatchObject({ code: 1, stdout: "" });
     expect(errorOf(conflict)).toMatchObject({
       code: "conflict",
       data: { key: MAIN_KEY, expected: 0, actual: revision },
     });
-    const dry = await run([
-      "put",
-      MAIN_KEY,
-      "--store",
-      store,
-      "--data",
-      "{}",
-      "--if-revision",
-      "9",
-      "--dry-run",
-    ]);
+    const dry = await put(store, MAIN_KEY, ["--data", "{}", "--if-revision", "9", "--dry-run"]);
     expect(dry.code).toBe(1);
-    const held = await run([
-      "put",
-      MAIN_KEY,
-      "--store",
-      store,
-      "--data",
-      "{}",
-      "--if-revision",
-      String(revision),
-    ]);
+    const held = await put(store, MAIN_KEY, ["--data", "{}", "--if-revision", String(revision)]);
     expect(held.stdout).toBe(`replaced ${MAIN_KEY}, revision ${await revisionOf(store, MAIN_KEY)}\n`);
   });
 
   it("makes a store only with --create", async () => {
     const path = join(emptyFolder(), "new.d");
-    const args = ["put", "k", "--store", path, "--data", "{}"];
-    const refused = await run(args);
+    const args = ["--data", "{}"];
+    const refused = await put(path, "k", args);
     expect(refused).toMatchObject({ code: 1, stdout: "" });
     expect(refused.stderr).toContain("--create");
-    expect(await run([...args, "--create", "--dry-run"])).toMatchObject({
+    expect(await put(path, "k", [...args, "--create", "--dry-run"])).toMatchObject({
       code: 0,
       stdout: `would create k in a new store ${path}\n`,
     });
     expect(existsSync(path)).toBe(false);
-    const made = await run([...args, "--create", "--json"]);
+    const made = await put(path, "k", [...args, "--create", "--json"]);
     expect(JSON.parse(made.stdout)).toMatchObject({
       storeCreated: true,
       action: "create",
@@ -117,7 +96,7 @@ describe("put", () => {
     const folder = emptyFolder();
     const legacy = join(folder, "sessions.json");
     writeFileSync(legacy, '{"agent:main:main":{}}');
-    const { code, stderr } = await run(["put", "k", "--store", legacy, "--data", "{}", "--create"]);
+    const { code, stderr } = await put(legacy, "k", ["--data", "{}", "--create"]);
     expect(code).toBe(3);
     expect(stderr).toContain(`sessiondir migrate --store ${legacy}`);
     expect(existsSync(join(folder, "sessions.d"))).toBe(false);
@@ -135,7 +114,7 @@ describe("put", () => {
     ['{"a.b":[1, 12345678901234567890123]}', '"a.b"[1] in standard input is 12345678901234567890123'],
   ])("refuses %j", async (input, message) => {
     const store = await makeStore({});
-    const { code, stderr } = await run(["put", "k", "--store", store], { input });
+    const { code, stderr } = await put(store, "k", [], input);
     expect(code).toBe(2);
     expect(stderr).toContain(message);
     expect(await revisionOf(store)).toBe(0);
@@ -145,7 +124,7 @@ describe("put", () => {
     const store = await makeStore({});
     const file = join(dirname(store), "entry.json");
     writeFileSync(file, '{"a":"\xff"}', "latin1");
-    const { code, stderr } = await run(["put", "k", "--store", store, "--file", file]);
+    const { code, stderr } = await put(store, "k", ["--file", file]);
     expect(code).toBe(2);
     expect(stderr).toContain(`${file} is not UTF-8`);
     expect(await revisionOf(store)).toBe(0);
@@ -153,11 +132,12 @@ describe("put", () => {
 
   it("refuses two sources, a missing file, and an entry beyond the limits", async () => {
     const store = await makeStore({});
-    const put = (...args: string[]): ReturnType<typeof run> => run(["put", "k", "--store", store, ...args]);
-    expect(await put("--data", "{}", "--file", "x")).toMatchObject({ code: 2 });
-    expect((await put("--file", "/nonexistent.json")).stderr).toContain("there is no file /nonexistent.json");
+    expect(await put(store, "k", ["--data", "{}", "--file", "x"])).toMatchObject({ code: 2 });
+    expect((await put(store, "k", ["--file", "/nonexistent.json"])).stderr).toContain(
+      "there is no file /nonexistent.json",
+    );
     const deep = `{"a":${"[".repeat(5000)}${"]".repeat(5000)}}`;
-    const tooDeep = await run(["put", "k", "--store", store, "--json"], { input: deep });
+    const tooDeep = await put(store, "k", ["--json"], deep);
     expect(tooDeep.code).toBe(1);
     expect(errorOf(tooDeep).code).toBe("value_too_deep");
   });

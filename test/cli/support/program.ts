@@ -29,8 +29,22 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** User and group to run as; only root can. */
   readonly user?: number | undefined;
+  /** Of Node itself. */
+  readonly nodeOptions?: readonly string[];
+}
+
+/** What only a process of its own can be given. */
+export interface StartOptions extends RunOptions {
   /** Standard input does not end. */
   readonly keepInputOpen?: true;
+}
+
+/** What only a process that has run others can be given: anew it would not get as far as the program, or by chance. */
+export interface ResidentOptions extends RunOptions {
+  /** The folder is removed as soon as the program stands in it. */
+  readonly cwdGone?: true;
+  /** Whoever read the program's output has gone. */
+  readonly outputGone?: true;
 }
 
 /** A started program. Killed when the test ends, whatever happened. */
@@ -76,10 +90,10 @@ function environment(extra: RunOptions["env"] = {}): NodeJS.ProcessEnv {
   return { PATH, HOME: "/nonexistent", ...extra };
 }
 
-export function start(args: readonly string[], options: RunOptions = {}): Running {
+export function start(args: readonly string[], options: StartOptions = {}): Running {
   if (!existsSync(MAIN)) throw new Error(`${MAIN} is not there: npm run build`);
-  const { input, cwd, env, user } = options;
-  const child = spawn(process.execPath, [MAIN, ...args], {
+  const { input, cwd, env, user, nodeOptions = [] } = options;
+  const child = spawn(process.execPath, [...nodeOptions, MAIN, ...args], {
     stdio: ["pipe", "pipe", "pipe"],
     env: environment(env),
     ...(cwd !== undefined && { cwd }),
@@ -95,37 +109,38 @@ export function start(args: readonly string[], options: RunOptions = {}): Runnin
 }
 
 /** Runs the program to its end, in a process of its own. */
-export function runAlone(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
+export function runAlone(args: readonly string[], options: StartOptions = {}): Promise<Ended> {
   return start(args, options).ended;
 }
 
-/** A process that runs the program again and again; the last of a user that is idle, if any. */
-const residents = new Map<number | undefined, ChildProcess>();
+/** Processes that run the program again and again: of each kind the last one that is idle, if any. */
+const residents = new Map<string, ChildProcess>();
 
 /** Runs the program to its end, in a process that is kept for the next run. */
-export async function run(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
-  const { input = "", cwd = process.cwd(), env, user } = options;
-  const resident = residents.get(user) ?? startResident(user);
-  residents.delete(user); // it is busy: who comes meanwhile gets another one
+export async function run(args: readonly string[], options: ResidentOptions = {}): Promise<Ended> {
+  const { input = "", cwd = process.cwd(), cwdGone = false, outputGone = false, env } = options;
+  const kind = JSON.stringify([options.user, options.nodeOptions]);
+  const resident = residents.get(kind) ?? startResident(options);
+  residents.delete(kind); // it is busy: who comes meanwhile gets another one
   const ended = await new Promise<Ended>((resolve) => {
     resident.once("message", (message) => resolve(message as Ended));
     let stderr = "";
     resident.stderr?.setEncoding("utf8").on("data", (text: string) => (stderr += text));
     resident.once("close", (code) => resolve({ code, stdout: "", stderr }));
-    resident.send({ args, env: environment(env), cwd, input });
+    resident.send({ args, env: environment(env), cwd, input, cwdGone, outputGone });
     onTestFinished(() => resolve({ code: null, stdout: "", stderr: "the test did not wait" }));
   });
   resident.removeAllListeners();
   resident.stderr?.removeAllListeners();
-  if (resident.connected && ended.code !== null) residents.set(user, resident);
+  if (resident.connected && ended.code !== null) residents.set(kind, resident);
   else resident.kill("SIGKILL");
   return ended;
 }
 
-function startResident(user: number | undefined): ChildProcess {
+function startResident({ user, nodeOptions = [] }: RunOptions): ChildProcess {
   if (!existsSync(MAIN)) throw new Error(`${MAIN} is not there: npm run build`);
   return fork(RESIDENT, [MAIN], {
-    execArgv: [],
+    execArgv: [...nodeOptions],
     cwd: "/",
     stdio: ["ignore", "ignore", "pipe", "ipc"],
     ...(user !== undefined && { uid: user, gid: user }),

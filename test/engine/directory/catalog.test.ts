@@ -29,24 +29,26 @@ function rowsOf(count: number, random: () => number): CatalogRow[] {
   return rows.sort(compareRows);
 }
 
+/** Of segment 6, with this many sessions of chance. */
+function catalogOf(sessions: number, seed: number): Catalog {
+  const rows = rowsOf(sessions, seededRandom(seed));
+  return { segment: 6, revision: 9, next: 12, rows, incomplete: false };
+}
+
 const compose = (catalog: Catalog): Buffer => runNow(composeCatalog(catalog, STORE));
 const parse = (bytes: Buffer, segment = 6, store = STORE): Catalog | undefined =>
   runNow(parseCatalog(bytes, segment, store));
 
 describe("the file", () => {
   it.each([0, 1, 255, 256, 257, 1000])("of %i sessions is read back as it was", (count) => {
-    const rows = rowsOf(count, seededRandom(count));
     for (const incomplete of [false, true]) {
-      const catalog = { segment: 6, revision: 18_000, next: 18_100, rows, incomplete };
+      const catalog = { ...catalogOf(count, count), incomplete };
       expect(parse(compose(catalog))).toEqual(catalog);
     }
   });
 
   it("is text: a line for 256 sessions, the newest first, each hash once a line", () => {
-    const rows = rowsOf(600, seededRandom(1));
-    const lines = compose({ segment: 6, revision: 9, next: 12, rows, incomplete: false })
-      .toString()
-      .split("\n");
+    const lines = compose(catalogOf(600, 1)).toString().split("\n");
     expect(lines).toHaveLength(1 + 3 + 1 + 1);
     expect(JSON.parse(lines[0]!.slice(9))).toEqual({
       catalog: 6,
@@ -63,25 +65,13 @@ describe("the file", () => {
   });
 
   it("of another store or segment is not this one", () => {
-    const bytes = compose({
-      segment: 6,
-      revision: 9,
-      next: 12,
-      rows: rowsOf(3, seededRandom(2)),
-      incomplete: false,
-    });
+    const bytes = compose(catalogOf(3, 2));
     expect(parse(bytes, 7)).toBeUndefined();
     expect(parse(bytes, 6, "c0ffef")).toBeUndefined();
   });
 
   it("cut, prolonged or changed at any byte is refused", () => {
-    const bytes = compose({
-      segment: 6,
-      revision: 9,
-      next: 12,
-      rows: rowsOf(300, seededRandom(3)),
-      incomplete: false,
-    });
+    const bytes = compose(catalogOf(300, 3));
     for (let index = 0; index < bytes.length; index += 1 + (index % 13)) {
       expect(parse(bytes.subarray(0, index)), `cut at ${index}`).toBeUndefined();
       const changed = Buffer.from(bytes);
@@ -94,13 +84,7 @@ describe("the file", () => {
   });
 
   it("without a line in the middle is refused, though every line is whole", () => {
-    const bytes = compose({
-      segment: 6,
-      revision: 9,
-      next: 12,
-      rows: rowsOf(600, seededRandom(4)),
-      incomplete: false,
-    });
+    const bytes = compose(catalogOf(600, 4));
     const lines = bytes.toString().split("\n");
     for (const missing of [0, 1, 2, 3, 4]) {
       const text = lines.toSpliced(missing, 1).join("\n");

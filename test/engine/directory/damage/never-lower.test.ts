@@ -1,14 +1,15 @@
 /**
- * Goal: a session's file never goes back: a newer one that the log explains stays, one that nothing explains is kept before it is
- * replaced.
+ * Goal: a session's file never goes back: a newer one that the log explains stays, one that nothing explains, or
+ * nobody can read, is kept before it is replaced.
  * Method: processes that are stopped with an old state in their hands, and files from elsewhere.
  */
 import { expect, it } from "vitest";
+import { crc32Hex } from "../../../../src/format/crc32.js";
 import { composeEntryDocument } from "../../../../src/format/entry-document.js";
 import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
 import { settled, start, STORE, turn, type Entry } from "../../../support/processes.js";
 import { parkAt } from "../protocol/rule-scenes.js";
-import { entryFile, fileRevision, quarantine } from "./scenes.js";
+import { entryFile, fileRevision, flip, quarantine } from "./scenes.js";
 
 const plusOne = (entry: Entry | undefined): Entry => ({ n: Number(entry?.["n"] ?? 0) + 1 });
 
@@ -83,4 +84,21 @@ it("a file of the same or an older revision is replaced without a word", async (
   expect(fileRevision(disk, entryFile("k"))).toBe((await a.store.read("k"))?.revision);
   expect(quarantine(disk)).toEqual([]);
   expect(a.warnings).toEqual([]);
+});
+
+it("a damaged file is kept before it is replaced, though other bytes have its name in the quarantine", async () => {
+  const disk = new SimulatedDisk();
+  const before = await start(disk, "before");
+  await before.store.put("a", { n: 1 });
+  await settled(before.store.checkpoint(), before);
+  await settled(before.store.close(), before);
+  flip(disk, entryFile("a"), 20);
+  const damaged = disk.readRaw(entryFile("a"))!;
+
+  disk.writeRaw(`${STORE}/.store/quarantine/a.${crc32Hex(damaged)}.json`, Buffer.from("other bytes"));
+  const after = await start(disk, "after");
+  await settled(after.store.put("a", { n: 2 }), after);
+  await settled(after.store.flush(), after);
+  const kept = quarantine(disk).map((name) => disk.readRaw(`${STORE}/.store/quarantine/${name}`));
+  expect(kept.some((bytes) => bytes?.equals(damaged))).toBe(true);
 });

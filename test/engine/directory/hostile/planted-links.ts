@@ -10,8 +10,14 @@ import { BIG, useSandbox, type Sandbox, type Store } from "../sandbox.js";
 
 export const POSIX = process.platform !== "win32";
 
-export const holder = useSandbox();
-beforeEach(() => mkdirSync(holder.box.outside(), { mode: 0o700 }));
+/** The sandbox of the test that runs. */
+export let holder: { readonly box: Sandbox };
+
+/** Gives each test of the file that calls this a sandbox with a folder outside the store. */
+export function usePlantedLinks(): void {
+  holder = useSandbox();
+  beforeEach(() => mkdirSync(holder.box.outside(), { mode: 0o700 }));
+}
 
 /** Sessions in their files, one of them (`hot`) in the log only, blobs, a catalog, and one blob in the trash. */
 export async function fullStore(): Promise<Sandbox> {

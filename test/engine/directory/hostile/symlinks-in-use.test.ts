@@ -12,7 +12,9 @@ import { openDirectoryStoreOn } from "../../../../src/store/open.js";
 import { ManualRuntime } from "../../../../src/testing/manual-runtime.js";
 import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
 import { BIG, codeOf, snapshot, type Entry } from "../sandbox.js";
-import { POSIX, fullStore, moveOutside } from "./planted-links.js";
+import { POSIX, fullStore, moveOutside, usePlantedLinks } from "./planted-links.js";
+
+usePlantedLinks();
 
 describe.runIf(POSIX)("what is deleted", () => {
   it("is never a file behind a link in place of the session's folder", async () => {

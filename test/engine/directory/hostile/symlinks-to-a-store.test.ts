@@ -8,7 +8,9 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openSessionStore } from "../../../../src/store/open.js";
 import { codeOf, snapshot, type Entry } from "../sandbox.js";
-import { POSIX, fullStore, openOrRefuse, holder } from "./planted-links.js";
+import { POSIX, fullStore, openOrRefuse, holder, usePlantedLinks } from "./planted-links.js";
+
+usePlantedLinks();
 
 describe.runIf(POSIX)("links on the way to a store", () => {
   it("to its folder and to a parent are the same store", async () => {

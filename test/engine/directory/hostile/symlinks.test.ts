@@ -21,7 +21,10 @@ import {
   lureOutside,
   moveOutside,
   openOrRefuse,
+  usePlantedLinks,
 } from "./planted-links.js";
+
+usePlantedLinks();
 
 /** Everything a store can do; each call may fail, but only with a typed error. Returns the codes. */
 async function everything(store: Store): Promise<string[]> {

@@ -8,6 +8,7 @@ import type { FileSystem } from "../../../../src/fs/file-system.js";
 import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
 import type { SimulatedCall } from "../../../../src/testing/simulated/file-system.js";
 import { systemError } from "../../../../src/testing/simulated/system-error.js";
+import { interceptCalls } from "../../../support/intercept-calls.js";
 import { settled, start, STORE, type Entry, type ProcessOptions } from "../../../support/processes.js";
 
 const SEGMENT_1 = `${STORE}/.store/log/00000001.jsonl`;
@@ -22,17 +23,13 @@ it("a record that the disk stores with another byte may count or not, and is nev
   const disk = new SimulatedDisk();
   let flips = 0;
   const through: ProcessOptions["through"] = (fs) =>
-    new Proxy(fs, {
-      get(target, name) {
-        const value: unknown = Reflect.get(target, name, target);
-        if (name !== "write" || flips === 0)
-          return typeof value === "function" ? (value as () => unknown).bind(target) : value;
+    interceptCalls(fs, {
+      write: (fd, buffer, offset, length) => {
+        if (flips === 0) return fs.write(fd, buffer, offset, length);
         flips--;
-        return (fd: number, buffer: Uint8Array, offset: number, length: number): number => {
-          const other = Uint8Array.from(buffer);
-          other[offset + length - 5]! ^= 1;
-          return target.write(fd, other, offset, length);
-        };
+        const other = Uint8Array.from(buffer);
+        other[offset + length - 5]! ^= 1;
+        return fs.write(fd, other, offset, length);
       },
     });
   const a = await start(disk, "A", { through });

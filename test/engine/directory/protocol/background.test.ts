@@ -11,12 +11,12 @@ import { encodeLogLine } from "../../../../src/format/log-line.js";
 import { systemError } from "../../../../src/testing/simulated/system-error.js";
 import {
   bigText,
+  pass,
   settled,
   start,
   STORE,
   turn,
   type Entry,
-  type Machine,
   type Process,
 } from "../../../support/processes.js";
 
@@ -27,15 +27,6 @@ const BULK: Entry = Object.fromEntries(
   Array.from({ length: 50 }, (_, index) => [`f${index}`, "x".repeat(100)]),
 );
 const SEGMENT_BYTES = 4096;
-
-/** Lets time pass for one process, and everything that this starts come to its end. */
-async function pass(ms: number, { runtime }: Pick<Machine, "runtime">): Promise<void> {
-  for (let passed = 0; passed < ms; passed += 50) {
-    runtime.advance(50);
-    for (let turns = 0; turns < 3; turns++) await turn();
-  }
-  for (let turns = 0; turns < 200; turns++) await turn();
-}
 
 const isFence = (call: SimulatedCall): boolean =>
   call.deferred && call.name === "readdir" && String(call.args[0]).endsWith("/stage");

@@ -7,6 +7,7 @@
 import { describe, expect, it } from "vitest";
 import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
 import { systemError } from "../../../../src/testing/simulated/system-error.js";
+import { interceptCalls } from "../../../support/intercept-calls.js";
 import { LogWitness } from "../../../support/log-witness.js";
 import { parkFrom, settled, start, STORE, turn } from "../../../support/processes.js";
 import { expectAnswers } from "../../../support/store-checks.js";
@@ -78,14 +79,9 @@ describe("O2: a record is appended again only after it was decided void", () => 
     let shorten = false;
     const a = await start(disk, "A", {
       through: (fs) =>
-        new Proxy(fs, {
-          get(target, name) {
-            const value: unknown = Reflect.get(target, name, target);
-            if (name !== "read")
-              return typeof value === "function" ? (value as () => unknown).bind(target) : value;
-            return (fd: number, buffer: Uint8Array, offset: number, length: number, position: number) =>
-              target.read(fd, buffer, offset, shorten ? Math.min(length, 20) : length, position);
-          },
+        interceptCalls(fs, {
+          read: (fd, buffer, offset, length, position) =>
+            fs.read(fd, buffer, offset, shorten ? Math.min(length, 20) : length, position),
         }),
     });
     shorten = true;
