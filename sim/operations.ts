@@ -111,8 +111,8 @@ export function assertExplained(scene: Scene, process: SimulatedProcess, error: 
     if (process.faulty && EXPLAINED.has(error.code)) return;
     if (error.code === "entry_corrupt" && scene.damaged.size > 0) return;
     if (scene.logDamaged && LOUD.has(error.code)) return;
-    // A sync looks whether the log is in its place, and may be the first to meet the damage.
-    if (scene.logDamaged && error.cause instanceof SessionStoreError && LOUD.has(error.cause.code)) return;
+    // Of a commit that was appended: the sync looks whether the log is in its place, and may be the first to meet the damage.
+    if (scene.logDamaged && error.data["written"] === true && LOUD.has(String(error.data["reason"]))) return;
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   const cause = error instanceof Error && error.cause instanceof Error ? `\n${error.cause.stack}` : "";

@@ -19,7 +19,13 @@ export async function verifyCopy(world: World, copy: Copy): Promise<void> {
   // A last line without its newline is decided by the next write; until then it is undecided.
   if (torn) await finished(world, first.process, first.store.put("first", { token: world.nextToken() }));
   const found = await sameTwice(world, first);
-  if (!torn) for (const record of found.values()) expectVersion(first.process, copy, record);
+  // Behind what a power cut left there may be records that never counted; who mends says which of them it took for the latest state.
+  const guessed = new Set(
+    first.process.warnings.flatMap(({ code, data }) => (code === "session_guessed" ? [data["key"]] : [])),
+  );
+  if (!torn)
+    for (const record of found.values())
+      if (!guessed.has(record.key)) expectVersion(first.process, copy, record);
   await finished(world, first.process, first.store.checkpoint());
   expectSame(found, await listed(world, first), "after a checkpoint");
   for (const { key, entry } of found.values()) {

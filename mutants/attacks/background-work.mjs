@@ -185,6 +185,13 @@ const SPACE = inFile(
   [suite.FULL_DISK, suite.SPACE],
   [
     {
+      name: "what keeps the dead from being removed is told as a disk that is only full",
+      rule: "disk full",
+      suites: [suite.SPACE],
+      find: `cause instanceof SessionStoreError && !isDiskFull(cause) ? cause : undefined`,
+      replace: `cause instanceof SessionStoreError && isDiskFull(cause) ? cause : undefined`,
+    },
+    {
       name: "work that meets a full disk does not get the reserve",
       rule: "reserve",
       find: `if (!isDiskFull(error)) throw error;`,

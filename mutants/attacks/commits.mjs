@@ -27,7 +27,7 @@ const COMMIT = inFile("src/engine/directory/committer.ts", ENGINE, [
     name: "a record is composed for a sealed segment",
     rule: "O2, rule 2",
     suites: [suite.NEXT_SEGMENT],
-    find: `if (segment.ledger.sealed) return { next: "make segment" };\n    return seal`,
+    find: `if (segment.ledger.sealed || this.log.active !== segment) return { next: "make segment" };\n    return seal`,
     replace: `return seal`,
   },
   {
@@ -133,6 +133,13 @@ const COMMIT = inFile("src/engine/directory/committer.ts", ENGINE, [
     rule: "O6",
     find: `throw refused(failure);\n  }`,
     replace: `}`,
+  },
+  {
+    name: "a commit that was appended is told of damage as if it were not",
+    rule: "O6, O15",
+    suites: [suite.DURABLE],
+    find: `if (!(failure instanceof SessionStoreError) || failure.code === "durability_unknown") return failure;`,
+    replace: `if (failure !== undefined) return failure;`,
   },
   {
     name: "a reader writes",

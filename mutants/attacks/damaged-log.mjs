@@ -298,6 +298,13 @@ const CUT_OFF = [
     [CUT, CUT_BEFORE_FILES],
     [
       {
+        name: "a commit of unknown fate does not tell of the damage",
+        rule: "cut off",
+        suites: [CUT],
+        find: `{ ...typed?.data, path: segment.path, reason: typed?.code }`,
+        replace: `{ path: segment.path }`,
+      },
+      {
         name: "a writer does not notice that its record stands where none was read",
         rule: "cut off",
         find: `if (size >= position + written) return;`,
@@ -363,6 +370,13 @@ const CUT_OFF = [
         rule: "cut off",
         find: `if (bytes <= segment.position) return { gap };`,
         replace: `if (bytes > 0) return { gap };`,
+      },
+      {
+        name: "what a power cut left is sealed although the log goes on behind it",
+        rule: "power cut",
+        suites: [POWER_CUT],
+        find: `this.tail.catchUp();\n      if (segment.ledger.sealed || this.tail.active !== segment) return undefined;`,
+        replace: ``,
       },
       {
         name: "revisions that a process has read behind the mark are given again",

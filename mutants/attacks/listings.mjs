@@ -291,6 +291,13 @@ const FEED = inFile(
   [CHANGES, CONFORMANCE],
   [
     {
+      name: "a watch goes live on an end that is known to be damaged",
+      rule: "watch, doubt",
+      suites: suite.DAMAGED_LOG,
+      find: `replay.assertWholeAtEnd();`,
+      replace: ``,
+    },
+    {
       name: "a watch is live before it has read everything",
       rule: "watch",
       find: `if (replay.standsAt(log.active)) {`,

@@ -20,7 +20,7 @@ import { SessionStoreError } from "../errors.js";
 import type { FileSystem } from "../fs/file-system.js";
 import { isFailedSync, syncDirectory, syncDirectoryOnTheWay } from "../fs/regular-file.js";
 import type { Layout } from "../format/layout.js";
-import { isStoreGone, type StorePlace } from "./store-place.js";
+import type { StorePlace } from "./store-place.js";
 import type { Segment } from "./segment.js";
 
 interface Rounds {
@@ -47,7 +47,8 @@ export class LogSyncer {
 
   /**
    * Resolves when everything appended to the segment before this call is durable, with the segment itself.
-   * @throws `durability_unknown`, `store_gone`
+   * @throws `durability_unknown` when it could not be synced; and what was found where the log should be: `store_gone`,
+   *   `log_damaged`. What that means for commits that were appended is for their committer to say.
    */
   sync(segment: Segment): Promise<void> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
@@ -115,7 +116,7 @@ export class LogSyncer {
   }
 
   #failed(segment: Segment, cause: unknown): SessionStoreError {
-    if (isStoreGone(cause)) return lostWith(cause);
+    if (cause instanceof SessionStoreError) return cause; // it says itself what to do
     const final = isFailedSync(cause);
     const next = final
       ? "Check the disk, then close this store and open it again."
@@ -128,13 +129,4 @@ export class LogSyncer {
     if (final) this.failure ??= error;
     return this.failure ?? error;
   }
-}
-
-/** For commits that were appended before this process saw that the store is gone. */
-function lostWith(cause: SessionStoreError): SessionStoreError {
-  return new SessionStoreError(
-    "store_gone",
-    `${cause.message} This commit is in the files that stood there before: it is lost, unless they are put back.`,
-    { data: { ...cause.data, written: true }, cause },
-  );
 }

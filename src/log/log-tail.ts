@@ -488,7 +488,7 @@ export class LogTail {
 function damaged(segment: Segment, why: string): SessionStoreError {
   return new SessionStoreError(
     "log_damaged",
-    `${segment.path} is damaged: ${why}. Nothing was changed; restore this file from a backup.`,
+    `${segment.path} is damaged: ${why}. Restore this file from a backup.`,
     { data: { path: segment.path, segment: segment.number } },
   );
 }

@@ -187,11 +187,12 @@ export class LogWriter {
   }
 
   #unknown(segment: Segment, cause: unknown): SessionStoreError {
+    const typed = cause instanceof SessionStoreError ? cause : undefined;
     return new SessionStoreError(
       "commit_unknown",
       `a record was appended to ${segment.path}, but it could not be read back: it may or may not count. ` +
-        "Read the session before trying again.",
-      { data: { path: segment.path }, cause },
+        `${typed === undefined ? "" : `${typed.message} `}Read the session before trying again.`,
+      { data: { ...typed?.data, path: segment.path, reason: typed?.code }, cause },
     );
   }
 

@@ -3,10 +3,19 @@
  * Method: the answer of a sync is held back while another commit comes; a store that was renamed into its place and not
  * synced since; a power cut of the worst kind.
  */
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { SimulatedDisk } from "../../src/testing/simulated/disk.js";
 import { systemError } from "../../src/testing/simulated/system-error.js";
-import { HeldAnswers, start, STORE, turn } from "../support/processes.js";
+import {
+  FULL_SEGMENT,
+  HeldAnswers,
+  settled,
+  start,
+  STORE,
+  turn,
+  type Process,
+  type ProcessOptions,
+} from "../support/processes.js";
 
 it("a commit that comes while a sync is under way waits for the next one", async () => {
   const disk = new SimulatedDisk();
@@ -149,5 +158,76 @@ it("a sync that failed is final, whatever else failed at the same time", async (
   await expect(store.put("k", { n: 2 })).rejects.toMatchObject({
     code: "durability_unknown",
     data: { written: false, final: true },
+  });
+});
+
+describe("behind a sync, when others went on and the log is damaged where it goes on", () => {
+  /** A has a call of its own under way; until that is answered, B makes the next segment, which is damaged behind both. */
+  async function scene(
+    options: ProcessOptions = {},
+  ): Promise<{ a: Process; hold: () => void; go: () => Promise<void> }> {
+    const disk = new SimulatedDisk();
+    const a = await start(disk, "A", options);
+    await a.store.put("k", { n: 1 });
+    await a.store.put("k", { n: 2 });
+    let answer = (): void => {};
+    const answered = new Promise<void>((resolve) => (answer = resolve));
+    const hold = (): void => {
+      a.fs.gate = ({ name }) => (name === "fdatasync" ? answered : undefined);
+    };
+    const go = async (): Promise<void> => {
+      const b = await start(disk, "B");
+      await settled(b.store.put("other", {}), b);
+      await settled(b.store.checkpoint(), b);
+      b.fs.kill();
+      const [name = "", ...others] = disk.names(`${STORE}/.store/log`);
+      expect([name, others]).toEqual([expect.not.stringMatching("00000001"), []]);
+      disk.writeRaw(`${STORE}/.store/log/${name}`, Buffer.from("no header of ours\n"));
+      disk.removeRaw(`${STORE}/.store/catalog-${Number.parseInt(name, 10) - 1}`); // it says where that begins
+      a.fs.gate = undefined;
+      answer();
+    };
+    return { a, hold, go };
+  }
+  const DAMAGE = /0000000[23]\.jsonl is damaged: it has no valid header line\. Restore this file/;
+
+  it("a commit that was appended may not last: its caller hears of the damage, and nothing of the disk", async () => {
+    const { a, hold, go } = await scene();
+    hold();
+    const put = a.store.put("k", { n: 3 });
+    put.catch(() => {});
+    await go();
+    const failure: unknown = await put.catch((error: unknown) => error);
+    expect(failure).toMatchObject({
+      code: "durability_unknown",
+      data: { written: true, final: false, reason: "log_damaged" },
+      cause: { code: "log_damaged" },
+    });
+    expect(String(failure)).toMatch(DAMAGE);
+    expect(String(failure)).not.toMatch(/disk|try again|\/proc\//);
+  });
+
+  it("a commit that had yet to be written is refused with the damage itself", async () => {
+    const { a, hold, go } = await scene({ segmentBytes: 4096 });
+    await a.store.put("k", FULL_SEGMENT);
+    hold();
+    const put = a.store.put("k", { n: 3 }); // makes the next segment, and first the last one durable
+    put.catch(() => {});
+    await go();
+    const failure: unknown = await put.catch((error: unknown) => error);
+    expect(failure).toMatchObject({ code: "log_damaged" });
+    expect(failure).not.toHaveProperty("data.written");
+    expect(String(failure)).toMatch(DAMAGE);
+    expect(String(failure)).not.toMatch(/disk|try again|\/proc\//);
+  });
+
+  it("files that had yet to be written are refused with the damage itself", async () => {
+    const { a, hold, go } = await scene();
+    hold();
+    const flush = a.store.flush();
+    flush.catch(() => {});
+    await turn();
+    await go();
+    await expect(settled(flush, a)).rejects.toMatchObject({ code: "log_damaged" });
   });
 });

@@ -195,8 +195,7 @@ export class Committer {
     try {
       await work();
     } catch (error) {
-      // What either of them says to have been written is not this commit.
-      if (isStoreGone(error)) throw isStoreGone(error.cause) ? error.cause : error;
+      // What that says to have been written is not this commit.
       if (error instanceof SessionStoreError && error.code === "durability_unknown") throw refused(error);
       throw error;
     }
@@ -267,7 +266,7 @@ export class Committer {
   #sealFirst(): Composed | undefined {
     const segment = this.log.active;
     const seal = segment.ledger.sealed ? undefined : this.log.end.sealInstead(segment);
-    if (segment.ledger.sealed) return { next: "make segment" };
+    if (segment.ledger.sealed || this.log.active !== segment) return { next: "make segment" };
     return seal && { next: "seal", segment, seal };
   }
 
@@ -348,6 +347,22 @@ function refused(failure: SessionStoreError): SessionStoreError {
     "durability_unknown",
     `${failure.data["path"]} could not be synced to the disk, so this commit was refused: nothing was written. ${next}`,
     { data: { ...failure.data, written: false }, cause: failure },
+  );
+}
+
+/** What to say of a commit that was appended, and of which it is not known whether it is durable. */
+export function unknownDurability(failure: unknown): unknown {
+  if (!(failure instanceof SessionStoreError) || failure.code === "durability_unknown") return failure;
+  const { code, message, data } = failure;
+  const options = { data: { ...data, written: true }, cause: failure };
+  if (isStoreGone(failure)) {
+    const lost = "This commit is in the files that stood there before: it is lost, unless they are put back.";
+    return new SessionStoreError(code, `${message} ${lost}`, options);
+  }
+  return new SessionStoreError(
+    "durability_unknown",
+    `this commit was written, but whether it lasts is not known: ${message}`,
+    { ...options, data: { ...options.data, final: false, reason: code } },
   );
 }
 

@@ -30,7 +30,7 @@ import type {
 } from "../contract.js";
 import { beginningBehind, catalogsAmong, removeCatalogsAhead, type CatalogSource } from "./catalog-loader.js";
 import { ChangeFeed, type ChangesOptions } from "./change-feed.js";
-import { Committer, type CommitOptions } from "./committer.js";
+import { Committer, unknownDurability, type CommitOptions } from "./committer.js";
 import { Listing } from "./listing.js";
 import { hasLog, replaceLostLog } from "./lost-log.js";
 import { BackgroundWork } from "./background-work.js";
@@ -278,7 +278,10 @@ class DirectoryEngine implements SynchronousEngine {
 
   #untilDurable(outcome: CommitOutcome): CommitOutcome {
     if (outcome.status !== "committed" || outcome.durable === undefined) return outcome;
-    return { ...outcome, durable: outcome.durable.catch((error: unknown) => this.#refuse(error)) };
+    const durable = outcome.durable.catch((error: unknown) =>
+      this.#refuse(unknownDurability(this.#log.explain(error))),
+    );
+    return { ...outcome, durable };
   }
 
   revision(): number {

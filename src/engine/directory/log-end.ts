@@ -66,7 +66,7 @@ export class LogEnd {
 
   /**
    * Resolves when everything appended to the segment before this call is durable, with the segment itself.
-   * @throws `durability_unknown`, `store_gone`
+   * @throws `durability_unknown`, `store_gone`, `log_damaged`
    */
   sync(segment: Segment): Promise<void> {
     return this.syncer.sync(segment);
@@ -113,6 +113,9 @@ export class LogEnd {
     if (segment.cutAt !== undefined) this.writer.sealCut(segment);
     else if (gap !== undefined && this.doubts.isLeftByPowerCut(segment)) segment.end();
     else if (gap !== undefined) {
+      // Others may have ended it, and a file that proves damage may be of the segment that they went on in: read that first.
+      this.tail.catchUp();
+      if (segment.ledger.sealed || this.tail.active !== segment) return undefined;
       // Files and other processes may have revisions up to where the segment ended before it was cut off.
       const bytes = this.doubts.durableBytes(segment);
       if (bytes <= segment.position) return { gap };
@@ -123,7 +126,7 @@ export class LogEnd {
 
   /** Ends a segment; what this process could not read of it the seal says, unless the caller knows what it is to say. */
   seal(segment: Segment, seal = this.sealInstead(segment)): void {
-    if (!segment.ledger.sealed) this.writer.seal(segment, seal);
+    if (!segment.ledger.sealed && this.tail.active === segment) this.writer.seal(segment, seal);
   }
 
   /** A staging folder is gone: fenced by a checkpoint, or lost in a power cut. The latter needs a new segment. */

@@ -6,6 +6,7 @@
  * collected again unless something died since, or some time has passed: commits that are refused must not keep the disk
  * busy.
  */
+import { isStoreGone } from "../../log/store-place.js";
 import type { BlobTrash } from "../../entries/blob-trash.js";
 import type { DeadValues } from "./dead-values.js";
 import { RETRY_MS } from "./sealer.js";
@@ -61,6 +62,7 @@ export class RoomMaker {
       }
       if (await space.tend()) return;
     } catch (error) {
+      if (isStoreGone(error)) throw error; // then nobody asks for room
       cause = error;
     }
     throw space.full(cause);

@@ -166,8 +166,11 @@ export class Space {
   full(cause: unknown): SessionStoreError {
     const { fs, layout } = this.options;
     const { store } = layout;
+    const inTheWay = cause instanceof SessionStoreError && !isDiskFull(cause) ? cause : undefined;
     const { data } = cause instanceof SessionStoreError ? cause : { data: { errno: errnoOf(cause) } };
     const errno = data["errno"] ?? "ENOSPC";
+    const dead =
+      inTheWay === undefined ? "was removed already." : `could not be removed: ${inTheWay.message}`;
     let freeBytes: number | undefined;
     try {
       ({ freeBytes } = fs.room(store));
@@ -176,10 +179,19 @@ export class Space {
     }
     return new SessionStoreError(
       "disk_full",
-      `the disk of ${store} is full (${errno}), and what is dead in this store was removed already. Nothing was ` +
+      `the disk of ${store} is full (${errno}), and what is dead in this store ${dead} Nothing was ` +
         "changed. Free some space on that disk, or delete sessions: deletes still work, and so do all writes once there " +
         "is room.",
-      { data: { errno, path: store, freeBytes, neededBytes: this.options.reserveBytes }, cause },
+      {
+        data: {
+          errno,
+          path: store,
+          freeBytes,
+          neededBytes: this.options.reserveBytes,
+          reason: inTheWay?.code,
+        },
+        cause,
+      },
     );
   }
 }

@@ -6,6 +6,8 @@
 import { expect, it } from "vitest";
 import { RESERVE_BYTES } from "../../../src/entries/reserve.js";
 import { Layout } from "../../../src/format/layout.js";
+import { SessionStoreError } from "../../../src/errors.js";
+import { systemError } from "../../../src/testing/simulated/system-error.js";
 import { Space } from "../../../src/engine/directory/space.js";
 import { SimulatedDisk } from "../../../src/testing/simulated/disk.js";
 import { boot, STORE, turn } from "../../support/processes.js";
@@ -100,4 +102,15 @@ it("commits wait for a look when they have taken much of the room that was left"
   expect(space.mustWait).toBe(true);
   await space.tend();
   expect(space.mustWait).toBe(false);
+});
+
+it("what kept the dead from being removed is what a commit without room is told", async () => {
+  const { space } = await fullDisk();
+  const damage = new SessionStoreError("log_damaged", "Mend the log.", { data: { segment: 7 } });
+  const failure = space.full(damage);
+  expect(failure).toMatchObject({ code: "disk_full", data: { reason: "log_damaged" }, cause: damage });
+  expect(failure.message).toMatch(/could not be removed: Mend the log\. Nothing was changed/);
+  expect(space.full(systemError("ENOSPC", { name: "write", args: [] })).message).toMatch(
+    /was removed already\. Nothing was changed/,
+  );
 });

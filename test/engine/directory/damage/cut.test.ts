@@ -93,7 +93,8 @@ describe.each(PLACES)("a log that was cut off %s", (_name, place) => {
     const failure: unknown = await settled(living.store.put("a", { n: 10 }), living).catch(
       (error: unknown) => error,
     );
-    expect(failure).toMatchObject({ code: "commit_unknown" });
+    expect(failure).toMatchObject({ code: "commit_unknown", data: { reason: "log_damaged", segment: 1 } });
+    expect(String(failure)).toMatch(/something cut it off/);
     expect(await settled(living.store.update("b", plusOne), living)).toMatchObject({ entry: { n: 3 } });
     const later = await start(disk, "later");
     expect(await later.store.get("b")).toEqual({ n: 3 });

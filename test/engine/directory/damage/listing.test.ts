@@ -5,6 +5,7 @@
  */
 import { beforeEach, describe, expect, it } from "vitest";
 import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
+import { systemError } from "../../../../src/testing/simulated/system-error.js";
 import { settled, start, type Process } from "../../../support/processes.js";
 import { changesIn, entryFile, flip, segments } from "./scenes.js";
 
@@ -145,5 +146,24 @@ describe("a watch in doubt", () => {
     await settled(writer.store.put("c", { updatedAt: 3 }), writer);
     const again = live.store.watch({ since: revision })[Symbol.asyncIterator]();
     expect((await settled(again.next(), live)).value).toMatchObject({ key: "c" });
+  });
+
+  it("does not go live on an end that a writer has found to be damaged, and could not seal", async () => {
+    const disk = new SimulatedDisk();
+    const before = await start(disk, "before");
+    const { revision } = await before.store.put("a", { updatedAt: 1 });
+    await before.store.put("b", { updatedAt: 2 });
+    await before.store.put("c", { updatedAt: 3 });
+    before.fs.kill();
+    const [path = ""] = segments(disk);
+    flip(disk, path, disk.readRaw(path)!.length - 1); // its last newline
+    const live = await start(disk, "live");
+    const watching = live.store.watch({ since: revision })[Symbol.asyncIterator]();
+    live.fs.onCall = (call) => {
+      if (call.name === "write") throw systemError("EIO", call);
+    };
+    await expect(settled(live.store.put("d", {}), live)).rejects.toMatchObject({ code: "io_error" });
+    expect(await settled(watching.next(), live)).toMatchObject({ value: { key: "b" } });
+    await expect(settled(watching.next(), live)).rejects.toMatchObject({ code: "revision_too_old" });
   });
 });

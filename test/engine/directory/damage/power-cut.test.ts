@@ -6,8 +6,8 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
 import { seededRandom } from "../../../../src/testing/seeded-random.js";
-import { settled, start, type Entry } from "../../../support/processes.js";
-import { segments } from "./scenes.js";
+import { bigText, settled, start, type Entry } from "../../../support/processes.js";
+import { quarantine, segments } from "./scenes.js";
 
 const plusOne = (entry: Entry | undefined): Entry => ({ n: Number(entry?.["n"] ?? 0) + 1 });
 const CUTS = 200;
@@ -18,6 +18,7 @@ const holes: { disk: SimulatedDisk; before: SimulatedDisk }[] = [];
 beforeAll(async () => {
   const disk = new SimulatedDisk();
   const safe = await start(disk, "safe");
+  await safe.store.put("a", { big: bigText("dead once it is replaced").repeat(8) });
   for (const key of ["a", "b"]) await safe.store.put(key, { n: 1 });
   const unsafe = await start(disk, "unsafe", { durability: "os" });
   for (let n = 0; n < 4; n++) await unsafe.store.put(`c${n}`, { text: "x".repeat(700) });
@@ -61,6 +62,23 @@ describe("NUL bytes in the log", () => {
     expect(await later.store.update("a", plusOne)).toMatchObject({ entry: { n: 3 } });
     expect(await process.store.update("b", plusOne)).toMatchObject({ entry: { n: 2 } });
     expect(later.warnings.filter(({ code }) => code !== "log_gap")).toEqual([]);
+  });
+
+  it("are not sealed by a process that did not look while another one went on behind them, and wrote files", async () => {
+    for (const { disk: left } of holes.slice(0, 10)) {
+      const disk = left.clone();
+      const first = await start(disk, "first");
+      const second = await start(disk, "second", { segmentBytes: 4096 }); // a timer of it is to seal, for what is dead
+      await settled(first.store.update("a", plusOne), first);
+      await settled(first.store.flush(), first);
+      const [path = ""] = segments(disk);
+      const bytes = disk.readRaw(path);
+      second.runtime.runNextTimer(); // without reading the log first
+      expect(disk.readRaw(path)).toEqual(bytes);
+      expect(await second.store.get("a")).toEqual({ n: 2 });
+      await settled(second.store.checkpoint(), second);
+      expect(quarantine(disk)).toEqual([]);
+    }
   });
 
   it("that came without a power cut are damage", async () => {
