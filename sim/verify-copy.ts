@@ -20,12 +20,16 @@ export async function verifyCopy(world: World, copy: Copy): Promise<void> {
   if (torn) await finished(world, first.process, first.store.put("first", { token: world.nextToken() }));
   const found = await sameTwice(world, first);
   // Behind what a power cut left there may be records that never counted; who mends says which of them it took for the latest state.
-  const guessed = new Set(
-    first.process.warnings.flatMap(({ code, data }) => (code === "session_guessed" ? [data["key"]] : [])),
+  const guesses = new Map(
+    first.process.warnings
+      .filter(({ code }) => code === "session_guessed")
+      .map(({ data }) => [data["key"], data["revision"]]),
   );
   if (!torn)
     for (const record of found.values())
-      if (!guessed.has(record.key)) expectVersion(first.process, copy, record);
+      if (!guesses.has(record.key)) expectVersion(first.process, copy, record);
+      else if (guesses.get(record.key) !== record.revision)
+        throw new Violation(`${first.process.name} has another ${record.key} than it named as guessed`);
   await finished(world, first.process, first.store.checkpoint());
   expectSame(found, await listed(world, first), "after a checkpoint");
   for (const { key, entry } of found.values()) {

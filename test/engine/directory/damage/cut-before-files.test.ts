@@ -22,11 +22,11 @@ beforeEach(async () => {
 });
 
 /** Leaves a third of the log, on which a newcomer acknowledges a change. */
-async function cutAndGoneOn(): Promise<Process> {
+async function cutAndGoneOn(options: Parameters<typeof start>[2]): Promise<Process> {
   const [path = ""] = segments(disk);
   const bytes = disk.readRaw(path)!;
   disk.writeRaw(path, bytes.subarray(0, Math.floor(bytes.length / 3)));
-  const newcomer = await start(disk, "newcomer", NOT_FLUSHED);
+  const newcomer = await start(disk, "newcomer", options);
   await settled(newcomer.store.put("k3", { n: 10_100 }), newcomer);
   return newcomer;
 }
@@ -42,7 +42,7 @@ describe("what a newcomer acknowledged behind the cut", () => {
   it("is not lost to a process that had read the log, after another such one has written", async () => {
     const second = await start(disk, "second", NOT_FLUSHED);
     await second.store.list();
-    const newcomer = await cutAndGoneOn();
+    const newcomer = await cutAndGoneOn({}); // it writes files, as any process does
     await settled(first.store.put("k4", { n: 7 }), first).catch(() => undefined);
     await settled(newcomer.store.put("k4", { n: 8 }), newcomer).catch(() => undefined);
     await pass(3000, newcomer, second);
@@ -50,7 +50,7 @@ describe("what a newcomer acknowledged behind the cut", () => {
   });
 
   it("is not lost to a process that had read the log, which is longer again than it was", async () => {
-    const newcomer = await cutAndGoneOn();
+    const newcomer = await cutAndGoneOn(NOT_FLUSHED);
     for (let n = 0; n < 40; n++) await newcomer.store.put("other", { n, pad: "q".repeat(100) });
     await pass(3000, newcomer, first);
     await expectNotOlder(first);
