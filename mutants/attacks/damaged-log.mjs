@@ -16,6 +16,19 @@ const [
   HIDDEN = "",
 ] = suite.DAMAGED_LOG;
 
+const BEGINNING = inFile(
+  "src/engine/directory/session-log.ts",
+  [READER],
+  [
+    {
+      name: "where a segment begins is guessed from one of which the end is not known",
+      rule: "reader's rule",
+      find: `if (before === undefined || before.endUnknown) return`,
+      replace: `if (before === undefined) return`,
+    },
+  ],
+);
+
 const DOUBTS = inFile("src/engine/directory/log-doubts.ts", suite.DAMAGED_LOG, [
   {
     name: "damage puts no session in doubt",
@@ -515,6 +528,7 @@ const HIDING = [
 export const DAMAGED_LOG = [
   ...HIDING,
   ...CUT_OFF,
+  ...BEGINNING,
   ...DOUBTS,
   ...COMMITTER,
   ...FLUSH,

@@ -506,7 +506,7 @@ const TAILS = inFile(
       name: "a segment without its seal is never left",
       rule: "lost seal",
       suites: TAIL,
-      find: `segment.ledger.sealed = true;\n    if (segment.ledger.gap`,
+      find: `segment.endSomewhere();\n    if (segment.ledger.gap`,
       replace: `if (segment.ledger.gap`,
     },
     {

@@ -202,9 +202,10 @@ export class LogTail {
 
   /** Behind a gap a seal may be a block that stands in a place that is not its own: what follows it may have counted. */
   #mentionRest(segment: Segment): void {
-    const { position, ledger } = segment;
-    for (const { at, line } of linesIn(bytesOf(this.fs, segment, position)))
-      if (line.kind === "record") mention(ledger, line.record, position + at);
+    const rest = bytesOf(this.fs, segment, segment.position);
+    segment.endUnknown ||= rest.length > 0;
+    for (const { at, line } of linesIn(rest))
+      if (line.kind === "record") mention(segment.ledger, line.record, segment.position + at);
   }
 
   /**
@@ -236,7 +237,7 @@ export class LogTail {
     }
     // It was followed before we read it, so its seal must be here: it is in bytes that cannot be read, or was cut off.
     if (!segment.damaged && this.#endCut(segment)) return true;
-    segment.ledger.sealed = true;
+    segment.endSomewhere();
     if (segment.ledger.gap === undefined)
       this.#foundGap(segment, segment.position, "its seal is missing", false);
     return true;
@@ -475,8 +476,7 @@ export class LogTail {
     const path = layout.segment(number);
     try {
       for (const folder of [layout.store, layout.log]) assertFolder(fs, folder);
-      const limits = { bytesMax: Number.MAX_SAFE_INTEGER };
-      const { fd, status } = openRegularFile(fs, path, this.access, limits);
+      const { fd, status } = openRegularFile(fs, path, this.access, { bytesMax: Number.MAX_SAFE_INTEGER });
       return new Segment(number, path, fd, status, fs);
     } catch (error) {
       if (errnoOf(error) === "ENOENT") return undefined;

@@ -21,6 +21,8 @@ export class Segment {
   oversize: { scanned: number; zeros: boolean } | undefined;
   /** Size that the file was found to have although this process had read more of it: something cut it off. */
   cutAt: number | undefined;
+  /** It is followed, and its seal could not be read, or is in the wrong place: where it ended is not known. */
+  endUnknown = false;
   /** There are NUL bytes among the first ones that cannot be read. */
   zeros = false;
   /** This process has fsynced `log/` since the segment came into being (ordering rule O6). */
@@ -56,6 +58,12 @@ export class Segment {
     this.position = this.oversize?.scanned ?? this.position + this.undecided;
     this.undecided = 0;
     this.ledger.sealed = true;
+  }
+
+  /** Ends a segment of which the seal cannot be read, and another one follows. */
+  endSomewhere(): void {
+    this.ledger.sealed = true;
+    this.endUnknown = true;
   }
 
   /** Forgets what was found behind bytes that this process had read: it is not what stood there. */

@@ -270,7 +270,8 @@ export class SessionLog implements LogObserver {
 
   beginningOf({ number }: Segment): { readonly firstRevision: number; readonly after: number } | undefined {
     const before = this.#tail.segments.find((segment) => segment.number === number - 1);
-    if (before === undefined) return this.options.elsewhere.beginningBehind(number - 1);
+    // From an end that is only guessed, revisions would come out too low, and old files would seem to be new enough.
+    if (before === undefined || before.endUnknown) return this.options.elsewhere.beginningBehind(number - 1);
     return { firstRevision: before.nextFirstRevision, after: before.ledger.lastRevision };
   }
 

@@ -6,7 +6,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
 import { seededRandom } from "../../../../src/testing/seeded-random.js";
-import { bigText, settled, start, type Entry } from "../../../support/processes.js";
+import { bigText, settled, start, STORE, type Entry } from "../../../support/processes.js";
 import { quarantine, segments } from "./scenes.js";
 
 const plusOne = (entry: Entry | undefined): Entry => ({ n: Number(entry?.["n"] ?? 0) + 1 });
@@ -94,21 +94,25 @@ describe("NUL bytes in the log", () => {
     }
   });
 
-  it("are damage, too, if a file knows of a change behind them: that was durable", async () => {
-    const disk = new SimulatedDisk();
-    const { store } = await start(disk, "before");
-    await store.put("a", { n: 1 });
-    const offset = disk.readRaw(segments(disk)[0] ?? "")!.length;
-    await store.put("b", { n: 1 });
-    await store.update("a", plusOne);
-    await store.flush();
-    disk.powerCut("keep-all");
-    const bytes = disk.readRaw(segments(disk)[0] ?? "")!;
-    disk.writeRaw(segments(disk)[0] ?? "", bytes.fill(0, offset + 5, offset + 20));
-    const next = await start(disk, "next");
-    expect(await next.store.get("a")).toEqual({ n: 2 });
-    await expect(settled(next.store.update("a", plusOne), next)).rejects.toMatchObject({
-      code: "log_damaged",
-    });
-  });
+  it.each(["a file", "a file, and the mark"])(
+    "are damage, too, if %s knows of a change behind them: that was durable",
+    async (who) => {
+      const disk = new SimulatedDisk();
+      const { store } = await start(disk, "before");
+      await store.put("a", { n: 1 });
+      const offset = disk.readRaw(segments(disk)[0] ?? "")!.length;
+      await store.put("b", { n: 1 });
+      await store.update("a", plusOne);
+      await store.flush();
+      disk.powerCut("keep-all");
+      if (who === "a file") disk.removeRaw(`${STORE}/.store/durable`);
+      const bytes = disk.readRaw(segments(disk)[0] ?? "")!;
+      disk.writeRaw(segments(disk)[0] ?? "", bytes.fill(0, offset + 5, offset + 20));
+      const next = await start(disk, "next");
+      expect(await next.store.get("a")).toEqual({ n: 2 });
+      await expect(settled(next.store.update("a", plusOne), next)).rejects.toMatchObject({
+        code: "log_damaged",
+      });
+    },
+  );
 });

@@ -6,7 +6,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { encodeLogLine } from "../../../../src/format/log-line.js";
 import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
-import { settled, start, type Process } from "../../../support/processes.js";
+import { FULL_SEGMENT, settled, start, type Process } from "../../../support/processes.js";
 import { changesIn, flip, segments } from "./scenes.js";
 
 let disk: SimulatedDisk;
@@ -203,4 +203,21 @@ describe("what a process writes in doubt", () => {
     for (const refused of [store.put("a", { n: 5 }, { ifRevision }), store.delete("a", { ifRevision })])
       await expect(refused).rejects.toMatchObject({ code: "log_damaged", data: { key: "a" } });
   });
+});
+
+it("where a segment begins is not guessed: files would seem to be newer than what is mentioned behind its header", async () => {
+  const small = await start(disk, "small", { segmentBytes: 4096 });
+  before.fs.kill();
+  await small.store.put("k", { n: 1 });
+  await small.store.put("filler", FULL_SEGMENT);
+  await small.store.flush();
+  await small.store.put("k", { n: 2 });
+  small.fs.kill();
+  const [first = "", second = ""] = segments(disk);
+  disk.writeRaw(first, disk.readRaw(first)!.fill(0)); // its seal with it
+  flip(disk, second, 20); // in its header
+  await expect(start(disk, "reader")).rejects.toMatchObject({ code: "log_damaged", data: { segment: 2 } });
+  flip(disk, second, 20);
+  const reader = await start(disk, "reader");
+  expect(await reader.store.get("k")).toEqual({ n: 2 });
 });
