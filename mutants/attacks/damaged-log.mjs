@@ -29,6 +29,33 @@ const BEGINNING = inFile(
   ],
 );
 
+const ENDS = [
+  ...inFile(
+    "src/log/cut-segment.ts",
+    [READER],
+    [
+      {
+        name: "the next segment begins where a seal stands that may be a copy",
+        rule: "no revision twice",
+        find: `ledger.wantedFirstRevision = Math.max(ledger.wantedFirstRevision, end);`,
+        replace: `void end;`,
+      },
+    ],
+  ),
+  ...inFile(
+    "src/engine/directory/checkpointer.ts",
+    [POWER_CUT],
+    [
+      {
+        name: "a catalog says that the next segment begins where this process has read the end of its own",
+        rule: "reader's rule",
+        find: `this.log.segments[1]?.firstRevision ?? segment.nextFirstRevision`,
+        replace: `segment.nextFirstRevision`,
+      },
+    ],
+  ),
+];
+
 const DOUBTS = inFile("src/engine/directory/log-doubts.ts", suite.DAMAGED_LOG, [
   {
     name: "damage puts no session in doubt",
@@ -222,8 +249,22 @@ const TAIL = inFile("src/log/log-tail.ts", suite.DAMAGED_LOG, [
     name: "what a copy of a seal hides is not mentioned",
     rule: "rule 6",
     suites: [READER],
-    find: `if (segment.ledger.sealed && segment.damaged) this.#mentionRest(segment);`,
-    replace: `void this.#mentionRest;`,
+    find: `if (segment.ledger.sealed && segment.damaged) mentionRest(this.fs, segment);`,
+    replace: ``,
+  },
+  {
+    name: "what a copy of a seal hides is not mentioned, although the next segment says that it counted",
+    rule: "rule 6",
+    suites: [READER],
+    find: `mentionRest(this.fs, before, line.header.after);`,
+    replace: ``,
+  },
+  {
+    name: "a seal in front of what was durable is believed",
+    rule: "cut off",
+    suites: [READER],
+    find: `if (sealed.damaged || sealed.position >= (this.observer.durableBytes?.(sealed) ?? 0)) return;`,
+    replace: `if (sealed.number >= 0) return;`,
   },
 ]);
 
@@ -529,6 +570,7 @@ export const DAMAGED_LOG = [
   ...HIDING,
   ...CUT_OFF,
   ...BEGINNING,
+  ...ENDS,
   ...DOUBTS,
   ...COMMITTER,
   ...FLUSH,
