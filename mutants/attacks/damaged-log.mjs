@@ -29,6 +29,37 @@ const BEGINNING = inFile(
   ],
 );
 
+const GUESSED = inFile(
+  "src/engine/directory/guessed-sessions.ts",
+  [MENDING],
+  [
+    {
+      name: "what was guessed is told, and listed nowhere",
+      rule: "D5",
+      find: `if (guesses.length > 0) {`,
+      replace: `if (guesses.length < 0) {`,
+    },
+    {
+      name: "a list of guesses has its name before it is durable there",
+      rule: "D5",
+      find: `await syncDirectory(fs, layout.quarantine);`,
+      replace: `void syncDirectory;`,
+    },
+    {
+      name: "who mends again takes for proved what the run before has guessed",
+      rule: "D5",
+      find: `const all = [...guesses, ...earlier];`,
+      replace: `const all = [...guesses, ...earlier.slice(0, 0)];`,
+    },
+    {
+      name: "what was guessed once is told again although the session was put since",
+      rule: "D5",
+      find: `decided.get(key) === revision`,
+      replace: `decided.size >= 0 && revision >= 0`,
+    },
+  ],
+);
+
 const ENDS = [
   ...inFile(
     "src/log/cut-segment.ts",
@@ -219,7 +250,7 @@ const MEND = inFile(
     {
       name: "a guess is not told",
       rule: "mending",
-      find: `onWarning(warningOf(guess, String(error.data["path"])));`,
+      find: `onWarning(warningOf(guess, last.path, listed.path));`,
       replace: `void warningOf;`,
     },
   ],
@@ -571,6 +602,7 @@ export const DAMAGED_LOG = [
   ...CUT_OFF,
   ...BEGINNING,
   ...ENDS,
+  ...GUESSED,
   ...DOUBTS,
   ...COMMITTER,
   ...FLUSH,
