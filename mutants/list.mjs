@@ -14,6 +14,7 @@ import { MIGRATION } from "./attacks/migration.mjs";
 import { OPENING } from "./attacks/opening.mjs";
 import { RETENTION_OF_SESSIONS } from "./attacks/retention.mjs";
 import { SHARED_VALUES } from "./attacks/shared-values.mjs";
+import { SIMULATOR } from "./attacks/simulator.mjs";
 import { WHAT_COUNTS } from "./attacks/verdict.mjs";
 import { WAY_BACK } from "./attacks/way-back.mjs";
 
@@ -34,4 +35,5 @@ export const MUTANTS = [
   ...WAY_BACK,
   ...LEGACY_FILE,
   ...RETENTION_OF_SESSIONS,
+  ...SIMULATOR,
 ];

@@ -20,6 +20,8 @@ export const SUSPENDED = `${PROTOCOL}/suspended.test.ts`;
 export const POWER_CUT = `${PROTOCOL}/power-cut.test.ts`;
 /** Schedules of the simulator that failed once, many of them with a step of the protocol taken away. */
 export const BUG_BASE = "test/sim/bug-base.test.ts";
+/** Whether the simulator would notice what damage costs. */
+export const SIMULATED_DAMAGE = "test/sim/damage.test.ts";
 export const WRITER = "test/log/log-writer.test.ts";
 export const PLACE = "test/log/store-place.test.ts";
 export const SHARED_LOG = "test/engine/directory/shared-log.test.ts";

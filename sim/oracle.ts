@@ -213,12 +213,15 @@ export class Oracle {
     }
     const next = this.#open(number);
     const expected = Math.max(sealed.first + sealed.position, sealed.wanted);
+    // Behind what a power cut took, a seal need not be in its place: whoever goes on begins behind everything that is there.
+    const bytes = this.#content(sealed.segment)?.length ?? 0;
+    const latest = sealed.lost ? Math.max(expected, sealed.first + bytes) : expected;
     if (this.damaged && next.first < Math.max(expected, this.revision + 1)) {
       // Cut off, and what stood there is lost, unless a file has it: no process that lives has read it.
       for (const { revision, changed } of this.history)
         if (revision >= next.first) for (const key of changed) this.doubtful.add(key);
       this.history = this.history.filter(({ revision }) => revision < next.first);
-    } else if (next.first < expected || (next.first > expected && !this.damaged)) {
+    } else if (next.first < expected || (next.first > latest && !this.damaged)) {
       throw new Violation(`segment ${number} begins at revision ${next.first}, not at ${expected}`);
     }
     if (next.last < sealed.last && !(this.damaged && next.first <= sealed.last))

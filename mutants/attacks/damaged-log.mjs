@@ -29,6 +29,64 @@ const BEGINNING = inFile(
   ],
 );
 
+const GUESSED = inFile(
+  "src/engine/directory/guessed-sessions.ts",
+  [MENDING],
+  [
+    {
+      name: "what was guessed is told, and listed nowhere",
+      rule: "D5",
+      find: `if (guesses.length > 0) {`,
+      replace: `if (guesses.length < 0) {`,
+    },
+    {
+      name: "a list of guesses has its name before it is durable there",
+      rule: "D5",
+      find: `await syncDirectory(fs, layout.quarantine);`,
+      replace: `void syncDirectory;`,
+    },
+    {
+      name: "who mends again takes for proved what the run before has guessed",
+      rule: "D5",
+      find: `const all = [...guesses, ...earlier];`,
+      replace: `const all = [...guesses, ...earlier.slice(0, 0)];`,
+    },
+    {
+      name: "what was guessed once is told again although the session was put since",
+      rule: "D5",
+      find: `decided.get(key) === revision`,
+      replace: `decided.size >= 0 && revision >= 0`,
+    },
+  ],
+);
+
+const ENDS = [
+  ...inFile(
+    "src/log/cut-segment.ts",
+    [READER],
+    [
+      {
+        name: "the next segment begins where a seal stands that may be a copy",
+        rule: "no revision twice",
+        find: `ledger.wantedFirstRevision = Math.max(ledger.wantedFirstRevision, end);`,
+        replace: `void end;`,
+      },
+    ],
+  ),
+  ...inFile(
+    "src/engine/directory/checkpointer.ts",
+    [POWER_CUT],
+    [
+      {
+        name: "a catalog says that the next segment begins where this process has read the end of its own",
+        rule: "reader's rule",
+        find: `this.log.segments[1]?.firstRevision ?? segment.nextFirstRevision`,
+        replace: `segment.nextFirstRevision`,
+      },
+    ],
+  ),
+];
+
 const DOUBTS = inFile("src/engine/directory/log-doubts.ts", suite.DAMAGED_LOG, [
   {
     name: "damage puts no session in doubt",
@@ -192,7 +250,7 @@ const MEND = inFile(
     {
       name: "a guess is not told",
       rule: "mending",
-      find: `onWarning(warningOf(guess, String(error.data["path"])));`,
+      find: `onWarning(warningOf(guess, last.path, listed.path));`,
       replace: `void warningOf;`,
     },
   ],
@@ -222,8 +280,22 @@ const TAIL = inFile("src/log/log-tail.ts", suite.DAMAGED_LOG, [
     name: "what a copy of a seal hides is not mentioned",
     rule: "rule 6",
     suites: [READER],
-    find: `if (segment.ledger.sealed && segment.damaged) this.#mentionRest(segment);`,
-    replace: `void this.#mentionRest;`,
+    find: `if (segment.ledger.sealed && segment.damaged) mentionRest(this.fs, segment);`,
+    replace: ``,
+  },
+  {
+    name: "what a copy of a seal hides is not mentioned, although the next segment says that it counted",
+    rule: "rule 6",
+    suites: [READER],
+    find: `mentionRest(this.fs, before, line.header.after);`,
+    replace: ``,
+  },
+  {
+    name: "a seal in front of what was durable is believed",
+    rule: "cut off",
+    suites: [READER],
+    find: `if (sealed.damaged || sealed.position >= (this.observer.durableBytes?.(sealed) ?? 0)) return;`,
+    replace: `if (sealed.number >= 0) return;`,
   },
 ]);
 
@@ -529,6 +601,8 @@ export const DAMAGED_LOG = [
   ...HIDING,
   ...CUT_OFF,
   ...BEGINNING,
+  ...ENDS,
+  ...GUESSED,
   ...DOUBTS,
   ...COMMITTER,
   ...FLUSH,

@@ -458,8 +458,8 @@ const TAILS = inFile(
     {
       name: "a next segment that is gone is one that is not made yet",
       rule: "O12",
-      find: `if (highest === sealed.number) return false;`,
-      replace: `return false;`,
+      find: `if (highest === sealed.number) {\n        this.#lookBehindLastSeal`,
+      replace: `if (highest >= sealed.number) {\n        this.#lookBehindLastSeal`,
     },
     {
       name: "reading begins below a gap",

@@ -11,7 +11,7 @@ import type { FileSystem } from "../fs/file-system.js";
 import { parseLogLines, type LogLine, type PlacedLine } from "../format/log-line.js";
 import type { Segment } from "./segment.js";
 import { newLedger, type SegmentLedger } from "./segment-ledger.js";
-import { decide } from "./verdict.js";
+import { decide, mention } from "./verdict.js";
 
 const NEWLINE = 0x0a;
 /** A segment is sealed at some MiB; one line is at most 16 MiB longer. */
@@ -45,6 +45,22 @@ export function* linesIn(bytes: Buffer): Generator<PlacedLine & { readonly end: 
     for (const placed of parseLogLines(bytes, start, end)) yield { ...placed, end: end + 1 };
     start = end + 1;
   }
+}
+
+/**
+ * A seal may be a block that stands in a place that is not its own: what is behind it may have counted, up to a revision,
+ * and the segment ends somewhere behind that.
+ */
+export function mentionRest(fs: FileSystem, segment: Segment, revisionMax = Number.POSITIVE_INFINITY): void {
+  const { ledger, position, firstRevision } = segment;
+  const rest = bytesOf(fs, segment, position);
+  if (rest.length === 0) return;
+  segment.endUnknown = true;
+  const end = firstRevision + position + rest.length;
+  ledger.wantedFirstRevision = Math.max(ledger.wantedFirstRevision, end);
+  for (const { at, line } of linesIn(rest))
+    if (line.kind === "record" && firstRevision + position + at <= revisionMax)
+      mention(ledger, line.record, position + at);
 }
 
 /** What a process that comes now makes of a segment. */
@@ -84,29 +100,4 @@ export function unreadRecord(fs: FileSystem, segment: Segment, ownWriter: string
     if (w !== ownWriter && n > (ledger.numbers.get(w) ?? 0)) return at;
   }
   return undefined;
-}
-
-/** Others went on without what this process has read behind an offset. */
-export function contradicted({ path, number, ledger }: Segment, offset: number): SessionStoreError {
-  const from = (ledger.firstRevision ?? 0) + offset;
-  const keys = [...ledger.changed]
-    .filter(([, revision]) => revision === 0 || revision >= from)
-    .map(([key]) => key)
-    .join(", ");
-  return new SessionStoreError(
-    "log_damaged",
-    `${path} was damaged, and another process took that for what a power cut leaves: it went on without what this process has ` +
-      `read behind byte ${offset}. Compare these sessions with what you know of them, then open the store again: ${keys}`,
-    { data: { path, segment: number, offset, keys } },
-  );
-}
-
-/** What this process wrote stands where it reads nothing any more. */
-export function cutOff({ path, number, cutAt }: Segment): SessionStoreError {
-  return new SessionStoreError(
-    "log_damaged",
-    `${path} is shorter than what this process has read of it: something cut it off. The next commit ends it, and goes on in a ` +
-      "segment behind it with all that this process knows.",
-    { data: { path, segment: number, offset: cutAt } },
-  );
 }

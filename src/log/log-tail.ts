@@ -16,9 +16,10 @@ import { liveRun, segmentNumber, type Layout } from "../format/layout.js";
 import { LINE_BYTES_MAX } from "../format/limits.js";
 import { isTorn, parseLogLines, type LogLine, type LogRecord } from "../format/log-line.js";
 import type { StoredObject } from "../format/stored-value.js";
-import { bytesOf, contradicted, linesIn, sealOfCut, unreadRecord } from "./cut-segment.js";
+import { mentionRest, sealOfCut, unreadRecord } from "./cut-segment.js";
+import { contradicted, damaged, unstable } from "./log-failures.js";
 import { Segment } from "./segment.js";
-import { decide, mention, settle } from "./verdict.js";
+import { decide, settle } from "./verdict.js";
 
 /** Told about everything that the log says, in log order, before `catchUp` returns. */
 export interface LogObserver {
@@ -176,7 +177,7 @@ export class LogTail {
     segment.position += start;
     this.#decided += start;
     segment.undecided = segment.ledger.sealed ? 0 : count - start;
-    if (segment.ledger.sealed && segment.damaged) this.#mentionRest(segment);
+    if (segment.ledger.sealed && segment.damaged) mentionRest(this.fs, segment);
     if (segment.ledger.sealed || count < this.buffer.length) return false;
     if (start === 0) this.#growBuffer(segment, count);
     return true;
@@ -198,14 +199,6 @@ export class LogTail {
     if (this.access === "append") this.contradict(segment, unread);
     this.rewind();
     return false;
-  }
-
-  /** Behind a gap a seal may be a block that stands in a place that is not its own: what follows it may have counted. */
-  #mentionRest(segment: Segment): void {
-    const rest = bytesOf(this.fs, segment, segment.position);
-    segment.endUnknown ||= rest.length > 0;
-    for (const { at, line } of linesIn(rest))
-      if (line.kind === "record") mention(segment.ledger, line.record, segment.position + at);
   }
 
   /**
@@ -356,7 +349,10 @@ export class LogTail {
     if (!settle(before.ledger, line.header)) {
       this.contradict(before, Math.max(0, line.header.after + 1 - before.firstRevision)); // before anything of this segment counts
     }
-    if (!known) this.#tellGap(before, "a commit of it is not there");
+    if (!known && before.damaged) {
+      mentionRest(this.fs, before, line.header.after);
+      this.#tellGap(before, "a commit of it is not there");
+    }
     this.observer.sealed?.(before);
   }
 
@@ -407,12 +403,22 @@ export class LogTail {
       // "Not made yet" and "already gone" look alike; what else is in the folder tells them apart.
       const numbers = this.listLog();
       const highest = Math.max(0, ...numbers);
-      if (highest === sealed.number) return false;
+      if (highest === sealed.number) {
+        this.#lookBehindLastSeal(sealed);
+        return false;
+      }
       if (numbers.includes(sealed.number + 1)) continue;
       this.rewind();
       return true;
     }
     throw unstable(this.layout.log);
+  }
+
+  /** A seal in front of bytes that were durable is a block in a place that is not its own. */
+  #lookBehindLastSeal(sealed: Segment): void {
+    if (sealed.damaged || sealed.position >= (this.observer.durableBytes?.(sealed) ?? 0)) return;
+    mentionRest(this.fs, sealed);
+    this.#foundGap(sealed, sealed.position, "it was sealed in front of its end", false);
   }
 
   /** Forgets everything and begins at the lowest live segment. */
@@ -483,18 +489,4 @@ export class LogTail {
       throw error;
     }
   }
-}
-
-function damaged(segment: Segment, why: string): SessionStoreError {
-  return new SessionStoreError(
-    "log_damaged",
-    `${segment.path} is damaged: ${why}. Restore this file from a backup.`,
-    { data: { path: segment.path, segment: segment.number } },
-  );
-}
-
-function unstable(path: string): SessionStoreError {
-  return new SessionStoreError("log_damaged", `${path} changes faster than it can be listed`, {
-    data: { path },
-  });
 }

@@ -24,7 +24,8 @@ import {
 } from "../format/log-line.js";
 import { LINE_BYTES_MAX } from "../format/limits.js";
 import type { StoredObject } from "../format/stored-value.js";
-import { bytesOf, cutOff, readAnew } from "./cut-segment.js";
+import { bytesOf, readAnew } from "./cut-segment.js";
+import { cutOff } from "./log-failures.js";
 import type { LogObserver, LogTail } from "./log-tail.js";
 import type { Segment } from "./segment.js";
 import { decide } from "./verdict.js";

@@ -242,7 +242,15 @@ export class StoreReader {
       throw error;
     }
     this.close();
-    const ledger = { first: -1, last: 0, end: 0, sealed: false, gap: undefined, changed: new Map() };
+    const ledger = {
+      first: -1,
+      last: 0,
+      end: 0,
+      sealed: false,
+      gap: undefined,
+      changed: new Map(),
+      rest: [],
+    };
     this.#segment = {
       number,
       fd,
@@ -278,7 +286,10 @@ export class StoreReader {
         segment.sealed = true;
         segment.gap ??= segment.at;
       }
-      if (this.#wasCut(segment)) segment.gap ??= segment.at;
+      if (this.#wasCut(segment)) {
+        if (segment.gap === undefined) this.#mentionRest(segment, Infinity);
+        segment.gap ??= segment.sealed ? segment.sealEnd : segment.at;
+      }
       if (segment.gap !== undefined && !this.#damaged.includes(segment)) this.#damaged.push(segment);
       if (segment.first < 0) throw new Error(`segment ${segment.number} has no header`);
       this.revision = segment.last;
@@ -302,10 +313,12 @@ export class StoreReader {
     }
   }
 
-  #wasCut({ number, fd, at }) {
+  #wasCut({ number, fd, at, sealed, sealEnd }) {
     const { ino, dev } = fstatSync(fd, { bigint: true });
     const { segment, inode, device, bytes } = this.#mark ?? {};
-    return segment === number && inode === String(ino) && device === String(dev) && at < bytes;
+    return (
+      segment === number && inode === String(ino) && device === String(dev) && (sealed ? sealEnd : at) < bytes
+    );
   }
 
   #readSegment(segment, onChange) {
@@ -316,6 +329,7 @@ export class StoreReader {
       for (const { at, from, ...line } of parsePieces(bytes.subarray(start, end))) {
         this.#decide(segment, line, segment.at + start + at, segment.at + start + from, onChange);
         if (!segment.sealed) segment.end = segment.at + end + 1;
+        else segment.sealEnd ??= segment.at + end + 1;
       }
       start = end + 1;
     }
@@ -325,9 +339,10 @@ export class StoreReader {
   #decide(segment, { kind, value }, at, from, onChange) {
     const { first, number, numbers } = segment;
     if (segment.sealed) {
-      // A seal behind a gap may be a block that stands in a place that is not its own.
-      if (segment.gap !== undefined && kind === "record" && value.g === number)
-        this.#mention(segment, value, at);
+      // The seal may be a block that stands in a place that is not its own.
+      if (kind !== "record" || value.g !== number) return;
+      if (segment.gap === undefined) segment.rest.push({ record: value, at });
+      else this.#mention(segment, value, at);
       return;
     }
     if (kind === "malformed") return;
@@ -365,6 +380,7 @@ export class StoreReader {
     if (before.last > after) throw new Error(`others went on without what segment ${before.number} had`);
     if (before.gap !== undefined && after < before.first + before.gap) this.#settle(before);
     else if (before.last < after && after < firstRevision - 1) {
+      if (before.gap === undefined) this.#mentionRest(before, after);
       before.gap ??= after - before.first;
       if (!this.#damaged.includes(before)) this.#damaged.push(before);
     }
@@ -372,6 +388,11 @@ export class StoreReader {
 
   #mention({ first, behind }, { ops }, at) {
     for (const op of ops) if (op.s || op.p || op.d) behind.set(op.k, first + at);
+  }
+
+  #mentionRest(segment, revisionMax) {
+    for (const { record, at } of segment.rest)
+      if (segment.first + at <= revisionMax) this.#mention(segment, record, at);
   }
 
   #settle(segment) {

@@ -69,7 +69,8 @@ describe("a mutant that does not fit", () => {
 
     beforeEach(() => {
       copy = mkdtempSync(join(tmpdir(), "sessiondir-stale-"));
-      for (const name of ["mutants", "src"]) cpSync(join(root, name), join(copy, name), { recursive: true });
+      for (const name of ["mutants", "sim", "src"])
+        cpSync(join(root, name), join(copy, name), { recursive: true });
       symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
       mkdirSync(join(copy, "temporary"));
     });

@@ -1,7 +1,7 @@
 /**
  * `sessiondir mend`: decides, of a log with bytes that cannot be read, what became of each session, while no other process
  * uses the store: one that had read those bytes would know better, and mends the log by itself. Stopped before the log is
- * mended, the next mend comes to the same; stopped behind that, what it would have reported is lost.
+ * mended, the next mend comes to the same; stopped behind that, what it guessed is listed in the quarantine.
  */
 import type { Command } from "commander";
 import type { StoreWarning } from "../../errors.js";

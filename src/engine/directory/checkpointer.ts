@@ -239,8 +239,9 @@ export class Checkpointer {
     if (previous !== undefined) {
       const rows = await runInSlices(mergeRows(previous.rows, changed), runtime);
       const { incomplete } = previous;
-      const { ledger, nextFirstRevision: next } = segment;
-      const catalog = { segment: number, revision: ledger.lastRevision, next, rows, incomplete };
+      // As its header says: where a segment ended need not be known to a process that came after a power cut, or mended it.
+      const next = this.log.segments[1]?.firstRevision ?? segment.nextFirstRevision;
+      const catalog = { segment: number, revision: segment.ledger.lastRevision, next, rows, incomplete };
       const bytes = await runInSlices(composeCatalog(catalog, storeId), runtime);
       const active = await this.log.end.becomeActive();
       if (this.log.epoch !== epoch || this.log.segments[0] !== segment) return false;

@@ -3,10 +3,10 @@
  *
  * No other process may have the store open, for what one of them knows better would be lost. Of each session in doubt the
  * best state is taken that anything still has: its file, the log in front of the damage, and the records behind it, of which
- * nobody can know for certain whether they counted. What could not be proved is listed, with its candidates. Then
- * everything is checkpointed as ever, and the damaged segments are kept in the quarantine.
+ * nobody can know for certain whether they counted. What could not be proved is listed, with its candidates, durably and
+ * before anything else is written. Then everything is checkpointed as ever, and the damaged segments are kept in the quarantine.
  *
- * A crash in the middle leaves the log as it was, and some files newer than before; the next run decides the same.
+ * A crash in the middle leaves the log as it was, and some files newer than before; the next run decides, and lists, the same.
  */
 import { isSessionDamaged, type StoreWarning } from "../../errors.js";
 import { applyPatch } from "../../format/stored-patch.js";
@@ -14,17 +14,10 @@ import { isChange, parseLogLines, type LogOp, type LogRecord } from "../../forma
 import { bytesOf } from "../../log/cut-segment.js";
 import type { Segment } from "../../log/segment.js";
 import { catalogFromFiles, type CatalogSource } from "./catalog-loader.js";
+import { listGuesses, type Guess } from "./guessed-sessions.js";
 import type { SessionLog } from "./session-log.js";
 import { SessionState } from "./session-table.js";
 import { runInSlices } from "./time-slices.js";
-
-/** A session whose latest state could not be proved. */
-interface Guess {
-  readonly key: string;
-  readonly kept: SessionState | undefined;
-  /** Revisions of all states of it that were found, oldest first; 0 for a delete. */
-  readonly candidates: readonly number[];
-}
 
 /**
  * Decides about every session in doubt, so that a checkpoint can write it.
@@ -49,17 +42,22 @@ export async function mend(
     .map(({ key }) => key);
   const keys = new Set([...log.hot.keys(), ...log.doubts.mentioned().keys(), ...made]);
   const decided: SessionState[] = [];
+  const guesses: Guess[] = [];
   for (const key of keys) {
     if (!log.doubts.isInDoubt(key)) continue;
     try {
       decided.push(log.doubts.read(key));
     } catch (error) {
       if (!isSessionDamaged(error)) throw error;
-      const guess = guessOf(log, key, records);
-      onWarning(warningOf(guess, String(error.data["path"])));
-      if (guess.kept !== undefined) decided.push(guess.kept);
+      const { kept, candidates } = stateLeft(log, key, records);
+      guesses.push({ key, revision: kept?.stored === undefined ? 0 : kept.revision, candidates });
+      if (kept !== undefined) decided.push(kept);
     }
   }
+  const last = damaged.at(-1) ?? log.active;
+  const revisions = new Map(decided.map(({ key, revision }) => [key, revision]));
+  const listed = await listGuesses(log, last.number, guesses, revisions);
+  for (const guess of listed.guesses) onWarning(warningOf(guess, last.path, listed.path));
   log.settleDoubts(damaged, decided);
   return true;
 }
@@ -87,7 +85,11 @@ function recordsBehindGap(log: SessionLog, segment: Segment): Placed[] {
 }
 
 /** The newest state of a session that follows from what is left: records build on each other as far as they name their bases. */
-function guessOf(log: SessionLog, key: string, records: readonly Placed[]): Guess {
+function stateLeft(
+  log: SessionLog,
+  key: string,
+  records: readonly Placed[],
+): { readonly kept: SessionState | undefined; readonly candidates: readonly number[] } {
   const file = log.cold.readFile(key);
   let best = log.hot.get(key);
   const candidates = best === undefined ? [] : [best.revision];
@@ -103,7 +105,7 @@ function guessOf(log: SessionLog, key: string, records: readonly Placed[]): Gues
     best = after;
     candidates.push(after.stored === undefined ? 0 : revision);
   }
-  return { key, kept: best, candidates };
+  return { kept: best, candidates };
 }
 
 /** @returns Undefined if the op builds on a state that is lost, or was overtaken. */
@@ -122,10 +124,9 @@ function afterOp(
   return new SessionState(op.k, revision, modifiedAt, applyPatch(before.stored, op.p, op.u ?? []), decode);
 }
 
-function warningOf({ key, kept, candidates }: Guess, path: string): StoreWarning {
-  const revision = kept?.stored === undefined ? 0 : kept.revision;
+function warningOf({ key, revision, candidates }: Guess, path: string, list: string): StoreWarning {
   const what =
-    kept === undefined
+    candidates.length === 0
       ? "nothing of it is left"
       : revision === 0
         ? "it is deleted"
@@ -134,7 +135,8 @@ function warningOf({ key, kept, candidates }: Guess, path: string): StoreWarning
     code: "session_guessed",
     message:
       `the latest state of session ${JSON.stringify(key)} was in damaged bytes of ${path} or behind them, and cannot be proved: ` +
-      `${what}. Look whether something is missing; the damaged segment is in the quarantine.`,
-    data: { key, path, revision, candidates: candidates.join(", ") },
+      `${what}. Look whether something is missing; the damaged segment is in the quarantine, and so is the list of all such ` +
+      `sessions, ${list}.`,
+    data: { key, path, revision, candidates: candidates.join(", "), list },
   };
 }

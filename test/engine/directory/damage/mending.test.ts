@@ -5,7 +5,16 @@
  */
 import { beforeEach, describe, expect, it } from "vitest";
 import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
-import { boot, openOn, settled, start, turn, type Entry, type Process } from "../../../support/processes.js";
+import {
+  boot,
+  openOn,
+  settled,
+  start,
+  STORE,
+  turn,
+  type Entry,
+  type Process,
+} from "../../../support/processes.js";
 import { changesIn, flip, quarantine, segments, type Change } from "./scenes.js";
 
 const plusOne = (entry: Entry | undefined): Entry => ({ n: Number(entry?.["n"] ?? 0) + 1 });
@@ -36,13 +45,45 @@ const revisionsOf = (key: string): number[] =>
 async function mended(): Promise<Process> {
   const process = await start(disk, "doctor", { soleProcess: true });
   expect(segments(disk)).toHaveLength(1);
-  expect(quarantine(disk)).toEqual([expect.stringMatching(/^0000000\d\.jsonl\./)]);
+  const kept = quarantine(disk).filter((name) => !name.endsWith(".guessed.json"));
+  expect(kept).toEqual([expect.stringMatching(/^0000000\d\.jsonl\./)]);
+  expect(listed(disk)).toEqual(told(process));
   expect(process.warnings.filter(({ code }) => code === "log_mended")).toHaveLength(1);
   return process;
 }
 
 const guesses = ({ warnings }: Process): Record<string, unknown>[] =>
   warnings.filter(({ code }) => code === "session_guessed").map(({ data }) => data);
+
+interface Listed {
+  readonly key: string;
+  readonly revision: number;
+  readonly candidates: readonly number[];
+}
+
+const byKey = (guesses: readonly Listed[]): readonly Listed[] =>
+  [...guesses].sort((a, b) => (a.key < b.key ? -1 : 1));
+
+/** What a doctor has told, as its list has it. */
+const told = (process: Process): readonly Listed[] =>
+  byKey(
+    guesses(process).map(({ key, revision, candidates }) => ({
+      key: String(key),
+      revision: Number(revision),
+      candidates: candidates === "" ? [] : String(candidates).split(", ").map(Number),
+    })),
+  );
+
+/** What the quarantine says of sessions that could not be proved. */
+function listed(of: SimulatedDisk): readonly Listed[] {
+  const lists = quarantine(of).filter((name) => name.endsWith(".guessed.json"));
+  return byKey(
+    lists.flatMap((name) => {
+      const bytes = of.readRaw(`${STORE}/.store/quarantine/${name}`)!;
+      return (JSON.parse(bytes.toString()) as { readonly guessed: readonly Listed[] }).guessed;
+    }),
+  );
+}
 
 it("what stands behind the last newline is damage too, unless it is the beginning of a line", async () => {
   await before.store.put("a", { n: 1 });
@@ -171,6 +212,28 @@ describe("of a session in doubt is kept", () => {
   });
 });
 
+it("an earlier list counts no more for a session that was put since, and one that cannot be read is none", async () => {
+  await before.store.put("b", { n: 1 });
+  for (const key of ["a", "c"]) await before.store.put(key, { n: 1 });
+  damageRecords("b", 0);
+  const [a] = revisionsOf("a");
+  const list = `${STORE}/.store/quarantine/00000001.jsonl.guessed.json`;
+  const earlier = { key: "a", revision: a, candidates: [a] };
+  const doctorOf = async (content: string): Promise<unknown> => {
+    const copy = disk.clone();
+    copy.writeRaw(list, Buffer.from(content));
+    const writer = await start(copy, "writer");
+    await settled(writer.store.put("a", { n: 9 }), writer);
+    writer.fs.kill();
+    const doctor = await start(copy, "doctor", { soleProcess: true });
+    expect(await doctor.store.get("a")).toEqual({ n: 9 });
+    return guesses(doctor).map(({ key }) => key);
+  };
+  expect(await doctorOf(JSON.stringify({ guessed: [earlier] }))).toEqual(["c"]);
+  for (const content of ["{", "null", '{"guessed":[null,{"key":1}]}', '{"guessed":7}'])
+    expect(await doctorOf(content)).toEqual(["c"]);
+});
+
 it("a log that is whole is left as it is", async () => {
   await before.store.put("a", { n: 1 });
   before.fs.kill();
@@ -191,7 +254,7 @@ it("a reader mends nothing", async () => {
 });
 
 it.each(["killed", "power cut"] as const)(
-  "%s at every call of it, the next run comes to the same",
+  "%s at every call of it, the next run comes to the same, and what was guessed is told or listed",
   async (how) => {
     for (const key of ["a", "b", "c", "d"]) await before.store.put(key, { n: 1 });
     await before.store.flush();
@@ -201,6 +264,8 @@ it.each(["killed", "power cut"] as const)(
     disk.powerCut("keep-all"); // what a power cut may take afterwards is the doctor's own work
     damageRecords("b", 0);
     const wanted = { a: { n: 2 }, b: { n: 1 }, c: { n: 2 } };
+    const guessed = told(await start(disk.clone(), "doctor", { soleProcess: true }));
+    expect(guessed.map(({ key }) => key)).toEqual(["a", "c", "d"]);
     for (let at = 1; ; at++) {
       const copy = disk.clone();
       const machine = boot(copy, "dying");
@@ -214,7 +279,11 @@ it.each(["killed", "power cut"] as const)(
       const finished = !machine.fs.killed;
       machine.fs.kill();
       if (how === "power cut") copy.powerCut("durable-only");
-      const { store } = await start(copy, "next", { soleProcess: true });
+      const mustTell = segments(copy).some((path) => path.endsWith("/00000001.jsonl"));
+      const next = await start(copy, "next", { soleProcess: true });
+      const { store } = next;
+      expect(told(next), `at call ${at}`).toEqual(mustTell ? guessed : []);
+      expect(listed(copy), `at call ${at}`).toEqual(guessed);
       const { sessions } = await store.list();
       expect(Object.fromEntries(sessions.map(({ key, entry }) => [key, entry])), `at call ${at}`).toEqual(
         wanted,

@@ -6,8 +6,8 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
 import { seededRandom } from "../../../../src/testing/seeded-random.js";
-import { bigText, settled, start, STORE, type Entry } from "../../../support/processes.js";
-import { quarantine, segments } from "./scenes.js";
+import { bigText, pass, settled, start, STORE, type Entry } from "../../../support/processes.js";
+import { flip, quarantine, segments } from "./scenes.js";
 
 const plusOne = (entry: Entry | undefined): Entry => ({ n: Number(entry?.["n"] ?? 0) + 1 });
 const CUTS = 200;
@@ -62,6 +62,23 @@ describe("NUL bytes in the log", () => {
     expect(await later.store.update("a", plusOne)).toMatchObject({ entry: { n: 3 } });
     expect(await process.store.update("b", plusOne)).toMatchObject({ entry: { n: 2 } });
     expect(later.warnings.filter(({ code }) => code !== "log_gap")).toEqual([]);
+  });
+
+  it("end it where the next header says for catalogs, too: if that is damaged later, no old file seems to be newer", async () => {
+    for (const { disk: left } of holes.slice(0, 10)) {
+      const disk = left.clone();
+      const process = await start(disk, "survivor");
+      await settled(process.store.update("a", plusOne), process);
+      process.fs.kill();
+      const later = await start(disk, "later");
+      await pass(5000, later);
+      expect(segments(disk)).toHaveLength(1); // checkpointed by a process that has read the end of it in a header
+      expect((await later.store.update("a", plusOne))?.entry).toEqual({ n: 3 });
+      later.fs.kill();
+      flip(disk, segments(disk)[0] ?? "", 20); // in the header
+      const reader = await start(disk, "reader");
+      await expect(reader.store.get("a")).rejects.toMatchObject({ code: "session_damaged" });
+    }
   });
 
   it("are not sealed by a process that did not look while another one went on behind them, and wrote files", async () => {

@@ -6,7 +6,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { encodeLogLine } from "../../../../src/format/log-line.js";
 import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
-import { FULL_SEGMENT, settled, start, type Process } from "../../../support/processes.js";
+import { FULL_SEGMENT, settled, start, turn, type Process } from "../../../support/processes.js";
 import { changesIn, flip, segments } from "./scenes.js";
 
 let disk: SimulatedDisk;
@@ -160,6 +160,65 @@ describe("a seal in a place that is not its own", () => {
     await expect(store.get("a")).rejects.toMatchObject({ code: "session_damaged", data: { key: "a" } });
     const doctor = await start(disk, "doctor", { soleProcess: true });
     expect(await doctor.store.get("a")).toEqual({ n: 2 });
+  });
+
+  it("does not say where the next segment begins: no revision is given twice", async () => {
+    const path = await sealedWith(2);
+    const [, last] = changesIn(disk).filter(({ op }) => op.k === "a");
+    const writer = await start(disk, "writer");
+    await settled(writer.store.put("c", { n: 1 }), writer);
+    const [, next = ""] = segments(disk);
+    const header = JSON.parse(disk.readRaw(next)!.toString().split("\n")[0]!.slice(9)) as object;
+    expect(header).toMatchObject({ firstRevision: 1 + disk.readRaw(path)!.length });
+    expect(changesIn(disk).find(({ op }) => op.k === "c")!.revision).toBeGreaterThan(last!.revision);
+  });
+
+  it("where a line began hides no change behind it, if the next segment follows a later one", async () => {
+    before.fs.kill();
+    const small = await start(disk, "small", { segmentBytes: 4096 });
+    await small.store.put("a", { n: 1 });
+    await small.store.flush();
+    await small.store.put("b", { text: "b".repeat(200) });
+    await small.store.update("a", plusOne);
+    await small.store.put("filler", FULL_SEGMENT);
+    await small.store.put("later", { n: 1 });
+    small.fs.kill();
+    const [path = "", next] = segments(disk);
+    expect(next).toBeDefined();
+    const bytes = disk.readRaw(path)!;
+    const seal = bytes.subarray(bytes.lastIndexOf("\n", bytes.length - 2) + 1);
+    const b = changesIn(disk).find(({ op }) => op.k === "b")!;
+    seal.copy(bytes, b.at);
+    disk.writeRaw(path, bytes);
+    const { store } = await start(disk, "reader");
+    await expect(store.get("a")).rejects.toMatchObject({ code: "session_damaged", data: { key: "a" } });
+    expect(await store.get("later")).toEqual({ n: 1 });
+  });
+
+  it("where a line began hides no change behind it, if that was durable before a file was written", async () => {
+    await before.store.put("a", { n: 1 });
+    await before.store.flush();
+    await before.store.put("b", { text: "b".repeat(200) });
+    await before.store.update("a", plusOne);
+    await before.store.put("c", { n: 1 });
+    before.fs.onCall = ({ name, args }) => {
+      if (name === "rename" && String(args[1]).endsWith("/a/meta.json")) before.fs.kill();
+    };
+    before.store.flush().catch(() => {});
+    await turn();
+    const [path = ""] = segments(disk);
+    const bytes = disk.readRaw(path)!;
+    encodeLogLine(JSON.stringify({ seal: 2 })).copy(
+      bytes,
+      changesIn(disk).find(({ op }) => op.k === "b")!.at,
+    );
+    disk.writeRaw(path, bytes);
+    const reader = await start(disk, "reader");
+    await expect(reader.store.get("a")).rejects.toMatchObject({
+      code: "session_damaged",
+      data: { key: "a" },
+    });
+    expect(reader.warnings).toMatchObject([{ code: "log_gap" }]);
   });
 
   it("and nothing else damaged: another segment's seal is damage by itself", async () => {
