@@ -29,7 +29,7 @@ const ALONE = ["event-loop", "budget", "stress", "kills", "suspend", "watch"].ma
 
 /**
  * What has a process for itself: it measures the memory of its process, or changes for good what all of a process share, or is
- * so much work that it gains nothing from sources that are loaded already, and runs slower in a heap that others have filled.
+ * so much work that it gains nothing from sources that are loaded already.
  * All other tests proper leave nothing behind that the next file could see.
  */
 const APART = [
