@@ -284,13 +284,6 @@ const TAIL = inFile("src/log/log-tail.ts", suite.DAMAGED_LOG, [
     replace: ``,
   },
   {
-    name: "what a copy of a seal hides is not mentioned, although the next segment says that it counted",
-    rule: "rule 6",
-    suites: [READER],
-    find: `mentionRest(this.fs, before, line.header.after);`,
-    replace: ``,
-  },
-  {
     name: "a seal in front of what was durable is believed",
     rule: "cut off",
     suites: [READER],
@@ -299,23 +292,21 @@ const TAIL = inFile("src/log/log-tail.ts", suite.DAMAGED_LOG, [
   },
 ]);
 
+const GAPS = inFile("src/log/gap-finder.ts", suite.DAMAGED_LOG, [
+  {
+    name: "what a copy of a seal hides is not mentioned, although the next segment says that it counted",
+    rule: "rule 6",
+    suites: [READER],
+    find: `mentionRest(this.fs, sealed, header.after);`,
+    replace: ``,
+  },
+]);
+
 const CUT_OFF = [
   ...inFile(
     "src/log/log-tail.ts",
     [CUT, CUT_BEFORE_FILES],
     [
-      {
-        name: "a log that ends in front of its mark is whole",
-        rule: "cut off",
-        find: `if (!segment.damaged && segment.position < durable) {`,
-        replace: `if (!segment.damaged && segment.position < durable * 0) {`,
-      },
-      {
-        name: "a last line that was durable is taken for torn",
-        rule: "cut off",
-        find: `if (!segment.damaged && segment.position < durable) {`,
-        replace: `if (!segment.damaged && segment.position + segment.undecided < durable) {`,
-      },
       {
         name: "a seal in front of the place where a process reads is not looked for",
         rule: "cut off",
@@ -335,16 +326,34 @@ const CUT_OFF = [
         replace: `void this.#follows;`,
       },
       {
-        name: "a record that is not the next one of its writer follows what was read",
-        rule: "cut off",
-        find: `if (n <= (segment.ledger.numbers.get(w) ?? 0) + 1) return true;`,
-        replace: `if (n > 0) return true;`,
-      },
-      {
         name: "a process goes on from a seal although others went on in front of it",
         rule: "cut off",
-        find: `if (segment.ledger.sealedBytes !== undefined && !segment.damaged) this.assertAllRead(segment);`,
+        find: `if (segment.ledger.sealedBytes !== undefined && !segment.damaged) this.#gaps.assertAllRead(segment);`,
         replace: ``,
+      },
+    ],
+  ),
+  ...inFile(
+    "src/log/gap-finder.ts",
+    [CUT, CUT_BEFORE_FILES],
+    [
+      {
+        name: "a log that ends in front of its mark is whole",
+        rule: "cut off",
+        find: `if (segment.damaged || segment.position >= durable) return;`,
+        replace: `if (segment.damaged || segment.position >= durable * 0) return;`,
+      },
+      {
+        name: "a last line that was durable is taken for torn",
+        rule: "cut off",
+        find: `if (segment.damaged || segment.position >= durable) return;`,
+        replace: `if (segment.damaged || segment.position + segment.undecided >= durable) return;`,
+      },
+      {
+        name: "a record that is not the next one of its writer follows what was read",
+        rule: "cut off",
+        find: `if (n <= (segment.ledger.numbers.get(w) ?? 0) + 1) return undefined;`,
+        replace: `if (n > 0) return undefined;`,
       },
     ],
   ),
@@ -612,4 +621,5 @@ export const DAMAGED_LOG = [
   ...MEND,
   ...IN_DOUBT,
   ...TAIL,
+  ...GAPS,
 ];

@@ -475,48 +475,6 @@ const TAILS = inFile(
       replace: `if (false as boolean) {`,
     },
     {
-      name: "revisions may go back",
-      rule: "log_damaged",
-      suites: [...TAIL, ...BAD_LOG],
-      find: `if (line.header.firstRevision <= before.ledger.lastRevision)`,
-      replace: `if (false as boolean)`,
-    },
-    {
-      name: "a contradiction stops a process only with its next call",
-      rule: "contradiction",
-      suites: TAIL,
-      find: `contradicted(segment, offset);\n    throw this.#contradiction;`,
-      replace: `contradicted(segment, offset);`,
-    },
-    {
-      name: "a header that contradicts is forgotten",
-      rule: "contradiction",
-      suites: TAIL,
-      find: `this.#contradiction = contradicted(segment, offset);\n    throw this.#contradiction;`,
-      replace: `throw contradicted(segment, offset);`,
-    },
-    {
-      name: "a process goes on after a contradiction",
-      rule: "contradiction",
-      suites: [...TAIL, ...DAMAGED_LOG],
-      find: `if (this.#contradiction !== undefined) throw this.#contradiction;`,
-      replace: ``,
-    },
-    {
-      name: "a segment without its seal is never left",
-      rule: "lost seal",
-      suites: TAIL,
-      find: `segment.endSomewhere();\n    if (segment.ledger.gap`,
-      replace: `if (segment.ledger.gap`,
-    },
-    {
-      name: "a seal that is missing is no gap",
-      rule: "lost seal",
-      suites: TAIL,
-      find: `if (segment.ledger.gap === undefined)\n      this.#foundGap(segment, segment.position, "its seal is missing", false);`,
-      replace: ``,
-    },
-    {
       name: "a seal that came after the last read is missing",
       rule: "lost seal",
       suites: TAIL,
@@ -587,6 +545,55 @@ const TAILS = inFile(
   ],
 );
 
+const GAPS = inFile(
+  "src/log/gap-finder.ts",
+  [...TAIL, ...ENGINE],
+  [
+    {
+      name: "revisions may go back",
+      rule: "log_damaged",
+      suites: [...TAIL, ...BAD_LOG],
+      find: `if (header.firstRevision <= sealed.ledger.lastRevision)`,
+      replace: `if (false as boolean)`,
+    },
+    {
+      name: "a contradiction stops a process only with its next call",
+      rule: "contradiction",
+      suites: TAIL,
+      find: `contradicted(segment, offset);\n    throw this.#contradiction;`,
+      replace: `contradicted(segment, offset);`,
+    },
+    {
+      name: "a header that contradicts is forgotten",
+      rule: "contradiction",
+      suites: TAIL,
+      find: `this.#contradiction = contradicted(segment, offset);\n    throw this.#contradiction;`,
+      replace: `throw contradicted(segment, offset);`,
+    },
+    {
+      name: "a process goes on after a contradiction",
+      rule: "contradiction",
+      suites: [...TAIL, ...DAMAGED_LOG],
+      find: `if (this.#contradiction !== undefined) throw this.#contradiction;`,
+      replace: ``,
+    },
+    {
+      name: "a segment without its seal is never left",
+      rule: "lost seal",
+      suites: TAIL,
+      find: `segment.endSomewhere();\n    if (segment.ledger.gap`,
+      replace: `if (segment.ledger.gap`,
+    },
+    {
+      name: "a seal that is missing is no gap",
+      rule: "lost seal",
+      suites: TAIL,
+      find: `if (segment.ledger.gap === undefined) this.found(segment, segment.position, "its seal is missing", false);`,
+      replace: ``,
+    },
+  ],
+);
+
 const LIVE_RUN = inFile("src/format/layout.ts", TAIL, [
   {
     name: "segments below a gap are live",
@@ -596,4 +603,4 @@ const LIVE_RUN = inFile("src/format/layout.ts", TAIL, [
   },
 ]);
 
-export const WHAT_COUNTS = [...VERDICTS, ...LINES, ...TAILS, ...LIVE_RUN];
+export const WHAT_COUNTS = [...VERDICTS, ...LINES, ...TAILS, ...GAPS, ...LIVE_RUN];
