@@ -1,6 +1,7 @@
 import { accessSync, constants, statfsSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** A file system in memory, which most Linux machines have; containers often have a very small one. */
 const MEMORY = "/dev/shm";
@@ -21,24 +22,49 @@ function temporaryFolder(): string {
   return tmpdir();
 }
 
-/** What counts time or calls, or has processes fight over a store, wants the whole machine for itself. */
-const ALONE = [
-  "event-loop",
-  "budget",
-  "system-calls",
-  "stress",
-  "kills",
-  "suspend",
-  "watch",
-  "exit",
-  "store-gone",
-  "maintenance",
-  "first-open",
-  "threads",
-].map((name) => `test/process/${name}.test.ts`);
+/** What counts time, or has many processes fight over a store, wants the whole machine for itself. */
+const ALONE = ["event-loop", "budget", "stress", "kills", "suspend", "watch"].map(
+  (name) => `test/process/${name}.test.ts`,
+);
 
-/** Many small files that leave nothing behind which another one could see. */
-const TOGETHER = ["entries", "format", "fs", "log", "store"].map((folder) => `test/${folder}/**/*.test.ts`);
+/**
+ * What has a process for itself: it measures the memory of its process, or changes for good what all of a process share, or is
+ * so much work that it gains nothing from sources that are loaded already.
+ * All other tests proper leave nothing behind that the next file could see.
+ */
+const APART = [
+  "engine/directory/bad-bytes/copies",
+  "engine/directory/bad-bytes/log-end",
+  "engine/directory/damage/damages",
+  "engine/directory/hostile/sizes",
+  "engine/directory/protocol/failing-calls",
+  "engine/directory/protocol/power-cut",
+  "engine/directory/protocol/suspended",
+  "engine/directory/rebuild",
+  "engine/directory/session-index",
+  "engine/directory/store-folder",
+  "fuzz/fuzz",
+  "legacy/merging/merge",
+  "legacy/migration/migrate-crash",
+  "legacy/two-at-once",
+  "sim/simulate",
+  "testing/conformance/suite",
+].map((name) => `test/${name}.test.ts`);
+
+/**
+ * The files of `apart` first: they are the long ones, and a process of files that share it ends as soon as the next file in the
+ * queue is of another project.
+ */
+class ApartFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const isApart = ({ project }: TestSpecification): boolean => project.name === "apart";
+    return [...sorted.filter(isApart), ...sorted.filter((file) => !isApart(file))];
+  }
+}
+
+/** Of a machine with two cores one more than it has: tests that wait for a process or a disk leave it to others. */
+const WORKERS = availableParallelism() + 1;
 
 /** The tests proper: in parallel, in memory. */
 const PROPER = {
@@ -46,7 +72,7 @@ const PROPER = {
   env: { TMPDIR: temporaryFolder() },
   // The simulated disk makes much that is soon garbage; with 16 MB of room, a fifth of the time goes to its collector.
   execArgv: ["--max-semi-space-size=64"],
-  maxWorkers: availableParallelism(), // by default one less, which is half of a machine with two cores
+  maxWorkers: WORKERS,
   testTimeout: 30_000,
   hookTimeout: 30_000,
   sequence: { groupOrder: 0 },
@@ -55,8 +81,8 @@ const PROPER = {
 const OF_PROCESSES = { pool: "forks", testTimeout: 180_000, hookTimeout: 60_000 } as const;
 
 /**
- * The tests proper in parallel, small files of some folders together in one process; then those of `test/process/`, which start
- * processes, two at once; and then of these the ones that want to be alone.
+ * The tests proper in parallel, most of their files together in a few processes; then those of `test/process/`, which start
+ * processes, in parallel as well; and then of these the ones that want to be alone.
  */
 export default defineConfig({
   test: {
@@ -66,31 +92,26 @@ export default defineConfig({
       include: ["src/**/*.ts"],
       reporter: ["text", "html", "json-summary"],
     },
+    sequence: { sequencer: ApartFirst },
     projects: [
       {
         test: {
           ...PROPER,
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/process/**", ...TOGETHER],
-        },
-      },
-      {
-        test: {
-          ...PROPER,
-          name: "together",
-          include: TOGETHER,
+          exclude: ["test/process/**", ...APART],
           // Loading is most of what a small file costs: a process loads the sources once, and not for every file anew.
           isolate: false,
         },
       },
+      { test: { ...PROPER, name: "apart", include: APART } },
       {
         test: {
           ...OF_PROCESSES,
           name: "process",
           include: ["test/process/**/*.test.ts"],
           exclude: ALONE,
-          maxWorkers: 2,
+          maxWorkers: WORKERS,
           sequence: { groupOrder: 1 },
         },
       },

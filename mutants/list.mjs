@@ -10,17 +10,21 @@ import { LEGACY_FILE } from "./attacks/legacy-file.mjs";
 import { LISTINGS } from "./attacks/listings.mjs";
 import { BACKGROUND_WORK } from "./attacks/background-work.mjs";
 import { LEGACY_MERGING } from "./attacks/merging.mjs";
+import { LOG_LINES } from "./attacks/log-lines.mjs";
 import { MIGRATION } from "./attacks/migration.mjs";
 import { OPENING } from "./attacks/opening.mjs";
+import { READING_ON } from "./attacks/reading-on.mjs";
 import { RETENTION_OF_SESSIONS } from "./attacks/retention.mjs";
 import { SHARED_VALUES } from "./attacks/shared-values.mjs";
 import { SIMULATOR } from "./attacks/simulator.mjs";
-import { WHAT_COUNTS } from "./attacks/verdict.mjs";
+import { VERDICTS } from "./attacks/verdict.mjs";
 import { WAY_BACK } from "./attacks/way-back.mjs";
 
 export const MUTANTS = [
   ...GROUND,
-  ...WHAT_COUNTS,
+  ...VERDICTS,
+  ...LOG_LINES,
+  ...READING_ON,
   ...APPENDING,
   ...CHECKPOINTS,
   ...ENTRY_FILES,

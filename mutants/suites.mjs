@@ -78,6 +78,8 @@ export const DAMAGED_LOG = [
   "hidden",
   "idle",
 ].map((subject) => `${DIRECTORY}/damage/${subject}.test.ts`);
+export const CUT = DAMAGED_LOG.filter((suite) => suite.includes("/cut"));
+export const LEFT_BY_POWER_CUT = `${DIRECTORY}/damage/power-cut.test.ts`;
 export const CONFORMANCE = "test/engine/conformance.test.ts";
 
 /** What tells about a step of the commit or checkpoint protocol, the cheapest first. */

@@ -2,19 +2,11 @@
 /** Mutants of what is done while bytes of the log cannot be read, and of mending it. */
 import * as suite from "../suites.mjs";
 import { inFile } from "../suites.mjs";
+import { CUT_OFF } from "./cut-off.mjs";
 
-const [
-  EXAMPLE = "",
-  READER = "",
-  LIVING = "",
-  POWER_CUT = "",
-  LISTING = "",
-  NEVER_LOWER = "",
-  MENDING = "",
-  CUT = "",
-  CUT_BEFORE_FILES = "",
-  HIDDEN = "",
-] = suite.DAMAGED_LOG;
+const [EXAMPLE = "", READER = "", LIVING = "", POWER_CUT = "", LISTING = "", NEVER_LOWER = "", MENDING = ""] =
+  suite.DAMAGED_LOG;
+const HIDDEN = suite.DAMAGED_LOG.find((path) => path.includes("/hidden.")) ?? "";
 
 const BEGINNING = inFile(
   "src/engine/directory/session-log.ts",
@@ -284,13 +276,6 @@ const TAIL = inFile("src/log/log-tail.ts", suite.DAMAGED_LOG, [
     replace: ``,
   },
   {
-    name: "what a copy of a seal hides is not mentioned, although the next segment says that it counted",
-    rule: "rule 6",
-    suites: [READER],
-    find: `mentionRest(this.fs, before, line.header.after);`,
-    replace: ``,
-  },
-  {
     name: "a seal in front of what was durable is believed",
     rule: "cut off",
     suites: [READER],
@@ -299,203 +284,15 @@ const TAIL = inFile("src/log/log-tail.ts", suite.DAMAGED_LOG, [
   },
 ]);
 
-const CUT_OFF = [
-  ...inFile(
-    "src/log/log-tail.ts",
-    [CUT, CUT_BEFORE_FILES],
-    [
-      {
-        name: "a log that ends in front of its mark is whole",
-        rule: "cut off",
-        find: `if (!segment.damaged && segment.position < durable) {`,
-        replace: `if (!segment.damaged && segment.position < durable * 0) {`,
-      },
-      {
-        name: "a last line that was durable is taken for torn",
-        rule: "cut off",
-        find: `if (!segment.damaged && segment.position < durable) {`,
-        replace: `if (!segment.damaged && segment.position + segment.undecided < durable) {`,
-      },
-      {
-        name: "a seal in front of the place where a process reads is not looked for",
-        rule: "cut off",
-        find: `if (!segment.damaged && this.#endCut(segment)) return true;`,
-        replace: ``,
-      },
-      {
-        name: "a process that knows that the log was cut off does not look who has ended it",
-        rule: "cut off",
-        find: `if (segment.cutAt !== undefined) return this.#endCut(segment);`,
-        replace: ``,
-      },
-      {
-        name: "what does not follow what was read is taken for damage",
-        rule: "cut off",
-        find: `if (at === 0 && !this.#follows(segment, line)) return true;`,
-        replace: `void this.#follows;`,
-      },
-      {
-        name: "a record that is not the next one of its writer follows what was read",
-        rule: "cut off",
-        find: `if (n <= (segment.ledger.numbers.get(w) ?? 0) + 1) return true;`,
-        replace: `if (n > 0) return true;`,
-      },
-      {
-        name: "a process goes on from a seal although others went on in front of it",
-        rule: "cut off",
-        find: `if (segment.ledger.sealedBytes !== undefined && !segment.damaged) this.assertAllRead(segment);`,
-        replace: ``,
-      },
-    ],
-  ),
-  ...inFile(
-    "src/log/cut-segment.ts",
-    [CUT, CUT_BEFORE_FILES],
-    [
-      {
-        name: "a record of others in place of one's own is not seen",
-        rule: "cut off",
-        find: `return line?.kind !== "record" ||`,
-        replace: `return line !== undefined ||`,
-      },
-      {
-        name: "a process goes on although others went on from what was left",
-        rule: "cut off",
-        find: `if (w !== ownWriter && n >`,
-        replace: `if (w === ownWriter && n >`,
-      },
-    ],
-  ),
-  ...inFile(
-    "src/log/store-place.ts",
-    [CUT, CUT_BEFORE_FILES],
-    [
-      {
-        name: "nobody looks whether the log is as long as it was",
-        rule: "cut off",
-        find: `} else if (status.size < position) this.#wasCut(segment, status.size);`,
-        replace: `} else void position;`,
-      },
-    ],
-  ),
-  ...inFile(
-    "src/log/log-writer.ts",
-    [CUT, CUT_BEFORE_FILES],
-    [
-      {
-        name: "a commit of unknown fate does not tell of the damage",
-        rule: "cut off",
-        suites: [CUT],
-        find: `{ ...typed?.data, path: segment.path, reason: typed?.code }`,
-        replace: `{ path: segment.path }`,
-      },
-      {
-        name: "a writer does not notice that its record stands where none was read",
-        rule: "cut off",
-        find: `if (size >= position + written) return;`,
-        replace: `if (size >= 0) return;`,
-      },
-      {
-        name: "a segment that was cut off is sealed like any other",
-        rule: "cut off",
-        find: `if (size < segment.position) segment.cutAt ??= size;`,
-        replace: ``,
-      },
-      {
-        name: "who had read more does not find the seal",
-        rule: "cut off",
-        find: `const missing = seal.bytes - this`,
-        replace: `const missing = seal.bytes * 0 - this`,
-      },
-    ],
-  ),
-  ...inFile(
-    "src/engine/directory/durable-mark.ts",
-    [CUT, CUT_BEFORE_FILES],
-    [
-      {
-        name: "the mark is lowered",
-        rule: "mark",
-        find: `if (durableBytes(readMark(fs, layout), segment) >= bytes) return "done";`,
-        replace: ``,
-      },
-      {
-        name: "a mark that was copied is believed",
-        rule: "mark",
-        find: `mark.inode === String(inode) && mark.device === String(device)`,
-        replace: `mark.inode !== String(inode + device)`,
-      },
-    ],
-  ),
-  ...inFile(
-    "src/engine/directory/entry-flush.ts",
-    [CUT, CUT_BEFORE_FILES],
-    [
-      {
-        name: "entry files are written without a mark",
-        rule: "mark",
-        find: `if ((await raiseMark(log.options, segment, ledger.gap ?? position)) === "fenced") {`,
-        replace: `void raiseMark;\n  if (position < 0) {`,
-      },
-      {
-        name: "the mark covers what a power cut left",
-        rule: "mark",
-        suites: [suite.BUG_BASE],
-        find: `ledger.gap ?? position)`,
-        replace: `position)`,
-      },
-    ],
-  ),
-  ...inFile(
-    "src/engine/directory/log-end.ts",
-    [CUT, CUT_BEFORE_FILES],
-    [
-      {
-        name: "revisions that were cut off are given again",
-        rule: "cut off",
-        find: `if (bytes <= segment.position) return { gap };`,
-        replace: `if (bytes > 0) return { gap };`,
-      },
-      {
-        name: "what a power cut left is sealed although the log goes on behind it",
-        rule: "power cut",
-        suites: [POWER_CUT],
-        find: `this.tail.catchUp();\n      if (segment.ledger.sealed || this.tail.active !== segment) return undefined;`,
-        replace: ``,
-      },
-      {
-        name: "revisions that a process has read behind the mark are given again",
-        rule: "cut off",
-        find: `segment.firstRevision + bytes + UNSAID_BYTES_MAX`,
-        replace: `segment.firstRevision + bytes`,
-      },
-      {
-        name: "what others find in place of what was cut off is the last commit",
-        rule: "cut off",
-        find: `const unknown = cut || this.doubts.isDamaged(segment);`,
-        replace: `void cut;\n      const unknown = this.doubts.isDamaged(segment);`,
-      },
-    ],
-  ),
-  ...inFile(
-    "src/engine/directory/session-log.ts",
-    [CUT, CUT_BEFORE_FILES],
-    [
-      {
-        name: "files are written of what others went on without",
-        rule: "cut off",
-        find: `this.#place.lookIfCut(segment);`,
-        replace: ``,
-      },
-      {
-        name: "a process that only reads goes on with what is not there",
-        rule: "cut off",
-        find: `if (this.options.readOnly) this.#tail.rewind();`,
-        replace: ``,
-      },
-    ],
-  ),
-];
+const GAPS = inFile("src/log/gap-finder.ts", suite.DAMAGED_LOG, [
+  {
+    name: "what a copy of a seal hides is not mentioned, although the next segment says that it counted",
+    rule: "rule 6",
+    suites: [READER],
+    find: `mentionRest(this.fs, sealed, header.after);`,
+    replace: ``,
+  },
+]);
 
 const HIDING = [
   ...inFile(
@@ -565,7 +362,7 @@ const HIDING = [
       {
         name: "a process that has stopped says that nothing is lost",
         rule: "cut off",
-        suites: [CUT],
+        suites: suite.CUT,
         find: `const assurance = lost ? "" :`,
         replace: `const assurance = !lost && lost ? "" :`,
       },
@@ -612,4 +409,5 @@ export const DAMAGED_LOG = [
   ...MEND,
   ...IN_DOUBT,
   ...TAIL,
+  ...GAPS,
 ];

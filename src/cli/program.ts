@@ -47,8 +47,9 @@ export async function run(args: readonly string[]): Promise<Ending> {
   const crashed = (error: unknown): void => process.exit(report(invocation, error, args[0] ?? ""));
   process.on("uncaughtException", crashed);
 
-  const givenUp = graceOver(invocation);
-  const ended = await Promise.race([runCommand(invocation, args), givenUp]);
+  const grace = graceOf(invocation);
+  const ended = await Promise.race([runCommand(invocation, args), grace.over]);
+  grace.end();
   let exitCode = ended ?? (isReader(signal) ? EXIT.ok : EXIT.interrupted);
   await terminal.written();
   if (outputError !== undefined) {
@@ -62,15 +63,20 @@ export async function run(args: readonly string[]): Promise<Ending> {
   return { exitCode, abandoned: ended === undefined };
 }
 
-/** Answers an interruption at once; resolves with nothing when the command is not waited for any more. */
-function graceOver(invocation: Invocation): Promise<undefined> {
+/**
+ * Answers an interruption at once. `over` resolves with nothing when the command is not waited for any more; `end` is for a command
+ * that has ended, so that the process does not live on until then.
+ */
+function graceOf(invocation: Invocation): { readonly over: Promise<undefined>; end(): void } {
   const { signal } = invocation;
-  return new Promise((resolve) => {
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise<undefined>((resolve) => {
     signal.addEventListener("abort", () => {
       if (!isReader(signal) && invocation.finishMs === undefined) sayInterrupted(invocation);
-      setTimeout(resolve, invocation.finishMs ?? GRACE_MS, undefined);
+      timer = setTimeout(resolve, invocation.finishMs ?? GRACE_MS, undefined);
     });
   });
+  return { over, end: () => clearTimeout(timer) };
 }
 
 async function runCommand(invocation: Invocation, args: readonly string[]): Promise<ExitCode> {

@@ -16,13 +16,14 @@ import { liveRun, segmentNumber, type Layout } from "../format/layout.js";
 import { LINE_BYTES_MAX } from "../format/limits.js";
 import { isTorn, parseLogLines, type LogLine, type LogRecord } from "../format/log-line.js";
 import type { StoredObject } from "../format/stored-value.js";
-import { mentionRest, sealOfCut, unreadRecord } from "./cut-segment.js";
-import { contradicted, damaged, unstable } from "./log-failures.js";
+import { mentionRest, sealOfCut } from "./cut-segment.js";
+import { GapFinder, type GapObserver } from "./gap-finder.js";
+import { damaged, unstable } from "./log-failures.js";
 import { Segment } from "./segment.js";
-import { decide, settle } from "./verdict.js";
+import { decide } from "./verdict.js";
 
 /** Told about everything that the log says, in log order, before `catchUp` returns. */
-export interface LogObserver {
+export interface LogObserver extends GapObserver {
   /** @param after What each op made of its session, if this process has just composed the record. */
   committed(
     segment: Segment,
@@ -38,12 +39,6 @@ export interface LogObserver {
   dropped(segment: Segment): void;
   /** This process slept through whole segments: forget everything, reading begins anew. */
   rewound(): void;
-  /** Where a segment begins whose header cannot be read, if anything else says it. */
-  beginningOf?(segment: Segment): { readonly firstRevision: number; readonly after: number } | undefined;
-  /** How many bytes of a segment were durable, so that they must be there; 0 if nothing says it. */
-  durableBytes?(segment: Segment): number;
-  /** Bytes that cannot be read, the first ones in the segment: behind them this process decides nothing. */
-  foundGap?(segment: Segment, offset: number, reason: string): void;
   /** A line that was written so and counts for nothing. */
   foundMalformed?(segment: Segment, offset: number, reason: string): void;
 }
@@ -69,8 +64,7 @@ export class LogTail {
   buffer = Buffer.allocUnsafeSlow(READ_BYTES);
   #active: Segment | undefined;
   #deciding = false;
-  /** Others went on from less than this process has read. It must not. */
-  #contradiction: SessionStoreError | undefined;
+  readonly #gaps: GapFinder;
   /** Of the segments that were seen to be there. */
   #highest = 0;
   /** Bytes of all lines that were decided. */
@@ -83,8 +77,10 @@ export class LogTail {
     private readonly access: "read" | "append",
     private readonly observer: LogObserver,
     /** Name of this process's own writer, whose records it knows even where it has not read them. */
-    private readonly writer = "",
-  ) {}
+    writer = "",
+  ) {
+    this.#gaps = new GapFinder(fs, observer, writer);
+  }
 
   /** The segment that this process has read up to. */
   get active(): Segment {
@@ -117,7 +113,7 @@ export class LogTail {
    */
   advance(): boolean {
     if (this.#deciding) throw new TypeError(REENTERED);
-    if (this.#contradiction !== undefined) throw this.#contradiction;
+    this.#gaps.assertNotContradicted();
     const segment = this.#active ?? this.rewind();
     if (segment.ledger.sealed) return this.#enterNext(segment);
     if (segment.cutAt !== undefined) return this.#endCut(segment);
@@ -184,19 +180,13 @@ export class LogTail {
   }
 
   /**
-   * Whether the next line follows what this process has read. It need not where that was cut off, and the file is longer again: then
-   * the line cannot be read, or is not the next one of its writer.
+   * Whether the next line follows what this process has read.
    * @throws `log_damaged` if not, for a process that writes: others went on without what it has read.
    */
   #follows(segment: Segment, line: LogLine): boolean {
-    if (segment.damaged || segment.position === 0) return true;
-    if (line.kind === "record") {
-      const { w, n } = line.record;
-      if (n <= (segment.ledger.numbers.get(w) ?? 0) + 1) return true;
-    } else if (line.kind !== "unreadable") return true;
-    const unread = unreadRecord(this.fs, segment, this.writer);
+    const unread = this.#gaps.unreadBefore(segment, line);
     if (unread === undefined) return true;
-    if (this.access === "append") this.contradict(segment, unread);
+    if (this.access === "append") this.#gaps.contradict(segment, unread);
     this.rewind();
     return false;
   }
@@ -206,22 +196,16 @@ export class LogTail {
    * @throws `log_damaged` if they have. Then this process must not.
    */
   assertAllRead(segment: Segment): void {
-    const unread = unreadRecord(this.fs, segment, this.writer);
-    if (unread !== undefined) this.contradict(segment, unread);
+    this.#gaps.assertAllRead(segment);
   }
 
   #atEnd(segment: Segment): boolean {
     // The header is published together with the segment's name (O7), so this is damage and not a race.
     if (segment.ledger.firstRevision === undefined) {
-      this.#beginWithoutHeader(segment, this.#hasZerosAtEnd(segment));
+      this.#gaps.beginWithoutHeader(segment, this.#hasZerosAtEnd(segment));
       if (segment.ledger.firstRevision === undefined) throw damaged(segment, "it has no valid header line");
     }
-    const durable = this.observer.durableBytes?.(segment) ?? 0;
-    if (!segment.damaged && segment.position < durable) {
-      const end = segment.position + segment.undecided;
-      const reason = end < durable ? `it was cut off at byte ${end}` : "its end is damaged";
-      this.#foundGap(segment, segment.position, reason, false);
-    }
+    this.#gaps.lookForDurable(segment);
     if (!this.isFollowed(segment)) {
       if (segment.undecided === 0 && !segment.damaged) return false;
       // What cannot be read may have been its seal. If so, read once more: its end may have come just before the list.
@@ -230,9 +214,7 @@ export class LogTail {
     }
     // It was followed before we read it, so its seal must be here: it is in bytes that cannot be read, or was cut off.
     if (!segment.damaged && this.#endCut(segment)) return true;
-    segment.endSomewhere();
-    if (segment.ledger.gap === undefined)
-      this.#foundGap(segment, segment.position, "its seal is missing", false);
+    this.#gaps.endWithoutSeal(segment);
     return true;
   }
 
@@ -269,67 +251,28 @@ export class LogTail {
   gapAtEnd(segment: Segment): void {
     if (segment.ledger.gap !== undefined) return;
     const reason = "it does not end with the beginning of a line";
-    this.#foundGap(segment, segment.position, reason, this.#hasZerosAtEnd(segment));
+    this.#gaps.found(segment, segment.position, reason, this.#hasZerosAtEnd(segment));
   }
 
   #hasZerosAtEnd(segment: Segment): boolean {
     return segment.oversize?.zeros ?? this.undecided(segment).includes(0);
   }
 
-  #foundGap(segment: Segment, offset: number, reason: string, zeros: boolean): void {
-    segment.ledger.gap = offset;
-    segment.zeros = zeros;
-    this.observer.foundGap?.(segment, offset, reason);
-  }
-
-  /** The ledger has a gap that it had not before, if it has one. */
-  #tellGap(segment: Segment, reason: string): void {
-    const { gap } = segment.ledger;
-    if (gap !== undefined) this.#foundGap(segment, gap, reason, false);
-  }
-
   #decide(segment: Segment, line: LogLine, end: number, offset: number, from = offset): void {
     if (segment.ledger.firstRevision === undefined) {
       const isHeader = line.kind === "header" && line.header.segment === segment.number && offset === 0;
       if (isHeader) this.#checkHeader(segment, line);
-      else this.#beginWithoutHeader(segment, line.kind === "unreadable" && line.zeros);
+      else this.#gaps.beginWithoutHeader(segment, line.kind === "unreadable" && line.zeros);
     }
     const { gap } = segment.ledger;
     const verdict = decide(segment.ledger, line, offset, end, from);
     if (verdict.fate === "committed") this.observer.committed(segment, verdict.record, verdict.revision);
     else if (verdict.fate === "sealed") {
-      if (gap === undefined) this.#tellGap(segment, "it was cut off there");
-      if (segment.ledger.sealedBytes !== undefined && !segment.damaged) this.assertAllRead(segment);
+      if (gap === undefined) this.#gaps.foundBySeal(segment, "it was cut off there");
+      if (segment.ledger.sealedBytes !== undefined && !segment.damaged) this.#gaps.assertAllRead(segment);
       this.observer.sealed?.(segment);
     } else if (line.kind === "malformed") this.observer.foundMalformed?.(segment, offset, line.reason);
-    else if (verdict.fate === "undecided" && gap === undefined) {
-      const offset = segment.ledger.gap ?? from;
-      const { reason, zeros } =
-        line.kind === "unreadable"
-          ? line
-          : { reason: offset < from ? "a commit of it is not there" : "it belongs elsewhere", zeros: false };
-      this.#foundGap(segment, offset, reason, zeros);
-    }
-  }
-
-  /** The first line is no header, so that is damaged. What else says where the segment begins is believed, but nothing behind it. */
-  #beginWithoutHeader(segment: Segment, zeros: boolean): void {
-    const beginning = this.observer.beginningOf?.(segment);
-    if (beginning === undefined) return;
-    const { ledger } = segment;
-    ledger.firstRevision = beginning.firstRevision;
-    ledger.after = beginning.after;
-    ledger.lastRevision = beginning.after;
-    this.#foundGap(segment, 0, "it has no valid header line", zeros);
-  }
-
-  /**
-   * Others went on without what this process has read behind an offset.
-   * @throws `log_damaged`, now and from now on.
-   */
-  contradict(segment: Segment, offset: number): never {
-    this.#contradiction = contradicted(segment, offset);
-    throw this.#contradiction;
+    else if (verdict.fate === "undecided" && gap === undefined) this.#gaps.foundByLine(segment, line, from);
   }
 
   #checkHeader(segment: Segment, line: LogLine & { kind: "header" }): void {
@@ -343,16 +286,7 @@ export class LogTail {
     }
     const before = this.segments.at(-2);
     if (before === undefined) return;
-    if (line.header.firstRevision <= before.ledger.lastRevision)
-      this.contradict(before, Math.max(0, line.header.firstRevision - before.firstRevision));
-    const known = before.damaged;
-    if (!settle(before.ledger, line.header)) {
-      this.contradict(before, Math.max(0, line.header.after + 1 - before.firstRevision)); // before anything of this segment counts
-    }
-    if (!known && before.damaged) {
-      mentionRest(this.fs, before, line.header.after);
-      this.#tellGap(before, "a commit of it is not there");
-    }
+    this.#gaps.settle(before, line.header);
     this.observer.sealed?.(before);
   }
 
@@ -418,7 +352,7 @@ export class LogTail {
   #lookBehindLastSeal(sealed: Segment): void {
     if (sealed.damaged || sealed.position >= (this.observer.durableBytes?.(sealed) ?? 0)) return;
     mentionRest(this.fs, sealed);
-    this.#foundGap(sealed, sealed.position, "it was sealed in front of its end", false);
+    this.#gaps.found(sealed, sealed.position, "it was sealed in front of its end", false);
   }
 
   /** Forgets everything and begins at the lowest live segment. */

@@ -18,25 +18,29 @@ const packageJson = JSON.parse(readFileSync(new URL("../../package.json", import
   version: string;
 };
 
+/** How much longer than a bare `node` the program may take to start, and how often that is tried. */
+const SLOWER_MAX = 1.6;
+const ROUNDS_MIN = 7;
+const ROUNDS_MAX = 28;
+
 describe("--version", () => {
   it.each(["--version", "-V"])("%s prints that of the package", async (option) => {
     expect(await runAlone([option])).toEqual({ code: 0, stdout: `${packageJson.version}\n`, stderr: "" });
   });
 
-  it("starts about as fast as node itself", { retry: 3 }, () => {
+  it("starts about as fast as node itself", { timeout: 120_000 }, () => {
     const timeOf = (args: string[]): number => {
       const started = performance.now();
       spawnSync(process.execPath, args);
       return performance.now() - started;
     };
-    // Taken in turns, and the best of each: a busy machine slows both.
-    const bare: number[] = [];
-    const ours: number[] = [];
-    for (let round = 0; round < 7; round++) {
-      bare.push(timeOf(["-e", "0"]));
-      ours.push(timeOf([MAIN, "--version"]));
+    // Taken in turns, and the best of each: a busy machine slows both. So a ratio that is too high is no answer before the last round.
+    let [bare, ours] = [Infinity, Infinity];
+    for (let round = 0; round < ROUNDS_MIN || (round < ROUNDS_MAX && ours / bare >= SLOWER_MAX); round++) {
+      bare = Math.min(bare, timeOf(["-e", "0"]));
+      ours = Math.min(ours, timeOf([MAIN, "--version"]));
     }
-    expect(Math.min(...ours) / Math.min(...bare)).toBeLessThan(1.6);
+    expect(ours / bare).toBeLessThan(SLOWER_MAX);
   });
 
   it.each([

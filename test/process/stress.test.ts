@@ -26,6 +26,8 @@ interface Course {
   kills: number;
   listings: number;
   refused: number;
+  /** Shared values that were gone when they were touched, of sessions that had gone on (`programs/shared-value.mjs`). */
+  excused: number;
   readonly warnings: string[];
 }
 
@@ -73,7 +75,7 @@ async function weather(
   storm: Storm,
 ): Promise<{ course: Course; settlement: Settlement; segments: Segments }> {
   await traffic.prepare();
-  const course: Course = { kills: 0, listings: 0, refused: 0, warnings: [] };
+  const course: Course = { kills: 0, listings: 0, refused: 0, excused: 0, warnings: [] };
   const workers = Array.from({ length: storm.workers }, (_, worker) =>
     liveOn(traffic, storm, worker, course),
   );
@@ -114,6 +116,7 @@ async function liveOn(traffic: Traffic, storm: Storm, worker: number, course: Co
       if (message.event !== "done") continue;
       course.listings += Number(message["listings"]);
       course.refused += Number(message["refused"]);
+      course.excused += Number(message["excused"]);
     }
   }
 }

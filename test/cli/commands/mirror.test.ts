@@ -8,6 +8,9 @@ import { readJson } from "../support/legacy.js";
 import { run, start } from "../support/program.js";
 import { MAIN_KEY, makeStore, NOW, read, revisionOf, SESSIONS, traces } from "../support/stores.js";
 
+/** What it may take after Ctrl-C to write what is missing. */
+const FINISH_MS_MAX = 10_000;
+
 const legacyOf = (store: string): string => store.replace(/\.d$/, ".json");
 
 describe("mirror", () => {
@@ -81,7 +84,10 @@ describe("mirror", () => {
     await store.put("last", { b: 2 });
     await store.close();
     mirroring.process.kill("SIGINT");
+    await mirroring.says("writing what is missing");
+    const stopped = performance.now();
     expect((await mirroring.ended).code).toBe(130);
+    expect(performance.now() - stopped).toBeLessThan(FINISH_MS_MAX / 2); // done is done
     expect(readJson(legacyOf(path))).toEqual({ ...SESSIONS, new: { a: 1 }, last: { b: 2 } });
   });
 
