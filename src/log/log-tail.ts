@@ -201,10 +201,8 @@ export class LogTail {
 
   #atEnd(segment: Segment): boolean {
     // The header is published together with the segment's name (O7), so this is damage and not a race.
-    if (segment.ledger.firstRevision === undefined) {
+    if (segment.ledger.firstRevision === undefined)
       this.#gaps.beginWithoutHeader(segment, this.#hasZerosAtEnd(segment));
-      if (segment.ledger.firstRevision === undefined) throw damaged(segment, "it has no valid header line");
-    }
     this.#gaps.lookForDurable(segment);
     if (!this.isFollowed(segment)) {
       if (segment.undecided === 0 && !segment.damaged) return false;
@@ -312,12 +310,12 @@ export class LogTail {
       segment.undecided = line.scanned - segment.position;
       return count === this.buffer.length || this.#atEnd(segment);
     }
-    const { position } = segment;
-    segment.position = line.scanned + 1;
+    const reason = "longer than a line may be";
+    const behind = line.scanned + 1;
+    this.#decide(segment, { kind: "unreadable", reason, zeros: line.zeros }, behind, segment.position);
+    segment.position = behind;
     segment.undecided = 0;
     segment.oversize = undefined;
-    const reason = "longer than a line may be";
-    this.#decide(segment, { kind: "unreadable", reason, zeros: line.zeros }, segment.position, position);
     return true;
   }
 
