@@ -88,13 +88,6 @@ const TAILS = inFile(
       replace: `else if (this.observer.beginningOf?.(segment) !== undefined) this.#gaps.beginWithoutHeader(segment, line.kind`,
     },
     {
-      name: "a seal without a header ends the segment",
-      rule: "log_damaged",
-      suites: [...TAIL, ...BAD_LOG],
-      find: `if (sealed.ledger.firstRevision === undefined) throw damaged(sealed, "it has no valid header line");`,
-      replace: ``,
-    },
-    {
       name: "zeros at the beginning of a long line are not noticed",
       rule: "power cut",
       find: `zeros: this.buffer.includes(0) };`,

@@ -18,7 +18,7 @@ import { isTorn, parseLogLines, type LogLine, type LogRecord } from "../format/l
 import type { StoredObject } from "../format/stored-value.js";
 import { mentionRest, sealOfCut } from "./cut-segment.js";
 import { GapFinder, type GapObserver } from "./gap-finder.js";
-import { damaged, unstable } from "./log-failures.js";
+import { unstable } from "./log-failures.js";
 import { Segment } from "./segment.js";
 import { decide } from "./verdict.js";
 
@@ -321,8 +321,6 @@ export class LogTail {
 
   /** Behind a seal: opens the next segment. False when there is none yet. */
   #enterNext(sealed: Segment): boolean {
-    // A hole in place of the header: what the segment's revisions were is lost with it.
-    if (sealed.ledger.firstRevision === undefined) throw damaged(sealed, "it has no valid header line");
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const next = this.#open(sealed.number + 1);
       if (next !== undefined) {
