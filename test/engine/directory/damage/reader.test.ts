@@ -293,7 +293,7 @@ it("what is mentioned behind a damaged header is in doubt, also if only a later 
   const [key, segment] = ["k", 2];
   await expect(reader.store.get(key)).rejects.toMatchObject({ code: "log_damaged", data: { segment } });
   small.fs.onCall = ({ name, args }) => ({
-    killAfter: name === "rename" && `${args[1]}`.endsWith("catalog-1"),
+    killAfter: name === "rename" && String(args[1]).endsWith("catalog-1"),
   });
   void small.store.checkpoint();
   await pass(1000, small);
