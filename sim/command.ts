@@ -9,6 +9,7 @@ import { addFigures, noFigures, type Figures } from "./figures.js";
 import { Runner, type Batch, type Failure, type Seeds } from "./runner.js";
 import { generate, type Play, type Schedule } from "./schedule.js";
 import { shrink } from "./shrink.js";
+import { LOOK_MS, Silence, without } from "./silence.js";
 
 const USAGE = `npm run sim -- [options]
 
@@ -24,7 +25,6 @@ const USAGE = `npm run sim -- [options]
 `;
 
 const BATCH = 200;
-const SILENCE_MS_MAX = 120_000;
 const SCHEDULES = 5000;
 /** Shortening takes minutes; of further failures the seed is told. */
 const SHRUNK_MAX = 5;
@@ -107,6 +107,8 @@ class Budget {
   readonly figures = noFigures();
   readonly failures: Failure[] = [];
   next: number;
+  /** What threads have left undone. */
+  readonly #leftOver: Seeds[] = [];
   #printed: number;
 
   constructor(
@@ -122,13 +124,19 @@ class Budget {
     const { options, figures } = this;
     const minutes = (performance.now() - this.start) / 60_000;
     const left = options.seed + options.schedules - this.next;
-    if (left <= 0 || figures.calls >= options.steps || minutes >= options.minutes) return undefined;
+    if (figures.calls >= options.steps || minutes >= options.minutes) return undefined;
+    const leftOver = this.#leftOver.shift();
+    if (leftOver !== undefined || left <= 0) return leftOver;
     // Towards the end of a number of steps in small pieces.
     const few = options.steps - figures.calls < BATCH * 1000;
     const count = Math.min(few ? 20 : BATCH, left);
     const first = this.next;
     this.next += count;
     return { first, count, only: options.only };
+  }
+
+  giveBack(seeds: readonly Seeds[]): void {
+    this.#leftOver.push(...seeds);
   }
 
   done({ figures, failures }: Batch): void {
@@ -174,28 +182,33 @@ function employ(budget: Budget): Promise<void> {
     resourceLimits: { maxYoungGenerationSizeMb: 64 },
   });
   return new Promise((resolve, reject) => {
-    let silence: NodeJS.Timeout | undefined;
-    const silent = (): void => {
-      const violation = "it does not end, and makes no call";
-      budget.done({
-        figures: { ...noFigures(), violations: 1 },
-        failures: [{ seed: current[0]!, violation }],
-      });
+    let batch: Seeds | undefined;
+    let looking: NodeJS.Timeout | undefined;
+    const look = (silence: Silence): void => {
+      const seed = current[0]!;
+      if (batch === undefined || !silence.look(seed)) return;
+      clearInterval(looking);
+      const figures = { ...noFigures(), violations: 1 };
+      budget.done({ figures, failures: [{ seed, violation: "it does not end, and makes no call" }] });
+      budget.giveBack(without(seed, batch));
+      batch = undefined;
       void worker.terminate().then(() => resolve(employ(budget)));
     };
     const next = (): void => {
-      clearTimeout(silence);
-      const batch = budget.take();
+      clearInterval(looking);
+      batch = budget.take();
       if (batch === undefined) return void worker.terminate().then(() => resolve());
-      silence = setTimeout(silent, SILENCE_MS_MAX);
+      current[0] = batch.first;
+      looking = setInterval(look, LOOK_MS, new Silence());
       worker.postMessage(batch);
     };
-    worker.on("message", (batch: Batch) => {
-      budget.done(batch);
+    worker.on("message", (done: Batch) => {
+      if (batch === undefined) return; // it was given up, and all of it is run again
+      budget.done(done);
       next();
     });
     worker.on("error", (error) => {
-      clearTimeout(silence);
+      clearInterval(looking);
       reject(error);
     });
     next();

@@ -286,6 +286,13 @@ const TAIL = inFile("src/log/log-tail.ts", suite.DAMAGED_LOG, [
 
 const GAPS = inFile("src/log/gap-finder.ts", suite.DAMAGED_LOG, [
   {
+    name: "a segment without a header is an empty one",
+    rule: "log_damaged",
+    suites: [READER],
+    find: `if (beginning === undefined) throw damaged(segment, "it has no valid header line");`,
+    replace: `if (beginning === undefined) return;`,
+  },
+  {
     name: "what a copy of a seal hides is not mentioned, although the next segment says that it counted",
     rule: "rule 6",
     suites: [READER],

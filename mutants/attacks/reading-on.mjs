@@ -81,18 +81,11 @@ const TAILS = inFile(
       replace: ``,
     },
     {
-      name: "a segment without a header is an empty one",
+      name: "lines are passed over as long as nothing says where their segment begins",
       rule: "log_damaged",
-      suites: [...TAIL, ...BAD_LOG],
-      find: `if (segment.ledger.firstRevision === undefined) throw damaged(segment, "it has no valid header line");`,
-      replace: ``,
-    },
-    {
-      name: "a seal without a header ends the segment",
-      rule: "log_damaged",
-      suites: [...TAIL, ...BAD_LOG],
-      find: `if (sealed.ledger.firstRevision === undefined) throw damaged(sealed, "it has no valid header line");`,
-      replace: ``,
+      suites: TAIL,
+      find: `else this.#gaps.beginWithoutHeader(segment, line.kind`,
+      replace: `else if (this.observer.beginningOf?.(segment) !== undefined) this.#gaps.beginWithoutHeader(segment, line.kind`,
     },
     {
       name: "zeros at the beginning of a long line are not noticed",

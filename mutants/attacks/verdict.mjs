@@ -135,8 +135,8 @@ export const VERDICTS = inFile(
     {
       name: "a header may stand behind the first byte",
       rule: "rule 3",
-      find: `if (offset > 0 || ledger.firstRevision`,
-      replace: `if (ledger.firstRevision`,
+      find: `if (offset > 0 || header`,
+      replace: `if (header`,
     },
     {
       name: "the seal of another segment ends this one",
@@ -152,16 +152,10 @@ export const VERDICTS = inFile(
       replace: `void wanted;`,
     },
     {
-      name: "a second header counts",
-      rule: "rule 3",
-      find: `ledger.firstRevision !== undefined || header.segment`,
-      replace: `header.segment`,
-    },
-    {
       name: "the header of another segment counts",
       rule: "rule 3",
-      find: `ledger.firstRevision !== undefined || header.segment !== ledger.number`,
-      replace: `ledger.firstRevision !== undefined`,
+      find: `offset > 0 || header.segment !== ledger.number`,
+      replace: `offset > 0`,
     },
     {
       name: "a record's revision is not where it stands",

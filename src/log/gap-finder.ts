@@ -10,7 +10,7 @@ import type { SessionStoreError } from "../errors.js";
 import type { FileSystem } from "../fs/file-system.js";
 import type { LogHeader, LogLine } from "../format/log-line.js";
 import { mentionRest, unreadRecord } from "./cut-segment.js";
-import { contradicted } from "./log-failures.js";
+import { contradicted, damaged } from "./log-failures.js";
 import type { Segment } from "./segment.js";
 import { settle } from "./verdict.js";
 
@@ -57,10 +57,14 @@ export class GapFinder {
     this.found(segment, offset, reason, zeros);
   }
 
-  /** The first line is no header, so that is damaged. What else says where the segment begins is believed, but nothing behind it. */
+  /**
+   * The first line is no header, so that is damaged. What else says where the segment begins is believed, but nothing behind it.
+   * @throws `log_damaged` while nothing says it. A checkpoint of another process may say it later, so until then no line is passed
+   *   over: the sessions that it mentions would be forgotten.
+   */
   beginWithoutHeader(segment: Segment, zeros: boolean): void {
     const beginning = this.observer.beginningOf?.(segment);
-    if (beginning === undefined) return;
+    if (beginning === undefined) throw damaged(segment, "it has no valid header line");
     const { ledger } = segment;
     ledger.firstRevision = beginning.firstRevision;
     ledger.after = beginning.after;

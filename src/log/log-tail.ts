@@ -18,7 +18,7 @@ import { isTorn, parseLogLines, type LogLine, type LogRecord } from "../format/l
 import type { StoredObject } from "../format/stored-value.js";
 import { mentionRest, sealOfCut } from "./cut-segment.js";
 import { GapFinder, type GapObserver } from "./gap-finder.js";
-import { damaged, unstable } from "./log-failures.js";
+import { unstable } from "./log-failures.js";
 import { Segment } from "./segment.js";
 import { decide } from "./verdict.js";
 
@@ -201,10 +201,8 @@ export class LogTail {
 
   #atEnd(segment: Segment): boolean {
     // The header is published together with the segment's name (O7), so this is damage and not a race.
-    if (segment.ledger.firstRevision === undefined) {
+    if (segment.ledger.firstRevision === undefined)
       this.#gaps.beginWithoutHeader(segment, this.#hasZerosAtEnd(segment));
-      if (segment.ledger.firstRevision === undefined) throw damaged(segment, "it has no valid header line");
-    }
     this.#gaps.lookForDurable(segment);
     if (!this.isFollowed(segment)) {
       if (segment.undecided === 0 && !segment.damaged) return false;
@@ -312,19 +310,17 @@ export class LogTail {
       segment.undecided = line.scanned - segment.position;
       return count === this.buffer.length || this.#atEnd(segment);
     }
-    const { position } = segment;
-    segment.position = line.scanned + 1;
+    const reason = "longer than a line may be";
+    const behind = line.scanned + 1;
+    this.#decide(segment, { kind: "unreadable", reason, zeros: line.zeros }, behind, segment.position);
+    segment.position = behind;
     segment.undecided = 0;
     segment.oversize = undefined;
-    const reason = "longer than a line may be";
-    this.#decide(segment, { kind: "unreadable", reason, zeros: line.zeros }, segment.position, position);
     return true;
   }
 
   /** Behind a seal: opens the next segment. False when there is none yet. */
   #enterNext(sealed: Segment): boolean {
-    // A hole in place of the header: what the segment's revisions were is lost with it.
-    if (sealed.ledger.firstRevision === undefined) throw damaged(sealed, "it has no valid header line");
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const next = this.#open(sealed.number + 1);
       if (next !== undefined) {

@@ -64,8 +64,7 @@ export function decide(
       return unreadable(ledger, from);
     case "header": {
       const { header } = line;
-      if (offset > 0 || ledger.firstRevision !== undefined || header.segment !== ledger.number)
-        return unreadable(ledger, from); // rule 3
+      if (offset > 0 || header.segment !== ledger.number) return unreadable(ledger, from); // rule 3
       ledger.firstRevision = header.firstRevision;
       ledger.after = header.after;
       ledger.lastRevision = header.after;

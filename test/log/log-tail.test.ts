@@ -118,6 +118,21 @@ describe("O1: a verdict depends on the bytes alone", () => {
     expect([...reading.tail.active.ledger.behind]).toEqual([["a", 50]]);
   });
 
+  it("no line behind a damaged header is passed over while nothing says where the segment begins", () => {
+    const torn = HEADER.subarray(0, 40);
+    const lines = [encoded(1, 1, [{ k: "a", s: {} }]), encoded(2, 1, [{ k: "b", s: {} }])];
+    const reading = new Reading(diskWith(Buffer.concat([torn, ...lines])).mount("reader"));
+    for (const _again of [1, 2]) expect(() => reading.tail.catchUp()).toThrow("no valid header line");
+    expect(reading.told).toEqual([]);
+    reading.beginning = { firstRevision: 10, after: 9 };
+    reading.tail.catchUp();
+    expect(reading.told).toEqual(["gap in 1 at 0"]);
+    expect([...reading.tail.active.ledger.behind]).toEqual([
+      ["a", 50],
+      ["b", 50 + (lines[0]?.length ?? 0)],
+    ]);
+  });
+
   it("what belongs elsewhere is a gap", () => {
     const reading = new Reading(
       diskWith(Buffer.concat([HEADER, encoded(1, 2, [{ k: "a", s: {} }])])).mount("reader"),

@@ -21,7 +21,8 @@ export class Reading implements LogObserver {
   constructor(
     fs: FileSystem,
     bufferBytes?: number,
-    private readonly beginning?: { readonly firstRevision: number; readonly after: number },
+    /** Where a segment begins whose header cannot be read. */
+    public beginning?: { readonly firstRevision: number; readonly after: number },
   ) {
     this.tail = new LogTail(fs, layout, "id", "read", this);
     if (bufferBytes !== undefined) this.tail.buffer = Buffer.alloc(bufferBytes);

@@ -6,7 +6,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { encodeLogLine } from "../../../../src/format/log-line.js";
 import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
-import { FULL_SEGMENT, settled, start, turn, type Process } from "../../../support/processes.js";
+import { FULL_SEGMENT, pass, settled, start, STORE, turn, type Process } from "../../../support/processes.js";
 import { changesIn, flip, segments } from "./scenes.js";
 
 let disk: SimulatedDisk;
@@ -279,4 +279,27 @@ it("where a segment begins is not guessed: files would seem to be newer than wha
   flip(disk, second, 20);
   const reader = await start(disk, "reader");
   expect(await reader.store.get("k")).toEqual({ n: 2 });
+});
+
+it("what is mentioned behind a damaged header is in doubt, also if only a later checkpoint says where the segment begins", async () => {
+  const small = await start(disk, "small", { segmentBytes: 4096 });
+  const reader = await start(disk, "reader", { readOnly: true });
+  before.fs.kill();
+  await small.store.put("filler", FULL_SEGMENT);
+  await small.store.put("k", { n: 1 });
+  const [first = "", second = ""] = segments(disk);
+  disk.writeRaw(first, disk.readRaw(first)!.fill(0)); // its seal with it
+  flip(disk, second, 20); // in its header
+  const [key, segment] = ["k", 2];
+  await expect(reader.store.get(key)).rejects.toMatchObject({ code: "log_damaged", data: { segment } });
+  small.fs.onCall = ({ name, args }) => ({
+    killAfter: name === "rename" && String(args[1]).endsWith("catalog-1"),
+  });
+  void small.store.checkpoint();
+  await pass(1000, small);
+  expect(disk.names(`${STORE}/.store`)).toContain("catalog-1");
+  await expect(reader.store.get(key)).rejects.toMatchObject({
+    code: "session_damaged",
+    data: { key, segment },
+  });
 });
