@@ -23,7 +23,7 @@ function temporaryFolder(): string {
 }
 
 /** What counts time, or has many processes fight over a store, wants the whole machine for itself. */
-const ALONE = ["event-loop", "budget", "stress", "kills", "suspend", "watch"].map(
+const ALONE = ["event-loop", "budget", "stress", "kills", "transcript-kills", "suspend", "watch"].map(
   (name) => `test/process/${name}.test.ts`,
 );
 

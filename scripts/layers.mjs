@@ -26,7 +26,7 @@ export const ROOMS = [
   {
     name: "engine",
     pattern: /^engine\/[^/]+\.ts$/,
-    what: "what an engine is: nine methods",
+    what: "what an engine is: thirteen methods",
   },
   {
     name: "engine/*",

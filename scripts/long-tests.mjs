@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * The tests that are run for minutes or hours, by hand: `npm run kills`, `power-cuts`, `injections`, `fuzz`, `damages`. Each
- * is a test file that `npm test` runs for a few seconds; this runs it alone, with the budget and the seed of the
+ * is a test file or two that `npm test` runs for a few seconds; this runs them alone, with the budget and the seed of the
  * command line. Needs a build. Fails if everything was skipped.
  */
 import { spawnSync } from "node:child_process";
@@ -14,28 +14,33 @@ import { summaryLine } from "./test-summary-reporter.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-/** @type {Record<string, { file: string, budget: string, variable: string, byDefault: string }>} */
+/** @type {Record<string, { files: string[], budget: string, variable: string, byDefault: string }>} */
 const TESTS = {
-  kills: { file: "test/process/kills", budget: "kills", variable: "KILLS", byDefault: "2000" },
+  kills: {
+    files: ["test/process/kills", "test/process/transcript-kills"],
+    budget: "kills",
+    variable: "KILLS",
+    byDefault: "2000",
+  },
   "power-cuts": {
-    file: "test/process/power-cuts",
+    files: ["test/process/power-cuts"],
     budget: "cuts",
     variable: "POWER_CUTS",
     byDefault: "200",
   },
   injections: {
-    file: "test/process/injection",
+    files: ["test/process/injection"],
     budget: "cases",
     variable: "INJECTIONS",
     byDefault: "all",
   },
   damages: {
-    file: "test/engine/directory/damage/damages",
+    files: ["test/engine/directory/damage/damages"],
     budget: "damages",
     variable: "DAMAGES",
     byDefault: "2000",
   },
-  fuzz: { file: "test/fuzz", budget: "minutes", variable: "FUZZ_MINUTES", byDefault: "10" },
+  fuzz: { files: ["test/fuzz"], budget: "minutes", variable: "FUZZ_MINUTES", byDefault: "10" },
 };
 
 const [name = "", ...args] = process.argv.slice(2);
@@ -60,7 +65,7 @@ const env = {
 };
 const { status } = spawnSync(
   process.execPath,
-  [join(root, "node_modules/vitest/vitest.mjs"), "run", test.file],
+  [join(root, "node_modules/vitest/vitest.mjs"), "run", ...test.files],
   {
     cwd: root,
     stdio: "inherit",
@@ -76,7 +81,7 @@ function someRan() {
   console.log(summaryLine({ passed, failed, skipped }));
   if (passed + failed > 0) return true;
   console.error(
-    `nothing was run: npx vitest run --reporter=verbose ${test?.file} names what is missing here`,
+    `nothing was run: npx vitest run --reporter=verbose ${test?.files.join(" ")} names what is missing here`,
   );
   return false;
 }

@@ -38,6 +38,8 @@ export type SessionStoreErrorCode =
   | "entry_corrupt"
   /** The latest state of a session is behind bytes of the log that cannot be read, and no file has it. */
   | "session_damaged"
+  /** A file of a transcript is damaged or missing, and the log no longer has its items. */
+  | "transcript_damaged"
   /** The commit log has no usable segment, or so much of it cannot be read that a change cannot build on it. */
   | "log_damaged"
   /** A log segment belongs to another store. */
@@ -51,6 +53,11 @@ export type SessionStoreErrorCode =
   | "record_too_large"
   | "blob_too_large"
   | "value_too_deep"
+  | "item_too_large"
+  | "transcript_name_too_long"
+  | "id_too_long"
+  /** The operation's id was committed before, with another content. */
+  | "operation_mismatch"
   /** `watch({ since })` asked for revisions that the log no longer has: list, then start at `data.revision`. */
   | "revision_too_old"
   /** `watch({ since })` named a revision that the store never had: it was restored, or is another one. */
@@ -117,6 +124,10 @@ const DAMAGED: ReadonlySet<string> = new Set(["entry_corrupt", "session_damaged"
 /** Whether a session is there and cannot be read, so that only what needs no base can be done to it. */
 export function isSessionDamaged(error: unknown): error is SessionStoreError {
   return error instanceof SessionStoreError && DAMAGED.has(error.code);
+}
+
+export function isTranscriptDamaged(error: unknown): error is SessionStoreError {
+  return error instanceof SessionStoreError && error.code === "transcript_damaged";
 }
 
 /** Whether what is known of a session may have been overtaken by a change that cannot be read: nothing can build on it. */
@@ -202,6 +213,8 @@ export interface StoreWarning {
     | "log_line_malformed"
     | "log_mended"
     | "session_guessed"
+    | "transcript_guessed"
+    | "transcript_quarantined"
     | "segment_garbage"
     | "log_replaced"
     | "log_shared"

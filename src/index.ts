@@ -7,10 +7,13 @@ export type {
   DamagedSession,
   DirectorySessionStore,
   ListQuery,
+  OperationOptions,
+  OperationResult,
   SessionChange,
   SessionList,
   SessionRecord,
   SessionStore,
+  StatsOptions,
   StoreStats,
   Transaction,
   UntypedEntry,
@@ -19,6 +22,21 @@ export type {
   WatchOptions,
   WriteOptions,
 } from "./store/types.js";
+export type {
+  Appended,
+  AppendOptions,
+  ExpectedSuffix,
+  Item,
+  ItemRange,
+  IterateItemsOptions,
+  Page,
+  ReadItemsOptions,
+  TransactionTranscripts,
+  TranscriptChange,
+  TranscriptInfo,
+  TranscriptOptions,
+  Transcripts,
+} from "./store/transcript-types.js";
 export { SessionStoreError } from "./errors.js";
 export type { ErrorData, SessionStoreErrorCode, StoreWarning } from "./errors.js";
 export type { Limits } from "./format/limits.js";

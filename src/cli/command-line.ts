@@ -15,6 +15,7 @@ import { addRebuild } from "./commands/rebuild.js";
 import { addRm } from "./commands/rm.js";
 import { addRollback } from "./commands/rollback.js";
 import { addStats } from "./commands/stats.js";
+import { addTranscript } from "./commands/transcript.js";
 import { addWatch } from "./commands/watch.js";
 import { EXIT_MEANINGS } from "./failure.js";
 import type { Invocation, StoreOptions } from "./invocation.js";
@@ -26,6 +27,7 @@ const COMMANDS = [
   addPut,
   addPatch,
   addRm,
+  addTranscript,
   addWatch,
   addStats,
   addFlush,
@@ -42,6 +44,7 @@ const COMMANDS = [
 /** Names that people know from other programs. */
 const SYNONYMS: Readonly<Record<string, string>> = {
   add: "put",
+  append: "transcript append",
   cat: "get",
   create: "put",
   count: "stats",

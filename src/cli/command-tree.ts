@@ -13,6 +13,7 @@ export interface OptionInfo {
 }
 
 export interface CommandInfo {
+  /** As it is typed: `get`, `transcript ls`. */
   readonly name: string;
   /** As in `get [options] <key>`. */
   readonly usage: string;
@@ -21,19 +22,37 @@ export interface CommandInfo {
   /** Names of the arguments in order: key, store, changes, shell. */
   readonly arguments: readonly string[];
   readonly examples: readonly string[];
+  /** Of a group: its commands. Otherwise none. */
+  readonly commands: readonly CommandInfo[];
 }
 
 /** Every command that is not hidden, in the order of the help. */
 export function commandTree(program: Command): CommandInfo[] {
-  const help = program.createHelp();
-  return help.visibleCommands(program).map((command) => ({
-    name: command.name(),
-    usage: `${command.name()} ${command.usage()}`,
-    description: command.description(),
-    options: optionsOf(command),
-    arguments: command.registeredArguments.map((argument) => argument.name()),
-    examples: examplesOf(command),
-  }));
+  return commandsOf(program, "");
+}
+
+/** Every command that does something: those of groups in the place of these. */
+export function runnable(tree: readonly CommandInfo[]): CommandInfo[] {
+  return tree.flatMap((command) => (command.commands.length > 0 ? runnable(command.commands) : [command]));
+}
+
+/** @param prefix What is typed in front of their names. */
+function commandsOf(parent: Command, prefix: string): CommandInfo[] {
+  return parent
+    .createHelp()
+    .visibleCommands(parent)
+    .map((command) => {
+      const name = prefix + command.name();
+      return {
+        name,
+        usage: `${name} ${command.usage()}`,
+        description: command.description(),
+        options: optionsOf(command),
+        arguments: command.registeredArguments.map((argument) => argument.name()),
+        examples: examplesOf(command),
+        commands: commandsOf(command, `${name} `),
+      };
+    });
 }
 
 export function optionsOf(command: Command): OptionInfo[] {

@@ -4,7 +4,7 @@
  */
 import type { Command } from "commander";
 import { KEYS_COMMAND } from "./completion-keys.js";
-import { commandTree, optionsOf, type CommandInfo, type OptionInfo } from "./command-tree.js";
+import { commandTree, optionsOf, runnable, type CommandInfo, type OptionInfo } from "./command-tree.js";
 
 export const SHELLS = ["bash", "zsh", "fish"] as const;
 
@@ -20,7 +20,12 @@ const VALUES: Readonly<Record<string, string>> = {
 };
 
 interface Tree {
+  /** The first words. */
   readonly commands: readonly CommandInfo[];
+  /** Those of them that another command follows. */
+  readonly groups: readonly CommandInfo[];
+  /** Commands that have options and arguments. */
+  readonly leaves: readonly CommandInfo[];
   readonly options: readonly OptionInfo[];
   /** Commands whose first argument is a key. */
   readonly withKey: readonly string[];
@@ -31,13 +36,16 @@ interface Tree {
 
 export function completionScript(program: Command, shell: Shell): string {
   const commands = commandTree(program);
+  const leaves = runnable(commands);
   const first = (argument: string): string[] =>
-    commands.filter((command) => command.arguments[0] === argument).map(({ name }) => name);
-  const valued = commands.flatMap(({ options }) =>
+    leaves.filter((command) => command.arguments[0] === argument).map(({ name }) => name);
+  const valued = leaves.flatMap(({ options }) =>
     options.filter(({ value }) => value !== undefined).map(({ long }) => long),
   );
   const tree: Tree = {
     commands,
+    groups: commands.filter((command) => command.commands.length > 0),
+    leaves,
     options: optionsOf(program),
     withKey: first("key"),
     withStore: first("store"),
@@ -50,15 +58,22 @@ function optionWords(options: readonly OptionInfo[]): string {
   return options.map(({ long }) => long).join(" ");
 }
 
-/** `a|b|c` for a shell's `case`. */
-const anyOf = (words: readonly string[]): string => words.join("|");
+/** `a|b|"c d"` for a shell's `case`. */
+const anyOf = (words: readonly string[]): string =>
+  words.map((word) => (word.includes(" ") ? `"${word}"` : word)).join("|");
+
+const namesOf = (commands: readonly CommandInfo[]): string[] => commands.map(({ name }) => name);
+
+/** The words that may follow the name of a group. */
+const wordsIn = ({ name, commands }: CommandInfo): string[] =>
+  namesOf(commands).map((full) => full.slice(name.length + 1));
 
 function valuesOf(kind: string): readonly string[] {
   return Object.keys(VALUES).filter((option) => VALUES[option] === kind);
 }
 
 /** Keys have colons, at which bash ends a word unless told otherwise: words are taken from the line itself. */
-function bash({ commands, options, withKey, withStore, valued }: Tree): string {
+function bash({ commands, groups, leaves, options, withKey, withStore, valued }: Tree): string {
   return `# Completion of sessiondir in bash. Made by: sessiondir completion bash
 _sessiondir() {
   local line="\${COMP_LINE:0:COMP_POINT}" cur="" previous command="" arguments=0 word skip="" choices="" kept
@@ -75,7 +90,12 @@ _sessiondir() {
     case "$word" in
       ${anyOf(valued)}) skip=1 ;;
       -*) ;;
-      *) if [ -z "$command" ]; then command="$word"; else arguments=$((arguments + 1)); fi ;;
+      *)
+        case "$command" in
+          "") command="$word" ;;
+          ${anyOf(namesOf(groups))}) command="$command $word" ;;
+          *) arguments=$((arguments + 1)) ;;
+        esac ;;
     esac
   done
   if [ -n "$skip" ]; then
@@ -86,13 +106,14 @@ _sessiondir() {
       *) return ;;
     esac
   elif [ -z "$command" ]; then
-    choices="${commands.map(({ name }) => name).join(" ")} ${optionWords(options)}"
+    choices="${namesOf(commands).join(" ")} ${optionWords(options)}"
   elif [[ "$cur" == -* ]]; then
     case "$command" in
-${commands.map((command) => `      ${command.name}) choices="${optionWords(command.options)}" ;;`).join("\n")}
+${leaves.map((command) => `      ${anyOf([command.name])}) choices="${optionWords(command.options)}" ;;`).join("\n")}
     esac
   elif [ "$arguments" -eq 0 ]; then
     case "$command" in
+${groups.map((group) => `      ${group.name}) choices="${wordsIn(group).join(" ")}" ;;`).join("\n")}
       ${anyOf(withKey)})
         local IFS=$'\\n'
         choices="$("\${words[0]}" ${KEYS_COMMAND} "$cur" -- "\${words[@]:1}" 2>/dev/null)"
@@ -102,7 +123,7 @@ ${commands.map((command) => `      ${command.name}) choices="${optionWords(comma
         return ;;
       ${anyOf(withStore)}) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return ;;
       completion) choices="${SHELLS.join(" ")}" ;;
-      help) choices="${commands.map(({ name }) => name).join(" ")}" ;;
+      help) choices="${namesOf(commands).join(" ")}" ;;
     esac
   fi
   COMPREPLY=($(compgen -W "$choices" -- "$cur"))
@@ -116,7 +137,7 @@ function quoted(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-function zsh({ commands, options, withKey, withStore, valued }: Tree): string {
+function zsh({ commands, groups, leaves, options, withKey, withStore, valued }: Tree): string {
   const described = (name: string, description: string): string =>
     quoted(`${name.replaceAll(":", "\\:")}:${description}`);
   return `#compdef sessiondir
@@ -130,7 +151,12 @@ _sessiondir() {
     case "$word" in
       ${anyOf(valued)}) skip=1 ;;
       -*) ;;
-      *) if [[ -z "$command" ]]; then command="$word"; else arguments+=1; fi ;;
+      *)
+        case "$command" in
+          '') command="$word" ;;
+          ${anyOf(namesOf(groups))}) command="$command $word" ;;
+          *) arguments+=1 ;;
+        esac ;;
     esac
   done
   if [[ -n "$skip" ]]; then
@@ -151,22 +177,28 @@ ${commands.map(({ name, description }) => `        ${described(name, description
     fi
   elif [[ "$current" == -* ]]; then
     case "$command" in
-${commands
+${leaves
   .map(
     (command) =>
-      `      ${command.name}) choices=(${command.options.map(({ long, description }) => described(long, description)).join(" ")}) ;;`,
+      `      ${anyOf([command.name])}) choices=(${command.options.map(({ long, description }) => described(long, description)).join(" ")}) ;;`,
   )
   .join("\n")}
     esac
     _describe -o option choices
   elif (( arguments == 0 )); then
     case "$command" in
+${groups
+  .map(
+    (group) =>
+      `      ${group.name}) choices=(${group.commands.map(({ name, description }) => described(name.slice(group.name.length + 1), description)).join(" ")}); _describe command choices ;;`,
+  )
+  .join("\n")}
       ${anyOf(withKey)})
         keys=("\${(@f)$("\${words[1]}" ${KEYS_COMMAND} "\${(Q)current}" -- "\${(@Q)words[2,CURRENT-1]}" 2>/dev/null)}")
         compadd -- "\${(@)keys:#}" ;;
       ${anyOf(withStore)}) _files -/ ;;
       completion) compadd -- ${SHELLS.join(" ")} ;;
-      help) compadd -- ${commands.map(({ name }) => name).join(" ")} ;;
+      help) compadd -- ${namesOf(commands).join(" ")} ;;
     esac
   fi
 }
@@ -174,8 +206,11 @@ if [[ "\${funcstack[1]}" == _sessiondir ]]; then _sessiondir "$@"; else compdef 
 `;
 }
 
-function fish({ commands, options, withKey, withStore, valued }: Tree): string {
-  const names = commands.map(({ name }) => name).join(" ");
+function fish({ commands, groups, leaves, options, withKey, withStore, valued }: Tree): string {
+  const named = (words: readonly string[]): string =>
+    words.map((word) => (word.includes(" ") ? `"${word}"` : word)).join(" ");
+  const choice = (condition: string, word: string, description: string): string =>
+    `complete -c sessiondir -n ${quoted(condition)} -a ${word} -d ${quoted(description)}`;
   const option = (condition: string, { long, short, value, description }: OptionInfo): string => {
     const parts = [`complete -c sessiondir -n ${quoted(condition)} -l ${long.replace(/^--/, "")}`];
     if (short !== undefined) parts.push(`-s ${short.replace(/^-/, "")}`);
@@ -185,8 +220,9 @@ function fish({ commands, options, withKey, withStore, valued }: Tree): string {
   };
   return `# Completion of sessiondir in fish. Made by: sessiondir completion fish
 complete -c sessiondir -f
-function __sessiondir_at --description 'whether these commands, and no argument, have been typed'
+function __sessiondir_line --description 'the command that was typed, and a line for each argument; nothing where a value is due'
   set -l command ''
+  set -l arguments
   set -l skip ''
   for word in (commandline -opc)[2..-1]
     if test -n "$skip"
@@ -198,30 +234,45 @@ function __sessiondir_at --description 'whether these commands, and no argument,
         set skip 1
       case '-*'
       case '*'
-        test -n "$command"; and return 1
-        set command $word
+        if test -z "$command"
+          set command $word
+        else if contains -- "$command" ${namesOf(groups).join(" ")}
+          set command "$command $word"
+        else
+          set -a arguments argument
+        end
     end
   end
-  test -z "$skip"; and contains -- "$command" $argv
+  test -z "$skip"; and printf '%s\\n' "$command" $arguments
+end
+function __sessiondir_in --description 'whether one of these commands has been typed'
+  set -l line (__sessiondir_line)
+  test (count $line) -gt 0; and contains -- "$line[1]" $argv
+end
+function __sessiondir_at --description 'whether one of these commands, and no argument, has been typed'
+  set -l line (__sessiondir_line)
+  test (count $line) -eq 1; and contains -- "$line[1]" $argv
 end
 function __sessiondir_keys
   set -l words (commandline -opc)
   $words[1] ${KEYS_COMMAND} (commandline -ct) -- $words[2..-1] 2>/dev/null
 end
-${commands
-  .map(
-    ({ name, description }) =>
-      `complete -c sessiondir -n "__sessiondir_at ''" -a ${name} -d ${quoted(description)}`,
+${commands.map(({ name, description }) => choice("__sessiondir_at ''", name, description)).join("\n")}
+${groups
+  .flatMap((group) =>
+    group.commands.map(({ name, description }) =>
+      choice(`__sessiondir_at ${group.name}`, name.slice(group.name.length + 1), description),
+    ),
   )
   .join("\n")}
 ${options.map((info) => option("__sessiondir_at ''", info)).join("\n")}
-${commands
-  .flatMap(({ name, options: own }) => own.map((info) => option(`__fish_seen_subcommand_from ${name}`, info)))
+${leaves
+  .flatMap(({ name, options: own }) => own.map((info) => option(`__sessiondir_in ${named([name])}`, info)))
   .join("\n")}
-complete -c sessiondir -n '__sessiondir_at ${withKey.join(" ")}' -a '(__sessiondir_keys)'
-complete -c sessiondir -n '__sessiondir_at ${withStore.join(" ")}' -a '(__fish_complete_directories)'
+complete -c sessiondir -n '__sessiondir_at ${named(withKey)}' -a '(__sessiondir_keys)'
+complete -c sessiondir -n '__sessiondir_at ${named(withStore)}' -a '(__fish_complete_directories)'
 complete -c sessiondir -n '__sessiondir_at completion' -a '${SHELLS.join(" ")}'
-complete -c sessiondir -n '__sessiondir_at help' -a '${names}'
+complete -c sessiondir -n '__sessiondir_at help' -a '${namesOf(commands).join(" ")}'
 `;
 }
 

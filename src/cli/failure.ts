@@ -75,6 +75,7 @@ const NEEDS_PERSON: ReadonlySet<SessionStoreErrorCode> = new Set<SessionStoreErr
   "file_unsafe",
   "entry_corrupt",
   "session_damaged",
+  "transcript_damaged",
   "log_damaged",
   "log_foreign",
   "blob_missing",

@@ -3,7 +3,7 @@
  * man macros, which man-db, mandoc and the BSDs read alike.
  */
 import type { Command } from "commander";
-import { commandTree, optionsOf, type CommandInfo, type OptionInfo } from "./command-tree.js";
+import { commandTree, optionsOf, runnable, type CommandInfo, type OptionInfo } from "./command-tree.js";
 import { EXIT_MEANINGS } from "./failure.js";
 import { VERSION } from "./version.js";
 
@@ -16,7 +16,7 @@ const ENVIRONMENT: readonly (readonly [name: string, text: string])[] = [
 
 /** The page as roff. */
 export function manPage(program: Command): string {
-  const commands = commandTree(program);
+  const commands = runnable(commandTree(program));
   const lines = [
     `.TH SESSIONDIR 1 "" "sessiondir ${VERSION}" "User Commands"`,
     ".SH NAME",

@@ -38,6 +38,8 @@ const DAMAGE: ReadonlySet<StoreWarning["code"]> = new Set([
   "log_gap",
   "log_replaced",
   "session_guessed",
+  "transcript_guessed",
+  "transcript_quarantined",
   "blob_missing",
 ] satisfies StoreWarning["code"][]);
 

@@ -15,6 +15,7 @@ import { formatCount } from "./figures.js";
 import type { Invocation } from "./invocation.js";
 import { nearestKeys } from "./nearest-keys.js";
 import type { Entry, Store } from "./open-store.js";
+import { transcriptsBeside } from "./transcripts-beside.js";
 import { visible } from "./visible-text.js";
 
 export type WriteAction = "create" | "replace" | "patch" | "delete" | "unchanged";
@@ -39,6 +40,8 @@ export interface WriteResult extends WritePlan {
   readonly storeCreated?: true;
   /** The session was there and could not be read; its previous revision is then given as 0. */
   readonly damaged?: true;
+  /** Of `delete`: names of the transcripts that go with it, if there are any. */
+  readonly transcripts?: readonly string[];
 }
 
 export interface Write {
@@ -179,6 +182,16 @@ export async function missingSession(store: Store, path: string, key: string): P
   });
 }
 
+/** The same for a command on the record: there may be transcripts all the same. */
+export async function missingRecord(store: Store, path: string, key: string): Promise<CliError> {
+  const names = await transcriptsBeside(store, key);
+  if (names.length === 0) return missingSession(store, path, key);
+  const message =
+    `session ${JSON.stringify(key)} has no record in ${path}, only transcripts: ` +
+    `sessiondir transcript ls ${shellQuoted(key)}`;
+  return new CliError("not_found", message, { data: { key, path } });
+}
+
 const DONE: Readonly<Record<WriteAction, string>> = {
   create: "created",
   replace: "replaced",
@@ -198,13 +211,19 @@ export async function printWrite({ terminal }: Invocation, result: WriteResult):
   ];
   const details = fields.length === 0 ? "" : `: ${fields.join(", ")}`;
   const was = damaged === true ? ", which was damaged" : "";
+  const { transcripts = [] } = result;
+  const along =
+    transcripts.length === 0
+      ? ""
+      : `, with ${plural(transcripts.length, "transcript")} (${transcripts.map(visible).join(", ")})`;
   const where = storeCreated === true ? ` in a new store ${visible(result.store)}` : "";
   if (dryRun) {
     const verb = action === "unchanged" ? "leave unchanged" : action;
     const now = previousRevision === 0 ? "" : `, now at revision ${previousRevision}`;
-    return terminal.line(`would ${verb} ${name}${was}${where}${now}${details}`);
+    return terminal.line(`would ${verb} ${name}${was}${where}${now}${along}${details}`);
   }
-  const before = damaged === true ? "" : `, was at revision ${previousRevision}`;
+  const isNew = damaged === true || (action === "delete" && previousRevision === 0);
+  const before = isNew ? "" : `, was at revision ${previousRevision}`;
   const after = revision === undefined ? before : `, revision ${revision}`;
-  return terminal.done(`${DONE[action]} ${name}${was}${where}${after}${details}`);
+  return terminal.done(`${DONE[action]} ${name}${was}${where}${after}${along}${details}`);
 }

@@ -55,24 +55,38 @@ export function parseJson(text: string, source: string): unknown {
 }
 
 /**
- * Refuses what JSON has and a number cannot hold: 1e999, which would become null, and integers above 2^53 whose last digits
- * would be lost, as ids often have them. Digits behind the point that a double does not hold are noise, and may go.
+ * Refuses what JSON has and a number cannot hold.
  * @param json What was parsed.
  * @param field Where its value stands in the entry.
  */
 export function assertExact(json: string, source: string, field: readonly FieldStep[] = []): void {
+  const found = inexactNumber(json, field);
+  if (found === undefined) return;
+  const { name, number, becomes } = found;
+  throw usageError(
+    `${name} in ${source} is ${number}, which ${becomes}. Nothing was written: write it as a string, ` +
+      `${JSON.stringify(number)}, or as a number that is exact`,
+    { field: name, number },
+  );
+}
+
+/**
+ * The first number in it that a number cannot hold: 1e999, which would become null, and integers above 2^53 whose last digits
+ * would be lost, as ids often have them. Digits behind the point that a double does not hold are noise, and may go.
+ */
+export function inexactNumber(
+  json: string,
+  field: readonly FieldStep[] = [],
+): { readonly name: string; readonly number: string; readonly becomes: string } | undefined {
   const { value, odd } = parseWithOddNumbers(`[${json}]`); // in an array, a number by itself is found as well
   for (const { path, text } of odd) {
     const number = Number(text);
     if (Math.abs(number) <= Number.MAX_SAFE_INTEGER) continue;
     const name = formatFieldPath([...field, ...stepsTo(path.slice(1), (value as unknown[])[0])]);
-    const what = Number.isFinite(number) ? `would become ${String(number)}` : "is too large for JSON";
-    throw usageError(
-      `${name} in ${source} is ${text}, which ${what}. Nothing was written: write it as a string, ` +
-        `${JSON.stringify(text)}, or as a number that is exact`,
-      { field: name, number: text },
-    );
+    const becomes = Number.isFinite(number) ? `would become ${String(number)}` : "is too large for JSON";
+    return { name, number: text, becomes };
   }
+  return undefined;
 }
 
 function stepsTo(path: readonly string[], value: unknown): FieldStep[] {
@@ -97,6 +111,18 @@ function readText(path: string): string {
 }
 
 async function readStandardInput(invocation: Invocation): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of standardInput(invocation)) {
+    bytes += chunk.length;
+    if (bytes > INPUT_BYTES_MAX) throw usageError(`standard input has more than ${INPUT_BYTES_MAX} bytes`);
+    chunks.push(chunk);
+  }
+  return textOf(Buffer.concat(chunks), "standard input");
+}
+
+/** Standard input as it comes. @throws the reason of the signal. */
+export async function* standardInput(invocation: Invocation): AsyncGenerator<Buffer, void> {
   const { terminal, signal } = invocation;
   const { stdin } = process;
   invocation.doing = "reading standard input";
@@ -105,15 +131,8 @@ async function readStandardInput(invocation: Invocation): Promise<string> {
   const stop = (): void => void stdin.destroy();
   signal.addEventListener("abort", stop);
   try {
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    for await (const chunk of stdin as AsyncIterable<Buffer>) {
-      bytes += chunk.length;
-      if (bytes > INPUT_BYTES_MAX) throw usageError(`standard input has more than ${INPUT_BYTES_MAX} bytes`);
-      chunks.push(chunk);
-    }
+    for await (const chunk of stdin as AsyncIterable<Buffer>) yield chunk;
     signal.throwIfAborted();
-    return textOf(Buffer.concat(chunks), "standard input");
   } catch (error) {
     signal.throwIfAborted(); // a destroyed stream complains
     throw error;

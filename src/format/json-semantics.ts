@@ -60,8 +60,8 @@ export function inexpressible(where: string, flaw: string, key: string | undefin
 }
 
 /** As in `entry.origin.labels[3]`. */
-export function pathText(steps: readonly (string | number)[]): string {
-  let text = "entry";
+export function pathText(steps: readonly (string | number)[], root = "entry"): string {
+  let text = root;
   for (const step of steps) {
     if (typeof step === "number") text += `[${step}]`;
     else text += IDENTIFIER.test(step) ? `.${step}` : `[${JSON.stringify(step)}]`;

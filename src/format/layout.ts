@@ -2,6 +2,7 @@
  * Where things lie in a store's folder. `root` is the folder itself, or a pinned descriptor that stands for it.
  */
 import { folderNameForKey } from "./session-key.js";
+import type { ChunkId } from "./transcript-head.js";
 
 /** Name of the store's internal folder; everything else in a store's folder is a session. */
 export const STORE_FOLDER = ".store";
@@ -49,12 +50,25 @@ export class Layout {
     return `${this.store}/${catalogName(segment)}`;
   }
 
+  operations(segment: number): string {
+    return `${this.store}/${OPERATIONS}${segment}`;
+  }
+
   sessionFolder(key: string): string {
     return `${this.root}/${folderNameForKey(key)}`;
   }
 
   entryFile(key: string): string {
     return `${this.sessionFolder(key)}/${ENTRY_FILE}`;
+  }
+
+  chunk(key: string, transcript: string, id: ChunkId): string {
+    return this.chunkOf(key, folderNameForKey(transcript), id);
+  }
+
+  /** @param encoded The transcript's name as file names have it. */
+  chunkOf(key: string, encoded: string, id: ChunkId): string {
+    return `${this.sessionFolder(key)}/${chunkName(encoded, id)}`;
   }
 
   /** Folder that holds the blob: the first two digits of its hash. */
@@ -69,6 +83,20 @@ export class Layout {
 
 export function segmentName(number: number): string {
   return `${String(number).padStart(8, "0")}.jsonl`;
+}
+
+/** Names sort as their items do. @param encoded The transcript's name as file names have it. */
+function chunkName(encoded: string, { first, born }: ChunkId): string {
+  return `${encoded}.${String(first).padStart(12, "0")}-${born}.jsonl`;
+}
+
+/** What a name in a session's folder says, if it is that of a chunk: the encoded name of the transcript, and which chunk. */
+export function partsOfChunkName(name: string): ({ readonly transcript: string } & ChunkId) | undefined {
+  const [, transcript, digits, revision] = /^(.+)\.(\d{12,15})-([1-9]\d{0,15})\.jsonl$/.exec(name) ?? [];
+  if (transcript === undefined || digits === undefined) return undefined;
+  const first = Number(digits);
+  if (first === 0 || String(first).padStart(12, "0") !== digits) return undefined;
+  return { transcript, first, born: Number(revision) };
 }
 
 /**
@@ -115,6 +143,14 @@ export function partsOfTrashName(name: string): { hash?: string; holder?: string
   const [, hash, number, rest] = /^([0-9a-f]{64})\.[0-9a-f]+(?:\.(\d+)(-[0-9a-f]+)?)?$/.exec(name) ?? [];
   if (hash === undefined || number === undefined) return hash === undefined ? {} : { hash };
   return rest === undefined ? { hash, segment: Number(number) } : { hash, holder: number + rest };
+}
+
+const OPERATIONS = "operations-";
+
+/** Number of the segment up to which a file has the operations, or undefined for a name that is not one. */
+export function operationsNumber(name: string): number | undefined {
+  const match = /^operations-([1-9]\d{0,14})$/.exec(name);
+  return match === null ? undefined : Number(match[1]);
 }
 
 export function catalogName(segment: number): string {

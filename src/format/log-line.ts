@@ -18,6 +18,12 @@ import { jsonOfString } from "./json-text.js";
 import { LINE_BYTES_MAX } from "./limits.js";
 import { isWellFormed } from "./session-key.js";
 import {
+  changesTranscript,
+  composeTranscriptOp,
+  parseTranscriptOp,
+  type TranscriptOp,
+} from "./transcript-op.js";
+import {
   isCount,
   isStoredObject,
   isWithinDepth,
@@ -37,6 +43,8 @@ export interface LogHeader {
   readonly stage: string;
   /** Id of the store that it belongs to. */
   readonly store: string;
+  /** Bytes at which a chunk of a transcript is full. Left out: `CHUNK_BYTES`. */
+  readonly chunk?: number;
 }
 
 /**
@@ -64,7 +72,12 @@ export interface LogRecord {
   readonly g: number;
   /** When it was composed: milliseconds since 1970. */
   readonly t: number;
+  /** What was committed under a name, so that it happens once: the name, and a SHA-256 of what it is. */
+  readonly o?: readonly [id: string, hash: string];
+  /** May be empty where there are transcripts. */
   readonly ops: readonly LogOp[];
+  /** Changes of transcripts; not empty. */
+  readonly transcripts?: readonly TranscriptOp[];
 }
 
 /** Last line of a segment. */
@@ -165,13 +178,16 @@ export function writeLogLine(space: Buffer, json: string): number {
 
 /** JSON of a record, members in their canonical order. */
 export function composeRecordJson(record: LogRecord): string {
-  const { w, n, g, t, ops } = record;
-  let json = `{"w":${jsonOfString(w)},"n":${n},"g":${g},"t":${t},"ops":[`;
+  const { w, n, g, t, o, ops, transcripts } = record;
+  let json = `{"w":${jsonOfString(w)},"n":${n},"g":${g},"t":${t}`;
+  if (o !== undefined) json += `,"o":[${jsonOfString(o[0])},"${o[1]}"]`;
+  json += `,"ops":[`;
   for (let index = 0; index < ops.length; index++) {
     const op = ops[index];
     if (op !== undefined) json += (index === 0 ? "" : ",") + composeOp(op);
   }
-  return `${json}]}`;
+  if (transcripts === undefined) return `${json}]}`;
+  return `${json}],"transcripts":[${transcripts.map(composeTranscriptOp).join(",")}]}`;
 }
 
 function composeOp(op: LogOp): string {
@@ -330,12 +346,14 @@ function unreadable(bytes: Buffer, start: number, end: number, reason: string): 
 }
 
 function headerLine(value: StoredObject): LogLine {
-  const { segment, firstRevision, after, stage, store } = value;
-  if (!hasOnly(value, 5) || !isCount(segment) || !isCount(firstRevision))
+  const { segment, firstRevision, after, stage, store, chunk } = value;
+  if (!hasOnly(value, chunk === undefined ? 5 : 6) || !isCount(segment) || !isCount(firstRevision))
     return malformed("malformed header");
   if (!isCount(after) || after >= firstRevision) return malformed("malformed header");
   if (!isName(stage) || !isName(store)) return malformed("malformed header");
-  return { kind: "header", header: { segment, firstRevision, after, stage, store } };
+  if (chunk !== undefined && !isCount(chunk)) return malformed("malformed header");
+  const header = { segment, firstRevision, after, stage, store };
+  return { kind: "header", header: chunk === undefined ? header : { ...header, chunk } };
 }
 
 function sealLine(value: StoredObject): LogLine {
@@ -345,11 +363,12 @@ function sealLine(value: StoredObject): LogLine {
 }
 
 function recordLine(value: StoredObject): LogLine {
-  const { w, n, g, t, ops } = value;
-  if (!hasOnly(value, 5) || !isName(w) || !isCount(n) || !isCount(g) || !isCount(t)) {
-    return malformed("malformed record");
+  const { w, n, g, t, o, ops, transcripts } = value;
+  for (const name of Object.keys(value)) if (!RECORD_MEMBERS.has(name)) return malformed("malformed record");
+  if (!isName(w) || !isCount(n) || !isCount(g) || !isCount(t)) return malformed("malformed record");
+  if (!Array.isArray(ops) || (ops.length === 0 && transcripts === undefined)) {
+    return malformed("a record without ops");
   }
-  if (!Array.isArray(ops) || ops.length === 0) return malformed("a record without ops");
   for (const op of ops as readonly StoredValue[]) {
     const flaw = flawOfOp(op);
     if (flaw !== undefined) return malformed(flaw);
@@ -358,7 +377,38 @@ function recordLine(value: StoredObject): LogLine {
   if (checked.length > 1 && new Set(checked.map((op) => op.k)).size < checked.length) {
     return malformed("a key occurs twice");
   }
-  return { kind: "record", record: { w, n, g, t, ops: checked } };
+  const record: LogRecord = { w, n, g, t, ops: checked };
+  if (o === undefined && transcripts === undefined) return { kind: "record", record };
+  if (o !== undefined && !isOperation(o)) return malformed("malformed operation");
+  const changes = transcripts === undefined ? undefined : transcriptOps(transcripts, checked);
+  if (typeof changes === "string") return malformed(changes);
+  return {
+    kind: "record",
+    record: { ...record, ...(o !== undefined && { o }), ...(changes && { transcripts: changes }) },
+  };
+}
+
+const RECORD_MEMBERS: ReadonlySet<string> = new Set(["w", "n", "g", "t", "o", "ops", "transcripts"]);
+
+function isOperation(value: StoredValue): value is [string, string] {
+  if (!Array.isArray(value) || value.length !== 2) return false;
+  const [id, hash] = value as readonly StoredValue[];
+  return isName(id) && typeof hash === "string" && /^[0-9a-f]{64}$/.test(hash);
+}
+
+/** Each transcript once; of a session that the record deletes, no changes. */
+function transcriptOps(value: StoredValue, ops: readonly LogOp[]): readonly TranscriptOp[] | string {
+  if (!Array.isArray(value) || value.length === 0) return "a record without transcripts";
+  const parsed: TranscriptOp[] = [];
+  for (const given of value as readonly StoredValue[]) {
+    const op = parseTranscriptOp(given);
+    if (typeof op === "string") return op;
+    if (parsed.some(({ k, l }) => k === op.k && l === op.l)) return "a transcript occurs twice";
+    if (changesTranscript(op) && ops.some(({ k, d }) => k === op.k && d !== undefined))
+      return "a change of a transcript of a deleted session";
+    parsed.push(op);
+  }
+  return parsed;
 }
 
 /** What is wrong with one op, or undefined for a good one. */

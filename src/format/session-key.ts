@@ -65,7 +65,7 @@ export function isWellFormed(text: string): boolean {
 
 /** Name of the folder that holds the session. The key must be one that {@link assertSessionKey} accepts. */
 export function folderNameForKey(key: string): string {
-  const name = guardSpecialNames(PLAIN_NAME.test(key) ? key : percentEncode(key));
+  const name = encodeName(key);
   if (name.length <= NAME_BYTES_MAX) return name;
   const cut = name.slice(0, HASHED_PREFIX_BYTES_MAX);
   const tear = cut.lastIndexOf("%");
@@ -96,6 +96,11 @@ export function isHashedFolderName(name: string): boolean {
     prefixBytes <= HASHED_PREFIX_BYTES_MAX &&
     HASHED_NAME.test(name)
   );
+}
+
+/** A well-formed text as a file name, however long. */
+function encodeName(text: string): string {
+  return guardSpecialNames(PLAIN_NAME.test(text) ? text : percentEncode(text));
 }
 
 function percentEncode(key: string): string {

@@ -33,10 +33,11 @@ export interface FileStatus {
  * How a file is opened.
  *  - `"read"`: O_RDONLY
  *  - `"append"`: O_RDWR | O_APPEND, an existing file; one `write` is one atomic append
+ *  - `"update"`: O_RDWR, an existing file, written where `write` is told
  *  - `"create"`: O_RDWR | O_CREAT | O_EXCL, mode 0600
  *  - `"directory"`: O_RDONLY | O_DIRECTORY, to sync or pin it
  */
-export type OpenMode = "read" | "append" | "create" | "directory";
+export type OpenMode = "read" | "append" | "update" | "create" | "directory";
 
 /** The system calls, each in its blocking form. */
 export interface FileCalls {
@@ -44,8 +45,11 @@ export interface FileCalls {
   close(fd: number): void;
   /** pread: up to `length` bytes at `position` into `buffer[offset…]`; returns the bytes read, 0 at the end. */
   read(fd: number, buffer: Uint8Array, offset: number, length: number, position: number): number;
-  /** One `write` at the end (append) or the current position (create); may write fewer bytes than asked. */
-  write(fd: number, buffer: Uint8Array, offset: number, length: number): number;
+  /**
+   * One `write` at the end (append) or the current position (create), or a `pwrite` where `position` is given; may write fewer
+   * bytes than asked.
+   */
+  write(fd: number, buffer: Uint8Array, offset: number, length: number, position?: number): number;
   fstat(fd: number): FileStatus;
   /** Status of the name itself, never of a link's target. Throws ENOENT when there is none. */
   lstat(path: string): FileStatus;

@@ -28,6 +28,7 @@ const NO_WAIT = flag("O_NONBLOCK") | flag("O_NOCTTY");
 const FLAGS: Readonly<Record<OpenMode, number>> = {
   read: flag("O_RDONLY") | NO_FOLLOW | NO_WAIT,
   append: flag("O_RDWR") | flag("O_APPEND") | NO_FOLLOW | NO_WAIT,
+  update: flag("O_RDWR") | NO_FOLLOW | NO_WAIT,
   create: flag("O_RDWR") | flag("O_CREAT") | flag("O_EXCL") | NO_FOLLOW,
   directory: flag("O_RDONLY") | flag("O_DIRECTORY") | NO_FOLLOW,
 };
@@ -64,7 +65,8 @@ const later: Deferred<FileCalls> = {
   close: (fd) => promised((done) => fs.close(fd, done)),
   read: (fd, buffer, offset, length, position) =>
     promised((done) => fs.read(fd, buffer, offset, length, position, done)),
-  write: (fd, buffer, offset, length) => promised((done) => fs.write(fd, buffer, offset, length, null, done)),
+  write: (fd, buffer, offset, length, position) =>
+    promised((done) => fs.write(fd, buffer, offset, length, position ?? null, done)),
   fstat: (fd) =>
     promised((done) =>
       fs.fstat(fd, { bigint: true }, (error, stats) =>
@@ -107,7 +109,7 @@ export const nodeFileSystem: FileSystem = {
   },
   close: (fd) => fs.closeSync(fd),
   read: (fd, buffer, offset, length, position) => fs.readSync(fd, buffer, offset, length, position),
-  write: (fd, buffer, offset, length) => fs.writeSync(fd, buffer, offset, length),
+  write: (fd, buffer, offset, length, position) => fs.writeSync(fd, buffer, offset, length, position),
   fstat: (fd) => statusOf(fs.fstatSync(fd, { bigint: true })),
   lstat: (path) => statusOf(fs.lstatSync(path, { bigint: true })),
   readdir: (path) => fs.readdirSync(path),

@@ -11,10 +11,11 @@ import type { FileSystem } from "../fs/file-system.js";
 import { parseLogLines, type LogLine, type PlacedLine } from "../format/log-line.js";
 import type { Segment } from "./segment.js";
 import { newLedger, type SegmentLedger } from "./segment-ledger.js";
-import { decide, mention } from "./verdict.js";
+import { mention } from "./behind-gap.js";
+import { decide } from "./verdict.js";
 
 const NEWLINE = 0x0a;
-/** A segment is sealed at some MiB; one line is at most 16 MiB longer. */
+/** A segment is sealed at some MiB; one line is at most 17 MiB longer. */
 const BYTES_MAX = 2 ** 30;
 
 /**
@@ -67,7 +68,10 @@ export function mentionRest(fs: FileSystem, segment: Segment, revisionMax = Numb
 export function readAnew(fs: FileSystem, segment: Segment): SegmentLedger {
   const ledger = newLedger(segment.number);
   for (const { at, end, from, line } of linesIn(bytesOf(fs, segment))) {
-    if (line.kind !== "header") ledger.firstRevision ??= segment.firstRevision; // it was cut off as well
+    if (line.kind !== "header" && ledger.firstRevision === undefined) {
+      ledger.firstRevision = segment.firstRevision; // it was cut off as well
+      ledger.chunkBytes = segment.ledger.chunkBytes;
+    }
     decide(ledger, line, at, end, from);
   }
   return ledger;

@@ -14,23 +14,18 @@ import type { FileSystem } from "../fs/file-system.js";
 import { assertFolder, openRegularFile } from "../fs/regular-file.js";
 import { liveRun, segmentNumber, type Layout } from "../format/layout.js";
 import { LINE_BYTES_MAX } from "../format/limits.js";
-import { isTorn, parseLogLines, type LogLine, type LogRecord } from "../format/log-line.js";
+import { isTorn, parseLogLines, type LogLine } from "../format/log-line.js";
 import type { StoredObject } from "../format/stored-value.js";
 import { mentionRest, sealOfCut } from "./cut-segment.js";
 import { GapFinder, type GapObserver } from "./gap-finder.js";
 import { unstable } from "./log-failures.js";
 import { Segment } from "./segment.js";
-import { decide } from "./verdict.js";
+import { decide, type Committed } from "./verdict.js";
 
 /** Told about everything that the log says, in log order, before `catchUp` returns. */
 export interface LogObserver extends GapObserver {
   /** @param after What each op made of its session, if this process has just composed the record. */
-  committed(
-    segment: Segment,
-    record: LogRecord,
-    revision: number,
-    after?: readonly (StoredObject | undefined)[],
-  ): void;
+  committed(segment: Segment, commit: Committed, after?: readonly (StoredObject | undefined)[]): void;
   /** The segment's seal was read. */
   sealed?(segment: Segment): void;
   /** Reading goes on in the segment behind a sealed one. */
@@ -264,7 +259,7 @@ export class LogTail {
     }
     const { gap } = segment.ledger;
     const verdict = decide(segment.ledger, line, offset, end, from);
-    if (verdict.fate === "committed") this.observer.committed(segment, verdict.record, verdict.revision);
+    if (verdict.fate === "committed") this.observer.committed(segment, verdict);
     else if (verdict.fate === "sealed") {
       if (gap === undefined) this.#gaps.foundBySeal(segment, "it was cut off there");
       if (segment.ledger.sealedBytes !== undefined && !segment.damaged) this.#gaps.assertAllRead(segment);

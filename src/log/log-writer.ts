@@ -28,7 +28,7 @@ import { bytesOf, readAnew } from "./cut-segment.js";
 import { cutOff } from "./log-failures.js";
 import type { LogObserver, LogTail } from "./log-tail.js";
 import type { Segment } from "./segment.js";
-import { decide } from "./verdict.js";
+import { decide, type Committed } from "./verdict.js";
 
 const NEWLINE = Buffer.from("\n");
 /** A seal can be torn again and again only while the disk keeps running full. */
@@ -39,9 +39,9 @@ const LINE_SPACE_BYTES = 16 * 1024;
 export type SealToWrite = Omit<LogSeal, "seal">;
 
 export class LogWriter {
-  /** Revision of our record `#awaited`, once it was seen to commit. */
+  /** Number of the record of ours that others came in front of, and what became of it, once it was seen to commit. */
   #awaited = 0;
-  #awaitedRevision = 0;
+  #commit: Committed | undefined;
   #number = 0;
   readonly #space = Buffer.allocUnsafeSlow(LINE_SPACE_BYTES);
 
@@ -59,8 +59,9 @@ export class LogWriter {
   }
 
   /** To be called for every committed record, so that our own is recognised among others. */
-  saw(record: LogRecord, revision: number): void {
-    if (record.n === this.#awaited && record.w === this.writerId) this.#awaitedRevision = revision;
+  saw(commit: Committed): void {
+    const { n, w } = commit.record;
+    if (n === this.#awaited && w === this.writerId) this.#commit = commit;
   }
 
   /**
@@ -68,7 +69,7 @@ export class LogWriter {
    * @param after What each op makes of its session if the record commits and no other writer was in between.
    * @param onWritten Called once the whole line is in the file, before it is known what becomes of it: what takes
    *   long, such as a sync, can begin while the line is read back.
-   * @returns The revision it committed as, or undefined if it is void: compose it again.
+   * @returns What it committed as, or undefined if it is void: compose it again.
    * @throws The failure of the system call when it certainly does not count, `commit_unknown` when it may.
    */
   append(
@@ -76,7 +77,7 @@ export class LogWriter {
     record: LogRecord,
     after: readonly (StoredObject | undefined)[],
     onWritten?: () => void,
-  ): number | undefined {
+  ): Committed | undefined {
     const line = this.#compose(record);
     if (line.length > LINE_BYTES_MAX) {
       throw new SessionStoreError(
@@ -103,14 +104,14 @@ export class LogWriter {
         return this.#decideOwn(segment, record, after, count);
       }
       this.#awaited = record.n;
-      this.#awaitedRevision = 0;
+      this.#commit = undefined;
       const found = this.tail.fill(segment, count);
       if (found > 0) this.#readOn(segment, found);
       if (segment.damaged || (found === 0 && written > 0)) this.#assertNotCut(segment, position, written);
     } catch (error) {
       throw this.#unknown(segment, error);
     }
-    if (this.#awaitedRevision > 0) return this.#awaitedRevision;
+    if (this.#commit !== undefined) return this.#commit;
     // Behind a gap nothing is decided, one's own records neither.
     if (segment.damaged) throw this.#unknown(segment, failure ?? unreadable(segment));
     return written === line.length ? undefined : this.#endOwnLine(segment, line, failure);
@@ -131,7 +132,7 @@ export class LogWriter {
     record: LogRecord,
     after: readonly (StoredObject | undefined)[],
     count: number,
-  ): number | undefined {
+  ): Committed | undefined {
     const verdict = decide(
       segment.ledger,
       { kind: "record", record },
@@ -141,8 +142,8 @@ export class LogWriter {
     segment.lastLineAt = segment.position;
     segment.position += count;
     if (verdict.fate !== "committed") return undefined;
-    this.observer.committed(segment, record, verdict.revision, after);
-    return verdict.revision;
+    this.observer.committed(segment, verdict, after);
+    return verdict;
   }
 
   #readOn(segment: Segment, count: number): void {
@@ -154,7 +155,7 @@ export class LogWriter {
    * The write was cut short or refused. The log decides, not the error code: if only the newline is missing, it is appended,
    * and we look again. A shorter beginning of a record can never commit: whoever appends next glues a line to it.
    */
-  #endOwnLine(segment: Segment, line: Buffer, failure: unknown): number | undefined {
+  #endOwnLine(segment: Segment, line: Buffer, failure: unknown): Committed | undefined {
     const error: unknown = failure ?? cutShort(segment.path);
     if (segment.undecided >= line.length - 1 && !segment.ledger.sealed) {
       try {
@@ -169,7 +170,7 @@ export class LogWriter {
       } catch (readError) {
         throw this.#unknown(segment, failure ?? readError);
       }
-      if (this.#awaitedRevision > 0) return this.#awaitedRevision;
+      if (this.#commit !== undefined) return this.#commit;
       if (segment.damaged) throw this.#unknown(segment, error);
     }
     throw error; // the layer that asked for the commit says which session it was

@@ -21,6 +21,7 @@ import { withoutHardLinks } from "../fs/trusted-path.js";
 import type { FileSystem } from "../fs/file-system.js";
 import type { Layout } from "../format/layout.js";
 import { encodeLogLine, type LogHeader } from "../format/log-line.js";
+import { CHUNK_BYTES } from "../format/transcript-lines.js";
 import type { Runtime } from "../runtime.js";
 import type { LogSyncer } from "./log-syncer.js";
 import type { Segment } from "./segment.js";
@@ -53,6 +54,7 @@ export async function makeNextSegment(maker: SegmentMaker, sealed: Segment): Pro
     after: maker.after,
     store: maker.storeId,
     stage: newStageName(maker.runtime, sealed.number + 1),
+    ...chunkMember(sealed.ledger.chunkBytes),
   };
   sealed.directorySynced = false; // the seal's own directory entry must be durable too, whichever process made it
   await maker.syncer.sync(sealed);
@@ -72,6 +74,11 @@ export async function makeNextSegment(maker: SegmentMaker, sealed: Segment): Pro
 /** Names are random for every attempt: a name made twice would undo the fence (O13). */
 export function newStageName(runtime: Runtime, segment: number): string {
   return `${segment}-${runtime.randomName(8)}`;
+}
+
+/** A header that differs from the default says so: all segments of a store are alike in this. */
+export function chunkMember(chunkBytes: number): Pick<LogHeader, "chunk"> {
+  return chunkBytes === CHUNK_BYTES ? {} : { chunk: chunkBytes };
 }
 
 /** Writes a segment that consists of its header into a new staging folder, durably. Returns its path there. */

@@ -1,5 +1,18 @@
 /** The state of the fold over the lines of one segment: what `verdict.ts` has decided so far. */
 
+import type { TranscriptHead } from "../format/transcript-head.js";
+import { CHUNK_BYTES } from "../format/transcript-lines.js";
+
+/** A transcript that the segment has changed. */
+export interface LedgerTranscript {
+  /** Undefined: there is none any more. */
+  head: TranscriptHead | undefined;
+  /** Of its latest change in this segment. */
+  revision: number;
+  /** The items that this segment appended and did not cut off again, by their ids. Some may be trimmed away. */
+  readonly ids: Map<string, { readonly seq: number; readonly position: number }>;
+}
+
 /** What the decided lines of one segment add up to. */
 export interface SegmentLedger {
   /** Number of the segment. */
@@ -8,6 +21,8 @@ export interface SegmentLedger {
   firstRevision: number | undefined;
   /** Name of the segment's staging folder, from its header. */
   stage: string;
+  /** Bytes at which a chunk of a transcript is full, from its header. */
+  chunkBytes: number;
   /** Revision of the last commit before this segment, from its header. */
   after: number;
   /** Revision of the latest commit, in an earlier segment while this one has none. */
@@ -29,6 +44,14 @@ export interface SegmentLedger {
   wantedFirstRevision: number;
   /** The key's revision after its latest change in this segment; 0 after a delete. */
   readonly changed: Map<string, number>;
+  /** Transcripts that this segment has changed, by key and name. */
+  readonly transcripts: Map<string, Map<string, LedgerTranscript>>;
+  /** Sessions that this segment has deleted, with the revision of the latest delete: only transcripts that came later are there. */
+  readonly cleared: Map<string, number>;
+  /** Transcripts that records behind the gap change, as `behind` has sessions. */
+  readonly transcriptsBehind: Map<string, Map<string, number>>;
+  /** What was committed under a name in this segment. */
+  readonly operations: Map<string, { readonly hash: string; readonly revision: number }>;
 }
 
 export function newLedger(number: number): SegmentLedger {
@@ -36,6 +59,7 @@ export function newLedger(number: number): SegmentLedger {
     number,
     firstRevision: undefined,
     stage: "",
+    chunkBytes: CHUNK_BYTES,
     after: 0,
     lastRevision: 0,
     sealed: false,
@@ -47,5 +71,9 @@ export function newLedger(number: number): SegmentLedger {
     sealedBytes: undefined,
     wantedFirstRevision: 0,
     changed: new Map(),
+    transcripts: new Map(),
+    cleared: new Map(),
+    transcriptsBehind: new Map(),
+    operations: new Map(),
   };
 }

@@ -72,6 +72,7 @@ export class Segment {
     this.undecided = 0;
     this.ledger.gap = undefined;
     this.ledger.behind.clear();
+    this.ledger.transcriptsBehind.clear();
   }
 
   /** There are bytes that this process cannot read, so it decides nothing behind them. */

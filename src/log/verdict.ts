@@ -21,6 +21,9 @@
  *   Rule 6  Behind a gap nothing is decided: it is only noted which sessions are mentioned. A process that read the bytes
  *           while they were good knows more, and decides more; no process ever decides differently.
  *
+ *   Rules 7 to 10 are of transcripts: see transcript-verdict.ts.
+ *   Rule 11 What was committed under a name in this segment is not committed under it again.
+ *
  * Rule 4 is safe because a writer has read every earlier segment to its seal, and compares bases with that state itself.
  */
 import {
@@ -31,7 +34,15 @@ import {
   type LogRecord,
   type LogSeal,
 } from "../format/log-line.js";
+import { CHUNK_BYTES } from "../format/transcript-lines.js";
+import { isChangeMissing, isMissing, mention, mentionTranscript } from "./behind-gap.js";
 import type { SegmentLedger } from "./segment-ledger.js";
+import {
+  clearTranscripts,
+  commitTranscripts,
+  transcriptRefusal,
+  type TranscriptEffect,
+} from "./transcript-verdict.js";
 
 export type Verdict =
   | { readonly fate: "malformed"; readonly reason: string }
@@ -40,7 +51,15 @@ export type Verdict =
   | { readonly fate: "sealed" }
   /** In a gap, or behind one. */
   | { readonly fate: "undecided" }
-  | { readonly fate: "committed"; readonly revision: number; readonly record: LogRecord };
+  | Committed;
+
+export interface Committed {
+  readonly fate: "committed";
+  readonly revision: number;
+  readonly record: LogRecord;
+  /** What became of the record's transcripts, in their order. */
+  readonly transcripts: readonly TranscriptEffect[] | undefined;
+}
 
 /**
  * Decides one newline-terminated line and enters the outcome in the ledger.
@@ -69,6 +88,7 @@ export function decide(
       ledger.after = header.after;
       ledger.lastRevision = header.after;
       ledger.stage = header.stage;
+      ledger.chunkBytes = header.chunk ?? CHUNK_BYTES;
       return { fate: "header" };
     }
     case "seal":
@@ -101,6 +121,7 @@ export function settle(sealed: SegmentLedger, { after, firstRevision: next }: Lo
   if (gap !== undefined && after < firstRevision + gap) {
     sealed.gap = undefined;
     sealed.behind.clear();
+    sealed.transcriptsBehind.clear();
   } else if (lastRevision < after && after < next - 1) sealed.gap ??= after - firstRevision;
   return true;
 }
@@ -121,35 +142,31 @@ function decideRecord(ledger: SegmentLedger, record: LogRecord, offset: number, 
     mention(ledger, record, offset);
     return { fate: "undecided" }; // rule 4
   }
+  for (const op of record.transcripts ?? []) {
+    if (!isChangeMissing(ledger, ledger.firstRevision, op)) continue;
+    ledger.gap = (op.b ?? 0) - ledger.firstRevision;
+    mentionTranscript(ledger, op.k, op.l, op.b ?? 0);
+    mention(ledger, record, offset);
+    return { fate: "undecided" }; // rule 7
+  }
   ledger.numbers.set(w, n);
+  if (record.o !== undefined && ledger.operations.has(record.o[0]))
+    return { fate: "superseded", reason: "it was done before" }; // rule 11
   for (const op of record.ops) {
     const refusal = refusalOf(ledger, op);
     if (refusal !== undefined) return { fate: "superseded", reason: refusal }; // rule 5
   }
-  commit(ledger, record, revision);
-  return { fate: "committed", revision, record };
-}
-
-/** Notes which sessions a record changes that may have counted or not. */
-export function mention(
-  { number, firstRevision = 0, behind }: SegmentLedger,
-  record: LogRecord,
-  offset: number,
-): void {
-  if (record.g !== number) return;
-  for (const op of record.ops) if (isChange(op)) behind.set(op.k, firstRevision + offset);
+  for (const op of record.transcripts ?? []) {
+    const refusal = transcriptRefusal(ledger, op);
+    if (refusal !== undefined) return { fate: "superseded", reason: refusal }; // rule 8
+  }
+  return { fate: "committed", revision, record, transcripts: commit(ledger, record, revision) };
 }
 
 /** Rules 1 and 3. */
 function unreadable(ledger: SegmentLedger, from: number): Verdict {
   ledger.gap ??= from;
   return { fate: "undecided" };
-}
-
-/** Whether a revision of a key was a commit of this segment, for a writer has read it, and is not there. */
-function isMissing({ changed }: SegmentLedger, firstRevision: number, key: string, base: number): boolean {
-  const latest = changed.get(key);
-  return base >= firstRevision && (latest === undefined || (latest > 0 && latest < base));
 }
 
 /** Rule 4 for one op: why it fails, or undefined. */
@@ -165,9 +182,16 @@ function refusalOf(ledger: SegmentLedger, op: LogOp): string | undefined {
 }
 
 /** Enters a record that passed every rule. */
-function commit(ledger: SegmentLedger, record: LogRecord, revision: number): void {
+function commit(
+  ledger: SegmentLedger,
+  record: LogRecord,
+  revision: number,
+): readonly TranscriptEffect[] | undefined {
   ledger.lastRevision = revision;
   for (const op of record.ops) {
     if (isChange(op)) ledger.changed.set(op.k, op.d === undefined ? revision : 0);
+    if (op.d !== undefined) clearTranscripts(ledger, op.k, revision);
   }
+  if (record.o !== undefined) ledger.operations.set(record.o[0], { hash: record.o[1], revision });
+  return commitTranscripts(ledger, record, revision);
 }

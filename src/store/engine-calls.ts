@@ -7,14 +7,20 @@
  */
 import { asStoreError, SessionStoreError } from "../errors.js";
 import type {
+  CommitOptions,
   CommitOutcome,
   Engine,
+  EngineItemQuery,
   EngineOp,
+  EnginePage,
   EngineQuery,
   EngineRecord,
   EngineScan,
   EngineStats,
+  EngineTranscript,
   MaybePromise,
+  Operation,
+  StatsOptions,
 } from "../engine/contract.js";
 
 export function isPromiseLike<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
@@ -35,10 +41,6 @@ export function guarded<R>(doing: string, call: () => MaybePromise<R>): MaybePro
 
 function refuse(error: unknown, doing: string): never {
   throw asStoreError(error, doing);
-}
-
-export interface CommitOptions {
-  readonly skipUnchanged?: boolean;
 }
 
 export class EngineCalls {
@@ -92,12 +94,38 @@ export class EngineCalls {
     return guarded("count sessions", () => this.#engine.count(query));
   }
 
+  transcript(key: string, name: string): MaybePromise<EngineTranscript | undefined> {
+    return guarded(readingItems(key, name), () => this.#engine.transcript(key, name));
+  }
+
+  transcripts(key: string): MaybePromise<readonly string[]> {
+    return guarded(`list transcripts of session ${JSON.stringify(key)}`, () => this.#engine.transcripts(key));
+  }
+
+  items(key: string, name: string, query: EngineItemQuery): MaybePromise<EnginePage> {
+    return guarded(readingItems(key, name), () => this.#engine.items(key, name, query));
+  }
+
+  /** Undefined for an engine that does not tell. */
+  itemIds(
+    key: string,
+    name: string,
+    ids: readonly string[],
+  ): MaybePromise<ReadonlyMap<string, number>> | undefined {
+    if (this.#engine.itemIds === undefined) return undefined;
+    return guarded(readingItems(key, name), () => this.#engine.itemIds!(key, name, ids));
+  }
+
+  operation(operation: Operation): MaybePromise<number | undefined> {
+    return guarded("look an operation up", () => this.#engine.operation(operation));
+  }
+
   revision(): MaybePromise<number> {
     return guarded("read the store's revision", () => this.#engine.revision());
   }
 
-  stats(): MaybePromise<EngineStats> {
-    return guarded("collect the store's statistics", () => this.#engine.stats());
+  stats(options: StatsOptions): MaybePromise<EngineStats> {
+    return guarded("collect the store's statistics", () => this.#engine.stats(options));
   }
 
   flush(): MaybePromise<void> {
@@ -138,6 +166,10 @@ function ofCommit(error: unknown, ops: readonly EngineOp[]): unknown {
 
 function reading(key: string): string {
   return `read session ${JSON.stringify(key)}`;
+}
+
+function readingItems(key: string, name: string): string {
+  return `read transcript ${JSON.stringify(name)} of session ${JSON.stringify(key)}`;
 }
 
 function committing(ops: readonly EngineOp[]): string {

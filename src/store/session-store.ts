@@ -8,9 +8,8 @@
  *    runs in one piece.
  *  - The turn of a key ends when its commit is decided, not when it is durable: writes of one key share an fdatasync.
  *  - Engine records never leave: callers get a record of their own around the shared, frozen entry.
- *  - After `close()` began nothing starts; what runs is finished first.
  */
-import { asStoreError, isInDoubt, isSessionDamaged, readOnlyError, SessionStoreError } from "../errors.js";
+import { asStoreError, isInDoubt, isSessionDamaged } from "../errors.js";
 import type {
   CommitOutcome,
   Engine,
@@ -19,23 +18,25 @@ import type {
   MaybePromise,
   SynchronousEngine,
 } from "../engine/contract.js";
-import { DEFAULT_LIMITS, type Limits } from "../format/limits.js";
-import { assertSessionKey } from "../format/session-key.js";
-import { systemRuntime, type Runtime } from "../runtime.js";
-import { requireFunction, requireObject } from "./arguments.js";
-import { EngineCalls, guarded, isPromiseLike, untilDurable } from "./engine-calls.js";
-import { KeyQueue } from "./key-queue.js";
+import { optionalBoolean, requireFunction, requireKnownNames, requireObject } from "./arguments.js";
+import { guarded, isPromiseLike, untilDurable } from "./engine-calls.js";
+import { toOperation } from "./operation.js";
 import { normalizeQuery } from "./query.js";
 import { toList, toRecord } from "./records.js";
 import { beforeRetry, lacksValue, throwIfAborted } from "./retry.js";
+import type { SessionStoreOptions } from "./store-base.js";
 import { notFound, runTransaction } from "./transaction.js";
+import { TranscriptStore } from "./transcript-store.js";
 import type {
   DirectorySessionStore,
   ListQuery,
+  OperationOptions,
+  OperationResult,
   SessionChange,
   SessionList,
   SessionRecord,
   SessionStore,
+  StatsOptions,
   StoreStats,
   Transaction,
   UpdateFunction,
@@ -43,7 +44,6 @@ import type {
   WatchOptions,
   WriteOptions,
 } from "./types.js";
-import { Watches } from "./watch.js";
 import {
   DELETE,
   DELETE_DAMAGED,
@@ -55,18 +55,6 @@ import {
   UPDATE,
   type Method,
 } from "./write-method.js";
-
-/** What a store adds to its engine. Every field has a default. */
-export interface SessionStoreOptions {
-  /** Applied to every key that comes in, before anything else. Default: keys are taken as they are. */
-  readonly normalizeKey?: ((key: string) => string) | undefined;
-  /** Every write fails with `read_only`. Default false. */
-  readonly readOnly?: boolean | undefined;
-  /** Default DEFAULT_LIMITS; only `keyBytesMax` is checked here, the rest is the engine's. */
-  readonly limits?: Limits | undefined;
-  /** Default: the system's clock and timers. */
-  readonly runtime?: Runtime | undefined;
-}
 
 /** A store over an engine, which from now on belongs to the store and is closed with it. */
 export function createSessionStore<T extends object>(
@@ -87,28 +75,16 @@ export function createDirectorySessionStore<T extends object>(
 /** The op that takes a session from `base` to where the caller wants it; undefined: leave it as it is. */
 type Compose = (base: EngineRecord | undefined, key: string) => MaybePromise<EngineOp | undefined>;
 
-type Decided = Exclude<CommitOutcome, { status: "conflict" }>;
+type Body<T extends object, R> = (tx: Transaction<T>) => R | Promise<R>;
 
-class EngineSessionStore<T extends object> implements SessionStore<T> {
-  protected readonly calls: EngineCalls;
+type Decided = Exclude<CommitOutcome, { status: "conflict" | "repeated" }>;
+
+class EngineSessionStore<T extends object> extends TranscriptStore implements SessionStore<T> {
   readonly #engine: Engine;
-  readonly #queue = new KeyQueue();
-  readonly #watches = new Watches();
-  readonly #runtime: Runtime;
-  readonly #normalizeKey: ((key: string) => string) | undefined;
-  readonly #readOnly: boolean;
-  readonly #limits: Limits;
-  #running = 0;
-  #closing: Promise<void> | undefined;
-  #whenIdle: (() => void) | undefined;
 
   constructor(engine: Engine, options: SessionStoreOptions) {
+    super(engine, options);
     this.#engine = engine;
-    this.calls = new EngineCalls(engine);
-    this.#runtime = options.runtime ?? systemRuntime;
-    this.#normalizeKey = options.normalizeKey;
-    this.#readOnly = options.readOnly ?? false;
-    this.#limits = options.limits ?? DEFAULT_LIMITS;
   }
 
   async get(key: string): Promise<Readonly<T> | undefined> {
@@ -176,8 +152,14 @@ class EngineSessionStore<T extends object> implements SessionStore<T> {
 
   async delete(key: string, options?: WriteOptions): Promise<boolean> {
     const wrote = (_record: unknown, wrote: boolean): boolean => wrote;
-    const op = (base: EngineRecord | undefined, key: string): EngineOp | undefined =>
-      base && { kind: "delete", key, base: base.revision };
+    const op = (base: EngineRecord | undefined, key: string): MaybePromise<EngineOp | undefined> => {
+      if (base !== undefined) return { kind: "delete", key, base: base.revision };
+      // There is something to delete all the same if there are transcripts.
+      const opOf = (names: readonly string[]): EngineOp | undefined =>
+        names.length > 0 ? { kind: "delete", key, base: 0 } : undefined;
+      const names = this.calls.transcripts(key);
+      return isPromiseLike(names) ? Promise.resolve(names).then(opOf) : opOf(names);
+    };
     try {
       return await this.#change(DELETE, key, options, op, wrote);
     } catch (error) {
@@ -186,24 +168,35 @@ class EngineSessionStore<T extends object> implements SessionStore<T> {
     }
   }
 
-  async transact<R>(fn: (tx: Transaction<T>) => R | Promise<R>, options?: WaitOptions): Promise<R> {
+  transact<R>(fn: Body<T, R>, options: OperationOptions): Promise<OperationResult<R>>;
+  transact<R>(fn: Body<T, R>, options?: WaitOptions): Promise<R>;
+  async transact<R>(
+    fn: Body<T, R>,
+    options?: WaitOptions & Partial<OperationOptions>,
+  ): Promise<R | OperationResult<R>> {
     this.requireOpen("run a transaction");
     requireFunction(fn, "fn");
     const { signal } = readWriteOptions(TRANSACT, options);
+    const operation =
+      options?.operation === undefined ? undefined : toOperation(options.operation, this.limits);
     const host = {
       calls: this.calls,
-      queue: this.#queue,
-      runtime: this.#runtime,
+      queue: this.queue,
+      runtime: this.runtime,
+      limits: this.limits,
       acceptKey: (key: string) => this.acceptKey(key),
-      requireWritable: (key: string) => this.#requireWritable(TRANSACT, key),
+      requireWritable: (key: string) => this.requireWritable(TRANSACT.name, key),
     };
-    this.#running += 1;
+    this.begin();
     try {
-      const { result, durable, keys } = await runTransaction<T, R>(host, fn, signal);
-      if (durable !== undefined) await untilDurable(durable, keys.join(", "));
-      return result;
+      const ended = await runTransaction<T, R>(host, fn, { signal, operation });
+      if (ended.durable !== undefined) await untilDurable(ended.durable, ended.keys.join(", "));
+      const { revision } = ended;
+      if (ended.repeated) return { repeated: true, revision: ended.revision };
+      if (operation === undefined) return ended.result;
+      return { repeated: false, result: ended.result, ...(revision !== undefined && { revision }) };
     } finally {
-      this.#finish();
+      this.finish();
     }
   }
 
@@ -220,7 +213,7 @@ class EngineSessionStore<T extends object> implements SessionStore<T> {
 
   watch(options?: WatchOptions): AsyncIterable<SessionChange<T>> {
     this.requireOpen("watch the store");
-    return this.#watches.watch<T>(this.#engine, options, (record) => toRecord<T>(record)!);
+    return this.watches.watch<T>(this.#engine, options, (record) => toRecord<T>(record)!);
   }
 
   async revision(): Promise<number> {
@@ -228,29 +221,14 @@ class EngineSessionStore<T extends object> implements SessionStore<T> {
     return this.run(this.calls.revision());
   }
 
-  async stats(): Promise<StoreStats> {
+  async stats(options?: StatsOptions): Promise<StoreStats> {
     this.requireOpen("collect the store's statistics");
-    return this.run(this.calls.stats());
+    return this.run(this.calls.stats(statsOptions(options)));
   }
 
   async flush(): Promise<void> {
     this.requireOpen("flush the store");
     await this.run(this.calls.flush());
-  }
-
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  async #close(): Promise<void> {
-    this.#watches.close();
-    if (this.#running > 0) await new Promise<void>((resolve) => (this.#whenIdle = resolve));
-    await this.calls.close();
   }
 
   /** The one path of every write of one key. `finish` makes the answer from the state after it. */
@@ -263,14 +241,14 @@ class EngineSessionStore<T extends object> implements SessionStore<T> {
   ): Promise<R> {
     this.requireOpen(method.name, given);
     const key = this.acceptKey(given);
-    this.#requireWritable(method, key);
+    this.requireWritable(method.name, key);
     const { ifRevision, signal } = readWriteOptions(method, options);
     const reads = method.readsBase || ifRevision !== undefined;
     let decided: Decided | undefined;
-    this.#running += 1;
+    this.begin();
     try {
       throwIfAborted(signal);
-      if (!this.#queue.tryEnter(key)) await this.#queue.enter(key, signal);
+      if (!this.queue.tryEnter(key)) await this.queue.enter(key, signal);
       try {
         for (let attempt = 1; decided === undefined; attempt++) {
           const reading = reads ? this.calls.read(key) : undefined;
@@ -286,7 +264,7 @@ class EngineSessionStore<T extends object> implements SessionStore<T> {
             op = isPromiseLike(composing) ? await composing : composing;
           } catch (error) {
             if (!lacksValue(error) || !(await this.#isOutdated(key, base))) throw error;
-            const pause = beforeRetry(this.#runtime, method.name, key, attempt, signal);
+            const pause = beforeRetry(this.runtime, method.name, key, attempt, signal);
             if (pause !== undefined) await pause;
             continue;
           }
@@ -294,15 +272,15 @@ class EngineSessionStore<T extends object> implements SessionStore<T> {
           if (op === undefined) return finish(base, false);
           const committing = this.calls.commit([op], method.commit);
           const outcome = isPromiseLike(committing) ? await committing : committing;
-          if (outcome.status !== "conflict") {
+          if (outcome.status !== "conflict" && outcome.status !== "repeated") {
             decided = outcome;
           } else {
-            const pause = beforeRetry(this.#runtime, method.name, key, attempt, signal);
+            const pause = beforeRetry(this.runtime, method.name, key, attempt, signal);
             if (pause !== undefined) await pause;
           }
         }
       } finally {
-        this.#queue.leave(key);
+        this.queue.leave(key);
       }
       const result = finish(decided.records[0], decided.status === "committed");
       if (decided.status === "committed" && decided.durable !== undefined) {
@@ -310,49 +288,12 @@ class EngineSessionStore<T extends object> implements SessionStore<T> {
       }
       return result;
     } finally {
-      this.#finish();
+      this.finish();
     }
   }
 
   async #isOutdated(key: string, base: EngineRecord | undefined): Promise<boolean> {
     return (await this.calls.read(key))?.revision !== base?.revision;
-  }
-
-  protected acceptKey(key: string): string {
-    const accepted =
-      this.#normalizeKey === undefined || typeof key !== "string" ? key : this.#normalizeKey(key);
-    assertSessionKey(accepted, this.#limits);
-    return accepted;
-  }
-
-  /** @param doing As in "could not <doing>"; with a key, of the session that the caller named. */
-  protected requireOpen(doing: string, key?: string): void {
-    if (this.#closing === undefined) return;
-    const what = key === undefined ? doing : `${doing} session ${JSON.stringify(key)}`;
-    throw new SessionStoreError(
-      "closed",
-      `could not ${what}: the session store was closed. Open it again to use it.`,
-      key === undefined ? {} : { data: { key } },
-    );
-  }
-
-  #requireWritable({ name }: Method, key: string): void {
-    if (this.#readOnly) throw readOnlyError(`${name} session ${JSON.stringify(key)}`);
-  }
-
-  /** Waits for a call that `close` must wait for too. */
-  protected async run<R>(result: MaybePromise<R> | PromiseLike<R>): Promise<R> {
-    this.#running += 1;
-    try {
-      return await result;
-    } finally {
-      this.#finish();
-    }
-  }
-
-  #finish(): void {
-    this.#running -= 1;
-    if (this.#running === 0) this.#whenIdle?.();
   }
 }
 
@@ -396,10 +337,28 @@ class SynchronousSessionStore<T extends object>
     }
   }
 
+  recordsRevisionSync(): number {
+    this.requireOpen("read the store's revision");
+    try {
+      return this.#engine.recordsRevision();
+    } catch (error) {
+      throw asStoreError(error, "read the store's revision");
+    }
+  }
+
   async checkpoint(): Promise<void> {
     this.requireOpen("checkpoint the store");
     await this.run(guarded("checkpoint the store", () => this.#engine.checkpoint()));
   }
+}
+
+const STATS_OPTIONS: ReadonlySet<string> = new Set(["transcripts"]);
+
+function statsOptions(options: StatsOptions | undefined): StatsOptions {
+  if (options === undefined) return {};
+  requireObject(options, "options");
+  requireKnownNames(options, "stats", STATS_OPTIONS);
+  return { transcripts: optionalBoolean(options.transcripts, "options.transcripts") };
 }
 
 /** What `update` commits: nothing where the function left the entry as it was. */

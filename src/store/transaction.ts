@@ -3,8 +3,9 @@
  *
  * One attempt runs the caller's function against a view that remembers the revision of every key it read and
  * buffers every write. The commit is ONE engine commit: written keys with the revision they were read at as base
- * (none if never read: a blind write), keys that were only read as check ops. Either all bases hold at one instant and
- * all writes happen there, or nothing does and the function runs again.
+ * (none if never read: a blind write), keys that were only read as check ops, and the ops on transcripts
+ * (transaction-transcripts.ts). Either all bases hold at one instant and all writes happen there, or nothing does and the function
+ * runs again.
  *
  * A transaction that wrote nothing makes no record in the log. An engine that answers at once has its reads
  * compared in one synchronous pass, which is an instant; an engine that answers with promises is given the
@@ -15,12 +16,20 @@
  * until their attempts run out.
  */
 import { isSessionDamaged, SessionStoreError } from "../errors.js";
-import type { EngineOp, EngineRecord } from "../engine/contract.js";
+import {
+  isCheck,
+  type EngineOp,
+  type EngineRecord,
+  type Operation,
+  type RecordOp,
+} from "../engine/contract.js";
+import type { Limits } from "../format/limits.js";
 import type { Runtime } from "../runtime.js";
 import { requireObject } from "./arguments.js";
 import { isPromiseLike, type EngineCalls } from "./engine-calls.js";
 import type { KeyQueue } from "./key-queue.js";
 import { beforeRetry, lacksValue, throwIfAborted } from "./retry.js";
+import { TransactionTranscriptViews } from "./transaction-transcripts.js";
 import type { SessionRecord, Transaction } from "./types.js";
 
 /** A pass over a few keys takes microseconds; when others commit in between every time, the function runs again. */
@@ -31,36 +40,52 @@ export interface TransactionHost {
   readonly calls: EngineCalls;
   readonly queue: KeyQueue;
   readonly runtime: Runtime;
+  readonly limits: Limits;
   /** Normalizes and checks a key. */
   readonly acceptKey: (key: string) => string;
   /** Throws where the store takes no writes. */
   readonly requireWritable: (key: string) => void;
 }
 
-export interface TransactionResult<R> {
-  readonly result: R;
-  /** Settles when the commit is durable. */
+/** How a transaction ended. `durable` settles when its commit is. */
+export type TransactionResult<R> = {
   readonly durable: Promise<void> | undefined;
   readonly keys: readonly string[];
+} & (
+  | { readonly repeated: false; readonly result: R; readonly revision: number | undefined }
+  | { readonly repeated: true; readonly revision: number }
+);
+
+export interface TransactionOptions {
+  readonly signal: AbortSignal | undefined;
+  readonly operation: Operation | undefined;
 }
 
 /** Runs `fn` until an attempt commits, it throws on consistent reads, or the attempts run out. */
 export async function runTransaction<T extends object, R>(
   host: TransactionHost,
   fn: (tx: Transaction<T>) => R | Promise<R>,
-  signal: AbortSignal | undefined,
+  { signal, operation }: TransactionOptions,
 ): Promise<TransactionResult<R>> {
   let held: string[] = [];
   try {
     for (let attempt = 1; ; attempt++) {
       throwIfAborted(signal);
+      const done = operation && (await host.calls.operation(operation));
+      if (done !== undefined) return { repeated: true, revision: done, durable: undefined, keys: [] };
       const view = new TransactionView<T>(host);
       const ran = await runOnce(view, fn);
       if (!ran.failed) throwIfAborted(signal);
-      const outcome = ran.failed ? await view.validate(lacksValue(ran.error) ? 1 : 2) : await view.commit();
-      if (outcome.status === "committed") {
+      const outcome = ran.failed
+        ? await view.validate(lacksValue(ran.error) ? 1 : 2)
+        : await view.commit(operation);
+      if (outcome.status !== "conflict") {
+        const { durable, revision } = outcome;
+        const keys = view.keys();
+        if (outcome.status === "repeated")
+          return { repeated: true, revision: outcome.revision, durable, keys };
         if (ran.failed) throw ran.error;
-        return { result: ran.result, durable: outcome.durable, keys: view.keys() };
+        return { repeated: false, result: ran.result, revision, durable, keys };
       }
       const pause = retryOrThrow(host, outcome.key, attempt, signal, ran);
       host.queue.leaveAll(held);
@@ -105,16 +130,22 @@ function retryOrThrow(
 
 /** What became of one attempt; reads that were consistent count as committed. */
 type AttemptOutcome =
-  | { readonly status: "committed"; readonly durable: Promise<void> | undefined }
+  | {
+      readonly status: "committed";
+      readonly revision?: number;
+      readonly durable?: Promise<void> | undefined;
+    }
+  | { readonly status: "repeated"; readonly revision: number; readonly durable?: Promise<void> | undefined }
   | { readonly status: "conflict"; readonly key: string };
 
-const CONSISTENT: AttemptOutcome = { status: "committed", durable: undefined };
+const CONSISTENT: AttemptOutcome = { status: "committed" };
 
 /** The buffered change of one key; the latest decides. */
 type Change =
   | { readonly kind: "set"; readonly entry: object }
   | { readonly kind: "patch"; readonly fields: object }
-  | { readonly kind: "delete" };
+  /** `transcripts`: there are some to delete, whether there is a record or not. */
+  | { readonly kind: "delete"; readonly transcripts: boolean };
 
 interface Touched {
   /** Whether `base` is known, and with it the revision that the commit depends on. */
@@ -128,17 +159,25 @@ class TransactionView<T extends object> {
   readonly #touched = new Map<string, Touched>();
   #ended = false;
 
-  /** What the caller's function gets: only the five methods. */
-  readonly transaction: Transaction<T> = {
-    get: async (key) => currentEntry(await this.#read(key)) as Readonly<T> | undefined,
-    read: async (key) => this.#recordOf(key, await this.#read(key)),
-    put: async (key, entry) => this.#put(key, entry),
-    patch: async (key, fields) => this.#patch(key, fields),
-    delete: async (key) => this.#delete(key),
-  };
+  readonly #transcripts: TransactionTranscriptViews;
+  /** What the caller's function gets: only the methods. */
+  readonly transaction: Transaction<T>;
 
   constructor(host: TransactionHost) {
     this.#host = host;
+    this.#transcripts = new TransactionTranscriptViews({
+      ...host,
+      accept: (key, write) => this.#accept(key, write),
+      requireRunning: () => this.#requireRunning(),
+    });
+    this.transaction = {
+      get: async (key) => currentEntry(await this.#read(key)) as Readonly<T> | undefined,
+      read: async (key) => this.#recordOf(key, await this.#read(key)),
+      put: async (key, entry) => this.#put(key, entry),
+      patch: async (key, fields) => this.#patch(key, fields),
+      delete: async (key) => this.#delete(key),
+      ...this.#transcripts.methods,
+    };
   }
 
   end(): void {
@@ -146,17 +185,18 @@ class TransactionView<T extends object> {
   }
 
   keys(): string[] {
-    return [...this.#touched.keys()];
+    return [...new Set([...this.#touched.keys(), ...this.#transcripts.keys()])];
   }
 
-  async commit(): Promise<AttemptOutcome> {
-    const ops = [...this.#touched]
-      .map(([key, touched]) => opOf(key, touched))
+  async commit(operation: Operation | undefined): Promise<AttemptOutcome> {
+    const records = [...this.#touched]
+      .map(([key, touched]) => opOf(key, touched, this.#transcripts.beganAgain(key)))
       .filter((op) => op !== undefined);
-    if (ops.every((op) => op.kind === "check")) return this.validate();
-    const outcome = await this.#host.calls.commit(ops);
-    if (outcome.status === "conflict") return outcome;
-    return outcome.status === "committed" ? outcome : CONSISTENT;
+    const deleted = new Set(records.filter(({ kind }) => kind === "delete").map(({ key }) => key));
+    const ops: EngineOp[] = [...records, ...this.#transcripts.ops(deleted)];
+    if (ops.every(isCheck)) return this.validate();
+    const outcome = await this.#host.calls.commit(ops, operation && { operation });
+    return outcome.status === "unchanged" ? CONSISTENT : outcome;
   }
 
   /**
@@ -165,7 +205,7 @@ class TransactionView<T extends object> {
    */
   async validate(readsMin = 2): Promise<AttemptOutcome> {
     const reads = [...this.#touched].filter(([, touched]) => touched.read);
-    if (reads.length < readsMin) return CONSISTENT;
+    if (reads.length + this.#transcripts.reads < readsMin) return CONSISTENT;
     // A missing session has no revision of its own, so the pass must be one instant: no other process committed
     // meanwhile.
     for (let pass = 0; pass < VALIDATION_PASSES_MAX; pass++) {
@@ -179,22 +219,34 @@ class TransactionView<T extends object> {
         }
         if (found?.revision !== base?.revision) return { status: "conflict", key };
       }
+      const changed = this.#transcripts.findChanged();
+      if (changed === "later") return this.#commitChecks(reads);
+      if (changed !== undefined) return { status: "conflict", key: changed.key };
       if (this.#host.calls.revision() === before) return CONSISTENT;
     }
-    return { status: "conflict", key: reads[0]?.[0] ?? "" };
+    return { status: "conflict", key: this.keys()[0] ?? "" };
   }
 
   async #commitChecks(reads: readonly [string, Touched][]): Promise<AttemptOutcome> {
-    const ops = reads.map(([key, { base }]): EngineOp => ({ kind: "check", key, base: base?.revision ?? 0 }));
+    const records = reads.map(([key, { base }]): EngineOp => ({
+      kind: "check",
+      key,
+      base: base?.revision ?? 0,
+    }));
+    const ops = [...records, ...this.#transcripts.checks()];
     const outcome = await this.#host.calls.commit(ops, { skipUnchanged: true });
     return outcome.status === "conflict" ? outcome : CONSISTENT;
   }
 
   #accept(key: string, write: boolean): string {
-    if (this.#ended) throw new TypeError("this transaction is over: its function has returned");
+    this.#requireRunning();
     const accepted = this.#host.acceptKey(key);
     if (write) this.#host.requireWritable(accepted);
     return accepted;
+  }
+
+  #requireRunning(): void {
+    if (this.#ended) throw new TypeError("this transaction is over: its function has returned");
   }
 
   #touch(key: string): Touched {
@@ -267,8 +319,9 @@ class TransactionView<T extends object> {
     const touched = this.#touch(key);
     // Also after an own put: the commit must know whether there is anything to delete.
     const damaged = await this.#loadUnlessDamaged(key, touched);
-    const existed = damaged || currentEntry(touched) !== undefined;
-    touched.change = { kind: "delete" };
+    const transcripts = await this.#transcripts.removeAll(key);
+    const existed = damaged || transcripts || currentEntry(touched) !== undefined;
+    touched.change = { kind: "delete", transcripts };
     return existed;
   }
 
@@ -298,8 +351,11 @@ function currentEntry({ base, change }: Touched): object | undefined {
   }
 }
 
-/** The commit's op of a key; undefined for a key that was touched but neither read nor changed. */
-function opOf(key: string, { read, base, change }: Touched): EngineOp | undefined {
+/**
+ * The commit's op of a key; undefined for a key that was touched but neither read nor changed.
+ * @param beganAgain There are transcripts with items of this transaction.
+ */
+function opOf(key: string, { read, base, change }: Touched, beganAgain: boolean): RecordOp | undefined {
   const revision = base?.revision ?? 0;
   switch (change?.kind) {
     case undefined:
@@ -311,9 +367,20 @@ function opOf(key: string, { read, base, change }: Touched): EngineOp | undefine
     case "patch":
       return { kind: "patch", key, base: revision, fields: change.fields };
     case "delete":
+      if (beganAgain && !(read && base === undefined)) throw begunAgain(key);
       if (!read) return { kind: "delete", key };
-      return base === undefined ? { kind: "check", key, base: 0 } : { kind: "delete", key, base: revision };
+      return base === undefined && (beganAgain || !change.transcripts)
+        ? { kind: "check", key, base: 0 }
+        : { kind: "delete", key, base: revision };
   }
+}
+
+/** A delete takes all transcripts with it, those too that would be begun in the same commit. */
+function begunAgain(key: string): TypeError {
+  return new TypeError(
+    `session ${JSON.stringify(key)} was deleted in this transaction, and a transcript of it begun again: put its record again too, or ` +
+      "do it in two transactions",
+  );
 }
 
 /** An entry after a patch: changed fields stay where they are, new ones follow, undefined ones are gone. */

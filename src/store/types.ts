@@ -5,9 +5,11 @@
  * reader: copy before you change (`{ ...entry, model }`). And nothing is cached by time: a read sees every commit
  * that finished before the read began, in any process.
  */
-import type { DamagedSession, EngineStats } from "../engine/contract.js";
+import type { DamagedSession, EngineStats, StatsOptions } from "../engine/contract.js";
+import type { TransactionTranscripts, TranscriptChange, Transcripts } from "./transcript-types.js";
+import type { WaitOptions } from "./wait-options.js";
 
-export type { DamagedSession };
+export type { DamagedSession, StatsOptions, WaitOptions };
 
 /** An entry of a store that was opened without a type. */
 export type UntypedEntry = Record<string, unknown>;
@@ -21,15 +23,6 @@ export interface SessionRecord<T extends object> {
   readonly revision: number;
   /** When that commit was made by its writer's clock, in milliseconds since 1970. */
   readonly modifiedAt: number;
-}
-
-export interface WaitOptions {
-  /**
-   * Gives up waiting: in line behind another write of the same session, or between two attempts. The call
-   * then rejects with the signal's reason and has written nothing. A commit that was decided is not taken back,
-   * and waiting for the disk is not cut short.
-   */
-  readonly signal?: AbortSignal | undefined;
 }
 
 export interface WriteOptions extends WaitOptions {
@@ -77,15 +70,22 @@ export interface WatchOptions {
   readonly since?: number | undefined;
   /** Only keys that start with this. Default "". */
   readonly prefix?: string | undefined;
+  /** Changes of transcripts come with the items that they appended. Default false: only their numbers. */
+  readonly items?: boolean | undefined;
   /** Ends the iteration without an error. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** One committed change of one session; a transaction gives one for each, all with the same revision. */
+/** One committed change of one session or transcript; a transaction gives one for each, all with the same revision. */
 export interface SessionChange<T extends object> {
   readonly key: string;
   readonly revision: number;
-  readonly kind: "put" | "delete";
+  /**
+   * "transcript": one of the session's transcripts changed, as `transcript` says; the record did not. A "delete" is of the record
+   * and all transcripts.
+   */
+  readonly kind: "put" | "delete" | "transcript";
+  readonly transcript?: TranscriptChange;
   /**
    * The last change of its commit that this watch gives. Save `revision` as the next `since` only then: after any other
    * the rest of the transaction would be left out.
@@ -93,11 +93,11 @@ export interface SessionChange<T extends object> {
   readonly last: boolean;
   /** When that commit was made by its writer's clock, in milliseconds since 1970. */
   readonly modifiedAt: number;
-  /** The state right after this commit; absent for a delete. */
+  /** The state right after this commit; only of a "put". */
   readonly record?: SessionRecord<T>;
 }
 
-/** Counts and sizes; `directory` is present for directory stores. */
+/** Counts and sizes; `directory` is present for directory stores, `transcripts` if they were asked for. */
 export type StoreStats = EngineStats;
 
 /**
@@ -108,11 +108,32 @@ export type UpdateFunction<T extends object> = (
   entry: Readonly<T> | undefined,
 ) => T | Readonly<T> | undefined | Promise<T | Readonly<T> | undefined>;
 
+/** Makes a transaction happen once, also when its caller crashed before the answer came and tries again. */
+export interface OperationOptions extends WaitOptions {
+  readonly operation: {
+    /** 1 to 200 bytes of UTF-8 (else `id_too_long`), the caller's name for it. The latest 8,192 of a store are remembered. */
+    readonly id: string;
+    /** What the operation is, any JSON value; the same id with another content is `operation_mismatch`. Default: nothing. */
+    readonly content?: unknown;
+  };
+}
+
+/** `revision` is the commit of the operation; of one that wrote nothing there is none, and it is not remembered. */
+export type OperationResult<R> =
+  | { readonly repeated: false; readonly result: R; readonly revision?: number }
+  | { readonly repeated: true; readonly revision: number };
+
 /**
  * A view of the store inside {@link SessionStore.transact}. It sees its own writes, as they were given; a key that was read
  * once reads the same until the end. After the function returned every method rejects with a `TypeError`.
+ *
+ * Transcripts too read the same until the end, own writes apart. Every change of one reads its end, so that its answer is exact: it
+ * makes the transaction depend on nobody else having changed that transcript. One that was only read below its end may be appended
+ * to, or trimmed, by others meanwhile; and names that others add meanwhile to what `transcripts` gave do not disturb. Numbers
+ * of items that a transaction appends and truncates again are used again, ids of items that it trims count until its end,
+ * and a transcript that it makes and empties again does not come to be.
  */
-export interface Transaction<T extends object> {
+export interface Transaction<T extends object> extends TransactionTranscripts {
   get(key: string): Promise<Readonly<T> | undefined>;
   /** Like `get`; a session written in this transaction has the revision from before it, 0 if there was none. */
   read(key: string): Promise<SessionRecord<T> | undefined>;
@@ -120,7 +141,10 @@ export interface Transaction<T extends object> {
   put(key: string, entry: T | Readonly<T>): Promise<void>;
   /** Sets top-level fields; undefined removes one. Rejects with `not_found` when there is no such session. */
   patch(key: string, fields: Partial<{ [Field in keyof T]: T[Field] | undefined }>): Promise<void>;
-  /** True if the session existed, damaged (`entry_corrupt`) or not. */
+  /**
+   * True if the session existed, damaged (`entry_corrupt`) or not, or had a transcript. Its transcripts can be begun again in the same
+   * transaction only if a record is put again too, or there was none.
+   */
   delete(key: string): Promise<boolean>;
 }
 
@@ -137,7 +161,7 @@ export interface Transaction<T extends object> {
  * turns in the order of the calls. So a function given to `update` must not await a write of the same
  * session through the store: it would wait for itself. Pass a `signal` where that cannot be ruled out.
  */
-export interface SessionStore<T extends object> extends AsyncDisposable {
+export interface SessionStore<T extends object> extends Transcripts, AsyncDisposable {
   /**
    * The entry, or undefined if there is no such session.
    * @example
@@ -178,11 +202,24 @@ export interface SessionStore<T extends object> extends AsyncDisposable {
    */
   update(key: string, fn: UpdateFunction<T>, options?: WaitOptions): Promise<SessionRecord<T> | undefined>;
   /**
-   * Without `ifRevision` it also deletes a session that is damaged or missing (`entry_corrupt`).
+   * Removes the session with its transcripts, also where there is no record but transcripts. Without `ifRevision` it also deletes a
+   * session that is damaged or missing (`entry_corrupt`).
    * @returns True if this call deleted the session, false if there was none.
    * @throws `conflict` when `ifRevision` does not hold, also when there is no session.
    */
   delete(key: string, options?: WriteOptions): Promise<boolean>;
+  /**
+   * A transaction that happens once: where the operation was committed before, by any process, `fn` is not called (or, if another process was faster
+   * while it ran, its result is thrown away), nothing is written, and the answer names that commit. Else as without `operation`.
+   * @throws `operation_mismatch` if the id was committed with another content.
+   * @example
+   * const operation = { id: "turn-17", content: { text: "hi" } };
+   * await store.transact((tx) => tx.append("agent:main:main", [operation.content]), { operation });
+   */
+  transact<R>(
+    fn: (tx: Transaction<T>) => R | Promise<R>,
+    options: OperationOptions,
+  ): Promise<OperationResult<R>>;
   /**
    * Several sessions, all or nothing, serializable: what `fn` read is still so when its writes count. `fn` is
    * **called again** on fresh state when another writer was faster. A throw aborts with nothing written.
@@ -227,7 +264,13 @@ export interface SessionStore<T extends object> extends AsyncDisposable {
   watch(options?: WatchOptions): AsyncIterable<SessionChange<T>>;
   /** Revision of the latest commit; 0 for a store that never had one. */
   revision(): Promise<number>;
-  stats(): Promise<StoreStats>;
+  /**
+   * Counts and sizes. Transcripts are counted only if `transcripts` says so: in a directory store that costs a reading of every session's
+   * folder, and of the end of every transcript; each is as of when the count came to it.
+   * @example
+   * const { transcripts } = await store.stats({ transcripts: true });
+   */
+  stats(options?: StatsOptions): Promise<StoreStats>;
   /**
    * Resolves when every commit so far is in its session's `meta.json`. Commits do not need it to be safe.
    * @throws `log_damaged` when a commit that is in doubt is in no file.
@@ -245,6 +288,14 @@ export interface DirectorySessionStore<T extends object> extends SessionStore<T>
   listSync(query?: ListQuery): SessionList<T>;
   /** Like `revision`, without a promise: one system call when nothing happened. */
   revisionSync(): number;
+  /**
+   * A revision behind which only transcripts have changed: while it stays the same, a listing of the sessions does. At most
+   * `revisionSync()`; where the log no longer tells, or is damaged, it may be above the last change of a record. Costs the same.
+   * @example
+   * const seen = store.recordsRevisionSync();
+   * const { sessions } = store.listSync(); // is right as long as recordsRevisionSync() is what was seen
+   */
+  recordsRevisionSync(): number;
   /**
    * Seals the active log segment and moves everything in the log into entry files.
    * @throws `log_damaged` when a commit that is in doubt is in no file.

@@ -6,17 +6,21 @@
  * too: an iteration that is never started is let go of by its signal or by closing the store.
  */
 import { asStoreError } from "../errors.js";
-import type { Engine, EngineChange } from "../engine/contract.js";
+import type { Engine, EngineChange, EngineItem } from "../engine/contract.js";
 import {
+  optionalBoolean,
   optionalInteger,
   optionalPrefix,
   optionalSignal,
   requireKnownNames,
   requireObject,
 } from "./arguments.js";
+import type { Item, TranscriptChange } from "./transcript-types.js";
 import type { SessionChange, SessionRecord, WatchOptions } from "./types.js";
 
-const NAMES: ReadonlySet<string> = new Set(["since", "prefix", "signal"]);
+const NAMES: ReadonlySet<string> = new Set(["since", "prefix", "items", "signal"]);
+/** Items that are read in one go for a change that appended many. */
+const ITEMS_AT_ONCE = 1000;
 
 /** The running watches of one store, so that closing it can end them. */
 export class Watches {
@@ -43,6 +47,7 @@ export class Watches {
     const since = optionalInteger(given.since, "options.since", 0);
     const prefix = optionalPrefix(given.prefix, "options.prefix");
     const signal = optionalSignal(given.signal, "options.signal");
+    const source = optionalBoolean(given.items, "options.items") === true ? engine : undefined;
     const stop = new AbortController();
     const end = (): void => {
       this.#ends.delete(end);
@@ -53,7 +58,10 @@ export class Watches {
     const changes = changesOf(engine, { since, prefix, signal: stop.signal });
     this.#ends.add(end);
     signal?.addEventListener("abort", end, { once: true });
-    return iterable(iterate(changes, stop.signal, end, toRecord), end);
+    return iterable(
+      iterate(changes, stop.signal, end, (change) => toSessionChange(change, toRecord, source)),
+      end,
+    );
   }
 }
 
@@ -75,14 +83,14 @@ async function* iterate<T extends object>(
   changes: AsyncIterable<EngineChange>,
   stopped: AbortSignal,
   end: () => void,
-  toRecord: (record: NonNullable<EngineChange["record"]>) => SessionRecord<T>,
+  toChange: (change: EngineChange) => Promise<SessionChange<T>>,
 ): Changes<T> {
   try {
     if (stopped.aborted) return;
     for await (const change of changes) {
       // An engine may have had one in hand when the end came.
       if (stopped.aborted) return;
-      yield toSessionChange(change, toRecord);
+      yield await toChange(change);
       if (stopped.aborted) return;
     }
   } catch (error) {
@@ -104,10 +112,36 @@ function iterable<T extends object>(generator: Changes<T>, end: () => void): Asy
   return { [Symbol.asyncIterator]: () => iterator };
 }
 
-function toSessionChange<T extends object>(
-  { key, revision, kind, modifiedAt, last, record }: EngineChange,
+/** @param source Where appended items are read; undefined: they were not asked for. */
+async function toSessionChange<T extends object>(
+  { key, revision, kind, modifiedAt, last, record, transcript }: EngineChange,
   toRecord: (record: NonNullable<EngineChange["record"]>) => SessionRecord<T>,
-): SessionChange<T> {
+  source: Engine | undefined,
+): Promise<SessionChange<T>> {
   const change = { key, revision, kind, modifiedAt, last };
+  if (transcript !== undefined) {
+    const items = source && (await appendedItems(source, key, revision, transcript));
+    return { ...change, transcript: items === undefined ? transcript : { ...transcript, items } };
+  }
   return record === undefined ? change : { ...change, record: toRecord(record) };
+}
+
+/** The items that a commit appended; undefined if it appended none. */
+async function appendedItems(
+  engine: Engine,
+  key: string,
+  revision: number,
+  { name, first, last }: TranscriptChange,
+): Promise<Item<unknown>[] | undefined> {
+  if (first === undefined || last === undefined) return undefined;
+  const found: EngineItem[] = [];
+  let from = first;
+  for (let more = true; more;) {
+    const page = await engine.items(key, name, { from, to: last, limit: ITEMS_AT_ONCE, backwards: false });
+    // A transcript that was removed and begun again has other items under these numbers.
+    found.push(...page.items.filter((item) => item.revision === revision));
+    from = (page.items.at(-1)?.seq ?? last) + 1;
+    ({ more } = page);
+  }
+  return found;
 }

@@ -2,10 +2,9 @@
  * How the writes of one session differ: which options they take, whether they look before they write, and what
  * an `ifRevision` that does not hold means to them.
  */
-import type { EngineRecord } from "../engine/contract.js";
+import type { CommitOptions, EngineRecord } from "../engine/contract.js";
 import { SessionStoreError } from "../errors.js";
 import { optionalInteger, optionalSignal, requireKnownNames, requireObject } from "./arguments.js";
-import type { CommitOptions } from "./engine-calls.js";
 import type { WriteOptions } from "./types.js";
 
 export interface Method {
@@ -21,6 +20,7 @@ export interface Method {
 
 const WRITE_OPTIONS: ReadonlySet<string> = new Set(["ifRevision", "signal"]);
 const WAIT_OPTIONS: ReadonlySet<string> = new Set(["signal"]);
+const TRANSACT_OPTIONS: ReadonlySet<string> = new Set([...WAIT_OPTIONS, "operation"]);
 const SKIP_UNCHANGED: CommitOptions = { skipUnchanged: true };
 
 export const PUT: Method = {
@@ -43,7 +43,7 @@ export const UPDATE: Method = { ...PATCH, name: "update", optionNames: WAIT_OPTI
 export const DELETE: Method = { ...PATCH, name: "delete", mustExist: false, commit: undefined };
 /** Of a session that cannot be read: there is no base to go by, and none is needed. */
 export const DELETE_DAMAGED: Method = { ...DELETE, readsBase: false };
-export const TRANSACT: Method = { ...UPDATE, name: "transact" };
+export const TRANSACT: Method = { ...UPDATE, name: "transact", optionNames: TRANSACT_OPTIONS };
 
 /** The options of a write, checked. @throws `TypeError` that names the option. */
 export function readWriteOptions(

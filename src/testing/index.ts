@@ -14,7 +14,7 @@ export type {
 } from "./conformance/suite.js";
 export { openDirectoryStoreOn } from "../store/open.js";
 export { createDirectorySessionStore, createSessionStore } from "../store/session-store.js";
-export type { SessionStoreOptions } from "../store/session-store.js";
+export type { SessionStoreOptions } from "../store/store-base.js";
 export { createMemoryEngine } from "../engine/memory/memory-engine.js";
 export type { MemoryEngine, MemoryEngineOptions } from "../engine/memory/memory-engine.js";
 export type {

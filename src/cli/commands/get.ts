@@ -5,6 +5,7 @@ import { formatFieldPath, hasStep, parseFieldPath, topLevel, type FieldPath } fr
 import { addExamples, addStoreOptions, type Invocation, type StoreOptions } from "../invocation.js";
 import { acceptKey } from "../accept-key.js";
 import { resolveStore } from "../store-target.js";
+import { transcriptsBeside } from "../transcripts-beside.js";
 import { visible } from "../visible-text.js";
 
 interface Options extends StoreOptions {
@@ -45,15 +46,21 @@ async function get(invocation: Invocation, key: string, options: Options): Promi
   await withStore(invocation, path, { key }, async (store) => {
     const record = await store.read(key);
     if (record === undefined) {
-      const { missingSession } = await import("../plan-write.js");
-      throw await missingSession(store, path, key);
+      const { missingRecord } = await import("../plan-write.js");
+      throw await missingRecord(store, path, key);
     }
     const value = fieldPath === undefined ? record.entry : fieldOf(record.entry, fieldPath, key);
     const { terminal } = invocation;
     if (raw) return printRaw(invocation, value);
-    if (!terminal.json) return terminal.document(value, 2);
+    const transcripts = field === undefined ? await transcriptsBeside(store, key) : [];
+    if (!terminal.json) {
+      await terminal.document(value, 2);
+      if (transcripts.length > 0) terminal.say(`transcripts: ${transcripts.join(", ")}`);
+      return;
+    }
     const { revision, modifiedAt } = record;
-    const head = { store: path, key, revision, modifiedAt };
+    const named = transcripts.length > 0 && { transcripts };
+    const head = { store: path, key, revision, modifiedAt, ...named };
     return terminal.result(field === undefined ? { ...head, entry: value } : { ...head, field, value });
   });
 }

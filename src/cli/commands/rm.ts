@@ -7,8 +7,11 @@ import {
   type Invocation,
   type StoreOptions,
 } from "../invocation.js";
+import { isSessionDamaged } from "../../errors.js";
+import type { Store } from "../open-store.js";
 import { acceptKey } from "../accept-key.js";
 import { resolveStore } from "../store-target.js";
+import { transcriptsBeside } from "../transcripts-beside.js";
 
 interface Options extends StoreOptions {
   readonly ifRevision?: number;
@@ -18,7 +21,7 @@ interface Options extends StoreOptions {
 export function addRm(program: Command, invocation: Invocation): void {
   const command = program
     .command("rm")
-    .description("delete a session; there is no way back but a backup")
+    .description("delete a session with its transcripts; there is no way back but a backup")
     .argument("<key>", "the session's key");
   addStoreOptions(command)
     .option("--if-revision <revision>", "only if it has this revision", wholeNumber("--if-revision", 1))
@@ -38,6 +41,15 @@ async function rm(invocation: Invocation, key: string, options: Options): Promis
   const { missingSession, planAndWrite, printWrite } = await import("../plan-write.js");
   const { ifRevision, dryRun = false } = options;
   await withStore(invocation, path, { write: !dryRun, key }, async (store) => {
+    const transcripts = await transcriptsBeside(store, key);
+    // Without a record there is nothing that planning could build on: a delete removes what there is.
+    const isBare = transcripts.length > 0 && ifRevision === undefined && (await lacksRecord(store, key));
+    const along = transcripts.length > 0 && { transcripts };
+    if (isBare) {
+      if (!dryRun && !(await store.delete(key))) throw await missingSession(store, path, key);
+      const bare = { key, dryRun, action: "delete", previousRevision: 0, ...along } as const;
+      return printWrite(invocation, { store: path, ...bare });
+    }
     const outcome = await planAndWrite(store, invocation.signal, {
       key,
       ifRevision,
@@ -51,6 +63,16 @@ async function rm(invocation: Invocation, key: string, options: Options): Promis
         return undefined;
       },
     });
-    await printWrite(invocation, { store: path, ...outcome });
+    await printWrite(invocation, { store: path, ...outcome, ...along });
   });
+}
+
+/** Where the log is damaged, a record may be hidden: that is no lack. */
+async function lacksRecord(store: Store, key: string): Promise<boolean> {
+  try {
+    return (await store.read(key)) === undefined;
+  } catch (error) {
+    if (isSessionDamaged(error)) return false;
+    throw error;
+  }
 }

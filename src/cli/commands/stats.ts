@@ -4,6 +4,7 @@
  */
 import type { Command } from "commander";
 import { SessionStoreError } from "../../errors.js";
+import type { TranscriptStats } from "../../engine/contract.js";
 import type { DamagedSession, SessionRecord, StoreStats } from "../../store/types.js";
 import { FieldMeter } from "../field-bytes.js";
 import { DAY_MS, formatBytes, formatCount, formatShare, HOUR_MS, tableLines } from "../figures.js";
@@ -18,6 +19,7 @@ import {
 } from "../invocation.js";
 import type { Entry, Store } from "../open-store.js";
 import { Progress } from "../progress.js";
+import { plural } from "../../plural.js";
 import { factsOf } from "../session-facts.js";
 import { resolveStore } from "../store-target.js";
 import type { Terminal } from "../terminal.js";
@@ -55,7 +57,7 @@ export function addStats(program: Command, invocation: Invocation): void {
   const command = program
     .command("stats")
     .description(
-      "what fills the store: bytes by field, sessions by agent, channel and age, log and shared values",
+      "what fills the store: bytes by field, sessions by agent, channel and age, log, shared values, transcripts",
     );
   addStoreOptions(addStoreArgument(command)).action((store: string | undefined, options: StoreOptions) =>
     stats(invocation, withStoreArgument(options, store)),
@@ -71,7 +73,9 @@ async function stats(invocation: Invocation, options: StoreOptions): Promise<voi
   const path = await resolveStore(invocation, options);
   const { withStore } = await import("../open-store.js");
   await withStore(invocation, path, {}, async (store) => {
-    const figures = await store.stats();
+    invocation.doing = `counting the transcripts of ${path}`;
+    const figures = await store.stats({ transcripts: true });
+    if ((figures.transcripts?.damaged ?? 0) > 0) needsPerson(invocation);
     const survey = await surveyOf(invocation, path, store, figures.sessions);
     const result = resultOf(path, figures, survey);
     if (invocation.terminal.json) await invocation.terminal.result(result);
@@ -162,6 +166,8 @@ interface StatsResult {
   readonly ages: readonly (Tally & { readonly age: string })[];
   readonly log: { readonly segments: number; readonly bytes: number; readonly activeSegment: number };
   readonly sharedValues: { readonly count: number; readonly bytes: number };
+  /** `bytes` are those of their files, what only the log has left out; `damaged` cannot be read. */
+  readonly transcripts: TranscriptStats;
   /** Sessions that cannot be read and count nowhere, if there are any. */
   readonly damaged?: readonly DamagedSession[];
 }
@@ -189,12 +195,15 @@ function resultOf(store: string, figures: StoreStats, survey: Survey): StatsResu
     ages: Array.from(ages, ([age, counts]) => ({ age, ...counts })),
     log: { segments: logSegments, bytes: logBytes, activeSegment },
     sharedValues: { count: blobs, bytes: blobBytes },
+    transcripts: figures.transcripts ?? { count: 0, items: 0, bytes: 0, damaged: 0 },
     ...(survey.damaged.length > 0 && { damaged: survey.damaged }),
   };
 }
 
 async function printTables(terminal: Terminal, result: StatsResult): Promise<void> {
-  const { bytes, log, sharedValues, sessions } = result;
+  const { bytes, log, sharedValues, sessions, transcripts } = result;
+  const { count, items, damaged } = transcripts;
+  const unread = damaged === 0 ? "" : `, ${formatCount(damaged)} damaged`;
   const stored = bytes.entries + bytes.sharedValues + bytes.log;
   await printTable(
     terminal,
@@ -207,6 +216,10 @@ async function printTables(terminal: Terminal, result: StatsResult): Promise<voi
       ["- entries", formatBytes(bytes.entries)],
       ["- shared values", `${formatBytes(sharedValues.bytes)} in ${formatCount(sharedValues.count)}`],
       ["- log", `${formatBytes(log.bytes)} in ${formatCount(log.segments)}`],
+      [
+        "transcripts",
+        `${formatBytes(transcripts.bytes)}: ${plural(items, "item", "items", formatCount(items))} in ${formatCount(count)}${unread}`,
+      ],
     ],
   );
   const shown = result.fields.slice(0, FIELDS_SHOWN_MAX);

@@ -1,6 +1,8 @@
 /** `sessiondir watch`: every committed change, one line each, until Ctrl-C or `--limit`. */
 import type { Command } from "commander";
 import { SessionStoreError } from "../../errors.js";
+import { plural } from "../../plural.js";
+import type { TranscriptChange } from "../../store/transcript-types.js";
 import type { SessionChange } from "../../store/types.js";
 import { CliError, EXIT } from "../failure.js";
 import { cutMiddle } from "../display-width.js";
@@ -43,7 +45,7 @@ export function addWatch(program: Command, invocation: Invocation): void {
     )
     .option("--prefix <text>", "only keys that start with this")
     .option("--limit <count>", "end after so many changes", wholeNumber("--limit", 1))
-    .option("--entries", "with --json: the whole entry after each change")
+    .option("--entries", "with --json: the whole entry after each change, and the items that were appended")
     .action((store: string | undefined, options: Options) =>
       watch(invocation, withStoreArgument(options, store)),
     );
@@ -63,7 +65,8 @@ async function watch(invocation: Invocation, options: Options): Promise<void> {
     let printed = 0;
     let last = since ?? (await store.revision());
     try {
-      const changes = store.watch({ since, prefix, signal });
+      const items = terminal.json && options.entries === true;
+      const changes = store.watch({ since, prefix, items, signal });
       invocation.finishMs = FINISH_MS; // the usual end of a watch, and no failure
       terminal.say(`watching ${path}; Ctrl-C ends it`);
       for await (const change of changes) {
@@ -87,25 +90,42 @@ function printJson(
   change: SessionChange<Entry>,
   { entries }: Options,
 ): Promise<void> {
-  const { key, revision, kind, last, modifiedAt, record } = change;
+  const { key, revision, kind, last, modifiedAt, record, transcript } = change;
   return terminal.result({
     revision,
     kind,
     key,
     last,
     modifiedAt,
+    ...(transcript !== undefined && { transcript }),
     ...(record !== undefined && entries === true && { entry: record.entry }),
   });
 }
 
 function printLine({ terminal }: Invocation, change: SessionChange<Entry>): Promise<void> {
-  const { key, revision, kind, modifiedAt } = change;
+  const { key, revision, kind, modifiedAt, transcript } = change;
   const columnsMax = terminal.dataColumns;
   const time = formatTime(modifiedAt) ?? "-".padEnd("2026-01-01T00:00:00Z".length);
   // On a narrow terminal the date is left out: a person who watches knows it.
   const shown = columnsMax < FULL_COLUMNS_MIN ? time.slice(-"00:00:00Z".length) : time;
-  const line = `${String(revision).padStart(8)}  ${shown}  ${kind.padEnd("delete".length)}  `;
-  return terminal.line(line + cutMiddle(visible(key), Math.max(columnsMax - line.length, KEY_COLUMNS_MIN)));
+  const line = `${String(revision).padStart(8)}  ${shown}  ${kind.padEnd("transcript".length)}  `;
+  const what = transcript === undefined ? "" : `  ${textOf(transcript)}`;
+  const columns = Math.max(columnsMax - line.length - what.length, KEY_COLUMNS_MIN);
+  return terminal.line(line + cutMiddle(visible(key), columns) + what);
+}
+
+const NAME_COLUMNS_MAX = 24;
+
+/** As in "main 12-14 (14 items)" and "main truncated after 11 (11 items)". */
+function textOf({ name, removed, truncatedAfter, first, last, length }: TranscriptChange): string {
+  const appended = first === undefined ? undefined : first === last ? String(first) : `${first}-${last}`;
+  const parts = [
+    removed === true ? "removed" : undefined,
+    truncatedAfter === undefined ? undefined : `truncated after ${truncatedAfter}`,
+    appended,
+  ].filter((part) => part !== undefined);
+  const changed = parts.length === 0 ? "trimmed" : parts.join(", ");
+  return `${cutMiddle(visible(name), NAME_COLUMNS_MAX)} ${changed} (${plural(length, "item")})`;
 }
 
 function tooOld({ code, data }: SessionStoreError, path: string): CliError {

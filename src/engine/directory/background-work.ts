@@ -29,12 +29,16 @@ import { DeadValues } from "./dead-values.js";
 import { DirtySessions } from "./dirty-sessions.js";
 import { RoomMaker } from "./room-maker.js";
 import { REST, RETRY_MS, Sealer } from "./sealer.js";
+import type { Operations } from "./operations.js";
 import type { SessionLog } from "./session-log.js";
 import type { SessionState } from "./session-table.js";
 import { SharedSegmentWatch } from "./shared-segment-watch.js";
 import { Space } from "./space.js";
 import { sweep } from "./sweep.js";
 import { runInSlices } from "./time-slices.js";
+import type { HotTranscript } from "./transcripts/hot-transcript.js";
+import { TranscriptFlusher } from "./transcripts/transcript-flusher.js";
+import type { TranscriptReader } from "./transcripts/transcript-reader.js";
 
 export interface BackgroundWorkOptions {
   readonly flushDelayMs: number;
@@ -62,6 +66,9 @@ const FLUSH_ROUNDS_MAX = 100;
 export class BackgroundWork {
   readonly checkpointer: Checkpointer;
   readonly #flusher: EntryFlusher;
+  readonly #transcripts: TranscriptFlusher;
+  /** Transcripts that have lines in the log that may be in no file yet. */
+  readonly #dirtyTranscripts = new Set<HotTranscript>();
   readonly dirty = new DirtySessions();
   readonly space: Space;
   readonly #dead = new DeadValues();
@@ -82,6 +89,8 @@ export class BackgroundWork {
   constructor(
     private readonly log: SessionLog,
     writer: EntryWriter,
+    reader: TranscriptReader,
+    operations: Operations,
     private readonly trash: BlobTrash,
     private readonly source: CatalogSource,
     private readonly options: BackgroundWorkOptions,
@@ -89,10 +98,19 @@ export class BackgroundWork {
     const { fs, layout, runtime } = log.options;
     const { segmentBytes, reserveBytes } = options;
     const stage = (): string => log.active.ledger.stage;
-    const unwritten = (): number => this.dirty.size;
+    const unwritten = (): number => this.dirty.size + this.#dirtyTranscripts.size;
     this.space = new Space({ segmentBytes, reserveBytes, fs, layout, runtime, stage, unwritten });
     this.#flusher = new EntryFlusher(log, writer);
-    this.checkpointer = new Checkpointer(log, this.#flusher, writer, source, this.space);
+    this.#transcripts = new TranscriptFlusher(log, reader);
+    this.checkpointer = new Checkpointer(
+      log,
+      this.#flusher,
+      writer,
+      this.#transcripts,
+      operations,
+      source,
+      this.space,
+    );
     this.#sealer = new Sealer(log, this.space, this.#dead, {
       setTimer: (work, ms) => this.#setTimer(work, ms),
       sealed: () => this.#checkpointSoon(0),
@@ -118,6 +136,14 @@ export class BackgroundWork {
     this.#sealer.sealIfDue(segment);
   }
 
+  /** The same of a transcript. */
+  transcriptCommitted(segment: Segment, key: string, name: string): void {
+    const hot = this.log.transcripts.get(key, name);
+    if (hot !== undefined) this.#dirtyTranscripts.add(hot);
+    this.#flushTimer ??= this.#setTimer(() => this.#flushSoon(), this.options.flushDelayMs);
+    this.#sealer.sealIfDue(segment);
+  }
+
   /**
    * After opening: finishes what dead processes began.
    * @param hasReserve Whether the store's folder had one.
@@ -126,8 +152,9 @@ export class BackgroundWork {
     this.space.short = !hasReserve;
     if (this.#dead.inSegment >= this.space.deadBytesMax) this.#sealer.checkAgainIn(0);
     for (const [key, state] of this.log.hot) this.#maybeFlushed.set(key, state);
+    for (const hot of this.log.transcripts.all()) this.#dirtyTranscripts.add(hot);
     this.#sharedSegment.leaveAtOnceIfShared();
-    if (this.#maybeFlushed.size > 0)
+    if (this.#maybeFlushed.size > 0 || this.#dirtyTranscripts.size > 0)
       this.#flushTimer ??= this.#setTimer(() => this.#flushSoon(), this.options.flushDelayMs);
     const { active, segments } = this.log;
     if (active.ledger.sealed || active.damaged || segments.length > 1) this.#checkpointSoon(0);
@@ -155,7 +182,9 @@ export class BackgroundWork {
       for (let round = 0; round < FLUSH_ROUNDS_MAX; round++) {
         this.log.catchUp();
         const keys = [...this.log.hot.keys()];
-        if (await this.#writeFiles(keys, this.log.hot.keys())) return this.#assertNoneUnwritten();
+        const entries = await this.#writeFiles(keys, this.log.hot.keys());
+        const lines = await this.#writeTranscripts(this.log.transcripts.all(), true);
+        if (entries && lines) return this.#assertNoneUnwritten();
       }
       throw new SessionStoreError(
         "io_error",
@@ -197,7 +226,8 @@ export class BackgroundWork {
     this.#checkpointTimer?.cancel();
     this.#trashTimer?.cancel();
     this.#sealer.close();
-    if (this.dirty.size > 0) await this.#enqueue(() => this.#flushAll()).catch(() => {}); // the log has it all
+    if (this.dirty.size > 0 || this.#dirtyTranscripts.size > 0)
+      await this.#enqueue(() => this.#flushAll()).catch(() => {}); // the log has it all
     await this.#room.settled(); // no commit may wait for it: the sealer asks for room as well
     await this.#queue;
   }
@@ -257,18 +287,33 @@ export class BackgroundWork {
     const { hot } = this.log;
     const due = this.dirty.due((key) => hot.get(key)?.revision);
     const maybeFlushed = this.#takeMaybeFlushed();
-    const complete = await this.#writeFiles([...due, ...maybeFlushed], maybeFlushed);
+    const entries = await this.#writeFiles([...due, ...maybeFlushed], maybeFlushed);
+    const complete = (await this.#writeTranscripts(this.#dirtyTranscripts, false)) && entries;
     await this.#sharedSegment.leaveIfShared();
     const end = runtime.monotonic();
     this.#flushNotBefore = end + REST * (end - start);
     await this.#tendSpace();
-    if (complete && this.dirty.size === 0) return;
+    if (complete && this.dirty.size === 0 && this.#dirtyTranscripts.size === 0) return;
     this.#flushTimer ??= this.#setTimer(() => this.#flushSoon(), this.options.flushDelayMs);
   }
 
   async #flushAll(): Promise<void> {
     const maybeFlushed = this.#takeMaybeFlushed();
     await this.#writeFiles([...this.dirty.keys(), ...maybeFlushed], maybeFlushed);
+    await this.#writeTranscripts(this.#dirtyTranscripts, false);
+  }
+
+  /** @param recuts Also what costs a copy of a chunk. @returns Whether all are up to date. */
+  async #writeTranscripts(transcripts: Iterable<HotTranscript>, recuts: boolean): Promise<boolean> {
+    const hot = [...transcripts];
+    for (const transcript of hot) this.#dirtyTranscripts.delete(transcript);
+    let complete = false;
+    try {
+      complete = await this.#transcripts.flush(hot, { recuts, durable: false });
+      return complete;
+    } finally {
+      if (!complete) for (const transcript of hot) this.#dirtyTranscripts.add(transcript);
+    }
   }
 
   /** A process that has changed a session since this one came is alive, and writes the session's file itself. */
@@ -365,7 +410,8 @@ export class BackgroundWork {
   async #sealAndCheckpoint(): Promise<void> {
     const segment = await this.log.end.becomeActive();
     // Discarded blobs leave the trash only behind a seal, so they are a reason too.
-    const worth = segment.ledger.changed.size > 0 || !(await this.trash.isEmpty());
+    const changed = segment.ledger.changed.size > 0 || segment.ledger.transcripts.size > 0;
+    const worth = changed || !(await this.trash.isEmpty());
     if (worth && this.log.active === segment) this.log.end.seal(segment);
     await this.#checkpointAll(true);
   }

@@ -20,7 +20,8 @@ import type { Timer } from "../../runtime.js";
 import type { EngineChange } from "../contract.js";
 import { Replay, revisionOf, type Commit } from "./replay.js";
 import type { SessionLog } from "./session-log.js";
-import type { SessionState } from "./session-table.js";
+import { SessionState } from "./session-table.js";
+import { newsOf, type TranscriptNews } from "./transcripts/transcript-news.js";
 
 /** A consumer that is further behind goes back to replaying, so its memory is bounded: by commits, and by what they hold. */
 const QUEUE_MAX = 10_000;
@@ -47,7 +48,7 @@ export interface ChangesOptions {
 export class ChangeFeed {
   readonly #subscriptions = new Set<Subscription>();
   /** The changes of the commit that is being read. */
-  #commit: SessionState[] = [];
+  #commit: (SessionState | TranscriptNews)[] = [];
   #stopWatching: (() => void) | undefined;
   #poll: Timer | undefined;
   #placeTimer: Timer | undefined;
@@ -56,6 +57,7 @@ export class ChangeFeed {
   constructor(private readonly log: SessionLog) {
     log.listen({
       changed: (state, last) => this.#collect(state, last),
+      transcriptChanged: (effect, last, commit) => this.#collect(newsOf(effect, commit), last),
       rewound: () => this.#readAgain(),
       foundGap: () => this.#readAgain(), // and find out that it cannot
     });
@@ -179,9 +181,9 @@ export class ChangeFeed {
     }
   }
 
-  #collect(state: SessionState, last: boolean): void {
+  #collect(news: SessionState | TranscriptNews, last: boolean): void {
     if (this.#subscriptions.size === 0) return;
-    this.#commit.push(state);
+    this.#commit.push(news);
     if (!last) return;
     const commit = this.#commit;
     this.#commit = [];
@@ -301,6 +303,8 @@ function changesOf(commit: Commit, prefix: string): EngineChange[] {
   return matching.map((state, index): EngineChange => {
     const { key, revision, modifiedAt } = state;
     const last = index === matching.length - 1;
+    if (!(state instanceof SessionState))
+      return { key, revision, kind: "transcript", transcript: state.transcript, modifiedAt, last };
     if (state.stored === undefined) return { key, revision, kind: "delete", modifiedAt, last };
     return { key, revision, kind: "put", modifiedAt, last, record: state };
   });

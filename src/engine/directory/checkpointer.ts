@@ -9,6 +9,7 @@
  *   2. For each key of g: the file must have a (revision, checksum) that the log itself gives in g or later, or the
  *      newest state is written (through the active segment's folder) and looked at again. Then fdatasync that very
  *      descriptor and fsync the session folder. A key that should be absent is absent.
+ *      The same with the chunks of every transcript that g changed; then dead ones go (T5, transcript-flusher.ts).
  *   3. fsync the store folder.
  *   4. fdatasync the active segment: step 2 may have leaned on it.
  *   5. Write `catalog-g`: the previous one merged with g's keys. fsync `log/`, unlink segment g, fsync `log/`, drop
@@ -28,10 +29,12 @@ import type { Segment } from "../../log/segment.js";
 import { blobName, composeCatalog, mergeRows, type Catalog, type CatalogRow } from "./catalog.js";
 import { catalogsFrom, completedCatalog, loadCatalog, type CatalogSource } from "./catalog-loader.js";
 import { inParallel, type EntryFlusher } from "./entry-flush.js";
+import type { Operations } from "./operations.js";
 import type { SessionLog } from "./session-log.js";
 import type { SessionState } from "./session-table.js";
 import type { Space } from "./space.js";
 import { runInSlices } from "./time-slices.js";
+import type { TranscriptFlusher } from "./transcripts/transcript-flusher.js";
 
 /** Each repair competes only with lazy writers of the same key, which are half a second apart. */
 const VERIFY_ATTEMPTS_MAX = 60;
@@ -45,6 +48,8 @@ export class Checkpointer {
     private readonly log: SessionLog,
     private readonly flusher: EntryFlusher,
     private readonly writer: EntryWriter,
+    private readonly transcripts: TranscriptFlusher,
+    private readonly operations: Operations,
     private readonly source: CatalogSource,
     private readonly space: Pick<Space, "catalogBytes">,
   ) {}
@@ -72,8 +77,10 @@ export class Checkpointer {
     await fence(fs, layout, segment.number);
     const keys = [...this.log.changedIn(segment).keys()];
     if (!(await this.#verifyAll(segment, keys, epoch))) return true; // others finished it meanwhile
+    if (!(await this.transcripts.verify(segment, () => this.#isOwner(segment, epoch)))) return true;
     await syncDirectory(fs, layout.root);
     await this.log.end.sync(this.log.active);
+    if (!(await this.operations.save(segment)) || !this.#isOwner(segment, epoch)) return true;
     if (!(await this.#writeCatalog(segment, epoch))) return true;
     await syncDirectory(fs, layout.log);
     await this.#remove(segment);
@@ -121,13 +128,18 @@ export class Checkpointer {
     return lowest;
   }
 
-  /** @returns False when this process no longer owns the checkpoint of the segment: others have moved on. */
-  async #verifyAll(segment: Segment, keys: readonly string[], epoch: number): Promise<boolean> {
-    const stillOwner = (): boolean =>
+  #isOwner(segment: Segment, epoch: number): boolean {
+    return (
       !this.#stopped &&
       this.log.doubts.damagedSegment === 0 &&
       this.log.epoch === epoch &&
-      this.log.segments[0] === segment;
+      this.log.segments[0] === segment
+    );
+  }
+
+  /** @returns False when this process no longer owns the checkpoint of the segment: others have moved on. */
+  async #verifyAll(segment: Segment, keys: readonly string[], epoch: number): Promise<boolean> {
+    const stillOwner = (): boolean => this.#isOwner(segment, epoch);
     const written = new Map<string, SessionState>();
     let open = keys;
     for (let attempt = 0; open.length > 0; attempt++) {

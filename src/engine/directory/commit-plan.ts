@@ -9,8 +9,10 @@ import type { LogOp } from "../../format/log-line.js";
 import { applyPatch, diffStored } from "../../format/stored-patch.js";
 import type { BlobReference, StoredObject } from "../../format/stored-value.js";
 import type { Segment } from "../../log/segment.js";
-import type { EngineOp } from "../contract.js";
+import type { EngineOp, Operation, RecordOp, TranscriptOp, TranscriptOutcome } from "../contract.js";
 import type { SessionState } from "./session-table.js";
+import type { ComposedTranscript } from "./transcripts/transcript-composer.js";
+import { engineTranscript, type TranscriptState } from "./transcripts/transcript-reader.js";
 
 /** Occurs in a blob that refers to others; if it occurs in another one by chance, nothing comes of it. */
 const REFERENCE_MARK = '"$blob":"sha256:';
@@ -21,22 +23,46 @@ export interface NeededBlob {
   readonly content: () => Buffer | undefined;
 }
 
+/** An op on a transcript. */
+export interface PlannedTranscript {
+  readonly composed: ComposedTranscript;
+  /** Which of the record's ops on transcripts it is; -1 for none, because it changes nothing and demands nothing. */
+  readonly index: number;
+  /** What becomes of it in that case. */
+  readonly before: TranscriptOutcome;
+}
+
 export class CommitPlan {
   readonly ops: LogOp[] = [];
   /** What the ops make of their sessions, if they commit. */
   readonly after: (StoredObject | undefined)[] = [];
   /** By hash. */
   readonly blobs = new Map<string, NeededBlob>();
+  readonly transcripts: PlannedTranscript[] = [];
   /** Whether any session would not be what it is. */
   changes = false;
 
   constructor(
     readonly segment: Segment,
     private readonly codec: EntryCodec,
+    /** What was asked for. */
+    readonly given: readonly EngineOp[],
+    readonly operation: Operation | undefined,
+    /** Whether a session has transcripts, which a delete takes along. */
+    private readonly hasTranscripts: (key: string) => boolean,
   ) {}
 
+  addTranscript(op: TranscriptOp, composed: ComposedTranscript, { head }: TranscriptState): void {
+    const { changes, skipped } = composed;
+    const conditional = op.ifCut !== undefined || op.ifLast !== undefined || op.ifLength !== undefined;
+    const index = changes || conditional ? this.transcripts.filter((other) => other.index >= 0).length : -1;
+    const transcript = head && engineTranscript(head);
+    this.transcripts.push({ composed, index, before: { transcript, first: 0, last: 0, skipped } });
+    this.changes ||= changes;
+  }
+
   /** @param state Latest state of the op's session; undefined if the op builds on nothing. */
-  add(op: EngineOp, state: SessionState | undefined): void {
+  add(op: RecordOp, state: SessionState | undefined): void {
     const base = op.base === undefined ? undefined : { b: op.base };
     switch (op.kind) {
       case "check":
@@ -46,7 +72,7 @@ export class CommitPlan {
       case "delete":
         this.ops.push({ k: op.key, ...base, d: 1 });
         this.after.push(undefined);
-        this.changes ||= state?.stored !== undefined;
+        this.changes ||= state?.stored !== undefined || this.hasTranscripts(op.key);
         return;
       case "set": {
         const encoded = this.codec.encode(op.entry, state?.stored, op.key);
@@ -70,7 +96,7 @@ export class CommitPlan {
 
   /** A patch where rule 4 allows one and it says the same as the whole entry, order of fields included. */
   #pushChange(
-    op: EngineOp,
+    op: RecordOp,
     before: StoredObject | undefined,
     after: StoredObject,
     diff: { readonly set: StoredObject; readonly unset: readonly string[] },
@@ -92,7 +118,7 @@ export class CommitPlan {
   }
 
   #needBlobs(
-    op: EngineOp,
+    op: RecordOp,
     state: SessionState | undefined,
     encoded: { references: readonly BlobReference[]; newBlobs: ReadonlyMap<string, Buffer> },
   ): void {

@@ -18,20 +18,32 @@ import { isChange } from "../../format/log-line.js";
 import { isStoreGone } from "../../log/store-place.js";
 import type { SealToWrite } from "../../log/log-writer.js";
 import type { Segment } from "../../log/segment.js";
-import type { CommitOutcome, EngineOp, MaybePromise } from "../contract.js";
+import { inLedger } from "../../log/transcript-verdict.js";
+import type { Committed } from "../../log/verdict.js";
+import type {
+  CommitOptions,
+  CommitOutcome,
+  EngineOp,
+  MaybePromise,
+  RecordOp,
+  TranscriptOp,
+} from "../contract.js";
+import { inOrderOf, outcomeOf, outcomesOf, recordOf, split } from "./commit-outcome.js";
 import { CommitPlan } from "./commit-plan.js";
+import type { Operations } from "./operations.js";
 import type { SessionLog } from "./session-log.js";
 import { SessionState } from "./session-table.js";
-
-export interface CommitOptions {
-  readonly skipUnchanged?: boolean;
-}
+import { TranscriptComposer } from "./transcripts/transcript-composer.js";
+import { Incomplete } from "./transcripts/transcript-files.js";
+import type { TranscriptReader, TranscriptState } from "./transcripts/transcript-reader.js";
 
 export interface CommitterOptions {
   readonly durability: "disk" | "os";
   readonly readOnly: boolean;
   /** Called with every change of ours that committed, before its promise resolves. */
   readonly onCommitted: (segment: Segment, key: string, revision: number) => void;
+  /** The same of a transcript. */
+  readonly onTranscriptCommitted: (segment: Segment, key: string, name: string, revision: number) => void;
   readonly room: CommitRoom;
 }
 
@@ -58,6 +70,8 @@ type Composed =
   | { readonly next: "make blobs"; readonly plan: CommitPlan }
   | { readonly next: "return"; readonly outcome: CommitOutcome }
   | { readonly next: "make segment" }
+  /** Files were not there: the log has to be read on. */
+  | { readonly next: "read on"; readonly why: Incomplete }
   /** Nothing may be appended to the segment but its seal. */
   | { readonly next: "seal"; readonly segment: Segment; readonly seal: SealToWrite };
 
@@ -83,13 +97,18 @@ const CONTENDED_COMMITS = 16;
 export class Committer {
   #lookedUp: LookedUp | undefined;
   #contended = 0;
+  readonly #composer: TranscriptComposer;
 
   constructor(
     private readonly log: SessionLog,
     private readonly codec: EntryCodec,
     private readonly blobs: BlobStore,
+    private readonly transcripts: TranscriptReader,
+    private readonly operations: Operations,
     private readonly options: CommitterOptions,
-  ) {}
+  ) {
+    this.#composer = new TranscriptComposer(transcripts);
+  }
 
   /** One attempt as the contract has it: a value at once, unless a segment or a blob has to be made first. */
   commit(ops: readonly EngineOp[], options: CommitOptions = {}): MaybePromise<CommitOutcome> {
@@ -158,6 +177,7 @@ export class Committer {
   }
 
   async #commitLater(ops: readonly EngineOp[], options: CommitOptions): Promise<CommitOutcome> {
+    let unread: number | undefined;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       if (attempt > PROMPT_ATTEMPTS) await this.#backOff(attempt);
       await this.#prepare(() => this.log.end.becomeActive());
@@ -175,6 +195,10 @@ export class Committer {
           break;
         case "make blobs":
           await this.#prepare(() => this.#makeBlobs(composed.plan));
+          break;
+        case "read on":
+          if (this.log.revision === unread) throw composed.why.asDamage();
+          unread = this.log.revision;
           break;
         case "make segment":
           break;
@@ -230,11 +254,28 @@ export class Committer {
     for (const hash of done) this.#lookedUp.hashes.add(hash);
   }
 
+  #compose(given: readonly EngineOp[], options: CommitOptions): Composed {
+    try {
+      return this.#composeNow(given, options);
+    } catch (error) {
+      if (error instanceof Incomplete) return { next: "read on", why: error };
+      throw error;
+    }
+  }
+
   /** States, bases and segment as of this instant. */
-  #compose(ops: readonly EngineOp[], options: CommitOptions): Composed {
+  #composeNow(given: readonly EngineOp[], options: CommitOptions): Composed {
+    const { ops, changes } = split(given);
+    const { operation } = options;
+    if (changes.length > 0 || operation !== undefined) this.log.catchUp(); // what is left out, or cut off, must be so as of now
     const ended = this.#sealFirst(); // before an op is refused: others learn of damage from the seal
     if (ended !== undefined) return ended;
-    const states = this.#statesOf(ops);
+    const repeated = operation && this.operations.find(operation);
+    if (repeated !== undefined) {
+      const durable = this.durable(this.log.active);
+      return { next: "return", outcome: { status: "repeated", revision: repeated, durable } };
+    }
+    const { states, transcripts } = this.#asOfNow(ops, changes);
     const segment = this.log.active;
     for (const [index, op] of ops.entries()) {
       if (op.base !== undefined && states[index]?.base !== op.base) {
@@ -243,7 +284,8 @@ export class Committer {
     }
     const endedSince = this.#sealFirst();
     if (endedSince !== undefined) return endedSince;
-    const plan = new CommitPlan(segment, this.codec);
+    const hasTranscripts = (key: string): boolean => this.transcripts.mayHaveAny(key);
+    const plan = new CommitPlan(segment, this.codec, given, operation, hasTranscripts);
     for (const [index, op] of ops.entries()) {
       const state = states[index];
       // A session that this process has not read may be known from a listing.
@@ -253,9 +295,20 @@ export class Committer {
       }
       plan.add(op, state);
     }
-    if (options.skipUnchanged && !plan.changes) {
-      return { next: "return", outcome: { status: "unchanged", records: states.map(recordOf) } };
+    for (const [index, op] of changes.entries()) {
+      const state = transcripts[index] as TranscriptState;
+      const ahead = state.revision >= segment.firstRevision && !isMentioned(segment, op);
+      if (ahead) return { next: "seal", segment, seal: { firstRevision: state.revision + 1 } };
+      const composed = this.#composer.compose(op, state, segment);
+      if (composed === undefined) return { next: "return", outcome: { status: "conflict", key: op.key } };
+      plan.addTranscript(op, composed, state);
     }
+    if (options.skipUnchanged === true && !plan.changes) {
+      const records = inOrderOf(given, states.map(recordOf));
+      return { next: "return", outcome: { status: "unchanged", records } };
+    }
+    if (plan.ops.length === 0 && operation === undefined && plan.transcripts.every(({ index }) => index < 0))
+      return { next: "return", outcome: this.#asItIs(plan) };
     if (plan.blobs.size === 0) return { next: "append", plan };
     const known = this.#lookedUp?.segment === segment ? this.#lookedUp.hashes : undefined;
     const ready = known !== undefined && [...plan.blobs.keys()].every((hash) => known.has(hash));
@@ -270,8 +323,45 @@ export class Committer {
     return seal && { next: "seal", segment, seal };
   }
 
+  /** Every item is there already, and nothing else was wanted: that may be the commit of a process that did not wait for the disk. */
+  #asItIs({ given, segment, transcripts }: CommitPlan): CommitOutcome {
+    return {
+      status: "committed",
+      revision: this.log.revision,
+      records: inOrderOf(given, []),
+      ...outcomesOf(
+        given,
+        transcripts.map(({ before }) => before),
+      ),
+      durable: this.durable(segment),
+    };
+  }
+
+  /** Settles when what the log has is as durable as the store promises; undefined: it is. */
+  durable(segment: Segment): Promise<void> | undefined {
+    return this.options.durability === "disk" ? this.log.end.sync(segment) : undefined;
+  }
+
+  /** Latest states of the ops' sessions and transcripts, all as of one log position. */
+  #asOfNow(
+    ops: readonly RecordOp[],
+    changes: readonly TranscriptOp[],
+  ): { readonly states: (SessionState | undefined)[]; readonly transcripts: TranscriptState[] } {
+    for (;;) {
+      const states = this.#statesOf(ops);
+      const { epoch, revision } = this.log;
+      const transcripts = changes.map(({ key, transcript: name, remove }) => {
+        if (this.log.doubts.isTranscriptInDoubt(key, name)) throw this.log.doubts.refusal(key);
+        const known = this.transcripts.known(key, name);
+        return known ?? (remove ? this.transcripts.removable(key, name) : this.transcripts.state(key, name));
+      });
+      // A look into files reads the log on.
+      if (this.log.epoch === epoch && this.log.revision === revision) return { states, transcripts };
+    }
+  }
+
   /** Latest states of the ops' keys, all as of one log position. Unconditional ops need none. */
-  #statesOf(ops: readonly EngineOp[]): (SessionState | undefined)[] {
+  #statesOf(ops: readonly RecordOp[]): (SessionState | undefined)[] {
     for (;;) {
       const { epoch } = this.log;
       let cold = false;
@@ -295,13 +385,19 @@ export class Committer {
   }
 
   /** @returns Undefined if the record is void. */
-  #append({ segment, ops, after, blobs }: CommitPlan): CommitOutcome | undefined {
+  #append(plan: CommitPlan): CommitOutcome | undefined {
+    const { segment, ops, after, blobs } = plan;
     const { log } = this;
     // A toJSON or getter of the entry may have used the store in between, and moved it on (O3).
     if (log.active !== segment) return undefined;
-    const record = log.end.newRecord(segment, ops);
+    const transcripts = plan.transcripts.filter(({ index }) => index >= 0).map(({ composed }) => composed.op);
+    const record = log.end.newRecord(segment, {
+      ...(plan.operation && { o: [plan.operation.id, plan.operation.hash] as const }),
+      ops,
+      ...(transcripts.length > 0 && { transcripts }),
+    });
     let durable: Promise<void> | undefined;
-    let revision: number | undefined;
+    let commit: Committed | undefined;
     const { durability, room } = this.options;
     const { position } = segment;
     const sync = (): void => {
@@ -309,7 +405,7 @@ export class Committer {
     };
     try {
       // The disk works while the line is read back and decided (O6: what is acknowledged was appended before).
-      revision = log.end.append(
+      commit = log.end.append(
         segment,
         record,
         after,
@@ -317,14 +413,15 @@ export class Committer {
       );
     } finally {
       // The caller does not wait for the sync of a record that does not count; if it fails, the syncer remembers.
-      if (revision === undefined) durable?.catch(() => {});
+      if (commit === undefined) durable?.catch(() => {});
     }
     // Where others often come first, a sync that began too early would have to be waited for by the next attempt.
-    this.#contended = revision === undefined ? CONTENDED_COMMITS : Math.max(0, this.#contended - 1);
+    this.#contended = commit === undefined ? CONTENDED_COMMITS : Math.max(0, this.#contended - 1);
     let taken = segment.position - position;
     for (const { reference } of blobs.values()) taken += reference.bytes;
     room.took(taken);
-    if (revision === undefined) return undefined;
+    if (commit === undefined) return undefined;
+    const { revision } = commit;
     if (durability === "disk" && durable === undefined) sync();
     const records = ops.map((op, index) => {
       const state = log.known(op.k);
@@ -334,8 +431,18 @@ export class Committer {
       return recordOf(new SessionState(op.k, revision, record.t, stored, log.options.decode)); // others came behind us
     });
     for (const op of ops) if (isChange(op)) this.options.onCommitted(segment, op.k, revision);
-    return { status: "committed", revision, records, durable };
+    const { given } = plan;
+    if (transcripts.length === 0)
+      return { status: "committed", revision, records: inOrderOf(given, records), durable };
+    for (const { k, l } of transcripts) this.options.onTranscriptCommitted(segment, k, l, revision);
+    const outcomes = plan.transcripts.map((planned) => outcomeOf(planned, commit));
+    const rest = outcomesOf(given, outcomes);
+    return { status: "committed", revision, records: inOrderOf(given, records), ...rest, durable };
   }
+}
+
+function isMentioned({ ledger }: Segment, { key, transcript }: TranscriptOp): boolean {
+  return inLedger(ledger, key, transcript) !== undefined;
 }
 
 function refused(failure: SessionStoreError): SessionStoreError {
@@ -367,9 +474,5 @@ export function unknownDurability(failure: unknown): unknown {
 }
 
 function grows(op: EngineOp): boolean {
-  return op.kind === "set" || op.kind === "patch";
-}
-
-function recordOf(state: SessionState | undefined): SessionState | undefined {
-  return state?.stored === undefined ? undefined : state;
+  return op.kind === "set" || op.kind === "patch" || (op.kind === "transcript" && op.items !== undefined);
 }

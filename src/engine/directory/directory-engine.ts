@@ -18,19 +18,26 @@ import type { Limits } from "../../format/limits.js";
 import type { StoredObject } from "../../format/stored-value.js";
 import type { Runtime } from "../../runtime.js";
 import type {
+  CommitOptions,
   CommitOutcome,
   EngineChange,
+  EngineItemQuery,
+  EnginePage,
+  EngineTranscript,
   EngineOp,
   EngineQuery,
   EngineRecord,
   EngineScan,
   EngineStats,
   MaybePromise,
+  Operation,
+  StatsOptions,
   SynchronousEngine,
+  TranscriptStats,
 } from "../contract.js";
 import { beginningBehind, catalogsAmong, removeCatalogsAhead, type CatalogSource } from "./catalog-loader.js";
 import { ChangeFeed, type ChangesOptions } from "./change-feed.js";
-import { Committer, unknownDurability, type CommitOptions } from "./committer.js";
+import { Committer, unknownDurability } from "./committer.js";
 import { Listing } from "./listing.js";
 import { hasLog, replaceLostLog } from "./lost-log.js";
 import { BackgroundWork } from "./background-work.js";
@@ -41,9 +48,12 @@ import {
   withRealPaths,
 } from "./real-paths.js";
 import { mend } from "./mending.js";
+import { Operations } from "./operations.js";
 import { SessionLog } from "./session-log.js";
 import { findStoreFolder, makeStoreFolder, type StoreFolder } from "./store-folder.js";
 import { runInSlices, runNow } from "./time-slices.js";
+import { countTranscripts } from "./transcripts/transcript-count.js";
+import { TranscriptReader } from "./transcripts/transcript-reader.js";
 
 export interface DirectoryEngineOptions {
   readonly path: string;
@@ -61,6 +71,8 @@ export interface DirectoryEngineOptions {
   readonly segmentBytes: number;
   /** Room that is kept for getting out of a full disk. Default 256 KiB; less on a small disk. */
   readonly reserveBytes?: number;
+  /** Of a store that is made: bytes at which a file of a transcript is full. Default 4 MiB. */
+  readonly chunkBytes?: number;
   readonly blobThresholdBytes: number;
   /** How much of sessions that are in their files is kept in memory. */
   readonly cacheBytes: number;
@@ -73,7 +85,7 @@ export interface DirectoryEngineOptions {
 /** Opens the store at a path, makes it if there is none, and reads its live log. */
 export async function openDirectoryEngine(options: DirectoryEngineOptions): Promise<SynchronousEngine> {
   const where = { ...options, fs: options.fileSystem };
-  const folder = findStoreFolder(where) ?? (await makeStoreFolder(where, options.reserveBytes));
+  const folder = findStoreFolder(where) ?? (await makeStoreFolder(where, options));
   const engine = new DirectoryEngine(folder, options);
   try {
     await engine.begin();
@@ -110,6 +122,8 @@ class DirectoryEngine implements SynchronousEngine {
   readonly #listing: Listing;
   readonly #background: BackgroundWork;
   readonly #feed: ChangeFeed;
+  readonly #transcripts: TranscriptReader;
+  readonly #operations: Operations;
   readonly #blobs: BlobStore;
   readonly #source: CatalogSource;
   #closed = false;
@@ -167,16 +181,24 @@ class DirectoryEngine implements SynchronousEngine {
     const isOvertaken = (key: string, revision: number): boolean => this.#log.isOvertaken(key, revision);
     const writer = new EntryWriter(fs, layout, runtime, { isInLog, isOvertaken, onWarning });
     const trash = new BlobTrash(this.#blobs, fs, layout, runtime);
-    this.#background = new BackgroundWork(this.#log, writer, trash, this.#source, {
-      ...options,
-      reserveBytes: options.reserveBytes ?? RESERVE_BYTES,
-    });
+    this.#transcripts = new TranscriptReader(this.#log);
+    this.#operations = new Operations(this.#log);
+    this.#background = new BackgroundWork(
+      this.#log,
+      writer,
+      this.#transcripts,
+      this.#operations,
+      trash,
+      this.#source,
+      { ...options, reserveBytes: options.reserveBytes ?? RESERVE_BYTES },
+    );
     const { space } = this.#background;
     this.#feed = new ChangeFeed(this.#log);
-    this.#committer = new Committer(this.#log, codec, this.#blobs, {
+    this.#committer = new Committer(this.#log, codec, this.#blobs, this.#transcripts, this.#operations, {
       durability: options.durability,
       readOnly,
       onCommitted: (segment, key, revision) => this.#background.committed(segment, key, revision),
+      onTranscriptCommitted: (segment, key, name) => this.#background.transcriptCommitted(segment, key, name),
       room: {
         mustWait: () => space.mustWait,
         took: (bytes) => space.took(bytes),
@@ -277,11 +299,33 @@ class DirectoryEngine implements SynchronousEngine {
   }
 
   #untilDurable(outcome: CommitOutcome): CommitOutcome {
-    if (outcome.status !== "committed" || outcome.durable === undefined) return outcome;
+    if (outcome.status !== "committed" && outcome.status !== "repeated") return outcome;
+    if (outcome.durable === undefined) return outcome;
     const durable = outcome.durable.catch((error: unknown) =>
       this.#refuse(unknownDurability(this.#log.explain(error))),
     );
     return { ...outcome, durable };
+  }
+
+  transcript(key: string, name: string): EngineTranscript | undefined {
+    return this.#inPlace(() => this.#transcripts.transcript(key, name));
+  }
+
+  transcripts(key: string): string[] {
+    return this.#inPlace(() => this.#transcripts.names(key));
+  }
+
+  items(key: string, name: string, query: EngineItemQuery): EnginePage {
+    return this.#inPlace(() => this.#transcripts.items(key, name, query));
+  }
+
+  operation(operation: Operation): MaybePromise<number | undefined> {
+    const revision = this.#inPlace(() => {
+      this.#log.catchUp();
+      return this.#operations.find(operation);
+    });
+    const durable = revision && this.#committer.durable(this.#log.active);
+    return durable ? durable.then(() => revision).catch((error: unknown) => this.#refuse(error)) : revision;
   }
 
   revision(): number {
@@ -292,6 +336,11 @@ class DirectoryEngine implements SynchronousEngine {
     });
   }
 
+  recordsRevision(): number {
+    this.revision(); // reads the log
+    return this.#log.recordsRevision;
+  }
+
   changes(options: ChangesOptions): AsyncIterable<EngineChange> {
     return this.#onRealPaths(() => {
       this.#log.assertInPlace();
@@ -299,9 +348,10 @@ class DirectoryEngine implements SynchronousEngine {
     });
   }
 
-  async stats(): Promise<EngineStats> {
+  async stats(options: StatsOptions = {}): Promise<EngineStats> {
     try {
-      return await this.#collectStats();
+      const stats = await this.#collectStats();
+      return options.transcripts === true ? { ...stats, transcripts: await this.#countTranscripts() } : stats;
     } catch (error) {
       throw this.withRealPaths(error);
     }
@@ -344,6 +394,11 @@ class DirectoryEngine implements SynchronousEngine {
     return missingInternalFolder(this.options.fileSystem, this.folder.layout) ?? explained;
   }
 
+  async #countTranscripts(): Promise<TranscriptStats> {
+    const folders = await this.options.fileSystem.later.readdir(this.folder.layout.root);
+    return this.#inSlices(() => countTranscripts(this.#log, this.#transcripts, folders));
+  }
+
   async #collectStats(): Promise<EngineStats> {
     const { fileSystem: fs } = this.options;
     const { layout, root, storeId } = this.folder;
@@ -379,6 +434,13 @@ class DirectoryEngine implements SynchronousEngine {
   async #inSlices<T>(work: () => Generator<void, T>): Promise<T> {
     this.#onRealPaths(() => this.#log.assertInPlace());
     return runInSlices(work(), this.options.runtime).catch((error: unknown) => this.#refuse(error));
+  }
+
+  #inPlace<T>(work: () => T): T {
+    return this.#onRealPaths(() => {
+      this.#log.assertInPlace();
+      return work();
+    });
   }
 
   #onRealPaths<T>(work: () => T): T {

@@ -11,9 +11,11 @@ import { createFile, readRegularFile, syncDirectory } from "../../fs/regular-fil
 import { segmentName } from "../../format/layout.js";
 import type { SessionLog } from "./session-log.js";
 
-/** A session whose latest state could not be proved. */
+/** A session, or a transcript of one, whose latest state could not be proved. */
 export interface Guess {
   readonly key: string;
+  /** Name of the transcript that it is about; left out: the record. */
+  readonly transcript?: string;
   /** What was kept; 0 if the session is deleted, or nothing of it is left. */
   readonly revision: number;
   /** Revisions of all states of it that were found, oldest first; 0 for a deletion. */
@@ -26,7 +28,7 @@ const LIST_BYTES_MAX = 256 * 1024 * 1024;
 /**
  * Lists guesses, durably, and those of an earlier run over the same damage.
  * @param segment Number of the highest damaged segment, which stays in the log until all is mended.
- * @param decided Revisions that this run has decided for, of all sessions in doubt.
+ * @param decided Revisions that this run has decided for, of all sessions and transcripts in doubt, by {@link nameOf}.
  * @returns All guesses, and where they are listed.
  */
 export async function listGuesses(
@@ -37,9 +39,9 @@ export async function listGuesses(
 ): Promise<{ readonly path: string; readonly guesses: readonly Guess[] }> {
   const { fs, layout, runtime } = log.options;
   const path = `${layout.quarantine}/${segmentName(segment)}.guessed.json`;
-  const again = new Set(guesses.map(({ key }) => key));
+  const again = new Set(guesses.map(nameOf));
   const earlier = earlierGuesses(log, path).filter(
-    ({ key, revision }) => !again.has(key) && decided.get(key) === revision,
+    (guess) => !again.has(nameOf(guess)) && decided.get(nameOf(guess)) === guess.revision,
   );
   const all = [...guesses, ...earlier];
   if (guesses.length > 0) {
@@ -50,6 +52,11 @@ export async function listGuesses(
     await syncDirectory(fs, layout.quarantine);
   }
   return { path, guesses: all };
+}
+
+/** What a guess is about. */
+export function nameOf({ key, transcript }: Pick<Guess, "key" | "transcript">): string {
+  return JSON.stringify(transcript === undefined ? [key] : [key, transcript]);
 }
 
 /** A list that cannot be read is none: it was not made by a run that got this far, or a person has changed it. */
@@ -64,9 +71,10 @@ function earlierGuesses({ options }: SessionLog, path: string): Guess[] {
 }
 
 function isGuess(value: unknown): value is Guess {
-  const { key, revision, candidates } = (value ?? {}) as Record<string, unknown>;
+  const { key, transcript, revision, candidates } = (value ?? {}) as Record<string, unknown>;
   return (
     typeof key === "string" &&
+    (transcript === undefined || typeof transcript === "string") &&
     Number.isSafeInteger(revision) &&
     Array.isArray(candidates) &&
     candidates.every((candidate) => Number.isSafeInteger(candidate))

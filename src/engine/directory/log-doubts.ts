@@ -14,9 +14,13 @@ import type { Layout } from "../../format/layout.js";
 import type { DurableMark } from "../../format/log-line.js";
 import type { LogTail } from "../../log/log-tail.js";
 import type { Segment } from "../../log/segment.js";
+import type { SegmentLedger } from "../../log/segment-ledger.js";
+import { ALL } from "../../log/behind-gap.js";
+import { inLedger } from "../../log/transcript-verdict.js";
 import type { ColdSessions } from "./cold-sessions.js";
 import { durableBytes, readMark } from "./durable-mark.js";
 import type { SessionState, SessionTable } from "./session-table.js";
+import { highestIn } from "./transcripts/highest-chunk-revision.js";
 
 export interface LogDoubtsOptions {
   readonly fs: FileSystem;
@@ -78,6 +82,37 @@ export class LogDoubts {
     return !this.#isMended();
   }
 
+  /** The same of a transcript. */
+  isTranscriptInDoubt(key: string, name: string): boolean {
+    const damaged = this.damagedSegment;
+    if (damaged === 0) return false;
+    for (const { number, ledger } of this.tail.segments)
+      if (number > damaged && inLedger(ledger, key, name) !== undefined) return false;
+    return !this.#isMended();
+  }
+
+  /**
+   * The latest change of a transcript that is behind bytes which cannot be read, if it counts; 0 if none is.
+   * @param name Undefined: of any transcript of the session.
+   */
+  transcriptBehind(key: string, name: string | undefined): number {
+    let latest = 0;
+    if (this.damagedSegment === 0) return latest;
+    for (const { ledger } of this.damagedSegments()) {
+      const behind = ledger.transcriptsBehind.get(key);
+      if (behind === undefined) continue;
+      const revisions =
+        name === undefined ? [...behind.values()] : [behind.get(name) ?? 0, behind.get(ALL) ?? 0];
+      latest = Math.max(latest, ...revisions);
+    }
+    return latest;
+  }
+
+  /** Why a transcript of a session cannot be read. */
+  unreadableTranscript(key: string, revision: number): SessionStoreError {
+    return this.#unreadable("session_damaged", key, revision);
+  }
+
   /** Another process may have checkpointed the damaged segments since; nothing else tells of that in a log at rest. */
   #isMended(): boolean {
     this.tail.dropCheckpointed();
@@ -96,10 +131,18 @@ export class LogDoubts {
     if (identity.modifiedAt >= this.options.fs.bootedAt()) return false;
     if (this.durableBytes(segment) > ledger.gap) return false;
     const behind = segment.firstRevision + ledger.gap;
+    if (this.#transcriptsKnow(ledger, behind)) return false;
     return [...ledger.behind.keys(), ...ledger.changed.keys()].every((key) => {
       const file = this.cold.readFile(key);
       return file.status !== "present" || file.revision < behind;
     });
+  }
+
+  #transcriptsKnow({ transcripts, transcriptsBehind }: SegmentLedger, revision: number): boolean {
+    const { fs, layout } = this.options;
+    for (const key of new Set([...transcripts.keys(), ...transcriptsBehind.keys()]))
+      if (highestIn(fs, layout.sessionFolder(key)) >= revision) return true;
+    return false;
   }
 
   /** Enters it as a gap if what stands behind the last newline of a segment is no beginning of a line. */
@@ -163,6 +206,7 @@ export class LogDoubts {
       ledger.sealedGap ??= ledger.gap;
       ledger.gap = undefined;
       ledger.behind.clear();
+      ledger.transcriptsBehind.clear();
     }
     this.#lastGap = 0;
   }

@@ -10,13 +10,14 @@ import { SessionStoreError } from "../../errors.js";
 import type { FileSystem } from "../../fs/file-system.js";
 import type { Layout } from "../../format/layout.js";
 import { LINE_BYTES_MAX } from "../../format/limits.js";
-import type { LogOp, LogRecord } from "../../format/log-line.js";
+import type { LogRecord } from "../../format/log-line.js";
 import type { StoredObject } from "../../format/stored-value.js";
 import type { LogSyncer } from "../../log/log-syncer.js";
 import type { LogTail } from "../../log/log-tail.js";
 import type { LogWriter, SealToWrite } from "../../log/log-writer.js";
 import { makeNextSegment } from "../../log/next-segment.js";
 import type { Segment } from "../../log/segment.js";
+import type { Committed } from "../../log/verdict.js";
 import type { Runtime } from "../../runtime.js";
 import type { LogDoubts } from "./log-doubts.js";
 
@@ -44,13 +45,13 @@ export class LogEnd {
   ) {}
 
   /** The next record of this process, as of now: every attempt to append takes a new one (O2). */
-  newRecord(segment: Segment, ops: readonly LogOp[]): LogRecord {
+  newRecord(segment: Segment, what: Pick<LogRecord, "o" | "ops" | "transcripts">): LogRecord {
     return {
       w: this.writer.writerId,
       n: this.writer.nextNumber(),
       g: segment.number,
       t: Math.max(0, Math.trunc(this.options.runtime.now())),
-      ops,
+      ...what,
     };
   }
 
@@ -60,7 +61,7 @@ export class LogEnd {
     record: LogRecord,
     after: readonly (StoredObject | undefined)[],
     onWritten?: () => void,
-  ): number | undefined {
+  ): Committed | undefined {
     return this.writer.append(segment, record, after, onWritten);
   }
 

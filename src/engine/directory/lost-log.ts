@@ -16,6 +16,7 @@ import {
   type CatalogSource,
 } from "./catalog-loader.js";
 import { runInSlices } from "./time-slices.js";
+import { highestChunkRevision } from "./transcripts/highest-chunk-revision.js";
 
 export interface LostLogOptions {
   readonly fs: FileSystem;
@@ -34,7 +35,8 @@ export async function replaceLostLog(options: LostLogOptions): Promise<void> {
   if (hasLog(fs, layout)) return;
   const inFiles = (await runInSlices(catalogFromFiles(source, 0), runtime)).revision;
   const inCatalogs = await runInSlices(highestCatalogRevision(source), runtime);
-  const revision = Math.max(inFiles, inCatalogs);
+  const inChunks = await runInSlices(highestChunkRevision(fs, layout.root), runtime);
+  const revision = Math.max(inFiles, inCatalogs, inChunks);
   const used = [
     ...fs.readdir(layout.stage).map(stageNumber),
     // No old catalog may fit the new log.

@@ -3,8 +3,9 @@
  *
  * No other process may have the store open, for what one of them knows better would be lost. Of each session in doubt the
  * best state is taken that anything still has: its file, the log in front of the damage, and the records behind it, of which
- * nobody can know for certain whether they counted. What could not be proved is listed, with its candidates, durably and
- * before anything else is written. Then everything is checkpointed as ever, and the damaged segments are kept in the quarantine.
+ * nobody can know for certain whether they counted; of transcripts likewise (transcript-mending.ts). What could not be proved
+ * is listed, with its candidates, durably and before anything else is written. Then everything is checkpointed as ever, and the
+ * damaged segments are kept in the quarantine.
  *
  * A crash in the middle leaves the log as it was, and some files newer than before; the next run decides, and lists, the same.
  */
@@ -14,10 +15,11 @@ import { isChange, parseLogLines, type LogOp, type LogRecord } from "../../forma
 import { bytesOf } from "../../log/cut-segment.js";
 import type { Segment } from "../../log/segment.js";
 import { catalogFromFiles, type CatalogSource } from "./catalog-loader.js";
-import { listGuesses, type Guess } from "./guessed-sessions.js";
+import { listGuesses, nameOf, type Guess } from "./guessed-sessions.js";
 import type { SessionLog } from "./session-log.js";
 import { SessionState } from "./session-table.js";
 import { runInSlices } from "./time-slices.js";
+import { mendTranscripts } from "./transcripts/transcript-mending.js";
 
 /**
  * Decides about every session in doubt, so that a checkpoint can write it.
@@ -43,19 +45,25 @@ export async function mend(
   const keys = new Set([...log.hot.keys(), ...log.doubts.mentioned().keys(), ...made]);
   const decided: SessionState[] = [];
   const guesses: Guess[] = [];
+  const deletes = new Map<string, readonly number[]>();
   for (const key of keys) {
     if (!log.doubts.isInDoubt(key)) continue;
     try {
       decided.push(log.doubts.read(key));
     } catch (error) {
       if (!isSessionDamaged(error)) throw error;
-      const { kept, candidates } = stateLeft(log, key, records);
+      const { kept, candidates, deletes: ofKey } = stateLeft(log, key, records);
+      deletes.set(key, ofKey);
       guesses.push({ key, revision: kept?.stored === undefined ? 0 : kept.revision, candidates });
       if (kept !== undefined) decided.push(kept);
     }
   }
+  const isDeleted = (key: string, revision: number): boolean => deletes.get(key)?.includes(revision) ?? true;
+  const transcripts = await mendTranscripts(log, damaged, isDeleted);
+  guesses.push(...transcripts.guesses);
   const last = damaged.at(-1) ?? log.active;
-  const revisions = new Map(decided.map(({ key, revision }) => [key, revision]));
+  const revisions = new Map(transcripts.decided);
+  for (const { key, revision } of decided) revisions.set(nameOf({ key }), revision);
   const listed = await listGuesses(log, last.number, guesses, revisions);
   for (const guess of listed.guesses) onWarning(warningOf(guess, last.path, listed.path));
   log.settleDoubts(damaged, decided);
@@ -89,10 +97,16 @@ function stateLeft(
   log: SessionLog,
   key: string,
   records: readonly Placed[],
-): { readonly kept: SessionState | undefined; readonly candidates: readonly number[] } {
+): {
+  readonly kept: SessionState | undefined;
+  readonly candidates: readonly number[];
+  /** Revisions of the deletes among them. */
+  readonly deletes: readonly number[];
+} {
   const file = log.cold.readFile(key);
   let best = log.hot.get(key);
   const candidates = best === undefined ? [] : [best.revision];
+  const deletes: number[] = [];
   if (file.status === "present" && file.revision > (best?.revision ?? 0)) {
     best = log.cold.stateOf(key, file);
     candidates.push(best.revision);
@@ -104,8 +118,9 @@ function stateLeft(
     if (after === undefined) continue;
     best = after;
     candidates.push(after.stored === undefined ? 0 : revision);
+    if (after.stored === undefined) deletes.push(revision);
   }
-  return { kept: best, candidates };
+  return { kept: best, candidates, deletes };
 }
 
 /** @returns Undefined if the op builds on a state that is lost, or was overtaken. */
@@ -124,19 +139,31 @@ function afterOp(
   return new SessionState(op.k, revision, modifiedAt, applyPatch(before.stored, op.p, op.u ?? []), decode);
 }
 
-function warningOf({ key, revision, candidates }: Guess, path: string, list: string): StoreWarning {
+function warningOf(guess: Guess, path: string, list: string): StoreWarning {
+  const { key, transcript, revision, candidates } = guess;
   const what =
     candidates.length === 0
       ? "nothing of it is left"
       : revision === 0
         ? "it is deleted"
         : `revision ${revision} was kept`;
+  const whose = `session ${JSON.stringify(key)}`;
+  const subject =
+    transcript === undefined
+      ? `the latest state of ${whose} was`
+      : `the latest changes of transcript ${JSON.stringify(transcript)} of ${whose} were`;
   return {
-    code: "session_guessed",
+    code: transcript === undefined ? "session_guessed" : "transcript_guessed",
     message:
-      `the latest state of session ${JSON.stringify(key)} was in damaged bytes of ${path} or behind them, and cannot be proved: ` +
-      `${what}. Look whether something is missing; the damaged segment is in the quarantine, and so is the list of all such ` +
-      `sessions, ${list}.`,
-    data: { key, path, revision, candidates: candidates.join(", "), list },
+      `${subject} in damaged bytes of ${path} or behind them, and cannot be proved: ${what}. Look whether something is missing; ` +
+      `the damaged segment is in the quarantine, and so is the list of all such sessions, ${list}.`,
+    data: {
+      key,
+      ...(transcript !== undefined && { transcript }),
+      path,
+      revision,
+      candidates: candidates.join(", "),
+      list,
+    },
   };
 }

@@ -25,7 +25,8 @@ import {
   type TrustedRoot,
 } from "../../fs/trusted-path.js";
 import { parseEntryDocument } from "../../format/entry-document.js";
-import { ENTRY_FILE, Layout, STORE_FOLDER } from "../../format/layout.js";
+import { ENTRY_FILE, Layout, partsOfChunkName, STORE_FOLDER } from "../../format/layout.js";
+import { ChunkFile } from "../../entries/chunk-file.js";
 import { LINE_BYTES_MAX } from "../../format/limits.js";
 import { folderNameForKey, keyFromFolderName } from "../../format/session-key.js";
 import { referencesIn } from "../../format/stored-references.js";
@@ -36,6 +37,7 @@ import { blobName, compareRows, composeCatalog, type CatalogRow } from "./catalo
 import { damageWithRealPaths, withRealPaths } from "./real-paths.js";
 import { BUILDING, makeStore } from "./store-folder.js";
 import { runInSlices } from "./time-slices.js";
+import { highestChunkRevision } from "./transcripts/highest-chunk-revision.js";
 
 export interface RebuildOptions {
   readonly fs: FileSystem;
@@ -134,6 +136,8 @@ class Rebuild {
   async run(): Promise<RebuildReport> {
     const { fs, runtime, dryRun } = this.options;
     await runInSlices(this.#read(), runtime);
+    const inChunks = await runInSlices(highestChunkRevision(fs, this.root.path), runtime);
+    this.#revision = Math.max(this.#revision, inChunks);
     if (this.#hasStore()) return this.#report(false);
     if (this.#found.size === 0 && this.#damaged.length === 0) throw nothingToRebuild(this.root.realPath);
     if (dryRun) return this.#report(true);
@@ -235,7 +239,10 @@ class Rebuild {
     const { fs, signal } = this.options;
     signal?.throwIfAborted();
     const right = this.#layout.sessionFolder(key);
-    if (folder !== folderNameForKey(key)) await this.#copyIn(bytes, right);
+    if (folder !== folderNameForKey(key)) {
+      await this.#moveChunks(`${this.root.path}/${folder}`, key, right);
+      await this.#copyIn(bytes, right);
+    }
     const fd = fs.open(`${right}/${ENTRY_FILE}`, "read");
     try {
       await fs.later.fdatasync(fd);
@@ -243,6 +250,18 @@ class Rebuild {
       fs.close(fd);
     }
     await syncDirectory(fs, right);
+  }
+
+  /** The session's transcripts. They go first: a rebuild that was cut short finds the session where it still is, and goes on. */
+  async #moveChunks(from: string, key: string, right: string): Promise<void> {
+    const { fs } = this.options;
+    const taken = namesInNow(fs, right);
+    for (const name of namesInNow(fs, from)) {
+      const parts = partsOfChunkName(name);
+      if (parts === undefined || taken.includes(name) || keyOfChunk(fs, `${from}/${name}`) !== key) continue;
+      await ignoreExisting(fs.later.mkdir(right));
+      await fs.later.rename(`${from}/${name}`, `${right}/${name}`);
+    }
   }
 
   /** By way of a building folder: the next process removes what was cut short there. */
@@ -317,4 +336,19 @@ function nothingToRebuild(path: string): SessionStoreError {
       "is opened.",
     { data: { path } },
   );
+}
+
+/** Whose file of a transcript it is; undefined if that cannot be told. */
+function keyOfChunk(fs: FileSystem, path: string): string | undefined {
+  try {
+    const chunk = ChunkFile.open(fs, path);
+    try {
+      return chunk.key;
+    } finally {
+      chunk.close();
+    }
+  } catch (error) {
+    if (error instanceof SessionStoreError || isMissing(error)) return undefined;
+    throw error;
+  }
 }

@@ -6,14 +6,16 @@
  * changes may be hidden in bytes that cannot be read. It only reads, so a crash leaves nothing behind.
  */
 import { SessionStoreError } from "../../errors.js";
-import { isChange, type LogRecord } from "../../format/log-line.js";
+import { isChange } from "../../format/log-line.js";
 import { LogTail, type LogObserver } from "../../log/log-tail.js";
 import type { Segment } from "../../log/segment.js";
+import type { Committed } from "../../log/verdict.js";
 import { storedAfter, type SessionLog } from "./session-log.js";
 import { SessionState } from "./session-table.js";
+import { newsOf, type TranscriptNews } from "./transcripts/transcript-news.js";
 
-/** What one commit made of its sessions. */
-export type Commit = readonly SessionState[];
+/** What one commit made of its sessions, and did to its transcripts. */
+export type Commit = readonly (SessionState | TranscriptNews)[];
 
 export function revisionOf(commit: Commit): number {
   return commit[0]?.revision ?? 0;
@@ -66,8 +68,9 @@ export class Replay implements LogObserver {
     if (doubts.damagedSegment === active.number) throw this.#missing("cannot be read for", true);
   }
 
-  committed(_segment: Segment, record: LogRecord, revision: number): void {
-    const commit: SessionState[] = [];
+  committed(_segment: Segment, committed: Committed): void {
+    const { record, revision, transcripts = [] } = committed;
+    const commit: (SessionState | TranscriptNews)[] = [];
     for (const op of record.ops) {
       if (!isChange(op)) continue;
       const stored = storedAfter(op, this.#states.get(op.k));
@@ -75,6 +78,8 @@ export class Replay implements LogObserver {
       this.#states.set(op.k, state);
       commit.push(state);
     }
+    for (const effect of transcripts)
+      if (effect.before !== effect.after) commit.push(newsOf(effect, committed));
     if (revision > this.since && commit.length > 0) this.#commits.push(commit);
   }
 

@@ -10,17 +10,20 @@ import type { FileStatus, FileSystem } from "../../fs/file-system.js";
 import { applyPatch } from "../../format/stored-patch.js";
 import type { StoredObject } from "../../format/stored-value.js";
 import type { Layout } from "../../format/layout.js";
-import { isChange, type LogOp, type LogRecord } from "../../format/log-line.js";
+import { isChange, type LogOp } from "../../format/log-line.js";
 import { LogWriter } from "../../log/log-writer.js";
 import { LogSyncer } from "../../log/log-syncer.js";
 import { StorePlace } from "../../log/store-place.js";
 import type { Segment } from "../../log/segment.js";
 import { LogTail, type LogObserver } from "../../log/log-tail.js";
+import type { TranscriptEffect } from "../../log/transcript-verdict.js";
+import type { Committed } from "../../log/verdict.js";
 import type { Runtime } from "../../runtime.js";
 import { ColdSessions, type KnownElsewhere } from "./cold-sessions.js";
 import { LogDoubts } from "./log-doubts.js";
 import { LogEnd } from "./log-end.js";
 import { SessionState, SessionTable, type Decode } from "./session-table.js";
+import { HotTranscripts } from "./transcripts/hot-transcripts.js";
 
 /** Told about what the log says, while it is read, and about what memory lets go of: keep it short, and never throw. */
 export interface SessionLogListener {
@@ -29,6 +32,8 @@ export interface SessionLogListener {
    * @param before What this process knew of the session before.
    */
   changed?(state: SessionState, last: boolean, before: SessionState | undefined, op: LogOp): void;
+  /** The same of a transcript. A delete of its session is told by {@link changed} alone. */
+  transcriptChanged?(effect: TranscriptEffect, last: boolean, commit: Committed): void;
   rewound?(): void;
   /** Reading goes on in the segment behind a sealed one. */
   entered?(segment: Segment): void;
@@ -71,7 +76,11 @@ export class SessionLog implements LogObserver {
   readonly #writer: LogWriter;
   readonly #place: StorePlace;
   readonly #table: SessionTable;
+  /** The transcripts that live segments changed. */
+  readonly transcripts = new HotTranscripts();
   readonly #listeners = new Set<SessionLogListener>();
+  /** Undefined until it is asked for, where what was read cannot tell. */
+  #recordsRevision: number | undefined;
 
   constructor(readonly options: SessionLogOptions) {
     const { fs, layout, storeId, readOnly, runtime, cacheBytes, path, root } = options;
@@ -100,6 +109,7 @@ export class SessionLog implements LogObserver {
     while (this.#tail.advance()) yield;
     this.doubts.readMark();
     while (this.#tail.advance()) yield; // up to the mark, if that is newer, or to where the log was cut off in front of it
+    this.#recordsRevision ??= this.#tail.segments[0]?.ledger.after;
   }
 
   /** Reads everything that was appended before this call. One system call when that is nothing. */
@@ -125,6 +135,15 @@ export class SessionLog implements LogObserver {
   /** Revision of the latest commit that was read. */
   get revision(): number {
     return this.#tail.revision;
+  }
+
+  /**
+   * Revision of the latest commit that changed a record, as far as was read, or one above it: behind it only transcripts have changed.
+   * What is in front of the live log, and what cannot be read of it, may have changed any.
+   */
+  get recordsRevision(): number {
+    if (this.doubts.damagedSegment > 0) return this.revision;
+    return (this.#recordsRevision ??= this.revision);
   }
 
   /**
@@ -217,6 +236,7 @@ export class SessionLog implements LogObserver {
   /** A doctor's decision about the sessions in doubt: these are their latest states, in the last of the damaged segments. */
   settleDoubts(damaged: readonly Segment[], states: readonly SessionState[]): void {
     this.doubts.settle(damaged);
+    this.#recordsRevision = undefined;
     const last = damaged.at(-1)?.number ?? 0;
     for (const state of states) {
       this.#table.commit(last, state);
@@ -229,15 +249,15 @@ export class SessionLog implements LogObserver {
     this.#tail.close();
   }
 
-  committed(
-    segment: Segment,
-    record: LogRecord,
-    revision: number,
-    after?: readonly (StoredObject | undefined)[],
-  ): void {
-    this.#writer.saw(record, revision);
+  committed(segment: Segment, commit: Committed, after?: readonly (StoredObject | undefined)[]): void {
+    const { record, revision, transcripts } = commit;
+    this.#writer.saw(commit);
     const { decode } = this.options;
     const lastChange = record.ops.findLastIndex(isChange);
+    const effects = transcripts?.filter((effect) => effect.before !== effect.after) ?? [];
+    if (lastChange >= 0 || effects.length > 0)
+      this.transcripts.committed(segment, record, revision, transcripts);
+    if (lastChange >= 0) this.#recordsRevision = revision;
     for (let index = 0; index <= lastChange; index++) {
       const op = record.ops[index];
       if (op === undefined || !isChange(op)) continue;
@@ -245,22 +265,30 @@ export class SessionLog implements LogObserver {
       const state = new SessionState(op.k, revision, record.t, stored, decode);
       const before = this.#table.get(op.k);
       this.#table.commit(segment.number, state);
-      for (const listener of this.#listeners) listener.changed?.(state, index === lastChange, before, op);
+      for (const listener of this.#listeners)
+        listener.changed?.(state, index === lastChange && effects.length === 0, before, op);
     }
+    for (const effect of effects)
+      for (const listener of this.#listeners)
+        listener.transcriptChanged?.(effect, effect === effects.at(-1), commit);
   }
 
   dropped(segment: Segment): void {
     if (segment.damaged) {
       // Every session may have changed where this process could not read; now that has been written to its file.
       this.#table.discard(segment.number);
+      this.#recordsRevision = undefined;
       for (const listener of this.#listeners) listener.foundGap?.();
     } else this.#table.release(segment.number);
+    this.transcripts.release(segment.number);
     this.doubts.dropped(segment);
   }
 
   rewound(): void {
     this.doubts.rewound();
+    this.#recordsRevision = undefined;
     this.#table.clear();
+    this.transcripts.clear();
     for (const listener of this.#listeners) listener.rewound?.();
   }
 
@@ -292,6 +320,7 @@ export class SessionLog implements LogObserver {
       data: { path, segment: number, offset: cutAt, reason: "it was cut off" },
     });
     if (this.options.readOnly) this.#tail.rewind();
+    this.#recordsRevision = undefined;
     for (const listener of this.#listeners) listener.wasCut?.();
   }
 

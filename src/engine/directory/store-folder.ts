@@ -29,7 +29,8 @@ import {
 import { ENTRY_FILE, isSystemName, Layout, STORE_FOLDER } from "../../format/layout.js";
 import { LINE_BYTES_MAX } from "../../format/limits.js";
 import type { LogHeader } from "../../format/log-line.js";
-import { newStageName, publish, stageSegment } from "../../log/next-segment.js";
+import { CHUNK_BYTES } from "../../format/transcript-lines.js";
+import { chunkMember, newStageName, publish, stageSegment } from "../../log/next-segment.js";
 import type { Runtime } from "../../runtime.js";
 import { withRealPaths } from "./real-paths.js";
 
@@ -90,14 +91,14 @@ export function findStoreFolder(options: StoreFolderOptions): StoreFolder | unde
 /** Makes a store where {@link findStoreFolder} found none. Others may do so at the same time: one store comes of it. */
 export async function makeStoreFolder(
   options: StoreFolderOptions,
-  reserveBytes = RESERVE_BYTES,
+  measures: Measures = {},
 ): Promise<StoreFolder> {
   const { fs, path } = options;
   const root = await makeRoot(options);
   try {
     const layout = new Layout(root.path);
     await syncParents(fs, root.realPath);
-    await makeStore(options, layout, FROM_NOTHING, reserveBytes);
+    await makeStore(options, layout, FROM_NOTHING, measures);
     for (const folder of [layout.store, layout.root]) await syncDirectory(fs, folder);
   } catch (error) {
     throw withRealPaths(error, root);
@@ -232,6 +233,14 @@ export interface Beginning {
   readonly catalog?: (storeId: string) => Promise<Buffer>;
 }
 
+/** Sizes that a new store has. */
+export interface Measures {
+  /** Default {@link RESERVE_BYTES}. */
+  readonly reserveBytes?: number | undefined;
+  /** Default {@link CHUNK_BYTES}. */
+  readonly chunkBytes?: number | undefined;
+}
+
 const FROM_NOTHING: Beginning = { segment: 1, firstRevision: 1 };
 
 /**
@@ -242,13 +251,13 @@ export async function makeStore(
   options: Pick<StoreFolderOptions, "fs" | "runtime">,
   layout: Layout,
   beginning = FROM_NOTHING,
-  reserveBytes = RESERVE_BYTES,
+  { reserveBytes = RESERVE_BYTES, chunkBytes = CHUNK_BYTES }: Measures = {},
 ): Promise<boolean> {
   const { fs, runtime } = options;
   const building = new Layout(layout.root, `${BUILDING}${runtime.randomName(8)}`);
   let made = true;
   try {
-    await build(options, building, beginning);
+    await build(options, building, beginning, chunkBytes);
     await buildReserve(options, building, reserveBytes);
     await fs.later.rename(building.store, layout.store);
   } catch (error) {
@@ -265,10 +274,18 @@ async function build(
   { fs, runtime }: Pick<StoreFolderOptions, "fs" | "runtime">,
   building: Layout,
   { segment, firstRevision, catalog }: Beginning,
+  chunkBytes: number,
 ): Promise<void> {
   const storeId = runtime.randomName(16);
   const stage = newStageName(runtime, segment);
-  const header: LogHeader = { segment, firstRevision, after: firstRevision - 1, store: storeId, stage };
+  const header: LogHeader = {
+    segment,
+    firstRevision,
+    after: firstRevision - 1,
+    store: storeId,
+    stage,
+    ...chunkMember(chunkBytes),
+  };
   const format = { kind: KIND, format: FORMAT, storeId, createdAt: Math.trunc(runtime.now()) };
   const folders = [building.log, building.stage, building.blobs, building.trash, building.quarantine];
   await fs.later.mkdir(building.store);

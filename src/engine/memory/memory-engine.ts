@@ -2,25 +2,36 @@
  * The reference engine: a map, a counter and a history. The simplest thing that is a session store, for tests and for
  * reading next to `contract.ts`. Nothing survives the process, nothing is shared with another.
  *
- * Invariants: a commit checks every base before it changes anything; revisions go up by one; the history holds the
- * latest commits whole, so that a transaction is never half in it: `historyMax` of them, or those of the latest
- * `historyBytesMax` of JSON.
+ * Invariants: a commit checks every base and condition, and makes every entry, before it changes anything; revisions go up by one.
  */
 import { SessionStoreError } from "../../errors.js";
 import { equalJson } from "../../format/equal-json.js";
 import { DEFAULT_LIMITS, type Limits } from "../../format/limits.js";
 import { systemRuntime, type Runtime } from "../../runtime.js";
-import type {
-  CommitOutcome,
-  Engine,
-  EngineChange,
-  EngineOp,
-  EngineQuery,
-  EngineRecord,
-  EngineScan,
-  EngineStats,
+import {
+  isCheck,
+  type CommitOptions,
+  type CommitOutcome,
+  type Engine,
+  type EngineChange,
+  type EngineItemQuery,
+  type EngineOp,
+  type EnginePage,
+  type EngineQuery,
+  type EngineRecord,
+  type EngineScan,
+  type EngineStats,
+  type EngineTranscript,
+  type Operation,
+  type RecordOp,
+  type StatsOptions,
+  type TranscriptOp,
+  type TranscriptOutcome,
 } from "../contract.js";
+import { History, type PastChange } from "./history.js";
 import { freezeEntry } from "./json-value.js";
+import { Operations } from "./operations.js";
+import { TranscriptTable } from "./transcript-table.js";
 
 export interface MemoryEngineOptions {
   /** Default: the entry's own `updatedAt`, if that is a number. */
@@ -46,10 +57,9 @@ export function createMemoryEngine(options: MemoryEngineOptions = {}): MemoryEng
 type Position = NonNullable<EngineQuery["after"]>;
 
 /** What an op leaves: the new state of its key, or undefined for no session. */
-type Planned = { readonly op: EngineOp; readonly entry: object | undefined };
-
-/** The changes of one commit, and bytes of JSON that they hold. */
-type PastCommit = { readonly changes: readonly Omit<EngineChange, "last">[]; readonly bytes: number };
+type Planned =
+  | { readonly op: RecordOp; readonly entry: object | undefined }
+  | { readonly op: TranscriptOp; readonly entry?: undefined };
 
 /** Answers every call at once, and says so in its types. */
 export class MemoryEngine implements Engine {
@@ -57,14 +67,11 @@ export class MemoryEngine implements Engine {
   readonly #updatedAtOf: (entry: object) => number | undefined;
   readonly #limits: Limits;
   readonly #runtime: Runtime;
-  readonly #historyMax: number;
-  readonly #historyBytesMax: number;
-  /** The commits above #forgotten: `#history[i]` has revision #forgotten + 1 + i. */
-  readonly #history: PastCommit[] = [];
-  #historyBytes = 0;
+  readonly #transcripts = new TranscriptTable();
+  readonly #operations = new Operations();
+  readonly #history: History;
   /** Bytes of JSON of entries. */
   readonly #sizes = new WeakMap<object, number>();
-  #forgotten = 0;
   #revision = 0;
   #closed = false;
   /** Watches that are at the end of the history. */
@@ -74,8 +81,8 @@ export class MemoryEngine implements Engine {
     this.#updatedAtOf = options.updatedAt ?? ownUpdatedAt;
     this.#limits = options.limits ?? DEFAULT_LIMITS;
     this.#runtime = options.runtime ?? systemRuntime;
-    this.#historyMax = options.historyMax ?? HISTORY_MAX;
-    this.#historyBytesMax = options.historyBytesMax ?? HISTORY_BYTES_MAX;
+    const { historyMax = HISTORY_MAX, historyBytesMax = HISTORY_BYTES_MAX } = options;
+    this.#history = new History(historyMax, historyBytesMax);
   }
 
   read(key: string): EngineRecord | undefined {
@@ -100,16 +107,38 @@ export class MemoryEngine implements Engine {
     return this.#matching(query).length;
   }
 
-  commit(ops: readonly EngineOp[], options?: { readonly skipUnchanged?: boolean }): CommitOutcome {
-    for (const op of ops) {
-      const revision = this.#records.get(op.key)?.revision ?? 0;
-      if (op.base !== undefined && op.base !== revision) return { status: "conflict", key: op.key };
-    }
-    const planned = ops.map((op): Planned => ({ op, entry: this.#entryAfter(op) }));
+  transcript(key: string, name: string): EngineTranscript | undefined {
+    return this.#transcripts.info(key, name);
+  }
+
+  transcripts(key: string): readonly string[] {
+    return this.#transcripts.names(key);
+  }
+
+  items(key: string, name: string, query: EngineItemQuery): EnginePage {
+    return this.#transcripts.page(key, name, query);
+  }
+
+  itemIds(key: string, name: string, ids: readonly string[]): ReadonlyMap<string, number> {
+    return this.#transcripts.idsAmong(key, name, ids);
+  }
+
+  operation(operation: Operation): number | undefined {
+    return this.#operations.find(operation);
+  }
+
+  commit(ops: readonly EngineOp[], options?: CommitOptions): CommitOutcome {
+    const operation = options?.operation;
+    const done = operation && this.#operations.find(operation);
+    if (done !== undefined) return { status: "repeated", revision: done };
+    for (const op of ops) if (this.#refuses(op)) return { status: "conflict", key: op.key };
+    const planned = ops.map((op): Planned =>
+      op.kind === "transcript" ? { op } : { op, entry: this.#entryAfter(op) },
+    );
     if (options?.skipUnchanged === true && planned.every((plan) => this.#isUnchanged(plan))) {
       return { status: "unchanged", records: ops.map(({ key }) => this.#records.get(key)) };
     }
-    return this.#apply(planned);
+    return this.#apply(planned, operation);
   }
 
   revision(): number {
@@ -125,8 +154,9 @@ export class MemoryEngine implements Engine {
     return this.#follow(since, prefix, signal, since > this.#revision);
   }
 
-  async stats(): Promise<EngineStats> {
-    return { engine: "memory", sessions: this.#records.size, revision: this.#revision };
+  async stats(options: StatsOptions = {}): Promise<EngineStats> {
+    const stats = { engine: "memory", sessions: this.#records.size, revision: this.#revision } as const;
+    return options.transcripts === true ? { ...stats, transcripts: this.#transcripts.stats() } : stats;
   }
 
   async flush(): Promise<void> {
@@ -153,7 +183,12 @@ export class MemoryEngine implements Engine {
     return { key, updatedAt: this.#updatedAtOf(entry) ?? 0 };
   }
 
-  #entryAfter(op: EngineOp): object | undefined {
+  #refuses(op: EngineOp): boolean {
+    if (op.kind === "transcript") return this.#transcripts.refuses(op);
+    return op.base !== undefined && op.base !== (this.#records.get(op.key)?.revision ?? 0);
+  }
+
+  #entryAfter(op: RecordOp): object | undefined {
     const current = this.#records.get(op.key)?.entry;
     switch (op.kind) {
       case "set":
@@ -183,41 +218,55 @@ export class MemoryEngine implements Engine {
   }
 
   #isUnchanged({ op, entry }: Planned): boolean {
-    return equalJson(this.#records.get(op.key)?.entry, entry);
+    if (op.kind === "transcript") return isCheck(op);
+    const isSame = equalJson(this.#records.get(op.key)?.entry, entry);
+    return isSame && (op.kind !== "delete" || this.#transcripts.names(op.key).length === 0);
   }
 
-  #apply(planned: readonly Planned[]): CommitOutcome {
+  #apply(planned: readonly Planned[], operation: Operation | undefined): CommitOutcome {
     this.#revision += 1;
     const revision = this.#revision;
     const modifiedAt = this.#runtime.now();
-    const changes: Omit<EngineChange, "last">[] = [];
+    const changes: PastChange[] = [];
+    const transcripts: (TranscriptOutcome | undefined)[] = [];
     for (const { op, entry } of planned) {
-      const { key } = op;
-      if (op.kind === "check") continue;
-      if (entry !== undefined) {
-        const record: EngineRecord = Object.freeze({ key, entry, revision, modifiedAt });
-        this.#records.set(key, record);
-        changes.push({ key, revision, kind: "put", modifiedAt, record });
-      } else if (this.#records.delete(key)) {
-        changes.push({ key, revision, kind: "delete", modifiedAt });
+      if (op.kind === "transcript") {
+        const { outcome, change } = this.#transcripts.apply(op, revision, modifiedAt);
+        transcripts.push(outcome);
+        if (change)
+          changes.push({ key: op.key, revision, kind: "transcript", modifiedAt, transcript: change });
+      } else {
+        transcripts.push(undefined);
+        const change = this.#applyRecord(op, entry, revision, modifiedAt);
+        if (change) changes.push(change);
       }
     }
-    this.#remember(changes);
-    this.#wakeAll();
-    const records = planned.map(({ op }) => this.#records.get(op.key));
-    return { status: "committed", revision, records, durable: undefined };
-  }
-
-  /** Enters a commit into the history, and lets go of the oldest for it. */
-  #remember(changes: PastCommit["changes"]): void {
+    if (operation !== undefined) this.#operations.add(operation, revision);
     let bytes = 0;
     for (const { record } of changes) if (record) bytes += this.#sizes.get(record.entry) ?? 0;
-    this.#history.push({ changes, bytes });
-    this.#historyBytes += bytes;
-    while (this.#history.length > this.#historyMax || this.#historyBytes > this.#historyBytesMax) {
-      this.#historyBytes -= this.#history.shift()?.bytes ?? 0;
-      this.#forgotten += 1;
+    this.#history.add(changes, bytes);
+    this.#wakeAll();
+    const records = planned.map(({ op }) => this.#records.get(op.key));
+    const outcome = { status: "committed", revision, records, durable: undefined } as const;
+    return transcripts.some((one) => one !== undefined) ? { ...outcome, transcripts } : outcome;
+  }
+
+  #applyRecord(
+    { kind, key }: RecordOp,
+    entry: object | undefined,
+    revision: number,
+    modifiedAt: number,
+  ): PastChange | undefined {
+    if (kind === "check") return undefined;
+    if (entry !== undefined) {
+      const record: EngineRecord = Object.freeze({ key, entry, revision, modifiedAt });
+      this.#records.set(key, record);
+      return { key, revision, kind: "put", modifiedAt, record };
     }
+    const had = this.#records.delete(key);
+    return this.#transcripts.removeAll(key) || had
+      ? { key, revision, kind: "delete", modifiedAt }
+      : undefined;
   }
 
   async *#follow(
@@ -229,12 +278,11 @@ export class MemoryEngine implements Engine {
     if (ahead && !this.#closed && signal?.aborted !== true) throw unknown(since, this.#revision);
     let position = since;
     while (!this.#closed && signal?.aborted !== true) {
-      if (position < this.#forgotten) throw tooOld(position, this.#forgotten, this.#revision);
-      if (position >= this.#revision) {
+      const changes = this.#history.after(position);
+      if (changes === undefined) {
         await this.#nextCommit(signal);
         continue;
       }
-      const { changes } = this.#history[position - this.#forgotten]!;
       position += 1;
       const matching = changes.filter(({ key }) => key.startsWith(prefix));
       for (const [index, change] of matching.entries())
@@ -285,15 +333,6 @@ function unknown(since: number, revision: number): SessionStoreError {
     "revision_unknown",
     `the store has never had revision ${since}; it is at ${revision}. List the sessions, then watch from revision ` +
       `${revision}.`,
-    { data: { since, revision } },
-  );
-}
-
-function tooOld(since: number, forgotten: number, revision: number): SessionStoreError {
-  return new SessionStoreError(
-    "revision_too_old",
-    `the changes after revision ${since} are gone, up to revision ${forgotten}. List the sessions, then watch ` +
-      `from revision ${revision}.`,
     { data: { since, revision } },
   );
 }

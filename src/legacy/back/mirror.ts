@@ -5,7 +5,7 @@
  * mirror writes lies in the store (known-files.ts), and that decides. A round:
  *
  *   1. is the file one that is recorded? If not, somebody else wrote it: merge it into the store and record it
- *   2. has it everything up to the store's revision? Then nothing is to be done
+ *   2. has it every record up to the store's revision? Then nothing is to be done: transcripts are not in it
  *   3. make `NAME.json.writing-<revision>-…`, then ask the store for its sessions
  *   4. write it, sync it, read it back, make the commits that it has durable, record it
  *   5. take away the unfinished files of lower revisions
@@ -234,13 +234,15 @@ class RunningMirror implements Mirror {
     const { paths } = this.work;
     await this.#assertStillThere(paths.directory);
     const expected = stampNow(host, this.path);
-    const wanted = await store.revision();
-    if (expected === this.#inStep && this.#revision >= wanted) return true;
+    const revision = await store.revision();
+    const wanted = store.recordsRevisionSync();
+    if (expected === this.#inStep && this.#revision >= wanted) return this.#settle(expected, revision);
     const known = await KnownFiles.load(host, paths.directory);
     if (expected !== "none" && expected !== this.#inStep) {
       const found = await this.#look(known);
       if (found === undefined || stampNow(host, this.path) !== expected) return false; // merged, or just being written
-      if (found.complete && found.revision >= wanted) return this.#settle(expected, found.revision);
+      if (found.complete && found.revision >= wanted)
+        return this.#settle(expected, Math.max(revision, found.revision));
     }
     const written = await this.#write(expected);
     if (written === undefined) return false;
@@ -248,6 +250,7 @@ class RunningMirror implements Mirror {
     return this.#settle(written.stamp, written.revision);
   }
 
+  /** @param revision The file has every record up to this one. */
   #settle(stamp: string, revision: number): true {
     this.#inStep = stamp;
     this.#revision = revision;

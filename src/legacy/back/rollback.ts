@@ -213,7 +213,7 @@ class Rollback implements LegacyRun<RollbackOutcome> {
       this.#written = written;
       this.journal.bytesAfter = written.record.bytes;
       this.journal.sha256 = written.record.sha256;
-      return (await store.revision()) === written.record.revision;
+      return store.recordsRevisionSync() <= written.record.revision;
     } catch (error) {
       if (stampNow(host, temporary) === "none") return false; // taken away: others are ahead
       throw error;

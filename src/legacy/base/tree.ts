@@ -36,7 +36,7 @@ export function withoutSync({ fs, runtime }: LegacyHost): FileSystem {
     open: (path, mode) => fs.open(path, mode),
     close: (fd) => fs.close(fd),
     read: (fd, buffer, offset, length, position) => fs.read(fd, buffer, offset, length, position),
-    write: (fd, buffer, offset, length) => fs.write(fd, buffer, offset, length),
+    write: (fd, buffer, offset, length, position) => fs.write(fd, buffer, offset, length, position),
     fstat: (fd) => fs.fstat(fd),
     lstat: (path) => fs.lstat(path),
     readdir: (path) => fs.readdir(path),

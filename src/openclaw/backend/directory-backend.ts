@@ -1,7 +1,7 @@
 /**
  * A store that is a directory: every commit is a conditional append, decided by revisions; no lock.
  *
- * A snapshot is made again only when there is a new revision; a mutator that does not ask for all keys needs none. The entries that
+ * A snapshot is made again only when a record has changed; a mutator that does not ask for all keys needs none. The entries that
  * it touched are compared in the commit itself; only of a mutator that reads more entries than {@link CHECKS_MAX} without writing them, the rest is compared
  * right before the commit, and a change that another process makes within these microseconds goes unnoticed.
  *
@@ -51,7 +51,7 @@ export class DirectoryBackend implements StoreBackend {
   ) {}
 
   snapshot(): StoreSnapshot {
-    const revision = this.store.revisionSync();
+    const revision = this.store.recordsRevisionSync();
     const known = this.#snapshotOf(revision);
     if (known !== undefined) return known;
     const { sessions: stored, damaged = [] } = this.store.listSync();
@@ -146,7 +146,7 @@ export class DirectoryBackend implements StoreBackend {
 
   /** What is at hand: the snapshot if it is current, or sessions one by one. */
   #source(): SessionSource {
-    const known = this.#snapshotOf(this.store.revisionSync());
+    const known = this.#snapshotOf(this.store.recordsRevisionSync());
     if (known !== undefined) return known;
     return new LazySessions(
       (key) => this.store.getSync(key),

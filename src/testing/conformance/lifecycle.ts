@@ -7,6 +7,7 @@ import {
   increment,
   integersUpTo,
   same,
+  wrongArgument,
   type ConformanceEntry,
   type ConformanceStore,
   type Kit,
@@ -72,6 +73,28 @@ export function lifecycleCases(kit: Kit): void {
     assert.ok(["directory", "memory", "postgres"].includes(stats.engine));
   });
 
+  kit.case("stats count transcripts if they are asked to", async (store) => {
+    assert.equal((await store.stats()).transcripts, undefined);
+    const nothing = { count: 0, items: 0, bytes: 0, damaged: 0 };
+    same((await store.stats({ transcripts: true })).transcripts, nothing);
+    const long = "k".repeat(300);
+    await store.append("a", ["x", "y", "z"]);
+    await store.append("a", [1], { transcript: "t".repeat(200) });
+    await store.append(long, [1, 2]);
+    await store.truncate("a", { length: 2 });
+    await store.trim("a", { length: 1 });
+    for (const round of ["in the log", "in files"]) {
+      const { transcripts } = await store.stats({ transcripts: true });
+      same([round, transcripts?.count, transcripts?.items, transcripts?.damaged], [round, 3, 4, 0]);
+      await store.flush();
+    }
+    await store.removeTranscript("a");
+    await store.delete(long);
+    const left = (await store.stats({ transcripts: true })).transcripts;
+    same([left?.count, left?.items], [1, 1]);
+    await wrongArgument(() => store.stats({ transcript: true } as object), /transcript/);
+  });
+
   kit.case("flush changes nothing that can be seen", async (store) => {
     await store.flush();
     const record = await store.put("a", { turns: 1 });
@@ -101,6 +124,20 @@ export function lifecycleCases(kit: Kit): void {
       for (const use of [() => now.getSync("a"), () => now.listSync(), () => now.checkpoint()]) {
         await failure((async () => use())(), "closed");
       }
+    });
+
+    kit.case("recordsRevisionSync changes with records, and not with transcripts", async (store) => {
+      const now = store as DirectorySessionStore<ConformanceEntry>;
+      const { revision } = await store.put("a", {});
+      assert.equal(now.recordsRevisionSync(), revision);
+      await store.append("a", [1, 2]);
+      await store.truncate("a", { length: 1 });
+      assert.equal(now.recordsRevisionSync(), revision);
+      await store.transact(async (tx) => {
+        await tx.append("a", [3]);
+        await tx.patch("a", { turns: 1 });
+      });
+      assert.equal(now.recordsRevisionSync(), now.revisionSync());
     });
 
     kit.case("checkpoint changes nothing that can be seen", async (store) => {

@@ -32,6 +32,10 @@ import { listCases } from "./list.js";
 import { patchCases } from "./patch.js";
 import { putCases } from "./put.js";
 import { transactCases } from "./transact.js";
+import { transcriptChangeCases } from "./transcripts-changes.js";
+import { transcriptTransactCases } from "./transcripts-transact.js";
+import { transcriptValueCases } from "./transcripts-values.js";
+import { transcriptCases } from "./transcripts.js";
 import { updateCases } from "./update.js";
 import { valueCases } from "./values.js";
 import { watchCases } from "./watch.js";
@@ -60,5 +64,9 @@ export function sessionStoreConformance(options: ConformanceOptions): void {
   kit.group("keys", () => keyCases(kit));
   kit.group("values", () => valueCases(kit));
   kit.group("limits", () => limitCases(kit));
+  kit.group("transcripts", () => transcriptCases(kit));
+  kit.group("changes of transcripts", () => transcriptChangeCases(kit));
+  kit.group("transcripts in transactions", () => transcriptTransactCases(kit));
+  kit.group("items and watches", () => transcriptValueCases(kit));
   kit.group("lifecycle", () => lifecycleCases(kit));
 }

@@ -103,7 +103,8 @@ export class SimulatedCalls implements SystemCalls {
     } else if (inode === undefined) this.#fail("ENOENT", "open", path);
     else if (mode === "directory" && inode.kind !== "directory") this.#fail("ENOTDIR", "open", path);
     else if (inode.kind === "symlink") this.#fail("ELOOP", "open", path);
-    else if (mode === "append" && inode.kind === "directory") this.#fail("EISDIR", "open", path);
+    else if ((mode === "append" || mode === "update") && inode.kind === "directory")
+      this.#fail("EISDIR", "open", path);
     if (inode instanceof SimulatedFile) inode.opens++;
     const fd = this.#next++;
     this.#descriptors.set(fd, { inode, mode, path, folder, position: 0 });
@@ -125,20 +126,20 @@ export class SimulatedCalls implements SystemCalls {
     return inode.read(buffer, offset, length, position);
   }
 
-  write(fd: number, buffer: Uint8Array, offset: number, length: number): number {
+  write(fd: number, buffer: Uint8Array, offset: number, length: number, at?: number): number {
     const descriptor = this.#descriptor("write", fd);
     const { inode, mode } = descriptor;
     assertInside(buffer, offset, length);
     if (mode === "read" || !(inode instanceof SimulatedFile)) this.#fail("EBADF", "write");
     if (length === 0) return 0;
-    const position = mode === "append" ? inode.size : descriptor.position;
+    const position = at ?? (mode === "append" ? inode.size : descriptor.position);
     const growth = Math.max(0, position + length - inode.size);
     const lacking = Math.max(0, growth - Math.max(0, this.#volume.freeBytes));
     const count = length - lacking;
     if (count <= 0) this.#fail("ENOSPC", "write");
     inode.write(buffer, offset, count, position);
     inode.modifiedAt = this.#volume.now();
-    descriptor.position = position + count;
+    if (at === undefined) descriptor.position = position + count;
     this.#volume.usedBytes += growth - lacking;
     this.#volume.changed(descriptor.folder);
     return count;

@@ -184,10 +184,10 @@ export class SimulatedFileSystem implements FileSystem {
       : this.#hooked("read", [fd, buffer, offset, length, position]);
   }
 
-  write(fd: number, buffer: Uint8Array, offset: number, length: number): number {
+  write(fd: number, buffer: Uint8Array, offset: number, length: number, position?: number): number {
     return this.#plain()
-      ? this.#calls.write(fd, buffer, offset, length)
-      : this.#hooked("write", [fd, buffer, offset, length]);
+      ? this.#calls.write(fd, buffer, offset, length, position)
+      : this.#hooked("write", [fd, buffer, offset, length, position]);
   }
 
   fstat(fd: number): FileStatus {
@@ -326,8 +326,8 @@ export class SimulatedFileSystem implements FileSystem {
       return this.#calls.failSync(name, args[0] as number);
     }
     if (instruction?.shortWrite !== undefined && name === "write") {
-      const [fd, buffer, offset, length] = args as Parameters<FileCalls["write"]>;
-      return this.#calls.write(fd, buffer, offset, Math.min(length, instruction.shortWrite));
+      const [fd, buffer, offset, length, position] = args as Parameters<FileCalls["write"]>;
+      return this.#calls.write(fd, buffer, offset, Math.min(length, instruction.shortWrite), position);
     }
     const method = this.#calls[name] as (...args: readonly unknown[]) => unknown;
     return method.apply(this.#calls, args as unknown[]);
@@ -397,7 +397,8 @@ export class SimulatedFileSystem implements FileSystem {
       close: (fd) => this.#defer("close", [fd]),
       read: (fd, buffer, offset, length, position) =>
         this.#defer("read", [fd, buffer, offset, length, position]),
-      write: (fd, buffer, offset, length) => this.#defer("write", [fd, buffer, offset, length]),
+      write: (fd, buffer, offset, length, position) =>
+        this.#defer("write", [fd, buffer, offset, length, position]),
       fstat: (fd) => this.#defer("fstat", [fd]),
       lstat: (path) => this.#defer("lstat", [path]),
       readdir: (path) => this.#defer("readdir", [path]),

@@ -1,0 +1,139 @@
+/**
+ * Makes, fills and removes the chunk files of transcripts.
+ *
+ *   T1  A line has one place: it is written there, into a file that exists, and nowhere else. Any process may do so at any time, for all
+ *       write the same bytes.
+ *   T2  A chunk is made whole in a staging folder, and moved in with `link`, which never replaces. A process that was suspended
+ *       finds its staging folder gone.
+ *   T3  One that begins with lines of another chunk is durable before it is moved in: that other one will be removed.
+ *   T4  Nothing is ever made in place (no O_CREAT): a chunk that is missing was cut off by a commit that was not read yet.
+ *
+ * A crash leaves a file in a staging folder, or the second name of one that was moved in (the fence removes both), and lines of which
+ * a part is in place, behind what anybody reads.
+ */
+import { errnoOf, SessionStoreError } from "../errors.js";
+import type { FileSystem } from "../fs/file-system.js";
+import { ignoreMissing } from "../fs/missing.js";
+import { assertFolder, createFile } from "../fs/regular-file.js";
+import { removeIfEmpty } from "../fs/remove-if-empty.js";
+import type { Layout } from "../format/layout.js";
+import type { ChunkId } from "../format/transcript-head.js";
+import type { Runtime } from "../runtime.js";
+
+/** A sweeper could take an empty folder as often as it is made; there are not that many. */
+const FOLDER_ATTEMPTS_MAX = 100;
+
+export class ChunkWriter {
+  constructor(
+    private readonly fs: FileSystem,
+    private readonly layout: Layout,
+    private readonly runtime: Runtime,
+  ) {}
+
+  /**
+   * Makes a chunk by way of a staging folder, unless it is there.
+   * @param options.sync Whether its content is durable before it is moved in.
+   * @returns `"fenced"` when the staging folder is gone.
+   */
+  async make(
+    path: string,
+    folder: string,
+    stage: string,
+    bytes: Uint8Array,
+    options: { readonly sync: boolean },
+  ): Promise<"done" | "fenced"> {
+    const temporary = `${this.layout.stageFolder(stage)}/${this.runtime.randomName(8)}`;
+    try {
+      await createFile(this.fs, temporary, bytes, options);
+    } catch (error) {
+      if (errnoOf(error) === "ENOENT") return "fenced";
+      throw error;
+    }
+    try {
+      return await this.#moveIn(temporary, path, folder);
+    } finally {
+      await ignoreMissing(this.fs.later.unlink(temporary));
+    }
+  }
+
+  async #moveIn(temporary: string, path: string, folder: string): Promise<"done" | "fenced"> {
+    for (let attempt = 0; attempt < FOLDER_ATTEMPTS_MAX; attempt++) {
+      await this.fs.later.mkdir(folder).catch((error: unknown) => {
+        if (errnoOf(error) !== "EEXIST") throw error;
+      });
+      try {
+        assertFolder(this.fs, folder);
+        await this.fs.later.link(temporary, path);
+        return "done";
+      } catch (error) {
+        const errno = errnoOf(error);
+        if (errno === "EEXIST") return "done";
+        if (errno !== "ENOENT") throw error;
+      }
+      try {
+        this.fs.lstat(temporary);
+      } catch (error) {
+        if (errnoOf(error) !== "ENOENT") throw error;
+        await removeIfEmpty(this.fs, folder);
+        return "fenced";
+      }
+    }
+    throw new SessionStoreError("io_error", `${folder} vanishes whenever it is made`, {
+      data: { path: folder },
+    });
+  }
+
+  /**
+   * Writes bytes to their place in a chunk, unless they are there.
+   * @param options.durable Whether the file is made durable, whoever wrote it.
+   * @returns False if there is no such file.
+   */
+  async place(
+    path: string,
+    folder: string,
+    at: number,
+    bytes: Buffer,
+    options: { readonly durable: boolean },
+  ): Promise<boolean> {
+    let fd: number;
+    try {
+      assertFolder(this.fs, folder);
+      fd = this.fs.open(path, "update");
+    } catch (error) {
+      if (errnoOf(error) === "ENOENT") return false;
+      throw error;
+    }
+    try {
+      if (!this.#isThere(fd, at, bytes)) await this.#writeAll(fd, at, bytes);
+      if (options.durable) await this.fs.later.fdatasync(fd);
+      return true;
+    } finally {
+      this.fs.close(fd);
+    }
+  }
+
+  #isThere(fd: number, at: number, bytes: Buffer): boolean {
+    const found = Buffer.allocUnsafe(bytes.length);
+    let filled = 0;
+    for (let count = 1; count > 0 && filled < found.length; filled += count)
+      count = this.fs.read(fd, found, filled, found.length - filled, at + filled);
+    return filled === bytes.length && found.equals(bytes);
+  }
+
+  async #writeAll(fd: number, at: number, bytes: Buffer): Promise<void> {
+    for (let written = 0; written < bytes.length;) {
+      const count = await this.fs.later.write(fd, bytes, written, bytes.length - written, at + written);
+      if (count === 0) throw tookNothing();
+      written += count;
+    }
+  }
+
+  async remove(key: string, transcript: string, id: ChunkId): Promise<void> {
+    await ignoreMissing(this.fs.later.unlink(this.layout.chunkOf(key, transcript, id)));
+  }
+}
+
+function tookNothing(): NodeJS.ErrnoException {
+  const message = "EIO: the file system took no bytes and gave no reason, write";
+  return Object.assign(new Error(message), { code: "EIO", syscall: "write" });
+}
