@@ -1,6 +1,7 @@
 // @ts-check
 /** All mutants. A step of a protocol that is added brings the mutant that lacks it. */
 import { APPENDING } from "./attacks/appending.mjs";
+import { BEHIND_GAP } from "./attacks/behind-gap.mjs";
 import { CHECKPOINTS } from "./attacks/checkpoints.mjs";
 import { COMMITS } from "./attacks/commits.mjs";
 import { DAMAGED_LOG } from "./attacks/damaged-log.mjs";
@@ -17,12 +18,14 @@ import { READING_ON } from "./attacks/reading-on.mjs";
 import { RETENTION_OF_SESSIONS } from "./attacks/retention.mjs";
 import { SHARED_VALUES } from "./attacks/shared-values.mjs";
 import { SIMULATOR } from "./attacks/simulator.mjs";
+import { TRANSCRIPTS } from "./attacks/transcripts.mjs";
 import { VERDICTS } from "./attacks/verdict.mjs";
 import { WAY_BACK } from "./attacks/way-back.mjs";
 
 export const MUTANTS = [
   ...GROUND,
   ...VERDICTS,
+  ...BEHIND_GAP,
   ...LOG_LINES,
   ...READING_ON,
   ...APPENDING,
@@ -39,5 +42,6 @@ export const MUTANTS = [
   ...WAY_BACK,
   ...LEGACY_FILE,
   ...RETENTION_OF_SESSIONS,
+  ...TRANSCRIPTS,
   ...SIMULATOR,
 ];

@@ -82,6 +82,19 @@ export const CUT = DAMAGED_LOG.filter((suite) => suite.includes("/cut"));
 export const LEFT_BY_POWER_CUT = `${DIRECTORY}/damage/power-cut.test.ts`;
 export const CONFORMANCE = "test/engine/conformance.test.ts";
 
+export const TRANSCRIPT_FORMAT = ["head", "lines", "op"].map(
+  (part) => `test/format/transcript-${part}.test.ts`,
+);
+export const TRANSCRIPT_VERDICT = "test/log/transcript-verdict.test.ts";
+export const CHUNK_WRITER = "test/entries/chunk-writer.test.ts";
+export const CHUNK_FILE = "test/entries/chunk-file.test.ts";
+export const TRANSCRIPT_ORDER = `${DIRECTORY}/transcripts/checkpoint-order.test.ts`;
+export const KNOWN_IDS = `${DIRECTORY}/transcripts/known-ids.test.ts`;
+export const TRANSCRIPT_READING = `${DIRECTORY}/transcripts/reading.test.ts`;
+export const TRANSCRIPT_DAMAGE = `${DIRECTORY}/transcripts/damage.test.ts`;
+export const TRANSCRIPT_POWER_CUT = `${DIRECTORY}/transcripts/power-cut.test.ts`;
+export const TRANSCRIPT_SUSPENDED = `${DIRECTORY}/transcripts/suspended.test.ts`;
+
 /** What tells about a step of the commit or checkpoint protocol, the cheapest first. */
 export const ENGINE = [
   ...RULES,

@@ -1,5 +1,5 @@
 /**
- * A file of the store is damaged behind everybody's back: a session's `meta.json`, a catalog, or a segment of the log, of which
+ * A file of the store is damaged behind everybody's back: a session's `meta.json` or a file of a transcript, a catalog, or a segment of the log, of which
  * each process may have read as much as it has.
  */
 import { segmentName } from "../src/format/layout.js";
@@ -10,7 +10,7 @@ import { FROM, STORE, TO, type Oracle } from "./oracle.js";
 import type { DamageKind } from "./schedule.js";
 
 /** Not damaged: what they add up to is looked at in every state. */
-const SPARED: ReadonlySet<string> = new Set([".store", FROM, TO]);
+const SPARED: ReadonlySet<string> = new Set([FROM, TO]);
 const LOG = ".store/log";
 
 export interface Damage {
@@ -29,10 +29,13 @@ export interface Aim {
 
 /** @returns Undefined if there was nothing to damage. */
 export function damage(disk: SimulatedDisk, oracle: Oracle, { file, at, kind }: Aim): Damage | undefined {
-  const folders = disk.names(STORE).filter((name) => !SPARED.has(name));
+  const folders = disk.names(STORE).filter((name) => !SPARED.has(name) && !name.startsWith("."));
   const catalogs = disk.names(`${STORE}/.store`).filter((name) => name.startsWith("catalog-"));
   const segments = disk.names(`${STORE}/${LOG}`).map((name) => `${LOG}/${name}`);
-  const others = [...folders.map((name) => `${name}/meta.json`), ...catalogs.map((name) => `.store/${name}`)];
+  const files = folders.flatMap((folder) =>
+    disk.names(`${STORE}/${folder}`).map((name) => `${folder}/${name}`),
+  );
+  const others = [...files, ...catalogs.map((name) => `.store/${name}`)];
   const all = kind === "flip a file" ? others : segments;
   const chosen = all[Math.floor((file * all.length) / 1000)];
   const content = chosen === undefined ? undefined : disk.readRaw(`${STORE}/${chosen}`);

@@ -5,11 +5,14 @@
 import { parseEntryDocument } from "../src/format/entry-document.js";
 import { folderNameForKey } from "../src/format/session-key.js";
 import { SessionStoreError } from "../src/errors.js";
-import { assertContent, LOUD } from "./operations.js";
-import { STORE, Violation, type State } from "./oracle.js";
+import { LOUD } from "./operation.js";
+import { assertContent } from "./operations.js";
+import { STORE } from "./oracle.js";
 import type { SimulatedProcess } from "./process.js";
+import { expectTranscripts } from "./transcript-operations.js";
 import { turn } from "./turn.js";
 import type { World } from "./world.js";
+import { Violation } from "./violation.js";
 
 const TURNS_MAX = 3000;
 
@@ -53,7 +56,7 @@ export async function mend(world: World): Promise<void> {
   await finished(world, alone, opened(world, alone));
   if (alone.store === undefined) return; // both a header and what else says where its segment begins are damaged
   for (const { code, data } of alone.warnings)
-    if (code === "session_guessed") world.damaged.add(String(data["key"]));
+    if (code === "session_guessed" || code === "transcript_guessed") world.damaged.add(String(data["key"]));
   world.logDamaged = false;
   world.readOn();
   await finished(world, alone, expectState(world, alone));
@@ -96,6 +99,7 @@ async function expectRead(world: World, process: SimulatedProcess, key: string):
     }
     if (record !== undefined && version?.revision === record.revision)
       assertContent(process, record, version);
+    if (!world.damaged.has(key)) await expectTranscripts(process, world.oracle, key);
   } catch (error) {
     if (error instanceof SessionStoreError && error.code === "entry_corrupt" && world.damaged.has(key))
       return;
@@ -122,13 +126,14 @@ export async function tidy(world: World): Promise<void> {
     await finished(world, last, store.checkpoint());
   }
   world.readOn();
-  expectTidy(world, world.oracle.state);
+  expectTidy(world);
   await finished(world, last, store.close());
   const open = last.fs.openPaths;
   if (open.length > 0) throw new Violation(`${last.name} closed, and has ${open.join(", ")} open`);
 }
 
-function expectTidy({ disk, oracle }: World, state: State): void {
+function expectTidy({ disk, oracle }: World): void {
+  const { state, transcripts } = oracle;
   const { segment, stage } = oracle.active!;
   const expected = new Set([
     ".store/",
@@ -150,13 +155,27 @@ function expectTidy({ disk, oracle }: World, state: State): void {
     const hash = big?.$blob?.slice("sha256:".length);
     if (hash !== undefined) expected.add(`.store/blobs/${hash.slice(0, 2)}/${hash}.json`);
   }
+  const files = new Map<string, Buffer>();
+  for (const [place, { chunks }] of transcripts) {
+    const [key = "", name = ""] = place.split("\n");
+    const folder = folderNameForKey(key);
+    expected.add(`${folder}/`);
+    for (const { first, born, content } of chunks) {
+      const file = `${folder}/${folderNameForKey(name)}.${String(first).padStart(12, "0")}-${born}.jsonl`;
+      expected.add(file);
+      files.set(file, content);
+    }
+  }
   const tree = disk.tree(STORE);
   const found = new Set(Object.keys(tree).map((path) => path.slice(STORE.length + 1)));
   for (const name of found) {
-    if (name !== ".store/durable" && !expected.has(name) && !/^\.store\/blobs\/..\/$/.test(name))
+    if (!expected.has(name) && !/^\.store\/(?:durable|operations-\d+|blobs\/..\/)$/.test(name))
       throw new Violation(`${name} is left over`);
   }
   for (const name of expected) if (!found.has(name)) throw new Violation(`${name} is missing`);
+  for (const [file, content] of files)
+    if (!content.equals(disk.readRaw(`${STORE}/${file}`)!))
+      throw new Violation(`${file} is not what the log says`);
   for (const [key, { revision, fields }] of state) {
     const parsed = parseEntryDocument(Buffer.from(tree[`${STORE}/${folderNameForKey(key)}/meta.json`]!));
     if (

@@ -34,6 +34,7 @@ const RECIPES: readonly ((making: Making) => Promise<void>)[] = [
     const { process, store } = await open();
     await begin(store);
     await fill(store, ["a", "b", "c"]);
+    await say(store, "a", 9);
     await store.checkpoint();
     process.fs.kill();
   },
@@ -44,6 +45,7 @@ const RECIPES: readonly ((making: Making) => Promise<void>)[] = [
     await store.checkpoint();
     await fill(store, ["b", "c"]);
     await store.delete("a");
+    await say(store, "b", 3);
     process.fs.kill();
   },
   // A sealed segment that nobody has checkpointed.
@@ -111,5 +113,12 @@ async function fill(store: Store, keys: readonly string[]): Promise<void> {
   for (const key of keys) {
     const updatedAt = (await store.revision()) + 1;
     await store.put(key, { token: `i${2 + updatedAt}`, n: 0, updatedAt, filler: FILLER });
+  }
+}
+
+async function say(store: Store, key: string, count: number): Promise<void> {
+  for (let index = 0; index < count; index++) {
+    const token = `i${(await store.revision()) + 1}s`;
+    await store.append(key, [{ token, filler: FILLER }], { ids: [`i${index % 5}`], maxLength: 5 });
   }
 }

@@ -13,12 +13,13 @@ import { rollbackOn } from "../src/legacy/back/rollback.js";
 import { openDirectoryStoreOn } from "../src/store/open.js";
 import { SimulatedDisk } from "../src/testing/simulated/disk.js";
 import { seededRandom } from "../src/testing/seeded-random.js";
-import { Oracle, STORE, Violation, type Fields } from "./oracle.js";
+import { Oracle, STORE, type Fields } from "./oracle.js";
 import { SimulatedProcess } from "./process.js";
 import type { Operation, Schedule } from "./schedule.js";
 import { settle } from "./settle.js";
 import { turn } from "./turn.js";
 import { World } from "./world.js";
+import { Violation } from "./violation.js";
 
 const FOLDER = "/data";
 const FILE = `${FOLDER}/sessions.json`;

@@ -1,44 +1,41 @@
 /**
  * What simulated processes do with their stores, and what must be true of the answers.
  *
- *   I1  what was acknowledged as durable is promised: the oracle looks for it after every power cut
- *   I2  an operation that succeeded counts exactly once; one that failed, and does not say that it may count, does not
  *   I4  an answer is what the log said at some moment between the question and the answer
  */
 import { SessionStoreError } from "../src/errors.js";
+import type { TranscriptChange } from "../src/store/transcript-types.js";
 import type { ListQuery, SessionRecord } from "../src/store/types.js";
-import { FROM, TO, TOTAL, Violation, type Fields, type Oracle, type State, type Version } from "./oracle.js";
-import { BLOB_BYTES, type SimulatedProcess, type Store } from "./process.js";
+import {
+  FROM,
+  TO,
+  TOTAL,
+  type Commit,
+  type Fields,
+  type Oracle,
+  type State,
+  type Version,
+} from "./oracle.js";
+import {
+  acknowledge,
+  assertExplained,
+  assertHonest,
+  keep,
+  now,
+  promise,
+  type Running,
+  type Scene,
+} from "./operation.js";
+import { BLOB_BYTES, type SimulatedProcess } from "./process.js";
 import type { Operation } from "./schedule.js";
+import type { ModelChange } from "./transcript-model.js";
+import * as transcripts from "./transcript-operations.js";
+import { Violation } from "./violation.js";
 
 const KEYS = ["a", "b", "c", "d e/é"];
 const ALL_KEYS = [...KEYS, FROM, TO];
 const BIG_VALUES = 4;
 const FILLER = "x".repeat(220);
-
-/** The part of the world that operations need. */
-export interface Scene {
-  readonly oracle: Oracle;
-  readonly blobs: boolean;
-  /** Sessions whose file was damaged: nothing is said about them, but that they harm no other. */
-  readonly damaged: ReadonlySet<string>;
-  /** Bytes of the log were damaged: who has not read them may say so, and nothing else. */
-  readonly logDamaged: boolean;
-  /** A number that no other operation of this schedule has. */
-  nextToken(): string;
-  committed(): void;
-  /** For promises that no operation awaits. */
-  failed(error: unknown): void;
-}
-
-interface Running {
-  readonly scene: Scene;
-  readonly process: SimulatedProcess;
-  readonly store: Store;
-  readonly key: string;
-  readonly variant: number;
-  readonly token: string;
-}
 
 /** Starts one operation; resolves when it ended as it should, rejects with a {@link Violation} otherwise. */
 export async function operate(scene: Scene, process: SimulatedProcess, operation: Operation): Promise<void> {
@@ -56,25 +53,32 @@ export async function operate(scene: Scene, process: SimulatedProcess, operation
   }
 }
 
-const READS: ReadonlySet<Operation["kind"]> = new Set(["read", "list", "count", "watch"]);
+const READS: ReadonlySet<Operation["kind"]> = new Set([
+  "read",
+  "list",
+  "count",
+  "watch",
+  "read items",
+  "read names",
+]);
 
 const WORK: Readonly<Record<Operation["kind"], (running: Running) => Promise<void>>> = {
   update: (running) =>
-    acknowledged(running, () =>
+    acknowledge(running, () =>
       running.store.update(running.key, (entry) => ({ ...keep(entry), ...fieldsAfter(running, entry) })),
     ),
-  put: (running) => acknowledged(running, () => running.store.put(running.key, fieldsOf(running))),
+  put: (running) => acknowledge(running, () => running.store.put(running.key, fieldsOf(running))),
   create: (running) =>
-    acknowledged(running, () =>
+    acknowledge(running, () =>
       running.store.put(running.key, { ...fieldsOf(running), prev: null }, { ifRevision: 0 }),
     ),
   patch: (running) =>
-    acknowledged(running, () =>
+    acknowledge(running, () =>
       running.store.patch(running.key, { token: running.token, n: running.variant, prev: undefined }),
     ),
-  transfer: (running) => acknowledged(running, () => transfer(running)),
-  pair: (running) => acknowledged(running, () => writePair(running)),
-  guard: (running) => acknowledged(running, () => writeGuarded(running)),
+  transfer: (running) => acknowledge(running, () => transfer(running)),
+  pair: (running) => acknowledge(running, () => writePair(running)),
+  guard: (running) => acknowledge(running, () => writeGuarded(running)),
   delete: remove,
   read,
   list,
@@ -82,75 +86,16 @@ const WORK: Readonly<Record<Operation["kind"], (running: Running) => Promise<voi
   watch,
   flush: ({ store }) => store.flush(),
   checkpoint: ({ store }) => store.checkpoint(),
+  append: transcripts.append,
+  "add turn": transcripts.addTurn,
+  repeat: transcripts.repeat,
+  "replace suffix": transcripts.replaceSuffix,
+  truncate: transcripts.truncate,
+  trim: transcripts.trim,
+  "remove transcript": transcripts.removeTranscript,
+  "read items": transcripts.readItems,
+  "read names": transcripts.readNames,
 };
-
-/** Codes that an operation may end in when nothing was made to fail. */
-const ORDINARY: ReadonlySet<string> = new Set(["conflict", "not_found", "closed"]);
-/** Codes that a failing disk explains. */
-const EXPLAINED: ReadonlySet<string> = new Set([
-  "io_error",
-  "disk_full",
-  "durability_unknown",
-  "commit_unknown",
-]);
-
-/** Codes that a damaged log explains. */
-export const LOUD: ReadonlySet<string> = new Set([
-  "log_damaged",
-  "session_damaged",
-  "commit_unknown",
-  "revision_unknown",
-  "revision_too_old",
-]);
-
-/** Whether an error is one that this process may end in now. */
-export function assertExplained(scene: Scene, process: SimulatedProcess, error: unknown, what: string): void {
-  if (error instanceof Violation) throw error;
-  if (error instanceof SessionStoreError) {
-    if (ORDINARY.has(error.code)) return;
-    if (process.faulty && EXPLAINED.has(error.code)) return;
-    if (error.code === "entry_corrupt" && scene.damaged.size > 0) return;
-    if (scene.logDamaged && LOUD.has(error.code)) return;
-    // Of a commit that was appended: the sync looks whether the log is in its place, and may be the first to meet the damage.
-    if (scene.logDamaged && error.data["written"] === true && LOUD.has(String(error.data["reason"]))) return;
-  }
-  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  const cause = error instanceof Error && error.cause instanceof Error ? `\n${error.cause.stack}` : "";
-  throw new Violation(`${process.name} ${what} ended in: ${text}${cause}`);
-}
-
-function assertHonest(running: Running, error: unknown): void {
-  const { scene, process, token } = running;
-  assertExplained(scene, process, error, token);
-  if (!(error instanceof SessionStoreError)) return;
-  scene.oracle.readOn();
-  const counts = scene.oracle.tokens.has(token);
-  const mayCount =
-    error.code === "commit_unknown" ||
-    (error.code === "durability_unknown" && error.data["written"] !== false);
-  if (counts && !mayCount) throw new Violation(`${token} counts, but its caller was told ${error.message}`);
-}
-
-async function acknowledged(running: Running, work: () => Promise<unknown>): Promise<void> {
-  const { scene, process, token } = running;
-  await work();
-  if (process.dead) return;
-  scene.oracle.readOn();
-  const revision = scene.oracle.tokens.get(token);
-  if (revision === undefined) throw new Violation(`${token} was acknowledged and does not count`);
-  scene.committed();
-  promise(running, revision);
-}
-
-function promise({ scene: { oracle }, process }: Running, revision: number): void {
-  if (process.options.durability === "disk") oracle.promised = Math.max(oracle.promised, revision);
-}
-
-function keep(entry: Fields | undefined): Fields {
-  if (entry === undefined) return {};
-  const { big: _big, bigOf: _bigOf, prev: _prev, filler: _filler, ...rest } = entry;
-  return rest;
-}
 
 function fieldsOf({ scene, process, token, variant }: Running): Fields {
   const big = `value ${variant % BIG_VALUES}`;
@@ -233,12 +178,6 @@ async function remove(running: Running): Promise<void> {
 function possible(oracle: Oracle, since: number): State[] {
   oracle.readOn();
   return oracle.history.slice(since).map(({ after }) => after);
-}
-
-/** When the question was asked. */
-function now({ scene: { oracle }, process }: Running): number {
-  oracle.readOn();
-  return process.asOf ?? oracle.history.length - 1;
 }
 
 async function read(running: Running): Promise<void> {
@@ -362,12 +301,18 @@ function watch({ scene, process, store, variant }: Running): Promise<void> {
       oracle.readOn();
       after ??= Math.min(latest, Math.max(before, change.revision - 1));
       const next = nextChange(oracle, after, place);
-      if (next?.key !== change.key || next.commit.revision !== change.revision) {
+      if (
+        next?.key !== change.key ||
+        next.commit.revision !== change.revision ||
+        !isSame(next.list, change.transcript)
+      ) {
         throw new Violation(
-          `${process.name} is told of ${change.key}@${change.revision}, next is ${next?.key}@${next?.commit.revision}`,
+          `${process.name} is told of ${change.key}@${change.revision} ${JSON.stringify(change.transcript)}, next is ` +
+            `${next?.key}@${next?.commit.revision} ${JSON.stringify(next?.list)}`,
         );
       }
-      const last = place + 1 === next.commit.changed.length;
+      const { changed, lists } = next.commit;
+      const last = place + 1 === changed.length + lists.length;
       if (change.last !== last)
         throw new Violation(
           `${process.name} is told that ${change.key}@${change.revision} is last: ${change.last}`,
@@ -387,11 +332,22 @@ function watch({ scene, process, store, variant }: Running): Promise<void> {
   return Promise.resolve();
 }
 
-function nextChange(
-  oracle: Oracle,
-  after: number,
-  place: number,
-): { key: string | undefined; commit: Oracle["history"][number] } | undefined {
-  const commit = oracle.history.find(({ revision }) => revision > after);
-  return commit && { key: commit.changed[place], commit };
+interface NextChange {
+  readonly key: string | undefined;
+  readonly list: ModelChange | undefined;
+  readonly commit: Commit;
+}
+
+function nextChange(oracle: Oracle, after: number, place: number): NextChange | undefined {
+  const commit = oracle.history.find(
+    ({ revision, changed, lists }) => revision > after && changed.length + lists.length > 0,
+  );
+  if (commit === undefined) return undefined;
+  const list = commit.lists[place - commit.changed.length];
+  return { key: commit.changed[place] ?? list?.key, list: list?.change, commit };
+}
+
+function isSame(expected: ModelChange | undefined, told: TranscriptChange | undefined): boolean {
+  const names = ["name", "removed", "truncatedAfter", "first", "last", "length"] as const;
+  return names.every((name) => expected?.[name] === told?.[name]);
 }

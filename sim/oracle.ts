@@ -8,16 +8,25 @@
  */
 import { crc32 } from "node:zlib";
 import type { SimulatedDisk } from "../src/testing/simulated/disk.js";
+import {
+  applied,
+  assertHead,
+  isAsDemanded,
+  lengthOf,
+  placeOf,
+  type ModelChange,
+  type ModelTranscripts,
+  type TranscriptLine,
+} from "./transcript-model.js";
+import { Violation } from "./violation.js";
 
 export const STORE = "/data/sessions.d";
 export const FROM = "from";
 export const TO = "to";
+/** The transcript whose length a session's field of the same name always is, if it has that field. */
+export const TURNS = "turns";
 /** What the sessions `from` and `to` always add up to. */
 export const TOTAL = 100;
-
-export class Violation extends Error {
-  override readonly name = "Violation";
-}
 
 export interface Fields {
   readonly [name: string]: unknown;
@@ -36,7 +45,17 @@ export interface Commit {
   readonly writer: string;
   readonly number: number;
   readonly changed: readonly string[];
+  /** What it did to transcripts, in its order. */
+  readonly lists: readonly ListChange[];
   readonly after: State;
+  readonly transcripts: ModelTranscripts;
+  /** Id of the operation that it is. */
+  readonly operation: string | undefined;
+}
+
+export interface ListChange {
+  readonly key: string;
+  readonly change: ModelChange;
 }
 
 interface Op {
@@ -59,7 +78,11 @@ interface Line {
   readonly w: string;
   readonly n: number;
   readonly g: number;
+  readonly t: number;
+  readonly chunk?: number;
+  readonly o?: readonly [id: string, hash: string];
   readonly ops?: readonly Op[];
+  readonly transcripts?: readonly TranscriptLine[];
 }
 
 interface PlacedLine {
@@ -78,10 +101,24 @@ interface Reading {
   sealed: boolean;
   wanted: number;
   stage: string;
+  readonly chunkBytes: number;
   readonly changed: Map<string, number>;
+  /** Transcripts that the segment has mentioned, and sessions that it has deleted. */
+  readonly listed: Set<string>;
+  readonly cleared: Set<string>;
 }
 
-const EMPTY: Commit = { revision: 0, writer: "", number: 0, changed: [], after: new Map() };
+const EMPTY: Commit = {
+  revision: 0,
+  writer: "",
+  number: 0,
+  changed: [],
+  lists: [],
+  after: new Map(),
+  transcripts: new Map(),
+  operation: undefined,
+};
+const CHUNK_BYTES = 4 * 1024 * 1024;
 const NEWLINE = 0x0a;
 const CRC_DIGITS = 8;
 
@@ -112,6 +149,10 @@ export class Oracle {
 
   get state(): State {
     return this.#latest.after;
+  }
+
+  get transcripts(): ModelTranscripts {
+    return this.#latest.transcripts;
   }
 
   get revision(): number {
@@ -199,9 +240,14 @@ export class Oracle {
     if (typeof header !== "object" || header.segment !== segment || header.firstRevision === undefined) {
       throw new Violation(`segment ${segment} has no header`);
     }
-    const { firstRevision: first, after: last = 0, stage = "" } = header;
-    const nothing = { lost: false, sealed: false, wanted: 0, changed: new Map<string, number>() };
-    return { segment, position: end + 1, first, last, stage, ...nothing };
+    const { firstRevision: first, after: last = 0, stage = "", chunk: chunkBytes = CHUNK_BYTES } = header;
+    const nothing = { lost: false, sealed: false, wanted: 0 };
+    const sets = {
+      changed: new Map<string, number>(),
+      listed: new Set<string>(),
+      cleared: new Set<string>(),
+    };
+    return { segment, position: end + 1, first, last, stage, chunkBytes, ...nothing, ...sets };
   }
 
   #enterNext(sealed: Reading): Reading | undefined {
@@ -218,8 +264,8 @@ export class Oracle {
     const latest = sealed.lost ? Math.max(expected, sealed.first + bytes) : expected;
     if (this.damaged && next.first < Math.max(expected, this.revision + 1)) {
       // Cut off, and what stood there is lost, unless a file has it: no process that lives has read it.
-      for (const { revision, changed } of this.history)
-        if (revision >= next.first) for (const key of changed) this.doubtful.add(key);
+      for (const commit of this.history)
+        if (commit.revision >= next.first) for (const key of touched(commit)) this.doubtful.add(key);
       this.history = this.history.filter(({ revision }) => revision < next.first);
     } else if (next.first < expected || (next.first > latest && !this.damaged)) {
       throw new Violation(`segment ${number} begins at revision ${next.first}, not at ${expected}`);
@@ -264,21 +310,41 @@ export class Oracle {
       at.wanted = line.firstRevision ?? 0;
       return;
     }
-    const { ops } = line;
+    const { ops, transcripts = [], o } = line;
     if (at.lost || ops === undefined || line.g !== at.segment || !ops.every((op) => holds(at, op))) return;
+    const before = this.history.findLast((commit) => commit.revision < revision) ?? EMPTY;
+    if (
+      o !== undefined &&
+      this.history.some((commit) => commit.operation === o[0] && commit.revision !== revision)
+    )
+      return;
+    if (!transcripts.every((op) => listHolds(at, before.transcripts, op))) return;
     at.last = revision;
     for (const op of ops) if (!isCheck(op)) at.changed.set(op.k, op.d === undefined ? revision : 0);
+    for (const op of transcripts)
+      if (!isListed(at, op)) assertHead(before.transcripts.get(placeOf(op.k, op.l)), op, revision);
+    for (const { k, d } of ops) if (d !== undefined) at.cleared.add(k);
+    for (const { k, l } of transcripts) at.listed.add(placeOf(k, l));
+    const commit = this.#commitOf(line, ops, revision, before, at.chunkBytes);
     const lines = this.#lines.get(at.segment) ?? [];
     this.#lines.set(at.segment, lines);
     const start = revision - at.first;
-    lines.push({ start, end: start + bytes + 1, keys: ops.filter((op) => !isCheck(op)).map(({ k }) => k) });
-    if (revision > this.revision) this.#commit(line, ops, revision);
+    lines.push({ start, end: start + bytes + 1, keys: touched(commit) });
+    if (revision <= this.revision) return;
+    this.#enterTokens(commit);
+    this.history.push(commit);
   }
 
-  #commit({ w, n }: Line, ops: readonly Op[], revision: number): void {
-    const before = this.state;
+  #commitOf(
+    { w, n, t, o, transcripts = [] }: Line,
+    ops: readonly Op[],
+    revision: number,
+    { after: before, transcripts: lists }: Commit,
+    chunkBytes: number,
+  ): Commit {
     const after = new Map(before);
     const changed: string[] = [];
+    const listsAfter = new Map(lists);
     for (const op of ops) {
       const known = before.get(op.k);
       if (op.b !== undefined && op.b !== (known?.revision ?? 0)) {
@@ -288,6 +354,8 @@ export class Oracle {
       }
       if (isCheck(op)) continue;
       changed.push(op.k);
+      if (op.d !== undefined)
+        for (const place of lists.keys()) if (place.startsWith(placeOf(op.k, ""))) listsAfter.delete(place);
       const fields = op.d === undefined ? (op.s ?? patched(known, op)) : undefined;
       if (fields === undefined) after.delete(op.k);
       else {
@@ -295,23 +363,51 @@ export class Oracle {
         after.set(op.k, { revision, fields });
       }
     }
-    const commit = { revision, writer: w, number: n, changed, after };
+    const changes: ListChange[] = [];
+    for (const op of transcripts) {
+      const place = placeOf(op.k, op.l);
+      const { after: list, change } = applied(listsAfter.get(place), op, { revision, time: t, chunkBytes });
+      if (change === undefined) continue;
+      changes.push({ key: op.k, change });
+      if (list === undefined) listsAfter.delete(place);
+      else listsAfter.set(place, list);
+    }
+    const commit = {
+      revision,
+      writer: w,
+      number: n,
+      changed,
+      lists: changes,
+      after,
+      transcripts: listsAfter,
+      operation: o?.[0],
+    };
     assertSum(commit);
-    this.#enterTokens(commit);
-    this.history.push(commit);
+    assertTurns(commit);
+    return commit;
   }
 
-  #enterTokens({ changed, after, revision }: Commit): void {
-    for (const key of changed) {
-      const token = after.get(key)?.fields["token"];
-      if (typeof token !== "string") continue;
-      const earlier = this.tokens.get(token);
-      if (earlier !== undefined && earlier !== revision) {
-        throw new Violation(`${token} counts twice, as ${earlier} and as ${revision}`);
-      }
-      this.tokens.set(token, revision);
-    }
+  #enterTokens({ changed, lists, after, transcripts, revision }: Commit): void {
+    for (const key of changed) this.#enterToken(after.get(key)?.fields["token"], revision);
+    for (const { key, change } of lists)
+      for (const item of transcripts.get(placeOf(key, change.name))?.items ?? [])
+        if (item.revision === revision)
+          this.#enterToken((item.value as Fields | undefined)?.["token"], revision);
   }
+
+  #enterToken(token: unknown, revision: number): void {
+    if (typeof token !== "string") return;
+    const earlier = this.tokens.get(token);
+    if (earlier !== undefined && earlier !== revision) {
+      throw new Violation(`${token} counts twice, as ${earlier} and as ${revision}`);
+    }
+    this.tokens.set(token, revision);
+  }
+}
+
+/** Sessions of which the record, or a transcript, is changed. */
+function touched({ changed, lists }: Commit): string[] {
+  return [...new Set([...changed, ...lists.map(({ key }) => key)])];
 }
 
 function sameRecord(a: Commit, b: Commit): boolean {
@@ -361,6 +457,16 @@ function holds(at: Reading, op: Op): boolean {
   return (op.b === undefined || op.b === changed) && !(op.p !== undefined && changed === 0);
 }
 
+/** Rules 7 and 8. */
+function listHolds(at: Reading, lists: ModelTranscripts, op: TranscriptLine): boolean {
+  return (isListed(at, op) || op.h !== undefined) && isAsDemanded(lists.get(placeOf(op.k, op.l)), op);
+}
+
+/** Whether the segment says by itself how a transcript is. */
+function isListed({ listed, cleared }: Reading, { k, l }: TranscriptLine): boolean {
+  return listed.has(placeOf(k, l)) || cleared.has(k);
+}
+
 function patched(known: Version | undefined, op: Op): Fields {
   if (known === undefined) throw new Violation(`a patch of ${op.k}, which is not there`);
   const fields: Record<string, unknown> = { ...known.fields, ...op.p };
@@ -373,6 +479,17 @@ function assertComputedFrom(known: Version | undefined, fields: Fields, op: Op):
   const found = JSON.stringify(known?.fields["token"] ?? null);
   const base = JSON.stringify(fields["prev"]);
   if (base !== found) throw new Violation(`${op.k} was computed from ${base}, but ${found} was there`);
+}
+
+function assertTurns({ changed, lists, after, transcripts, revision }: Commit): void {
+  for (const key of new Set([...changed, ...lists.map((list) => list.key)])) {
+    const said = after.get(key)?.fields[TURNS];
+    const length = lengthOf(transcripts.get(placeOf(key, TURNS)));
+    if (said !== undefined && said !== length)
+      throw new Violation(
+        `${key} has ${length} turns as of revision ${revision}, and says ${JSON.stringify(said)}`,
+      );
+  }
 }
 
 function assertSum({ changed, after, revision }: Commit): void {

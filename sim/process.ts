@@ -22,6 +22,8 @@ export const BLOB_BYTES = 256;
 const FLUSH_DELAY_MS = 100;
 /** About as much as a full disk of a schedule has left. */
 const RESERVE_BYTES = 1200;
+/** A file of a transcript has a handful of items. */
+const CHUNK_BYTES = 600;
 
 class NamingRuntime extends ManualRuntime {
   /** The first name that a store draws is the one under which it writes records. */
@@ -54,6 +56,7 @@ export class SimulatedProcess {
   readonly fs: SimulatedFileSystem;
   readonly runtime: NamingRuntime;
   readonly warnings: StoreWarning[] = [];
+  onWarning: (warning: StoreWarning) => void = () => {};
   store: Store | undefined;
   /** Set while the store is being opened, or closed. */
   busy = false;
@@ -96,11 +99,14 @@ export class SimulatedProcess {
       soleProcess,
       blobThresholdBytes: BLOB_BYTES,
       flushDelayMs: FLUSH_DELAY_MS,
-      onWarning: (warning) => this.warnings.push(warning),
+      onWarning: (warning) => {
+        this.warnings.push(warning);
+        this.onWarning(warning);
+      },
     });
     const { runtime, fs: fileSystem } = this;
     try {
-      const own = { segmentBytes, reserveBytes: RESERVE_BYTES };
+      const own = { segmentBytes, reserveBytes: RESERVE_BYTES, chunkBytes: CHUNK_BYTES };
       const engine = await openDirectoryEngine({ ...resolved, ...own, path, fileSystem, runtime });
       return createDirectorySessionStore<Fields>(engine, { ...resolved, runtime });
     } catch (error) {

@@ -23,6 +23,15 @@ export const OPERATIONS = [
   "watch",
   "flush",
   "checkpoint",
+  "append",
+  "add turn",
+  "repeat",
+  "replace suffix",
+  "truncate",
+  "trim",
+  "remove transcript",
+  "read items",
+  "read names",
 ] as const;
 
 export type OperationKind = (typeof OPERATIONS)[number];
@@ -161,6 +170,8 @@ const FLAVOURS: readonly (readonly [Flavour, number])[] = [
   ["calm", 0.06],
 ];
 
+/** Schedules in which transcripts grow, and are cut, among all else. */
+const TRANSCRIPTS_SHARE = 0.55;
 /** Such a schedule takes five times as long. */
 const LEGACY_SHARE = 0.02;
 const LEGACY_FLAVOURS: typeof FLAVOURS = [
@@ -184,7 +195,10 @@ export function generate(seed: number, only?: Play): Schedule {
   const long = random() < 0.01;
   const count = long ? 200 + int(random, 200) : 10 + int(random, 26);
   const steps: Step[] = [];
-  for (let index = 0; index < count; index++) steps.push(makeStep(random, flavour));
+  // What a person copies while it is in use may miss files of transcripts (docs/durability.md).
+  const transcripts = play === "sessions" && flavour !== "copy" && random() < TRANSCRIPTS_SHARE;
+  const weights = transcripts ? [...OPERATION_WEIGHTS, ...TRANSCRIPT_WEIGHTS] : OPERATION_WEIGHTS;
+  for (let index = 0; index < count; index++) steps.push(makeStep(random, flavour, weights));
   const lossy = steps.some((step) => step.do === "arm" && step.fault === "lost sync");
   return {
     seed,
@@ -276,7 +290,7 @@ const HELD_WEIGHTS: readonly (readonly [HeldCall, number])[] = HELD_CALLS.map((c
   call === "rename" ? 6 : call === "link" || call === "fdatasync" || call === "fsync" ? 2 : 1,
 ]);
 
-function makeStep(random: Random, flavour: Flavour): Step {
+function makeStep(random: Random, flavour: Flavour, operations: typeof OPERATION_WEIGHTS): Step {
   const kind = weighted(random, [...COMMON, ...RARE[flavour]]);
   const process = int(random, 1000);
   switch (kind) {
@@ -287,7 +301,7 @@ function makeStep(random: Random, flavour: Flavour): Step {
     case "run":
       return { do: kind, process, calls: 1 + int(random, 40) };
     case "operate":
-      return { do: kind, process, operation: makeOperation(random) };
+      return { do: kind, process, operation: makeOperation(random, operations) };
     case "wait":
       return { do: kind, process, ms: 100 + int(random, 8000) };
     case "jump":
@@ -309,7 +323,7 @@ function makeStep(random: Random, flavour: Flavour): Step {
         process,
         steps: 1 + int(random, 15),
         calls: 1 + int(random, 14),
-        operation: makeOperation(random),
+        operation: makeOperation(random, operations),
       };
     case "age":
       return { do: kind, process, rounds: random() < 0.6 ? 1 : 2 + int(random, 2) };
@@ -326,7 +340,7 @@ function makeStep(random: Random, flavour: Flavour): Step {
         fault: weighted(random, errors ? ERROR_WEIGHTS : FAULT_WEIGHTS),
         after: 1 + int(random, 60),
         amount: int(random, 1000),
-        operation: makeOperation(random),
+        operation: makeOperation(random, operations),
       };
     }
     case "damage":
@@ -356,10 +370,22 @@ const OPERATION_WEIGHTS: readonly (readonly [OperationKind, number])[] = [
   ["checkpoint", 7],
 ];
 
-function makeOperation(random: Random): Operation {
+const TRANSCRIPT_WEIGHTS: typeof OPERATION_WEIGHTS = [
+  ["append", 45],
+  ["add turn", 14],
+  ["repeat", 6],
+  ["replace suffix", 7],
+  ["truncate", 10],
+  ["trim", 9],
+  ["remove transcript", 5],
+  ["read items", 14],
+  ["read names", 3],
+];
+
+function makeOperation(random: Random, operations: typeof OPERATION_WEIGHTS): Operation {
   // One session more often than others, for what matters happens when several processes want the same.
   const key = random() < 0.4 ? 0 : int(random, 1000);
-  return { kind: weighted(random, OPERATION_WEIGHTS), key, variant: int(random, 1000) };
+  return { kind: weighted(random, operations), key, variant: int(random, 1000) };
 }
 
 function picks(random: Random, most: number): number[] {

@@ -1,8 +1,8 @@
 /** How a run comes to rest. */
-import { Violation } from "./oracle.js";
 import { turn } from "./turn.js";
 import { answerAll } from "./waiting.js";
 import type { World } from "./world.js";
+import { Violation } from "./violation.js";
 
 /** Timers that nothing else waits for. */
 const IDLE_MAX = 400;

@@ -7,9 +7,10 @@ import type { SessionRecord } from "../src/store/types.js";
 import type { Copy } from "./copy.js";
 import { finished } from "./finish.js";
 import { assertContent } from "./operations.js";
-import { Violation, type Fields } from "./oracle.js";
+import type { Fields } from "./oracle.js";
 import type { SimulatedProcess, Store } from "./process.js";
 import type { World } from "./world.js";
+import { Violation } from "./violation.js";
 
 /** Everything that a copy promises, by two processes one after the other. */
 export async function verifyCopy(world: World, copy: Copy): Promise<void> {

@@ -19,13 +19,15 @@ import { Copy } from "./copy.js";
 import { damage } from "./damage.js";
 import { Faults, type Surroundings } from "./faults.js";
 import { noFigures, type Figures } from "./figures.js";
-import { assertExplained, operate, type Scene } from "./operations.js";
-import { Violation, type Oracle } from "./oracle.js";
+import { assertExplained, type Scene } from "./operation.js";
+import { operate } from "./operations.js";
+import type { Oracle } from "./oracle.js";
 import { SimulatedProcess, type ProcessOptions } from "./process.js";
 import type { Operation, Schedule, Step } from "./schedule.js";
 import { Sleepers } from "./sleepers.js";
 import { turn } from "./turn.js";
 import { answer, pickWaiting, runAlone, type Waiting } from "./waiting.js";
+import { Violation } from "./violation.js";
 
 /** Far more than any schedule needs: a run that gets here does not end. */
 const CALLS_MAX = 60_000;
@@ -144,6 +146,10 @@ export class World implements Scene, Surroundings {
   follow(process: SimulatedProcess): void {
     process.faulty = this.#full;
     process.fs.onCall = (call) => this.#onCall(process, call);
+    process.onWarning = ({ code, message }) => {
+      if (code === "transcript_quarantined" && this.damaged.size === 0 && !this.oracle.damaged)
+        this.failed(new Violation(`${process.name} has lost a file: ${message}`));
+    };
     process.fs.onDeferred = (deferred) => {
       process.waiting.push(deferred);
       if (process.hold?.call !== deferred.call.name) return;

@@ -76,7 +76,7 @@ const APPEND = inFile("src/log/log-writer.ts", ENGINE, [
     name: "a torn line that committed counts as not written",
     rule: "O2, read-back",
     suites: [suite.WRITER],
-    find: `      if (this.#awaitedRevision > 0) return this.#awaitedRevision;\n`,
+    find: `      if (this.#commit !== undefined) return this.#commit;\n`,
     replace: ``,
   },
   {
@@ -90,14 +90,14 @@ const APPEND = inFile("src/log/log-writer.ts", ENGINE, [
     name: "the revision of the last record is taken for this one's",
     rule: "O2",
     suites: [suite.APPEND],
-    find: `this.#awaited = record.n;\n      this.#awaitedRevision = 0;`,
+    find: `this.#awaited = record.n;\n      this.#commit = undefined;`,
     replace: `this.#awaited = record.n;`,
   },
   {
     name: "records of other writers are taken for our own",
     rule: "O2",
-    find: `record.n === this.#awaited && record.w === this.writerId`,
-    replace: `record.n === this.#awaited`,
+    find: `n === this.#awaited && w === this.writerId`,
+    replace: `n === this.#awaited && w !== ""`,
   },
   {
     name: "a read-back that comes back short decides",

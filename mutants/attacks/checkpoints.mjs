@@ -155,8 +155,8 @@ const CHECKPOINT = inFile("src/engine/directory/checkpointer.ts", ENGINE, [
   {
     name: "a checkpoint goes on after a rewind",
     rule: "O12",
-    find: `this.log.doubts.damagedSegment === 0 &&\n      this.log.epoch === epoch &&\n      this.log.segments[0] === segment;`,
-    replace: `epoch >= 0;`,
+    find: `this.log.doubts.damagedSegment === 0 &&\n      this.log.epoch === epoch &&\n      this.log.segments[0] === segment\n`,
+    replace: `epoch >= 0\n`,
   },
   {
     name: "a deleted session's folder is not synced where a user's files keep it",

@@ -118,14 +118,14 @@ const COMMIT = inFile("src/engine/directory/committer.ts", ENGINE, [
     name: "a sync begins with every line, however often others are faster",
     rule: "group commit",
     suites: [suite.COMMIT],
-    find: `this.#contended = revision === undefined ? CONTENDED_COMMITS : Math.max(0, this.#contended - 1);`,
+    find: `this.#contended = commit === undefined ? CONTENDED_COMMITS : Math.max(0, this.#contended - 1);`,
     replace: `this.#contended *= CONTENDED_COMMITS;`,
   },
   {
     name: "the failed sync of a record that does not count is nobody's",
     rule: "O6",
     suites: [suite.COMMIT],
-    find: `if (revision === undefined) durable?.catch(() => {});`,
+    find: `if (commit === undefined) durable?.catch(() => {});`,
     replace: `void durable;`,
   },
   {
@@ -233,7 +233,7 @@ const SESSION_LOG = inFile("src/engine/directory/session-log.ts", ENGINE, [
   {
     name: "our own record is not recognised among others",
     rule: "O2",
-    find: `this.#writer.saw(record, revision);`,
+    find: `this.#writer.saw(commit);`,
     replace: ``,
   },
 ]);

@@ -46,8 +46,8 @@ const GUESSED = inFile(
     {
       name: "what was guessed once is told again although the session was put since",
       rule: "D5",
-      find: `decided.get(key) === revision`,
-      replace: `decided.size >= 0 && revision >= 0`,
+      find: `decided.get(nameOf(guess)) === guess.revision`,
+      replace: `decided.size >= 0`,
     },
   ],
 );
@@ -84,8 +84,8 @@ const DOUBTS = inFile("src/engine/directory/log-doubts.ts", suite.DAMAGED_LOG, [
     name: "damage puts no session in doubt",
     rule: "doubt",
     suites: [EXAMPLE],
-    find: `if (damaged === 0) return false;`,
-    replace: `if (damaged >= 0) return false;`,
+    find: `if (damaged === 0) return false;\n    if (this.table`,
+    replace: `if (damaged >= 0) return false;\n    if (this.table`,
   },
   {
     name: "what is in a later segment than the damage is in doubt",
@@ -98,8 +98,8 @@ const DOUBTS = inFile("src/engine/directory/log-doubts.ts", suite.DAMAGED_LOG, [
     name: "a process in doubt does not notice that the log was mended",
     rule: "doubt",
     suites: [LIVING],
-    find: `return !this.#isMended();`,
-    replace: `void this.#isMended;\n    return true;`,
+    find: `.length > 0) return false;\n    return !this.#isMended();`,
+    replace: `.length > 0) return false;\n    void this.#isMended;\n    return true;`,
   },
   {
     name: "a file that is older than what is mentioned behind the damage is given",

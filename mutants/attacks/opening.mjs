@@ -120,14 +120,14 @@ const LOST = inFile(
     {
       name: "deletions that only a catalog knows do not count",
       rule: "lost log",
-      find: `const revision = Math.max(inFiles, inCatalogs);`,
-      replace: `const revision = inCatalogs >= 0 ? inFiles : 0;`,
+      find: `const revision = Math.max(inFiles, inCatalogs, inChunks);`,
+      replace: `const revision = inCatalogs >= 0 ? Math.max(inFiles, inChunks) : 0;`,
     },
     {
       name: "files that no catalog knows do not count",
       rule: "lost log",
-      find: `const revision = Math.max(inFiles, inCatalogs);`,
-      replace: `const revision = inFiles >= 0 ? inCatalogs : 0;`,
+      find: `const revision = Math.max(inFiles, inCatalogs, inChunks);`,
+      replace: `const revision = inFiles >= 0 ? Math.max(inCatalogs, inChunks) : 0;`,
     },
     {
       name: "log/ is not synced after a lost log was begun again",

@@ -14,6 +14,10 @@ const COMMANDS = ["ls", "get", "put", "patch", "rm", "watch", "stats", "flush", 
   ["inspect", "migrate", "rollback", "mirror"], // about sessions.json
 );
 
+const TRANSCRIPT_COMMANDS = ["ls", "tail", "cat", "append", "rm", "import"].map(
+  (name) => `transcript ${name}`,
+);
+
 const packageJson = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
   version: string;
 };
@@ -63,19 +67,23 @@ describe("--version", () => {
 });
 
 describe("help", () => {
-  it.each(COMMANDS)("%s --help has an example and says --store, --state-dir and --json", async (command) => {
-    const { code, stdout, stderr } = await run([command, "--help"]);
-    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-    expect(stdout).toContain(`Usage: sessiondir ${command}`);
-    expect(stdout).toContain(`\nExamples:\n  $ sessiondir ${command} `);
-    for (const option of ["--store", "--state-dir", "--json"]) expect(stdout).toContain(option);
-    expect(stdout).not.toContain("default: []"); // a default is for people
-  });
+  it.each([...COMMANDS, ...TRANSCRIPT_COMMANDS])(
+    "%s --help has an example and says --store, --state-dir and --json",
+    async (command) => {
+      const { code, stdout, stderr } = await run([...command.split(" "), "--help"]);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      expect(stdout).toContain(`Usage: sessiondir ${command}`);
+      expect(stdout).toContain(`\nExamples:\n  $ sessiondir ${command} `);
+      for (const option of ["--store", "--state-dir", "--json"]) expect(stdout).toContain(option);
+      expect(stdout).not.toContain("default: []"); // a default is for people
+    },
+  );
 
   it("lists every command, and the exit codes", async () => {
     const { code, stdout } = await run(["--help"]);
     expect(code).toBe(0);
-    for (const command of COMMANDS) expect(stdout).toMatch(new RegExp(`^  ${command} `, "m"));
+    for (const command of [...COMMANDS, "transcript"])
+      expect(stdout).toMatch(new RegExp(`^  ${command} `, "m"));
     expect(stdout).toContain("130 interrupted");
     expect((await run(["help", "get"])).stdout).toContain("Usage: sessiondir get");
   });
@@ -91,8 +99,11 @@ describe("help", () => {
       "migrate",
       "rollback",
       "mirror",
+      "transcript append",
+      "transcript rm",
+      "transcript import",
     ]) {
-      expect((await run([command, "--help"])).stdout).toContain("--dry-run");
+      expect((await run([...command.split(" "), "--help"])).stdout).toContain("--dry-run");
     }
   });
 });
@@ -112,6 +123,15 @@ describe("a wrong command line", () => {
     [["show"], "there is no command 'show', that is sessiondir get"],
     [["repair"], "there is no command 'repair', that is sessiondir mend"],
     [["set"], "there is no command 'set', that is sessiondir patch"],
+    [["append"], "there is no command 'append', that is sessiondir transcript append"],
+    [["transcript"], "which command: it has ls, tail, cat, append, rm, import"],
+    [["transcript", "show", "k"], 'transcript has no command "show": it has ls,'],
+    [["transcript", "cat"], "missing required argument 'key'"],
+    [["transcript", "cat", ""], "a session key must not be empty"],
+    [["transcript", "cat", "k", "--name", ""], "the name of a transcript must not be empty"],
+    [["transcript", "cat", "k", "--from", "0"], "--from must be a whole number of at least 1"],
+    [["transcript", "cat", "k", "--from", "3", "--to", "2"], "--from 3 is behind --to 2"],
+    [["transcript", "rm", "k"], "required option '--name <name>' not specified"],
     [["constructor"], "unknown command 'constructor'"],
     [["ls", "--all-agents", "--cursor", "x"], "--cursor is of one store"],
     [["completion", "ksh"], "the shell must be bash, zsh, fish"],

@@ -5,6 +5,7 @@
  */
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { makeLegacy } from "./support/legacy.js";
 import { errorOf, MAIN, run } from "./support/program.js";
@@ -21,6 +22,9 @@ import {
 /** Root may write anywhere: in a read-only directory another user has to try. */
 const user = process.getuid?.() === 0 ? 65534 : undefined;
 
+/** Some file. */
+const HERE = fileURLToPath(import.meta.url);
+
 const READING: readonly (readonly string[])[] = [
   ["ls"],
   ["get", MAIN_KEY],
@@ -31,6 +35,12 @@ const READING: readonly (readonly string[])[] = [
   ["rm", MAIN_KEY, "--dry-run"],
   ["flush", "--dry-run"],
   ["mend", "--dry-run"],
+  ["transcript", "ls", MAIN_KEY],
+  ["transcript", "cat", MAIN_KEY],
+  ["transcript", "tail", MAIN_KEY, "-f"],
+  ["transcript", "append", MAIN_KEY, "--dry-run"],
+  ["transcript", "rm", MAIN_KEY, "--name", "main", "--dry-run"],
+  ["transcript", "import", MAIN_KEY, HERE, "--dry-run"],
 ];
 const WRITING: readonly (readonly string[])[] = [
   ["put", MAIN_KEY, "--data", "{}"],
@@ -38,6 +48,9 @@ const WRITING: readonly (readonly string[])[] = [
   ["rm", MAIN_KEY],
   ["flush", "--checkpoint"],
   ["mend", "--quiet"],
+  ["transcript", "append", MAIN_KEY],
+  ["transcript", "rm", MAIN_KEY, "--name", "main"],
+  ["transcript", "import", MAIN_KEY, HERE],
 ];
 const ALL = [...READING, ...WRITING];
 /** These work on `sessions.json` as well as on a store, or need both. */

@@ -271,8 +271,14 @@ describe("lists are complete", () => {
 
   test("docs/api.md names every option, limit, query and method", () => {
     const page = textOf("docs/api.md");
-    const sources = ["src/store/types.ts", "src/store/options.ts", "src/format/limits.ts"]
-      .map(textOf)
+    const sources = [
+      "store/types",
+      "store/wait-options",
+      "store/transcript-types",
+      "store/options",
+      "format/limits",
+    ]
+      .map((name) => textOf(`src/${name}.ts`))
       .join("\n");
     const interfaces = [
       "OpenOptions",
@@ -285,6 +291,16 @@ describe("lists are complete", () => {
       "DirectorySessionStore",
       "SessionRecord",
       "SessionChange",
+      "OperationOptions",
+      "TransactionTranscripts",
+      "Transcripts",
+      "TranscriptOptions",
+      "AppendOptions",
+      "ItemRange",
+      "ReadItemsOptions",
+      "IterateItemsOptions",
+      "TranscriptChange",
+      "TranscriptInfo",
     ];
     for (const name of interfaces) {
       const body =

@@ -2,7 +2,15 @@
  * Goal: docs/format.md is enough to read a store. Method: independent-reader.mjs knows nothing but that page; what it
  * reads is compared with what the library says, in quiet, under fire, and on lines that no writer would write.
  */
-import { mkdtempSync, appendFileSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  appendFileSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,6 +21,9 @@ import { crc32Hex } from "../../src/format/crc32.js";
 import { encodeLogLine, parseLogLine, parseLogLines } from "../../src/format/log-line.js";
 import { folderNameForKey } from "../../src/format/session-key.js";
 import { nodeFileSystem } from "../../src/fs/node-file-system.js";
+import { Layout } from "../../src/format/layout.js";
+import { makeStore } from "../../src/engine/directory/store-folder.js";
+import { seededRandom } from "../../src/testing/seeded-random.js";
 import { openDirectoryStoreOn } from "../../src/store/open.js";
 import { openDirectoryStore } from "../../src/index.js";
 import type { DirectorySessionStore } from "../../src/index.js";
@@ -77,6 +88,177 @@ async function fill(store: DirectorySessionStore<Entry>, rounds: number): Promis
     });
   }
 }
+
+const LISTS = ["main", "Ä/ß", "x".repeat(150) + "/%".repeat(20)];
+const CHUNK_BYTES = 700;
+const ITEMS: readonly unknown[] = [
+  {},
+  { $a: 1 },
+  null,
+  -0.5,
+  "text\n\u2028",
+  [1, { n: 2 }],
+  { __proto__x: "日" },
+];
+
+/** Changes of transcripts, one a step: of sessions with a record and of one without. */
+async function changeLists(store: DirectorySessionStore<Entry>, random: () => number, steps: number) {
+  const pick = (count: number): number => Math.trunc(random() * count);
+  for (let step = 0; step < steps; step++) {
+    const key = ["a", "b", "ß:no record"][pick(3)] ?? "a";
+    const transcript = LISTS[pick(LISTS.length)] ?? "main";
+    const items = Array.from(
+      { length: 1 + pick(4) },
+      () => ITEMS[pick(ITEMS.length)] ?? { step, big: "x".repeat(pick(300)) },
+    );
+    const { length, last } = (await store.transcript(key, transcript)) ?? { length: 0, last: 0 };
+    const maxLength = pick(4) === 0 ? 1 + pick(12) : undefined;
+    switch (pick(12)) {
+      case 0:
+        await store.truncate(
+          key,
+          pick(2) === 0 ? { length: pick(length + 1) } : { afterSeq: pick(last + 1) },
+          { transcript },
+        );
+        break;
+      case 1:
+        await store.trim(key, pick(2) === 0 ? { length: pick(length + 1) } : { beforeSeq: pick(last + 2) }, {
+          transcript,
+        });
+        break;
+      case 2: {
+        const suffix = (
+          await store.readItems(key, { transcript, backwards: true, limit: 1 + pick(3) })
+        ).items.toReversed();
+        const expected = { from: suffix[0]?.seq ?? last + 1, items: suffix.map(({ item }) => item) };
+        await store.replaceSuffix(key, expected, items, { transcript, maxLength });
+        break;
+      }
+      case 3:
+        if (pick(4) === 0) await store.removeTranscript(key, { transcript });
+        break;
+      case 4:
+        if (pick(4) === 0) await store.delete(key);
+        break;
+      case 5:
+        await store.transact(
+          async (tx) => {
+            const { length } = await tx.append("a", items, { transcript });
+            await tx.append("b", [{ length }], { transcript: "main" });
+            if (pick(2) === 0) await tx.truncate("ß:no record", { length: 1 }, { transcript });
+            await tx.put("a", { length });
+          },
+          { operation: { id: `o${step % 5}-${pick(1e9)}`, content: step } },
+        );
+        break;
+      default:
+        await store.append(key, items, {
+          transcript,
+          maxLength,
+          ...(pick(2) === 0 && { ids: items.map((_, index) => `i${(step + index) % 9}`) }),
+        });
+    }
+  }
+}
+
+/** Every transcript as the library has it. */
+async function toldLists(store: DirectorySessionStore<Entry>): Promise<string[]> {
+  const lists: string[] = [];
+  for (const key of ["a", "b", "ß:no record"])
+    for (const name of await store.transcripts(key)) {
+      const info = await store.transcript(key, name);
+      const { items } = await store.readItems(key, { transcript: name });
+      lists.push(listText(key, name, info?.last, info?.length, info?.revision, info?.cut, items));
+    }
+  return lists.sort();
+}
+
+function seenLists(reader: StoreReader): string[] {
+  reader.snapshot();
+  expect(reader.unknownTranscripts).toEqual([]);
+  return reader.transcripts
+    .map(({ key, name, last, length, since, cut, items }) =>
+      listText(key, name, last, length, since, cut, items),
+    )
+    .sort();
+}
+
+function listText(...[key, name, last, length, since, cut, items]: readonly unknown[]): string {
+  const lines = (items as readonly Record<string, unknown>[]).map(({ seq, item, id, revision, time }) => [
+    seq,
+    item,
+    id,
+    revision,
+    time,
+  ]);
+  return JSON.stringify([key, name, last, length, since, cut, lines]);
+}
+
+describe("transcripts", () => {
+  const warnings: string[] = [];
+  beforeEach(() => void warnings.splice(0));
+  async function smallChunks(segmentBytes: number, timers: boolean): Promise<DirectorySessionStore<Entry>> {
+    const runtime = new ManualRuntime(); // no flush and no checkpoint but those that are asked for
+    mkdirSync(path);
+    await makeStore({ fs: nodeFileSystem, runtime }, new Layout(path), undefined, {
+      chunkBytes: CHUNK_BYTES,
+    });
+    const onWarning = ({ message }: { message: string }): void => void warnings.push(message);
+    const options = { segmentBytes, durability: "os", onWarning } as const;
+    if (timers) return openDirectoryStore<Entry>(path, { ...options, flushDelayMs: 1 });
+    return openDirectoryStoreOn<Entry>(nodeFileSystem, runtime, path, options);
+  }
+
+  test.each([1, 2, 3, 4])("in the log of several segments, then in files (seed %i)", async (seed) => {
+    const random = seededRandom(seed);
+    const store = await smallChunks(4096, false);
+    const reader = new StoreReader(path);
+    for (let round = 0; round < 8; round++) {
+      await changeLists(store, random, 40);
+      expect(seenLists(reader)).toEqual(await toldLists(store));
+      if (round % 2 === 0) await store.flush();
+      else if (round % 4 === 1) await store.checkpoint();
+      expect(seenLists(reader)).toEqual(await toldLists(store));
+    }
+    expect((await toldLists(store)).length).toBeGreaterThan(4);
+    expect(warnings).toEqual([]);
+    reader.close();
+    await store.close();
+  });
+
+  test("while files are written and segments go by themselves", async () => {
+    const random = seededRandom(7);
+    const store = await smallChunks(4096, true);
+    const reader = new StoreReader(path);
+    for (let round = 0; round < 60; round++) {
+      await changeLists(store, random, 10);
+      expect(seenLists(reader)).toEqual(await toldLists(store));
+    }
+    await store.checkpoint();
+    expect(warnings).toEqual([]);
+    const chunks = readdirSync(path).flatMap((name) =>
+      readdirSync(join(path, name)).filter((file) => file.endsWith(".jsonl")),
+    );
+    expect(chunks.length).toBeGreaterThan(5);
+    expect(seenLists(reader)).toEqual(await toldLists(store));
+    reader.close();
+    await store.close();
+  });
+
+  test("a file that is damaged is not believed", async () => {
+    const store = await smallChunks(4096, false);
+    await store.append("a", [{ n: 1 }, { n: 2 }, { n: 3 }]);
+    await store.checkpoint();
+    await store.close();
+    const file = join(path, "a", readdirSync(join(path, "a"))[0] ?? "");
+    writeFileSync(file, readFileSync(file, "utf8").replace('"n":2', '"n":7'));
+    const reader = new StoreReader(path);
+    reader.snapshot();
+    expect(reader.transcripts).toEqual([]);
+    expect(reader.unknownTranscripts).toEqual([{ key: "a", name: "main" }]);
+    reader.close();
+  });
+});
 
 describe("a quiet store", () => {
   test("several live segments, nothing in files yet", async () => {

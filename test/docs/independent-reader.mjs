@@ -1,161 +1,18 @@
 /**
  * Reads a session store from outside. Written from docs/format.md alone, to prove that the page is complete: it
- * imports nothing of the library. A shorter start for your own reader than the library's source.
+ * imports nothing of the library. A shorter start for your own reader than the library's source. Lines are read in
+ * `independent-lines.mjs`, transcripts in `independent-transcripts.mjs`.
  *
- *   node test/docs/independent-reader.mjs sessions.d       prints { revision, sessions } as JSON
+ *   node test/docs/independent-reader.mjs sessions.d       prints { revision, sessions, transcripts } as JSON
  */
 import { createHash } from "node:crypto";
 import { closeSync, openSync, readdirSync, readFileSync, readSync, constants, fstatSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { crc32, folderName, isCount, isObject, parsePieces } from "./independent-lines.mjs";
+import { Transcripts } from "./independent-transcripts.mjs";
 
-const CRC_TABLE = Array.from({ length: 256 }, (_, byte) => {
-  let crc = byte;
-  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
-  return crc;
-});
-
-export function crc32(bytes) {
-  let crc = 0xffffffff;
-  for (const byte of bytes) crc = (crc >>> 8) ^ (CRC_TABLE[(crc ^ byte) & 0xff] ?? 0);
-  return ((crc ^ 0xffffffff) >>> 0).toString(16).padStart(8, "0");
-}
-
-export function folderName(key) {
-  const hex = (byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
-  let name = "";
-  for (const byte of Buffer.from(key)) {
-    const character = String.fromCharCode(byte);
-    name += /[a-z0-9\-_.=+@,]/.test(character) ? character : hex(byte);
-  }
-  if (name.endsWith(".")) name = `${name.slice(0, -1)}%2E`;
-  const reserved = /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/.test(name);
-  if (reserved || name.startsWith(".")) name = hex(name.charCodeAt(0)) + name.slice(1);
-  if (name.length <= 200) return name;
-  const prefix = name.slice(0, 120).replace(/%.?$/, "");
-  return `${prefix}~${createHash("sha256").update(key).digest("hex")}`;
-}
-
-const isCount = (value) => Number.isSafeInteger(value) && Number(value) >= 0;
-const isName = (value) => typeof value === "string" && value !== "";
-const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
-
-function depthOf(value) {
-  if (typeof value !== "object" || value === null) return 0;
-  return 1 + Math.max(0, ...Object.values(value).map(depthOf));
-}
-
-/** What a line without its newline is. */
-export function parseLine(line) {
-  const json = line.subarray(9);
-  if (line.length > 16_777_216 || line.length <= 9 || line[8] !== 0x20) return { kind: "unreadable" };
-  if (line.toString("latin1", 0, 8) !== crc32(json)) return { kind: "unreadable" };
-  let value;
-  try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(json));
-  } catch {
-    return { kind: "malformed" };
-  }
-  if (!isObject(value)) return { kind: "malformed" };
-  const members = Object.keys(value).length;
-  const has = (name) => Object.hasOwn(value, name);
-  let kind = "malformed";
-  if (has("ops")) {
-    if (
-      members === 5 &&
-      isName(value.w) &&
-      [value.n, value.g, value.t].every(isCount) &&
-      opsAreSound(value.ops)
-    )
-      kind = "record";
-  } else if (has("segment")) {
-    if (
-      members === 5 &&
-      [value.segment, value.firstRevision, value.after].every(isCount) &&
-      value.after < value.firstRevision &&
-      isName(value.store) &&
-      isName(value.stage)
-    )
-      kind = "header";
-  } else if (has("seal")) {
-    const known = ["seal", "firstRevision", "gap", "bytes"];
-    if (Object.entries(value).every(([name, count]) => known.includes(name) && isCount(count))) kind = "seal";
-  }
-  return { kind, value };
-}
-
-/** What stands between two newlines: lines with their offsets, and with those of the torn pieces in front of them. */
-export function parsePieces(bytes) {
-  const whole = parseLine(bytes);
-  if (whole.kind !== "unreadable") return [{ at: 0, from: 0, ...whole }];
-  const text = bytes.toString("latin1");
-  const begins = [...text.matchAll(/(?=[0-9a-f]{8} \{"[ws])/g)].map(({ index }) => index);
-  const starts = bytes.length > 0 ? [...new Set([0, ...begins])] : [];
-  const pieces = [];
-  let from = 0;
-  for (const [index, at] of starts.entries()) {
-    const end = starts[index + 1] ?? bytes.length;
-    const parsed = parseLine(bytes.subarray(at, end));
-    if (parsed.kind === "unreadable" && end < bytes.length && isBeginning(text.slice(at, end))) continue;
-    pieces.push({ at, from, ...parsed });
-    from = end;
-  }
-  return pieces;
-}
-
-/** Whether a piece is only the beginning of a line, perhaps with very short ones glued to it. */
-function isBeginning(text) {
-  const short = /^[0-9a-f]*(?:(?<=[0-9a-f]{8}) (?:\{"?)?[0-9a-f]*)*$/;
-  for (let at = text.length; at >= Math.max(0, text.length - 60); at--)
-    if (short.test(text.slice(at)) && (at === 0 || isOneBeginning(text.slice(0, at)))) return true;
-  return false;
-}
-
-const STRING = '"(?:[^"\\\\]|\\\\.)*'; // as far as it goes
-const VALUE = `(?:${STRING}["\\\\]?|[-+0-9.eE]+|[a-z]{1,5})`;
-/** A name as far as it goes, or a value with its name or without one. */
-const MEMBER = new RegExp(`^,?(?:${STRING}(?:\\\\|":?)?|(?:${STRING}":)?${VALUE})?$`);
-
-function isOneBeginning(text) {
-  if (/^(?:[0-9a-f]{1,8}|[0-9a-f]{8} (?:\{"?)?)$/.test(text)) return true;
-  if (!/^[0-9a-f]{8} \{"/.test(text) || Buffer.from(text, "latin1").some((byte) => byte < 0x20)) return false;
-  const json = text.slice(9);
-  let open = "";
-  let parsed = 0;
-  for (const { 0: token, index } of json.matchAll(/"(?:[^"\\]|\\.)*(?:"|\\?$)|[{}[\],]/g)) {
-    if (token.startsWith('"')) continue;
-    if (token === "{") open = `}${open}`;
-    else if (token === "[") open = `]${open}`;
-    else if (token !== ",") open = open.slice(1);
-    if (open === "") return false;
-    parsed = token === "," ? index : index + 1;
-  }
-  if (!MEMBER.test(json.slice(parsed))) return false;
-  try {
-    JSON.parse(json.slice(0, parsed) + open);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function opsAreSound(ops) {
-  if (!Array.isArray(ops) || ops.length === 0 || !ops.every(isObject)) return false;
-  if (new Set(ops.map((op) => op.k)).size < ops.length) return false;
-  return ops.every((op) => {
-    const has = (name) => Object.hasOwn(op, name);
-    if (!Object.keys(op).every((name) => ["k", "b", "s", "p", "u", "d"].includes(name))) return false;
-    if (!isName(op.k) || /\p{Surrogate}/u.test(op.k) || (has("b") && !isCount(op.b))) return false;
-    for (const name of ["s", "p"])
-      if (has(name) && !(isObject(op[name]) && depthOf(op[name]) <= 132)) return false;
-    if (has("u") && !(has("p") && Array.isArray(op.u) && op.u.every((item) => typeof item === "string")))
-      return false;
-    if (has("d") && op.d !== 1) return false;
-    const kinds = ["s", "p", "d"].filter(has).length;
-    if (kinds > 1 || ((has("p") || kinds === 0) && !has("b"))) return false;
-    return !(has("p") && op.b === 0);
-  });
-}
+export { crc32, folderName, parseLine, parsePieces } from "./independent-lines.mjs";
 
 /** A store as of a revision that only grows. */
 export class StoreReader {
@@ -170,12 +27,17 @@ export class StoreReader {
   #changedIn = new Map();
   /** Keys whose latest state cannot be known, as of the last snapshot. */
   unknown = [];
+  /** `{ key, name }` of transcripts of which that is so, or whose files are damaged. */
+  unknownTranscripts = [];
   /** Revision of the latest change of a key, a delete included. */
   #revisions = new Map();
   /** How far the log was durable. */
   #mark;
   /** States of the segment that is being read. */
   #here = new Map();
+  #lists = new Transcripts();
+  /** `{ key, name, items, last, length, since, cut }` of every transcript, as of the last snapshot. */
+  transcripts = [];
 
   constructor(folder) {
     this.folder = folder;
@@ -186,12 +48,17 @@ export class StoreReader {
 
   /** All sessions as of `revision`. */
   snapshot() {
-    for (;;) {
+    for (let tries = 0; ; tries++) {
       this.#rewind();
       this.#readLog();
       this.#mark = this.#readMark();
       const files = this.#readFiles();
+      const chunks = this.#lists.readFiles(this.folder);
       if (!this.#readLog()) continue; // too slow: segments went by unread
+      const lists = this.#lists.resolve(chunks, this.#damaged, this.revision);
+      if (lists.missing && tries < 100) continue; // files came and went meanwhile
+      this.transcripts = lists.found;
+      this.unknownTranscripts = lists.unknown;
       const sessions = new Map();
       this.unknown = [];
       const damaged = this.#damaged.filter(({ gap }) => gap !== undefined);
@@ -258,6 +125,7 @@ export class StoreReader {
       ...ledger,
       behind: new Map(),
       numbers: new Map(),
+      lists: Transcripts.ledger(),
       before: this.#segment,
     };
     this.#here = new Map();
@@ -269,6 +137,7 @@ export class StoreReader {
     this.#damaged = [];
     this.#changedIn = new Map();
     this.#revisions = new Map();
+    this.#lists = new Transcripts();
     this.close();
     for (;;) {
       const [lowest] = this.#liveNumbers();
@@ -358,10 +227,13 @@ export class StoreReader {
     else if (this.#lacksBase(segment, value)) this.#mention(segment, value, at);
     else {
       numbers.set(value.w, value.n);
+      if (value.o !== undefined && segment.lists.operations.has(value.o[0])) return;
       if (!value.ops.every((op) => this.#holds(segment, op))) return;
+      if (!this.#lists.hold(segment.lists, value)) return;
       segment.last = first + at;
       for (const op of value.ops)
         if (op.s || op.p || op.d) this.#apply(segment, op, first + at, value.t, onChange);
+      this.#lists.commit(segment.lists, segment.number, value, first + at);
     }
   }
 
@@ -370,10 +242,11 @@ export class StoreReader {
     if (segment.end < (bytes ?? 0)) segment.gap ??= gap ?? segment.end;
   }
 
-  #begin(segment, { store, firstRevision, after }) {
+  #begin(segment, { store, firstRevision, after, chunk }) {
     if (store !== this.storeId) throw new Error(`segment ${segment.number} is of another store`);
     segment.first = firstRevision;
     segment.last = after;
+    segment.lists.chunk = chunk ?? 4_194_304;
     const { before } = segment;
     segment.before = undefined;
     if (before === undefined) return;
@@ -386,8 +259,9 @@ export class StoreReader {
     }
   }
 
-  #mention({ first, behind }, { ops }, at) {
-    for (const op of ops) if (op.s || op.p || op.d) behind.set(op.k, first + at);
+  #mention({ first, behind, lists }, record, at) {
+    for (const op of record.ops) if (op.s || op.p || op.d) behind.set(op.k, first + at);
+    this.#lists.mention(lists, record, first + at);
   }
 
   #mentionRest(segment, revisionMax) {
@@ -398,14 +272,18 @@ export class StoreReader {
   #settle(segment) {
     segment.gap = undefined;
     segment.behind.clear();
+    segment.lists.behind.clear();
   }
 
-  #lacksBase(segment, { ops }) {
-    const { changed, first, behind } = segment;
-    const lost = ops.find(({ k, b }) => b >= first && (changed.get(k) ?? 1) > 0 && (changed.get(k) ?? 1) < b);
-    if (lost === undefined) return false;
-    segment.gap = lost.b - first;
-    behind.set(lost.k, lost.b);
+  #lacksBase(segment, record) {
+    const { changed, first, behind, lists } = segment;
+    const lost = record.ops.find(
+      ({ k, b }) => b >= first && (changed.get(k) ?? 1) > 0 && (changed.get(k) ?? 1) < b,
+    );
+    if (lost !== undefined) behind.set(lost.k, lost.b);
+    const base = lost?.b ?? this.#lists.lostBase(lists, record, first);
+    if (base === undefined) return false;
+    segment.gap = base - first;
     return true;
   }
 
@@ -511,6 +389,7 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
     ...rest,
     entry: reader.entry(stored),
   }));
-  console.log(JSON.stringify({ revision: reader.revision, sessions }, undefined, 2));
+  const { revision, transcripts } = reader;
+  console.log(JSON.stringify({ revision, sessions, transcripts }, undefined, 2));
   reader.close();
 }

@@ -18,6 +18,7 @@ import {
   type LogRecord,
 } from "../../src/format/log-line.js";
 import type { StoredObject } from "../../src/format/stored-value.js";
+import { logItem } from "../../src/format/transcript-op.js";
 import { entry, reparsed } from "./arbitraries.js";
 
 function parse(line: Buffer): LogLine {
@@ -430,4 +431,97 @@ it("a line is what it says itself, whatever a program has put on Object.prototyp
   } finally {
     for (const name of ["ops", "segment", "seal"]) Reflect.deleteProperty(shared, name);
   }
+});
+
+describe("a record with transcripts", () => {
+  const HASH = "0123456789abcdef".repeat(4);
+  const whole: LogRecord = {
+    ...good,
+    o: ['pay "now"', HASH],
+    transcripts: [
+      { k: "set without base", l: "main", h: "none", a: [logItem('{"a":1}', "x")] },
+      { k: "set without base", l: "other", b: 7, r: 1 },
+      { k: "other key", l: "main", b: 7, v: 3 },
+    ],
+  };
+
+  it("is spelled so", () => {
+    const { ops, transcripts } = whole;
+    const json = composeRecordJson({
+      ...whole,
+      ops: ops.slice(5, 6),
+      transcripts: transcripts?.slice(0, 1) ?? [],
+    });
+    expect(json).toBe(
+      `{"w":"0a1b","n":17,"g":7,"t":1795200000000,"o":["pay \\"now\\"","${HASH}"],"ops":[{"k":"e","d":1}],` +
+        '"transcripts":[{"k":"set without base","l":"main","h":0,"a":[{"i":"x","v":{"a":1}}]}]}',
+    );
+  });
+
+  it.each<[string, LogRecord]>([
+    ["with everything", whole],
+    ["without sessions", { ...whole, ops: [] }],
+    ["without an operation", { ...good, transcripts: whole.transcripts ?? [] }],
+    ["with an operation only", { ...good, o: ["x", HASH] }],
+  ])("is read back: %s", (_name, given) => {
+    expect(parseText(composeRecordJson(given))).toEqual({
+      kind: "record",
+      record: { ...given, ops: reparsed(given).ops },
+    });
+  });
+
+  it("may check a transcript of a session that it deletes", () => {
+    const ops = [{ k: "k", d: 1 }] as const;
+    const json = composeRecordJson({ ...good, ops, transcripts: [{ k: "k", l: "main", b: 7, v: 3 }] });
+    expect(parseText(json).kind).toBe("record");
+  });
+
+  const made = { k: "k", l: "main", b: 7, a: [{ v: 1 }] };
+  const text = (members: object): string => JSON.stringify({ w: "w", n: 1, g: 1, t: 1, ops: [], ...members });
+
+  it.each<[string, object, string]>([
+    ["no change at all", {}, "a record without ops"],
+    ["no change but an operation", { o: ["x", HASH] }, "a record without ops"],
+    ["an empty list of transcripts", { transcripts: [] }, "a record without transcripts"],
+    ["transcripts that are no list", { transcripts: made }, "a record without transcripts"],
+    ["a malformed change", { transcripts: [{ ...made, z: 1 }] }, "an op with an unknown member"],
+    ["a transcript twice", { transcripts: [made, { ...made, b: 8 }] }, "a transcript occurs twice"],
+    [
+      "a change of a transcript of a session that it deletes",
+      { ops: [{ k: "k", d: 1 }], transcripts: [made] },
+      "a change of a transcript of a deleted session",
+    ],
+    ["an operation that is a text", { o: "x", transcripts: [made] }, "malformed operation"],
+    ["an operation without a hash", { o: ["x"], transcripts: [made] }, "malformed operation"],
+    ["an operation with a third part", { o: ["x", HASH, 1], transcripts: [made] }, "malformed operation"],
+    ["an operation without a name", { o: ["", HASH], transcripts: [made] }, "malformed operation"],
+    ["a short hash", { o: ["x", HASH.slice(1)], transcripts: [made] }, "malformed operation"],
+    ["a hash in capitals", { o: ["x", HASH.toUpperCase()], transcripts: [made] }, "malformed operation"],
+    ["an unknown member", { z: 1, transcripts: [made] }, "malformed record"],
+  ])("is malformed with %s", (_name, members, reason) => {
+    expect(parseText(text(members))).toEqual({ kind: "malformed", reason });
+  });
+});
+
+describe("a header that says when a chunk is full", () => {
+  const header = { segment: 3, firstRevision: 9, after: 8, stage: "3-a", store: "s" };
+
+  it("is read back", () => {
+    const given = { ...header, chunk: 900 };
+    expect(parseText(JSON.stringify(given))).toEqual({ kind: "header", header: given });
+  });
+
+  it.each([
+    ["a text", "900"],
+    ["a fraction", 0.5],
+    ["a negative number", -1],
+    ["null", null],
+  ])("is malformed with %s", (_name, chunk) => {
+    expect(parseText(JSON.stringify({ ...header, chunk })).kind).toBe("malformed");
+  });
+
+  it("or something else is malformed", () => {
+    expect(parseText(JSON.stringify({ ...header, other: 900 })).kind).toBe("malformed");
+    expect(parseText(JSON.stringify({ ...header, chunk: 900, other: 1 })).kind).toBe("malformed");
+  });
 });

@@ -29,9 +29,12 @@ import {
   type StoredObject,
   type StoredValue,
 } from "../../src/format/stored-value.js";
+import { composeHead, parseHead } from "../../src/format/transcript-head.js";
+import { logItem } from "../../src/format/transcript-op.js";
 import { newLedger } from "../../src/log/segment-ledger.js";
 import { decide, type Verdict } from "../../src/log/verdict.js";
 import { legacyFile } from "./legacy-target.js";
+import { chunkFile, chunkLine } from "./transcript-targets.js";
 
 export interface Target {
   readonly name: string;
@@ -80,6 +83,48 @@ const RECORDS: readonly string[] = [
     ],
   }),
 ];
+const HEAD = { since: 9, cut: 9, gone: 1, last: 4, total: 3, first: 1, born: 9, size: 300 };
+const TRANSCRIPTS: readonly string[] = [
+  composeRecordJson({
+    w: "0a1d",
+    n: 1,
+    g: 7,
+    t: 1795200000003,
+    o: ["op-1", "0".repeat(64)],
+    ops: [],
+    transcripts: [
+      {
+        k: "a",
+        l: "main",
+        h: "none",
+        a: [logItem('{"$a":1}', "i"), logItem("{}", "j"), logItem("[null]", undefined)],
+        m: 2,
+      },
+      {
+        k: "a",
+        l: "sub/é",
+        h: HEAD,
+        e: 9,
+        v: 4,
+        c: 2,
+        x: { of: 9, keep: 3, first: 1, before: 0, n: 2, body: 90 },
+        g: 2,
+      },
+    ],
+  }),
+  composeRecordJson({
+    w: "0a1d",
+    n: 2,
+    g: 7,
+    t: 1795200000004,
+    ops: [{ k: "b", d: 1 }],
+    transcripts: [
+      { k: "a", l: "main", b: FIRST_REVISION + encodeLogLine(HEADER).length, a: [logItem('"x"', "i")] },
+      { k: "c", l: "main", h: HEAD, r: 1, a: [logItem("1", undefined)] },
+      { k: "b", l: "main", h: HEAD, e: 9 },
+    ],
+  }),
+];
 const SEALS = [
   '{"seal":8}',
   '{"seal":8,"firstRevision":20000}',
@@ -118,7 +163,9 @@ function checkLine(line: Buffer): void {
 
 const logLine: Target = {
   name: "log line",
-  seeds: [HEADER, ...RECORDS, ...SEALS].map((json) => encodeLogLine(json).subarray(0, -1)),
+  seeds: [HEADER, HEADER.replace("}", ',"chunk":600}'), ...RECORDS, ...TRANSCRIPTS, ...SEALS].map((json) =>
+    encodeLogLine(json).subarray(0, -1),
+  ),
   check: (bytes) => {
     checkLine(bytes);
     checkLine(repaired(bytes));
@@ -175,6 +222,9 @@ function checkSegment(bytes: Buffer): string {
     }
   }
   assert.deepEqual([...ledger.changed], [...latest]);
+  // What a segment says of a transcript can be the head that the next one begins with.
+  for (const { head } of [...ledger.transcripts.values()].flatMap((ofKey) => [...ofKey.values()]))
+    if (head !== undefined) assert.deepEqual(parseHead(JSON.parse(composeHead(head)) as StoredValue), head);
   if (ledger.gap === undefined) assert.equal(ledger.behind.size, 0);
   return JSON.stringify(verdicts);
 }
@@ -193,6 +243,7 @@ const segment: Target = {
   name: "segment",
   seeds: [
     Buffer.concat([HEADER, ...RECORDS, SEALS[0] ?? ""].map(encodeLogLine)),
+    Buffer.concat([HEADER, ...TRANSCRIPTS, ...RECORDS].map(encodeLogLine)),
     Buffer.concat([HEADER, RECORDS[0] ?? "", SEALS[1] ?? "", RECORDS[1] ?? ""].map(encodeLogLine)),
     Buffer.concat([encodeLogLine(HEADER), Buffer.from("\0\0\0\n"), encodeLogLine(RECORDS[0] ?? "")]),
     Buffer.concat([
@@ -387,6 +438,8 @@ export const TARGETS: readonly Target[] = [
   segment,
   entryDocument,
   catalog,
+  chunkLine,
+  chunkFile,
   sessionKey,
   storedValue,
   legacyFile,

@@ -28,7 +28,7 @@ function fixture() {
   const cuts: ((...args: Parameters<Write>) => number)[] = [];
   fs.write = (...args) => (cuts.shift() ?? write)(...args);
   const observer: LogObserver = {
-    committed: (_segment, record, revision) => writer.saw(record, revision),
+    committed: (_segment, commit) => writer.saw(commit),
     entered: () => {},
     dropped: () => {},
     rewound: () => {},
@@ -38,7 +38,7 @@ function fixture() {
   tail.catchUp();
   const append = (text: string): number | undefined => {
     const record = { w: "w", n: writer.nextNumber(), g: 1, t: 0, ops: [{ k: "k", s: { text } }] };
-    return writer.append(tail.active, record, [{ text }]);
+    return writer.append(tail.active, record, [{ text }])?.revision;
   };
   const bytes = (): Buffer => Buffer.from(disk.readRaw(layout.segment(1)) ?? []);
   /** The next write is cut after so many bytes, and others append something before it is read back. */

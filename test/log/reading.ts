@@ -60,7 +60,7 @@ export class Reading implements LogObserver {
     };
   }
 
-  committed: LogObserver["committed"] = (segment, record, revision) =>
+  committed: LogObserver["committed"] = (segment, { record, revision }) =>
     void this.told.push(`${segment.number}: ${record.n} is ${revision}`);
   sealed: Required<LogObserver>["sealed"] = (segment) => void this.told.push(`sealed ${segment.number}`);
   entered: LogObserver["entered"] = (segment) => void this.told.push(`entered ${segment.number}`);

@@ -37,6 +37,10 @@ const REPEATED = [
   "update, large",
   "put, new session",
   "delete",
+  "append",
+  "append, with an id",
+  "append, and a field",
+  "readItems, 50 newest",
 ];
 
 type Costs = Record<string, Partial<Cost>>;

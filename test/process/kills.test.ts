@@ -7,10 +7,10 @@
  * are compared with each other and with what a clean process finds. `SESSIONDIR_KILLS` says how many kills (`npm run
  * kills -- --kills 2000`).
  */
-import { setTimeout as delay } from "node:timers/promises";
 import { expect, it } from "vitest";
 import { seededRandom } from "../../src/testing/seeded-random.js";
 import type { Child } from "./support/child.js";
+import { disturb, quietCourse, type Course } from "./support/disturbance.js";
 import { copyPrograms } from "./support/ownership.js";
 import { Recording } from "./support/recording.js";
 import { temporaryFolder } from "./support/temporary-folder.js";
@@ -23,13 +23,6 @@ const ROUND_KILLS = 50;
 /** Far more than a kill takes on a busy machine: only a hang is meant to meet it. */
 const KILL_MS_MAX = 5000;
 
-interface Course {
-  kills: number;
-  /** Kills of workers that were asleep. */
-  killedAsleep: number;
-  stops: number;
-}
-
 it(
   `processes that are killed and stopped at random, ${KILLS} times with seed ${SEED}, lose and repeat nothing`,
   async () => {
@@ -40,7 +33,7 @@ it(
       mayFail: false,
     });
     const random = seededRandom(SEED);
-    const course: Course = { kills: 0, killedAsleep: 0, stops: 0 };
+    const course = quietCourse();
     const began = performance.now();
     while (course.kills < KILLS) {
       await round(recording, random, Math.min(ROUND_KILLS, KILLS - course.kills), course);
@@ -67,7 +60,6 @@ async function round(
   course: Course,
 ): Promise<void> {
   const pick = (count: number): number => Math.trunc(random() * count);
-  const asleep = new Set<Child>();
   const begin = (): Child => {
     return recording.startWorker({
       durability: pick(2) === 0 ? "disk" : "os",
@@ -77,33 +69,5 @@ async function round(
       threads: pick(4) === 0 ? 1 : 0,
     });
   };
-  const workers = Array.from({ length: 4 + pick(5) }, begin);
-  await Promise.all(workers.map((worker) => worker.next("open")));
-  for (let killed = 0; killed < kills;) {
-    await delay(random() * 100); // a moment of chance, nothing to wait for
-    const index = pick(workers.length);
-    const worker = workers[index];
-    if (worker === undefined) continue;
-    const chance = random();
-    if (chance < 0.3 && asleep.size < 3) {
-      worker.signal("SIGSTOP");
-      if (!asleep.has(worker)) course.stops += 1;
-      asleep.add(worker);
-      continue;
-    }
-    if (chance < 0.5 && asleep.delete(worker)) {
-      worker.signal("SIGCONT");
-      continue;
-    }
-    worker.signal("SIGKILL");
-    const { code, signal, stderr } = await worker.ended;
-    expect({ code, signal, stderr }).toEqual({ code: null, signal: "SIGKILL", stderr: "" });
-    killed += 1;
-    course.kills += 1;
-    if (asleep.delete(worker)) course.killedAsleep += 1;
-    workers[index] = begin();
-  }
-  for (const worker of asleep) worker.signal("SIGCONT");
-  for (const worker of workers) worker.say({ event: "finish" });
-  await Promise.all(workers.map((worker) => worker.finished()));
+  await disturb({ workers: 4 + pick(5), begin, kills, random }, course);
 }

@@ -12,12 +12,13 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { seededRandom } from "../../src/testing/seeded-random.js";
+import { Appenders } from "./support/appenders.js";
 import { start, type Child } from "./support/child.js";
 import { diskImage, diskKinds, withPowerCuts, type DiskImage } from "./support/disk-image.js";
 import { copyPrograms } from "./support/ownership.js";
 import { canInject, run, type Case, type Place } from "./support/injection.js";
 import { LegacyScene, type Action } from "./support/legacy-scene.js";
-import { Recording, type RecordingOptions } from "./support/recording.js";
+import { AFTER_POWER_CUT, Recording, type RecordingOptions } from "./support/recording.js";
 import { casesOf, sample, SUBJECTS, type Subject } from "./support/subjects.js";
 import { temporaryFolder } from "./support/temporary-folder.js";
 
@@ -34,10 +35,10 @@ const CUT_MS_MAX = 20_000;
 /** What calls of a store may end with when its disk is gone. */
 const WHEN_GONE = new Set(["io_error", "durability_unknown", "commit_unknown"]);
 
-const OPTIONS: RecordingOptions = {
+const OPTIONS = {
   options: { segmentBytes: 24 * 1024, flushDelayMs: 10 },
   mayFail: true,
-};
+} satisfies RecordingOptions;
 
 describe.runIf(diskKinds.length > 0)(withPowerCuts(`power cuts with seed ${SEED}`), () => {
   it.each(diskKinds)(
@@ -60,6 +61,35 @@ describe.runIf(diskKinds.length > 0)(withPowerCuts(`power cuts with seed ${SEED}
       console.log("power cuts", JSON.stringify({ seed: SEED, disk: kind.name, cuts, ...counts, seconds }));
       expect([...failures.keys()].filter((code) => !WHEN_GONE.has(code))).toEqual([]);
       expect(recording.total.durable).toBeGreaterThan(cuts);
+    },
+    CUTS * CUT_MS_MAX,
+  );
+
+  it.each(diskKinds)(
+    "lose no item that was acknowledged as durable, and leave no gap and no half of a batch, on $name",
+    async (kind) => {
+      const folder = temporaryFolder();
+      const image = diskImage(folder, kind);
+      const appenders = new Appenders(image.path, folder, { ...OPTIONS, programs: copyPrograms(folder) });
+      expect(await appenders.settle()).toEqual([]); // the store itself is there before the first cut
+      const random = seededRandom(SEED + kind.name.length);
+      const cuts = Math.ceil(CUTS / diskKinds.length);
+      const failures = new Map<string, number>();
+      const began = performance.now();
+      for (let cut = 0; cut < cuts; cut++) {
+        const workers = startAppenders(appenders, random);
+        const wrong = await appenders.settle(await cutAtRandom(image, workers, random, failures));
+        expect({ cut, wrong }).toEqual({ cut, wrong: [] });
+      }
+      const seconds = Math.round((performance.now() - began) / 1000);
+      const counts = { ...appenders.total, warnings: Object.fromEntries(appenders.warnings), seconds };
+      console.log(
+        "power cuts while transcripts grow",
+        JSON.stringify({ seed: SEED, disk: kind.name, cuts, ...counts }),
+      );
+      expect([...failures.keys()].filter((code) => !WHEN_GONE.has(code))).toEqual([]);
+      expect([...appenders.warnings.keys()].filter((code) => !AFTER_POWER_CUT.has(code))).toEqual([]);
+      expect(appenders.total.durable).toBeGreaterThan(cuts);
     },
     CUTS * CUT_MS_MAX,
   );
@@ -206,6 +236,19 @@ function startWorkers(recording: Recording, random: () => number): Child[] {
       lanes: 4,
       stores: 1 + Math.trunc(random() * 2),
       threads: 0,
+    }),
+  );
+}
+
+/** Three that write, and one that reads. */
+function startAppenders(appenders: Appenders, random: () => number): Child[] {
+  const disk = random() < 0.2 ? 0 : 0.7;
+  return Array.from({ length: 4 }, (_, slot) =>
+    appenders.startWorker({
+      slot,
+      durability: random() < disk ? "disk" : "os",
+      seed: Math.trunc(random() * 2 ** 31),
+      lanes: slot === 3 ? 0 : 4,
     }),
   );
 }

@@ -69,5 +69,7 @@ it("lost commits and stale answers are noticed, if a line that cannot be read co
   const { found } = await violationsOf(schedules);
   expect(found.length).toBeGreaterThan(5);
   expect(found.join("\n")).toMatch(/was acknowledged and does not count/);
-  expect(found.join("\n")).toMatch(/(reads|lists) \S+@\S+, it is @/);
+  expect(found.join("\n")).toMatch(
+    /(reads|lists) \S+@\S+, it is @|has the transcripts .* of|reads \S+ of \S+ as/,
+  );
 });

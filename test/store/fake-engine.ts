@@ -3,15 +3,21 @@
  * is settled by hand, failures. What the store layer does about it is what its tests look at.
  */
 import type {
+  CommitOptions,
   CommitOutcome,
   Engine,
   EngineChange,
+  EngineItemQuery,
   EngineOp,
+  EnginePage,
   EngineQuery,
   EngineRecord,
   EngineScan,
   EngineStats,
+  EngineTranscript,
   MaybePromise,
+  Operation,
+  StatsOptions,
 } from "../../src/engine/contract.js";
 import { createMemoryEngine } from "../../src/engine/memory/memory-engine.js";
 
@@ -30,6 +36,10 @@ export class FakeEngine implements Engine {
   readonly commits: (readonly EngineOp[])[] = [];
   readonly commitOptions: unknown[] = [];
   reads = 0;
+  /** Questions about one transcript or its items. */
+  transcriptReads = 0;
+  /** Pages are no longer than this, as where items are big. */
+  pageItems = Infinity;
   closes = 0;
   flushes = 0;
 
@@ -52,10 +62,27 @@ export class FakeEngine implements Engine {
     return this.#answer(this.inner.count(query));
   }
 
-  commit(
-    ops: readonly EngineOp[],
-    options?: { readonly skipUnchanged?: boolean },
-  ): MaybePromise<CommitOutcome> {
+  operation(operation: Operation): MaybePromise<number | undefined> {
+    return this.#answer(this.inner.operation(operation));
+  }
+
+  transcript(key: string, name: string): MaybePromise<EngineTranscript | undefined> {
+    this.transcriptReads += 1;
+    return this.#answer(this.inner.transcript(key, name));
+  }
+
+  transcripts(key: string): MaybePromise<readonly string[]> {
+    return this.#answer(this.inner.transcripts(key));
+  }
+
+  items(key: string, name: string, query: EngineItemQuery): MaybePromise<EnginePage> {
+    this.transcriptReads += 1;
+    return this.#answer(
+      this.inner.items(key, name, { ...query, limit: Math.min(query.limit, this.pageItems) }),
+    );
+  }
+
+  commit(ops: readonly EngineOp[], options?: CommitOptions): MaybePromise<CommitOutcome> {
     this.commits.push(ops);
     this.commitOptions.push(options);
     this.beforeCommit?.(ops);
@@ -76,8 +103,8 @@ export class FakeEngine implements Engine {
     return this.inner.changes(options);
   }
 
-  stats(): Promise<EngineStats> {
-    return this.inner.stats();
+  stats(options?: StatsOptions): Promise<EngineStats> {
+    return this.inner.stats(options);
   }
 
   async flush(): Promise<void> {

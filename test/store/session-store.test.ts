@@ -312,6 +312,7 @@ describe("synchronous reads", () => {
       },
       scanNow: (query: Parameters<FakeEngine["scan"]>[0]) => engine.inner.scan(query) as never,
       revision: () => 7,
+      recordsRevision: () => 6,
       checkpoint: async () => void calls.push("checkpoint"),
     });
     const store = createDirectorySessionStore<Counter>(extended, {
@@ -332,6 +333,7 @@ describe("synchronous reads", () => {
     expect(entry).toEqual({ count: 1 });
     expect(store.getSync("a")).toBe(entry);
     expect(store.revisionSync()).toBe(7);
+    expect(store.recordsRevisionSync()).toBe(6);
     expect(calls).toEqual(["a", "a"]);
     slow.open();
     await updating;

@@ -5,10 +5,11 @@
  * The witness trusts `verdict.ts` and `log-tail.ts`, which have suites of their own.
  */
 import { Layout } from "../../src/format/layout.js";
-import type { LogOp, LogRecord } from "../../src/format/log-line.js";
+import type { LogOp } from "../../src/format/log-line.js";
 import { applyPatch } from "../../src/format/stored-patch.js";
 import type { StoredObject } from "../../src/format/stored-value.js";
 import { LogTail, type LogObserver } from "../../src/log/log-tail.js";
+import type { Committed } from "../../src/log/verdict.js";
 import type { Segment } from "../../src/log/segment.js";
 import type { SimulatedDisk } from "../../src/testing/simulated/disk.js";
 import type { SimulatedFileSystem } from "../../src/testing/simulated/file-system.js";
@@ -80,7 +81,7 @@ export class LogWitness implements LogObserver {
     return this.until(revision).at(-1)!.after;
   }
 
-  committed(_segment: Segment, record: LogRecord, revision: number): void {
+  committed(_segment: Segment, { record, revision }: Committed): void {
     if (revision <= this.revision) return; // known from the past
     const after = new Map(this.state);
     for (const op of record.ops) apply(after, op, revision);

@@ -35,6 +35,9 @@ describe("completion", () => {
       expect(await completeInBash("sessiondir ls --al")).toEqual(["--all-agents"]);
       expect(await completeInBash("sessiondir ls --order u")).toEqual(["updatedAt"]);
       expect(await completeInBash("sessiondir completion ")).toEqual(["bash", "zsh", "fish"]);
+      expect(await completeInBash("sessiondir tr")).toEqual(["transcript"]);
+      expect(await completeInBash("sessiondir transcript t")).toEqual(["tail"]);
+      expect(await completeInBash("sessiondir transcript cat --la")).toEqual(["--last"]);
     },
   );
 
@@ -44,6 +47,8 @@ describe("completion", () => {
       const store = await makeStore();
       const line = `sessiondir get --store ${store} agent:`;
       expect(await completeInBash(line)).toEqual([MAIN_KEY, JAMES_KEY, CRON_KEY].map((key) => key.slice(6)));
+      const nested = `sessiondir transcript tail --name x --store ${store} agent:ops:c`;
+      expect(await completeInBash(nested)).toEqual([CRON_KEY.slice("agent:ops:".length)]);
       expect(await completeInBash(`${line}main:t`)).toEqual(["telegram:direct:james"]);
       expect(await completeInBash(`sessiondir get --store /nonexistent agent:`)).toEqual([]);
     },

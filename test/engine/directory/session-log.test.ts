@@ -83,3 +83,41 @@ it("O12: a listing does not remember a file that it read before it rewound", asy
   expect(a.fs.onCall).toBeUndefined();
   expect(await a.store.get("k")).toBeUndefined();
 });
+
+it("knows behind which revision only transcripts changed, in each process, also behind a checkpoint", async () => {
+  const disk = new SimulatedDisk();
+  const a = await start(disk, "A");
+  const { revision } = await a.store.put("k", { n: 1 });
+  await a.store.append("k", [1, 2]);
+  const b = await start(disk, "B");
+  for (const { store } of [a, b]) expect(store.recordsRevisionSync()).toBe(revision);
+  await a.store.checkpoint();
+  await a.store.append("k", [3]);
+  const c = await start(disk, "C"); // of what is in front of the live log it cannot tell
+  const known = c.store.recordsRevisionSync();
+  expect(known).toBeGreaterThanOrEqual(revision);
+  expect(known).toBeLessThan(c.store.revisionSync());
+  for (const { store } of [a, b]) expect(store.recordsRevisionSync()).toBe(revision);
+  await a.store.append("other", [1]);
+  expect(c.store.recordsRevisionSync()).toBe(known);
+  await a.store.transact(async (tx) => {
+    await tx.append("k", [4]);
+    await tx.delete("other");
+  });
+  const deleted = a.store.revisionSync();
+  for (const { store } of [a, b, c]) expect(store.recordsRevisionSync()).toBe(deleted);
+});
+
+it("a process that could not read the whole log does not claim that only transcripts changed", async () => {
+  const disk = new SimulatedDisk();
+  const a = await start(disk, "A");
+  await a.store.put("k", { n: 1 });
+  await a.store.append("k", [1]);
+  const segment = `${LOG}/${disk.names(LOG)[0]!}`;
+  const bytes = Buffer.from(disk.readRaw(segment)!);
+  const at = bytes.lastIndexOf("\n", bytes.indexOf('"k":"k"')) + 30;
+  bytes[at] = bytes[at]! ^ 1;
+  disk.writeRaw(segment, bytes);
+  const b = await start(disk, "B");
+  expect(b.store.recordsRevisionSync()).toBe(b.store.revisionSync());
+});

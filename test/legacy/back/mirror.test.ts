@@ -72,6 +72,29 @@ it("writes what the store has, in the order of the last file, and again only if 
   );
 });
 
+it("writes nothing because items were appended, and what a record changed behind them", async () => {
+  const machine = await migrated();
+  const store = await openStore(machine);
+  const mirror = await mirrorOn(machine);
+  await mirror.flush();
+  const other = await mirrorOn(machine); // has not seen the file, nor anything of the log in front of it
+  for (let n = 1; n <= 5; n++) {
+    const { revision } = await store.append("a", [{ n }]);
+    for (const each of [mirror, other]) expect((await each.flush()).revision).toBe(revision);
+  }
+  await store.transact((tx) => tx.truncate("a", { length: 1 }));
+  await store.removeTranscript("a");
+  await mirror.flush();
+  expect([mirror.state.written, other.state.written]).toEqual([1, 0]);
+  await store.transact(async (tx) => {
+    await tx.append("a", [{ n: 6 }]);
+    await tx.patch("a", { n: 6 });
+  });
+  await store.append("a", [{ n: 7 }]);
+  expect(await mirror.flush()).toMatchObject({ written: 2, revision: await store.revision() });
+  expect(sessionsIn(machine)).toEqual({ ...SOURCE, a: { updatedAt: 1, n: 6 } });
+});
+
 it("collects changes and writes them in the background", async () => {
   const machine = await migrated();
   const host = machine.process();

@@ -51,6 +51,7 @@ if (look === "calls") {
 async function work(store, key, rounds, run) {
   let [number, made, deleted] = [0, 0, 0];
   const entry = () => ({ updatedAt: ++number, text: "x".repeat(300) });
+  const item = () => ({ role: "user", text: "x".repeat(1000) });
   await store.put(key, entry());
   await store.put(`${key}, large`, { ...entry(), snapshot: big });
   for (let round = 0; round < rounds; round++) {
@@ -66,6 +67,17 @@ async function work(store, key, rounds, run) {
     );
     await run("put, new session", () => store.put(`${key}, new ${made++}`, entry()));
     await run("delete", () => store.delete(`${key}, new ${deleted++}`));
+    await run("append", () => store.append(key, [item()]));
+    await run("append, with an id", () =>
+      store.append(key, [item()], { transcript: "with ids", ids: [`item-${++number}`] }),
+    );
+    await run("append, and a field", () =>
+      store.transact(async (tx) => {
+        await tx.append(key, [item()]);
+        await tx.patch(key, { updatedAt: ++number });
+      }),
+    );
+    await run("readItems, 50 newest", () => store.readItems(key, { backwards: true, limit: 50 }));
   }
 }
 

@@ -169,4 +169,4 @@ export class Recording {
 }
 
 /** Warnings that docs/durability.md expects after a power cut. */
-const AFTER_POWER_CUT: ReadonlySet<string> = new Set(["log_gap", "segment_garbage"]);
+export const AFTER_POWER_CUT: ReadonlySet<string> = new Set(["log_gap", "segment_garbage"]);

@@ -3,7 +3,14 @@
  * at least one case must go red, while the intact engine passes every case. A case that hangs counts as red.
  */
 import { describe, expect, test } from "vitest";
-import type { Engine, EngineChange, EngineOp, EngineRecord } from "../../../src/engine/contract.js";
+import {
+  isCheck,
+  type Engine,
+  type EngineChange,
+  type EngineOp,
+  type EngineRecord,
+  type TranscriptOp,
+} from "../../../src/engine/contract.js";
 import { createMemoryEngine, type MemoryEngine } from "../../../src/engine/memory/memory-engine.js";
 import { resolveOptions } from "../../../src/store/options.js";
 import { createSessionStore } from "../../../src/store/session-store.js";
@@ -13,7 +20,72 @@ type Sabotage = (inner: MemoryEngine) => Partial<Engine>;
 
 const HANGS_AFTER_MS = 1500;
 
+/** Commits other ops on transcripts than it is given. */
+const changing =
+  (change: (op: TranscriptOp) => TranscriptOp): Sabotage =>
+  (inner) => ({
+    commit: (ops, options) =>
+      inner.commit(
+        ops.map((op) => (op.kind === "transcript" ? change(op) : op)),
+        options,
+      ),
+  });
+
 const SABOTAGES: Record<string, Sabotage> = {
+  "ids of items are forgotten": changing(({ items, ...op }) => ({
+    ...op,
+    ...(items && { items: items.map(({ json }) => ({ json })) }),
+  })),
+  "ifLast is not checked": changing(({ ifLast: _, ...op }) => op),
+  "ifLength is not checked": changing(({ ifLength: _, ...op }) => op),
+  "ifCut is not checked": changing(({ ifCut: _, ...op }) => op),
+  "truncations are forgotten": changing(({ truncate: _, ...op }) => op),
+  "trims are forgotten": changing(({ trim: _, ...op }) => op),
+  "removals keep what there was": changing(({ remove: _, ...op }) => op),
+  "items go in backwards": changing((op) => ({ ...op, ...(op.items && { items: op.items.toReversed() }) })),
+  "checks of transcripts are left out": (inner) => ({
+    commit: (ops, options) =>
+      inner.commit(
+        ops.filter((op) => op.kind !== "transcript" || !isCheck(op)),
+        options,
+      ),
+  }),
+  "a delete leaves the transcripts": (inner) => {
+    const kept = new Map<string, readonly string[]>();
+    return {
+      commit: (ops, options) => {
+        for (const { kind, key } of ops) if (kind === "delete") kept.set(key, inner.transcripts(key));
+        return inner.commit(ops, options);
+      },
+      transcripts: (key) => [...new Set([...(kept.get(key) ?? []), ...inner.transcripts(key)])].sort(),
+    };
+  },
+  "operations are forgotten": (inner) => ({
+    operation: () => undefined,
+    commit: (ops, options) =>
+      inner.commit(ops, options?.skipUnchanged === undefined ? {} : { skipUnchanged: options.skipUnchanged }),
+  }),
+  "operations are known by their id alone": (inner) => ({
+    operation: (operation) => inner.operation({ ...operation, hash: "" }),
+    commit: (ops, options) =>
+      inner.commit(ops, {
+        ...options,
+        ...(options?.operation && { operation: { ...options.operation, hash: "" } }),
+      }),
+  }),
+  "pages ignore where they end": (inner) => ({
+    items: (key, name, { to: _, ...query }) => inner.items(key, name, query),
+  }),
+  "pages never say that there is more": (inner) => ({
+    items: (key, name, query) => ({ ...inner.items(key, name, query), more: false }),
+  }),
+  "an id is searched in the newest thousand items": (inner) => ({
+    commit: (ops, options) =>
+      inner.commit(
+        ops.map((op) => (op.kind === "transcript" ? withWindow(op, inner, 1000) : op)),
+        options,
+      ),
+  }),
   "no base is ever checked": (inner) => ({
     commit: (ops, options) =>
       inner.commit(
@@ -24,7 +96,7 @@ const SABOTAGES: Record<string, Sabotage> = {
   "base 0 is not checked": (inner) => ({
     commit: (ops, options) =>
       inner.commit(
-        ops.map((op) => (op.base === 0 ? withoutBase(op, inner) : op)),
+        ops.map((op) => (op.kind !== "transcript" && op.base === 0 ? withoutBase(op, inner) : op)),
         options,
       ),
   }),
@@ -313,9 +385,20 @@ async function firstRed(cases: readonly Case[]): Promise<string | undefined> {
 }
 
 function withoutBase(op: EngineOp, inner: MemoryEngine): EngineOp {
+  if (op.kind === "transcript") return op;
   if (op.kind === "set") return { kind: "set", key: op.key, entry: op.entry };
   if (op.kind === "delete") return { kind: "delete", key: op.key };
   return { ...op, base: inner.read(op.key)?.revision ?? 0 };
+}
+
+/** As if an id of an older item were not known: such an item is appended without one. */
+function withWindow(op: TranscriptOp, inner: MemoryEngine, window: number): TranscriptOp {
+  const last = inner.transcript(op.key, op.transcript)?.last ?? 0;
+  const seqs = inner.itemIds(op.key, op.transcript, op.items?.flatMap(({ id }) => id ?? []) ?? []);
+  const items = op.items?.map((item) =>
+    (seqs.get(item.id ?? "") ?? last) <= last - window ? { json: item.json } : item,
+  );
+  return { ...op, ...(items && { items }) };
 }
 
 function withKeys(inner: MemoryEngine, change: (key: string) => string): Partial<Engine> {

@@ -170,7 +170,8 @@ const OPERATIONS: readonly Operation[] = [
   },
   {
     name: "transact",
-    doing: /^could not (read session|commit [23] sessions from) "(hot|cold|shares)"/,
+    doing:
+      /^could not (read session|list transcripts of session|commit [23] sessions from) "(hot|cold|shares)"|^could not read the store.s revision: /,
     write: ({ store }) =>
       store.transact(async (tx) => {
         const cold = await tx.get("cold");

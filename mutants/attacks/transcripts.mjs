@@ -1,0 +1,655 @@
+// @ts-check
+/** Mutants of transcripts: rules 7 to 11, the steps T1 to T10, operations, and what the doctor does with them. */
+import {
+  CHUNK_FILE,
+  CHUNK_WRITER,
+  KNOWN_IDS,
+  LOG_LINE,
+  TRANSCRIPT_DAMAGE,
+  TRANSCRIPT_FORMAT,
+  TRANSCRIPT_ORDER,
+  TRANSCRIPT_POWER_CUT,
+  TRANSCRIPT_READING,
+  TRANSCRIPT_SUSPENDED,
+  TRANSCRIPT_VERDICT,
+  inFile,
+} from "../suites.mjs";
+
+const FORMAT = [
+  ...inFile("src/format/transcript-head.ts", TRANSCRIPT_FORMAT, [
+    {
+      name: "a head may have more items than numbers",
+      rule: "rule 1",
+      find: ` || total > last`,
+      replace: ``,
+    },
+  ]),
+  ...inFile("src/format/transcript-lines.ts", TRANSCRIPT_FORMAT, [
+    {
+      name: "an item's line counts whatever its checksum says",
+      rule: "T1",
+      find: `  return found === readHex(line, digits);`,
+      replace: `  return found === found + 0 * readHex(line, digits);`,
+    },
+    {
+      name: "bytes of an empty object are those of one with members",
+      rule: "T1",
+      find: `(json.bytes > 2 ? json.bytes + 2 : 3)`,
+      replace: `json.bytes + 2`,
+    },
+    {
+      name: "an item that could be taken for a header stands in the line as it is",
+      rule: "T1",
+      find: `.some((name) => name.startsWith("$"))`,
+      replace: `.some((name) => name === "")`,
+    },
+    {
+      name: "a chunk's first line counts in another order of members",
+      rule: "T1",
+      find: `canonical.compare(line, 0, line.length, 0, canonical.length - 1) === 0`,
+      replace: `canonical.length > 0`,
+    },
+  ]),
+  ...inFile("src/format/transcript-op.ts", TRANSCRIPT_FORMAT, [
+    {
+      name: "an op may lack both head and base",
+      rule: "rule 7",
+      find: `(h === undefined) === (value["b"] === undefined)`,
+      replace: `h !== undefined && value["b"] !== undefined`,
+    },
+    {
+      name: "a recut need not name its cut",
+      rule: "T10",
+      find: ` || value["e"] === undefined))\n    return "a recut`,
+      replace: `))\n    return "a recut`,
+    },
+  ]),
+  ...inFile(
+    "src/format/log-line.ts",
+    [LOG_LINE],
+    [
+      {
+        name: "a transcript may occur twice in a record",
+        rule: "rule 1",
+        find: `if (parsed.some(({ k, l }) => k === op.k && l === op.l))`,
+        replace: `if (parsed.length > 99)`,
+      },
+      {
+        name: "a record may change a transcript of a session that it deletes",
+        rule: "rule 10",
+        find: `if (changesTranscript(op) && ops.some(`,
+        replace: `if (ops.length > 99 && ops.some(`,
+      },
+    ],
+  ),
+];
+
+const VERDICTS = inFile(
+  "src/log/transcript-verdict.ts",
+  [TRANSCRIPT_VERDICT],
+  [
+    {
+      name: "the first op on a transcript needs no head",
+      rule: "rule 7",
+      find: `if (known === undefined && op.h === undefined)`,
+      replace: `if (op.k === "")`,
+    },
+    {
+      name: "a later head takes the place of what the segment says",
+      rule: "rule 7",
+      find: `  if (known !== undefined) return known.head;\n  return h`,
+      replace: `  if (known !== undefined && h === undefined) return known.head;\n  return h`,
+    },
+    {
+      name: "the cut is not compared",
+      rule: "rule 8, T10",
+      find: `if (e !== undefined && e !==`,
+      replace: `if (e !== undefined && e < 0 && e !==`,
+    },
+    {
+      name: "the last number is not compared",
+      rule: "rule 8",
+      find: `if (v !== undefined && v !==`,
+      replace: `if (v !== undefined && v < 0 && v !==`,
+    },
+    {
+      name: "the length is not compared",
+      rule: "rule 8",
+      find: `if (c !== undefined && c !==`,
+      replace: `if (c !== undefined && c < 0 && c !==`,
+    },
+    {
+      name: "trimmed items count as length",
+      rule: "rule 8",
+      find: `head === undefined ? 0 : lengthOf(head)`,
+      replace: `head === undefined ? 0 : Math.max(head.total, lengthOf(head))`,
+    },
+    {
+      name: "a recut of a chunk that is not the last one any more counts",
+      rule: "rule 8",
+      find: `if (x.of !== head.born) return`,
+      replace: `if (x.of > head.born) return`,
+    },
+    {
+      name: "a recut may keep more than there is",
+      rule: "rule 8",
+      find: `x.before + x.n > head.total`,
+      replace: `x.before > head.total`,
+    },
+    {
+      name: "an item whose id is there counts again",
+      rule: "rule 9",
+      find: `if (id !== undefined && (known || fresh.has(id)))`,
+      replace: `if (id !== undefined && fresh.has(id))`,
+    },
+    {
+      name: "an item whose id is twice in an op counts twice",
+      rule: "rule 9",
+      find: `if (id !== undefined && (known || fresh.has(id)))`,
+      replace: `if (id !== undefined && known)`,
+    },
+    {
+      name: "an id that was cut off is still there",
+      rule: "rule 9",
+      find: `for (const [id, { seq }] of entry.ids) if (seq > op.x.keep) entry.ids.delete(id);`,
+      replace: ``,
+    },
+    {
+      name: "an id that was trimmed away is still there",
+      rule: "rule 9",
+      find: `const known = kept && found.position > (head?.gone ?? 0);`,
+      replace: `const known = kept && head !== undefined;`,
+    },
+    {
+      name: "ids outlive a removal",
+      rule: "rule 9",
+      find: `    entry.head = undefined;\n    entry.ids.clear();`,
+      replace: `    entry.head = undefined;`,
+    },
+    {
+      name: "a full chunk goes on",
+      rule: "rule 9",
+      find: `this.head.size >= this.chunkBytes`,
+      replace: `this.head.size > this.chunkBytes`,
+    },
+    {
+      name: "numbers are used again behind a truncation",
+      rule: "rule 9",
+      find: `this.head = { ...head, cut, total };`,
+      replace: `this.head = { ...head, cut, total, last: recut.keep };`,
+    },
+    {
+      name: "a truncation leaves the cut as it was",
+      rule: "rule 9",
+      find: `const cut = total < head.total ? this.revision : head.cut;`,
+      replace: `const cut = head.cut;`,
+    },
+    {
+      name: "taking out trimmed items is a cut",
+      rule: "rule 9",
+      find: `const cut = total < head.total ? this.revision : head.cut;`,
+      replace: `const cut = this.revision;`,
+    },
+    {
+      name: "the bytes that a recut chunk begins with are not counted",
+      rule: "rule 9",
+      find: `born: this.revision, size: size + body };`,
+      replace: `born: this.revision, size: size + 0 * body };`,
+    },
+    {
+      name: "a trim counts alone",
+      rule: "rule 9",
+      find: `const left = op.r === undefined && op.x === undefined && accepted.length === 0;`,
+      replace: `const left = op.r === undefined && op.x === undefined && op.g === undefined && op.m === undefined && accepted.length === 0;`,
+    },
+    {
+      name: "a trim takes back what was trimmed",
+      rule: "rule 9",
+      find: `? gone : Math.max(gone, Math.min(trimmed, total));`,
+      replace: `? gone : Math.min(trimmed, total);`,
+    },
+    {
+      name: "a deleted session keeps its transcripts",
+      rule: "rule 10",
+      find: `  ledger.transcripts.delete(key);`,
+      replace: ``,
+    },
+    {
+      name: "a delete says nothing of transcripts that the segment has not mentioned",
+      rule: "rule 10",
+      find: `  ledger.cleared.set(key, revision);`,
+      replace: `  void revision;`,
+    },
+  ],
+);
+
+const FOLD = inFile(
+  "src/log/verdict.ts",
+  [TRANSCRIPT_VERDICT],
+  [
+    {
+      name: "an operation is committed twice",
+      rule: "rule 11",
+      find: `if (record.o !== undefined && ledger.operations.has(record.o[0]))`,
+      replace: `if (record.n < 0)`,
+    },
+    {
+      name: "what is demanded of transcripts does not matter",
+      rule: "rule 8",
+      find: `const refusal = transcriptRefusal(ledger, op);`,
+      replace: `const refusal = transcriptRefusal(ledger, op) && undefined;`,
+    },
+    {
+      name: "the header does not say when a chunk is full",
+      rule: "rule 9",
+      find: `ledger.chunkBytes = header.chunk ?? CHUNK_BYTES;`,
+      replace: `ledger.chunkBytes = CHUNK_BYTES;`,
+    },
+  ],
+);
+
+const FILES = [
+  ...inFile(
+    "src/entries/chunk-writer.ts",
+    [CHUNK_WRITER],
+    [
+      {
+        name: "a line is written whether it is there or not",
+        rule: "T1",
+        find: `if (!this.#isThere(fd, at, bytes)) await`,
+        replace: `await`,
+      },
+      {
+        name: "a line is appended",
+        rule: "T1",
+        find: `bytes.length - written, at + written);`,
+        replace: `bytes.length - written, this.fs.fstat(fd).size);`,
+      },
+      {
+        name: "what another process wrote is not made durable",
+        rule: "T5",
+        find: `if (options.durable) await`,
+        replace: `if (options.durable && !this.#isThere(fd, at, bytes)) await`,
+      },
+      {
+        name: "a chunk replaces the one that is there",
+        rule: "T2",
+        find: `await this.fs.later.link(temporary, path);`,
+        replace: `await this.fs.later.rename(temporary, path);`,
+      },
+      {
+        name: "a staged chunk stays",
+        rule: "T2",
+        find: `await ignoreMissing(this.fs.later.unlink(temporary));`,
+        replace: `await ignoreMissing(Promise.resolve());`,
+      },
+      {
+        name: "the folder of a fenced chunk stays",
+        rule: "T2",
+        find: `        await removeIfEmpty(this.fs, folder);\n        return "fenced";`,
+        replace: `        void removeIfEmpty;\n        return "fenced";`,
+      },
+      {
+        name: "a chunk that is missing is made in place",
+        rule: "T4",
+        find: `fd = this.fs.open(path, "update");`,
+        replace: `try { fd = this.fs.open(path, "update"); } catch { fd = this.fs.open(path, "create"); }`,
+      },
+    ],
+  ),
+  ...inFile(
+    "src/entries/chunk-file.ts",
+    [CHUNK_FILE],
+    [
+      {
+        name: "a file of another transcript is believed",
+        rule: "whose",
+        find: `if (this.expected !== undefined && !isOf(this.expected, parsed))`,
+        replace: `if (this.end < 0)`,
+      },
+      {
+        name: "an item is looked for from the beginning",
+        rule: "reads",
+        find: `while (high - low > NEAR_BYTES) {`,
+        replace: `while (high < low) {`,
+      },
+      {
+        name: "a damaged line is left out",
+        rule: "damage",
+        find: `throw this.damage(start, "its last line has no end");`,
+        replace: `return;`,
+      },
+    ],
+  ),
+];
+
+const FLUSHES = inFile(
+  "src/engine/directory/transcripts/transcript-flusher.ts",
+  [TRANSCRIPT_ORDER, TRANSCRIPT_READING, TRANSCRIPT_DAMAGE, TRANSCRIPT_POWER_CUT, TRANSCRIPT_SUSPENDED],
+  [
+    {
+      name: "files are written before the log is durable",
+      rule: "T1",
+      suites: [TRANSCRIPT_POWER_CUT],
+      find: `await log.end.sync(segment); // log before data`,
+      replace: `await Promise.resolve();`,
+    },
+    {
+      name: "a chunk that begins with another one's lines is not synced before it is moved in",
+      rule: "T3",
+      suites: [TRANSCRIPT_ORDER],
+      find: `const sync = begun.recut !== undefined || options.durable;`,
+      replace: `const sync = options.durable && begun.recut === undefined;`,
+    },
+    {
+      name: "a lazy flush makes what was cut",
+      rule: "T5",
+      suites: [TRANSCRIPT_READING],
+      find: `if (begun.recut !== undefined && !options.recuts) return "done";`,
+      replace: ``,
+    },
+    {
+      name: "a checkpoint does not look at what this process has written",
+      rule: "T5",
+      find: `const from = durable || written === undefined`,
+      replace: `const from = written === undefined`,
+    },
+    {
+      name: "the folder of new chunks is not synced",
+      rule: "T5",
+      find: `for (const key of keys) await this.#syncFolder(key);`,
+      replace: ``,
+    },
+    {
+      name: "that dead chunks went is not synced",
+      rule: "T5",
+      find: `if (dead.length > 0) await this.#syncFolder(key);`,
+      replace: ``,
+    },
+    {
+      name: "dead chunks stay",
+      rule: "T5",
+      find: `for (const { encoded, id } of dead) {`,
+      replace: `for (const { encoded, id } of dead.slice(0, 0)) {`,
+    },
+    {
+      name: "a chunk that is younger than what was read is dead",
+      rule: "T6",
+      suites: [TRANSCRIPT_SUSPENDED],
+      find: `const dead = chunks.filter((id) => id.born <= revision && !hot.isLive(id));`,
+      replace: `const dead = chunks.filter((id) => revision > 0 && !hot.isLive(id));`,
+    },
+    {
+      name: "chunks of a session that was made again are dead",
+      rule: "T6",
+      suites: [TRANSCRIPT_SUSPENDED],
+      find: `return chunks.filter(({ born }) => born <= deletedAt);`,
+      replace: `return chunks.filter(() => deletedAt > 0);`,
+    },
+    {
+      name: "trimmed chunks stay",
+      rule: "T5",
+      find: `    if (gone === 0) return [];`,
+      replace: `    if (gone >= 0) return [];`,
+    },
+    {
+      name: "a chunk of which some items are trimmed away goes",
+      rule: "T5",
+      find: `?? files.headerOf(next).before) <= gone;`,
+      replace: `?? files.headerOf(next).before) <= gone + 2;`,
+    },
+    {
+      name: "what was cut off meanwhile is written",
+      rule: "T4",
+      suites: [TRANSCRIPT_SUSPENDED],
+      find: `      if (hot.cuts !== cuts) return "cut meanwhile";\n      const lines`,
+      replace: `      const lines`,
+    },
+    {
+      name: "a chunk that is missing is taken for lost, and the log not read",
+      rule: "T4",
+      suites: [TRANSCRIPT_SUSPENDED],
+      find: `    this.log.catchUp();\n    if (hot.cuts !== cuts || hot.isTrimmed(id)) return "cut meanwhile";\n`,
+      replace: ``,
+    },
+    {
+      name: "a state that was let go of is written",
+      rule: "stale",
+      suites: [TRANSCRIPT_SUSPENDED],
+      find: `if (hot.isLetGo || log`,
+      replace: `if (log`,
+    },
+  ],
+);
+
+const READS = [
+  ...inFile(
+    "src/engine/directory/transcripts/transcript-reader.ts",
+    [TRANSCRIPT_READING, TRANSCRIPT_DAMAGE, TRANSCRIPT_ORDER],
+    [
+      {
+        name: "a file that went between listing and opening is damage at once",
+        rule: "T4",
+        find: ` || failure.message === before`,
+        replace: ` || failure.message !== before`,
+      },
+      {
+        name: "the log is not read again behind a look into files",
+        rule: "T8",
+        find: `      if (failure === undefined && wasHot) return answer as R;`,
+        replace: `      if (failure === undefined) return answer as R;`,
+      },
+      {
+        name: "that a segment was let go of meanwhile does not matter",
+        rule: "T9",
+        find: `const same = this.log.epoch === epoch && transcripts.releases === releases;`,
+        replace: `const same = this.log.epoch > 0 || epoch + releases > -1;`,
+      },
+      {
+        name: "a file that is missing is damage at once",
+        rule: "T4",
+        find: `(this.log.revision === revision || (failure === undefined &&`,
+        replace: `(failure !== undefined || (failure === undefined &&`,
+      },
+      {
+        name: "a transcript that is in doubt is read as it was",
+        rule: "doubt",
+        suites: [TRANSCRIPT_DAMAGE],
+        find: `    if (behind > 0) throw doubts.unreadableTranscript(key, behind);\n    return inMemory;`,
+        replace: `    return inMemory;`,
+      },
+      {
+        name: "a file that is new enough does not settle a doubt",
+        rule: "doubt",
+        suites: [TRANSCRIPT_DAMAGE],
+        find: `if (revision >= behind && revision > (inMemory?.revision ?? 0))`,
+        replace: `if (revision < 0)`,
+      },
+      {
+        name: "an item is not given if the one behind it is damaged",
+        rule: "damage",
+        suites: [TRANSCRIPT_DAMAGE],
+        find: `        if (line.seq === to) return; // the line behind it may be damaged\n`,
+        replace: ``,
+      },
+      {
+        name: "where an item stands is told by the file that was cut",
+        rule: "T10",
+        find: `if (taken === undefined) return found;`,
+        replace: `if (taken === undefined || taken.first > 0) return found;`,
+      },
+    ],
+  ),
+  ...inFile(
+    "src/engine/directory/transcripts/hot-transcript.ts",
+    [TRANSCRIPT_READING, TRANSCRIPT_ORDER, TRANSCRIPT_SUSPENDED, TRANSCRIPT_POWER_CUT],
+    [
+      {
+        name: "what stands in a file behind the base is read",
+        rule: "T7",
+        find: `readable.push({ first, born, end: base.size });`,
+        replace: `readable.push({ first, born });`,
+      },
+      {
+        name: "a chunk that took over items of the log ends with the last one in files",
+        rule: "T7",
+        find: `further: chunk.recut.before + chunk.recut.n > (this.lastInFiles?.position ?? 0),`,
+        replace: `further: false,`,
+      },
+      {
+        name: "a chunk of a commit that was not read is read",
+        rule: "T7",
+        find: `if (born > revision) continue;`,
+        replace: `if (born < 0 * revision) continue;`,
+      },
+      {
+        name: "a truncation is no cut of places",
+        rule: "T4",
+        find: `    this.cuts++;\n    const { keep, first, before`,
+        replace: `    const { keep, first, before`,
+      },
+      {
+        name: "items that were cut off stay in memory",
+        rule: "T7",
+        find: `while ((this.items.at(-1)?.seq ?? 0) > keep) this.items.pop();`,
+        replace: ``,
+      },
+      {
+        name: "items of a segment that is gone stay in memory",
+        rule: "memory",
+        find: `    this.items.splice(0, gone);`,
+        replace: `    this.items.splice(0, 0 * gone);`,
+      },
+    ],
+  ),
+  ...inFile(
+    "src/engine/directory/transcripts/known-ids.ts",
+    [KNOWN_IDS],
+    [
+      {
+        name: "ids are believed across a cut",
+        rule: "ids",
+        find: ` || known.head?.cut !== head?.cut)`,
+        replace: `)`,
+      },
+      {
+        name: "ids are believed across a removal",
+        rule: "ids",
+        find: `known.head?.since !== head?.since || `,
+        replace: ``,
+        equivalent: "one that was made anew has another cut as well: the commit that made it",
+      },
+      {
+        name: "ids that others have appended are not read",
+        rule: "ids",
+        find: `if (head !== undefined && from <= head.last)`,
+        replace: `if (head !== undefined && from === 1)`,
+      },
+    ],
+  ),
+];
+
+const MENDING = inFile(
+  "src/engine/directory/transcripts/transcript-mending.ts",
+  [TRANSCRIPT_DAMAGE],
+  [
+    {
+      name: "what the doctor guessed is not told",
+      rule: "doctor",
+      find: `if (!isLater && inFiles < (revisions.at(-1) ?? 0))`,
+      replace: `if (revisions.length < 0)`,
+    },
+    {
+      name: "what a file proves is called a guess",
+      rule: "doctor",
+      find: `if (!isLater && inFiles < (revisions.at(-1) ?? 0))`,
+      replace: `if (!isLater)`,
+    },
+    {
+      name: "what does not fit behind the damage is taken",
+      rule: "doctor",
+      find: `if ((now?.revision ?? 0) >= revision || transcriptRefusal(ledger, op) !== undefined) return nothing;`,
+      replace: `if ((now?.revision ?? 0) >= revision) return nothing;`,
+    },
+    {
+      name: "what a file has already is taken again",
+      rule: "doctor",
+      find: `if ((now?.revision ?? 0) >= revision || transcriptRefusal`,
+      replace: `if (transcriptRefusal`,
+    },
+    {
+      name: "records behind the damage are let go of",
+      rule: "doctor",
+      find: `if (line.kind === "record" && line.record.g === number && (`,
+      replace: `if (line.kind === "record" && line.record.g < 0 && (`,
+    },
+    {
+      name: "a file that knows more is not asked",
+      rule: "doctor",
+      find: `if (inFiles === undefined || inFiles.revision <= known) return;`,
+      replace: `if (inFiles === undefined || inFiles.revision > 0) return;`,
+    },
+  ],
+);
+
+const OPERATIONS = [
+  ...inFile(
+    "src/engine/directory/operations.ts",
+    [TRANSCRIPT_DAMAGE],
+    [
+      {
+        name: "another operation under the same name is a repetition",
+        rule: "operations",
+        find: `if (found.hash === hash) return found.revision;`,
+        replace: `if (found.hash !== "") return found.revision;`,
+      },
+      {
+        name: "operations of segments that are gone are forgotten",
+        rule: "operations",
+        find: `const found = live ?? this.#inFile().get(id);`,
+        replace: `const found = live;`,
+      },
+      {
+        name: "operations of earlier files are not taken along",
+        rule: "operations",
+        find: `before === undefined ? [] : this.#read(before);`,
+        replace: `[];`,
+      },
+      {
+        name: "the file of operations is not synced",
+        rule: "operations",
+        find: `{ sync: true });\n      await fs.later.rename`,
+        replace: `{ sync: false });\n      await fs.later.rename`,
+      },
+      {
+        name: "the name of the file of operations is not synced",
+        rule: "operations",
+        find: `    await syncDirectory(fs, layout.store);\n`,
+        replace: `    void syncDirectory;\n`,
+      },
+      {
+        name: "older files of operations stay",
+        rule: "operations",
+        find: `if (other < number) await`,
+        replace: `if (other < 0) await`,
+      },
+      {
+        name: "a damaged file of operations says that there were none",
+        rule: "operations",
+        find: `if (crc32Number(json) === readHex(bytes, 0)) {`,
+        replace: `if (json.length > 0) {`,
+      },
+    ],
+  ),
+];
+
+export const TRANSCRIPTS = [
+  ...FORMAT,
+  ...VERDICTS,
+  ...FOLD,
+  ...FILES,
+  ...FLUSHES,
+  ...READS,
+  ...MENDING,
+  ...OPERATIONS,
+];

@@ -1,0 +1,286 @@
+/**
+ * Goal: damage costs what stood there and no more: of a file it is named and the other items can be read; behind damage of the log nothing
+ * is made up, nothing is built on a transcript that nobody knows, and the doctor keeps what fits and says what it guessed.
+ * Method: one bit of a chunk or of a record is flipped, on a disk without living processes; then others read, append, or mend.
+ */
+import { beforeEach, describe, expect, it } from "vitest";
+import { seededRandom } from "../../../../src/testing/seeded-random.js";
+import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
+import { settled, STORE, type Process } from "../../../support/processes.js";
+import { flip, segments } from "../damage/scenes.js";
+import { append, chunkNames, contentsOf, startSmall } from "./scene.js";
+
+const OS = { durability: "os" } as const;
+
+let disk: SimulatedDisk;
+let a: Process;
+
+beforeEach(async () => {
+  disk = new SimulatedDisk();
+  a = await startSmall(disk, "A", OS);
+});
+
+/** Flips a bit of the record that has a text. */
+function damageRecord(text: string): void {
+  const path = segments(disk).at(-1) ?? "";
+  const at = disk.readRaw(path)?.indexOf(text) ?? -1;
+  if (at < 0) throw new Error(`no ${text}`);
+  flip(disk, path, at + 1);
+}
+
+const seqs = async (process: Process, key = "k", transcript = "main"): Promise<number[]> =>
+  (await contentsOf(process.store, key, transcript)).items.map(([seq]) => seq);
+
+describe("a damaged line of a file", () => {
+  it("is named by path and byte, and the other items can be read by their numbers", async () => {
+    await append("k", 1, 12)(a.store);
+    await settled(a.store.checkpoint(), a);
+    const file = chunkNames(disk, "k")[1] ?? "";
+    const path = `${STORE}/k/${file}`;
+    const bytes = disk.readRaw(path) ?? Buffer.alloc(0);
+    const at = bytes.indexOf('{"$item"');
+    const seq = Number(/"seq":(\d+)/.exec(bytes.toString("utf8", at))?.[1]);
+    flip(disk, path, at + 90);
+    const b = await startSmall(disk, "B", OS);
+    await expect(b.store.readItems("k")).rejects.toMatchObject({
+      code: "transcript_damaged",
+      data: { path, offset: at },
+    });
+    for (let wanted = 1; wanted <= 12; wanted++) {
+      for (const backwards of [false, true]) {
+        const reading = b.store.readItems("k", { from: wanted, to: wanted, backwards });
+        if (wanted === seq) await expect(reading).rejects.toMatchObject({ code: "transcript_damaged" });
+        else expect((await reading).items.map((item) => item.seq)).toEqual([wanted]);
+      }
+    }
+    expect(
+      (await b.store.readItems("k", { backwards: true, limit: 3 })).items.map((item) => item.seq),
+    ).toEqual([12, 11, 10]);
+    // The ways out: what is left without it, or nothing.
+    await b.store.truncate("k", { afterSeq: seq - 1 });
+    expect(await seqs(b)).toEqual(Array.from({ length: seq - 1 }, (_, index) => index + 1));
+    expect(await b.store.removeTranscript("k")).toBe(true);
+  });
+
+  it.each(["first line", "last line"])(
+    "its %s, does not stop a removal: then it begins anew",
+    async (where) => {
+      await append("k", 1, 12)(a.store);
+      await settled(a.store.checkpoint(), a);
+      const path = `${STORE}/k/${chunkNames(disk, "k").at(-1)}`;
+      flip(disk, path, where === "first line" ? 5 : (disk.readRaw(path)?.length ?? 0) - 10);
+      const b = await startSmall(disk, "B", OS);
+      await expect(b.store.readItems("k")).rejects.toMatchObject({ code: "transcript_damaged" });
+      await expect(b.store.removeTranscript("k", { ifLast: 12 })).rejects.toMatchObject({
+        code: "transcript_damaged",
+      });
+      expect(await b.store.removeTranscript("k")).toBe(true);
+      expect(await b.store.transcripts("k")).toEqual([]);
+      await settled(b.store.checkpoint(), b);
+      expect(chunkNames(disk, "k")).toEqual([]);
+      expect(await b.store.append("k", ["new"])).toMatchObject({ first: 1 });
+    },
+  );
+
+  it("does not stop appends, nor the end from being read", async () => {
+    await append("k", 1, 12)(a.store);
+    await settled(a.store.checkpoint(), a);
+    flip(disk, `${STORE}/k/${chunkNames(disk, "k")[0]}`, 5);
+    const b = await startSmall(disk, "B", OS);
+    expect(await b.store.append("k", ["more"])).toMatchObject({ first: 13 });
+    expect((await b.store.readItems("k", { backwards: true, limit: 2 })).items).toHaveLength(2);
+    await settled(b.store.checkpoint(), b);
+  });
+
+  it("a file that is gone is named, and nothing else is said to be missing", async () => {
+    await append("k", 1, 12)(a.store);
+    await settled(a.store.checkpoint(), a);
+    disk.removeRaw(`${STORE}/k/${chunkNames(disk, "k")[1]}`);
+    const b = await startSmall(disk, "B", OS);
+    await expect(b.store.readItems("k")).rejects.toMatchObject({ code: "transcript_damaged" });
+    expect((await b.store.readItems("k", { to: 2 })).items.map(({ seq }) => seq)).toEqual([1, 2]);
+  });
+
+  it("is mended by a checkpoint as long as the log has it", async () => {
+    await append("k", 1, 4)(a.store);
+    await settled(a.store.flush(), a);
+    const path = `${STORE}/k/${chunkNames(disk, "k")[0]}`;
+    const before = disk.readRaw(path);
+    flip(disk, path, 40);
+    flip(disk, path, (before?.length ?? 0) - 10);
+    await settled(a.store.checkpoint(), a);
+    expect(disk.readRaw(path)).toEqual(before);
+  });
+});
+
+describe("behind damage of the log", () => {
+  /** In files: items 1 to 3 of each. In the log, in this order: k, the damaged record, k, other. */
+  beforeEach(async () => {
+    for (const key of ["k", "other", "quiet"]) await append(key, 1, 3)(a.store);
+    await settled(a.store.checkpoint(), a);
+    await append("k", 4, 1)(a.store);
+    await a.store.put("damaged", { text: "damaged" });
+    await append("k", 5, 2)(a.store);
+    await append("other", 4, 2)(a.store);
+    damageRecord("damaged");
+    a.fs.kill();
+  });
+
+  it("a transcript that is mentioned there cannot be read, the others can", async () => {
+    const b = await startSmall(disk, "B", OS);
+    for (const key of ["k", "other"]) {
+      await expect(b.store.readItems(key)).rejects.toMatchObject({ code: "session_damaged" });
+      await expect(b.store.transcript(key)).rejects.toMatchObject({ code: "session_damaged" });
+      await expect(b.store.transcripts(key)).rejects.toMatchObject({ code: "session_damaged" });
+    }
+    expect(await seqs(b, "quiet")).toEqual([1, 2, 3]);
+    expect(await b.store.transcripts("quiet")).toEqual(["main"]);
+  });
+
+  it.each(["k", "quiet"])("nothing is built on %s, which may have been changed", async (key) => {
+    const b = await startSmall(disk, "B", OS);
+    for (const change of [
+      () => b.store.append(key, [1]),
+      () => b.store.truncate(key, { length: 1 }),
+      () => b.store.removeTranscript(key),
+    ])
+      await expect(change()).rejects.toMatchObject({
+        code: expect.stringMatching(/^(log|session)_damaged$/),
+      });
+    b.fs.kill();
+    const doctor = await startSmall(disk, "doctor", { ...OS, soleProcess: true });
+    expect(await seqs(doctor, key)).toEqual(key === "k" ? [1, 2, 3, 4, 5, 6] : [1, 2, 3]);
+  });
+
+  it("the doctor keeps what fits, says what it guessed, and goes on", async () => {
+    const b = await startSmall(disk, "B", { ...OS, soleProcess: true });
+    expect(await seqs(b)).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(await seqs(b, "other")).toEqual([1, 2, 3, 4, 5]);
+    expect(await seqs(b, "quiet")).toEqual([1, 2, 3]);
+    const guessed = b.warnings.filter(({ code }) => code === "transcript_guessed");
+    expect(guessed.map(({ data }) => data["key"])).toEqual(["k", "other"]);
+    for (const { data } of guessed) expect(data["transcript"]).toBe("main");
+    expect(await b.store.append("k", ["behind"])).toMatchObject({ first: 7 });
+    await settled(b.store.checkpoint(), b);
+    const c = await startSmall(disk, "C", OS);
+    expect(await seqs(c)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    expect(c.warnings).toEqual([]);
+  });
+});
+
+describe("a file that knows more than the log in front of the damage", () => {
+  beforeEach(async () => {
+    await append("k", 1, 3)(a.store);
+    await settled(a.store.checkpoint(), a);
+    await a.store.put("damaged", { text: "damaged" });
+    await append("k", 4, 2)(a.store);
+    await settled(a.store.flush(), a);
+    damageRecord("damaged");
+    a.fs.kill();
+  });
+
+  it("is read", async () => {
+    expect(await seqs(await startSmall(disk, "B", OS))).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  it("wins, and then nothing was guessed", async () => {
+    const b = await startSmall(disk, "B", { ...OS, soleProcess: true });
+    expect(await seqs(b)).toEqual([1, 2, 3, 4, 5]);
+    expect(b.warnings.map(({ code }) => code)).not.toContain("transcript_guessed");
+    await settled(b.store.checkpoint(), b);
+    expect(await b.store.append("k", ["behind"])).toMatchObject({ first: 6 });
+  });
+});
+
+it("what only a file has of a record that is lost is kept", async () => {
+  await append("k", 1, 3)(a.store);
+  await append("other", 1, 2)(a.store);
+  await a.store.append("k", ["damaged", 2]);
+  await settled(a.store.flush(), a);
+  damageRecord("damaged");
+  await append("other", 3, 1)(a.store).catch(() => {});
+  a.fs.kill();
+  const b = await startSmall(disk, "B", OS);
+  expect(await seqs(b)).toEqual([1, 2, 3, 4, 5]);
+  b.fs.kill();
+  const doctor = await startSmall(disk, "doctor", { ...OS, soleProcess: true });
+  expect(await seqs(doctor)).toEqual([1, 2, 3, 4, 5]);
+  await settled(doctor.store.checkpoint(), doctor);
+  const c = await startSmall(disk, "C", OS);
+  expect(await seqs(c)).toEqual([1, 2, 3, 4, 5]);
+  expect(await c.store.append("k", ["behind"])).toMatchObject({ first: 6 });
+});
+
+it("a record of the transcript itself that is lost: what does not fit behind it is left out", async () => {
+  await append("k", 1, 3)(a.store);
+  await settled(a.store.checkpoint(), a);
+  await a.store.append("k", ["damaged"]);
+  await a.store.append("k", ["kept"], { ifLast: 4 }); // it demanded what is lost
+  await a.store.append("k", ["kept too"]);
+  damageRecord("damaged");
+  a.fs.kill();
+  const b = await startSmall(disk, "B", { ...OS, soleProcess: true });
+  const { items } = await contentsOf(b.store, "k");
+  expect(items.slice(3).map(([, item]) => item)).not.toContain("kept");
+  expect(items.slice(0, 3).map(([seq]) => seq)).toEqual([1, 2, 3]);
+  expect(b.warnings.map(({ code }) => code)).toContain("transcript_guessed");
+  expect(await b.store.append("k", ["behind"])).toMatchObject({ first: items.length + 1 });
+  await settled(b.store.checkpoint(), b);
+});
+
+describe("operations", () => {
+  const pay = (process: Process, content: string, id = "pay"): Promise<{ readonly repeated: boolean }> =>
+    process.store.transact((tx) => tx.append("k", [content]), { operation: { id, content } });
+
+  it("happen once, in the log and behind checkpoints, and say if they are others", async () => {
+    expect(await pay(a, "one")).toMatchObject({ repeated: false });
+    expect(await pay(a, "one")).toMatchObject({ repeated: true });
+    for (let round = 0; round < 3; round++) {
+      await settled(a.store.checkpoint(), a);
+      await pay(a, "again", `round ${round}`);
+    }
+    const b = await startSmall(disk, "B", OS);
+    for (const process of [a, b])
+      for (const [id, content] of [
+        ["pay", "one"],
+        ["round 0", "again"],
+        ["round 2", "again"],
+      ] as const) {
+        expect(await pay(process, content, id)).toMatchObject({ repeated: true });
+        await expect(pay(process, "other", id)).rejects.toMatchObject({ code: "operation_mismatch" });
+      }
+    expect((await contentsOf(b.store, "k")).length).toBe(4);
+    expect(disk.names(`${STORE}/.store`).filter((name) => name.startsWith("operations"))).toHaveLength(1);
+  });
+
+  it("are durable before their segment goes, and before the file that had the older ones", async () => {
+    const process = await startSmall(disk, "durable");
+    await pay(process, "one");
+    await settled(process.store.checkpoint(), process);
+    await pay(process, "two", "second");
+    const copies: SimulatedDisk[] = [];
+    process.fs.onCall = ({ name }) => {
+      if (["unlink", "rename", "fsync", "fdatasync"].includes(name)) copies.push(disk.clone());
+    };
+    await settled(process.store.checkpoint(), process);
+    copies.push(disk.clone());
+    for (const copy of copies)
+      for (let seed = 0; seed < 6; seed++) {
+        const after = copy.clone();
+        after.powerCut(seed === 0 ? "durable-only" : "random", seededRandom(seed));
+        const later = await startSmall(after, "later", OS);
+        expect(await pay(later, "one")).toMatchObject({ repeated: true });
+        expect(await pay(later, "two", "second")).toMatchObject({ repeated: true });
+      }
+  });
+
+  it("that cannot be told any more are not done again", async () => {
+    await pay(a, "one");
+    await settled(a.store.checkpoint(), a);
+    const name = disk.names(`${STORE}/.store`).find((other) => other.startsWith("operations")) ?? "";
+    flip(disk, `${STORE}/.store/${name}`, 30);
+    const b = await startSmall(disk, "B", OS);
+    await expect(pay(b, "one")).rejects.toMatchObject({ code: "log_damaged", data: { offset: 0 } });
+    expect((await contentsOf(b.store, "k")).length).toBe(1);
+  });
+});
