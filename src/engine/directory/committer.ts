@@ -93,6 +93,8 @@ const FULL_MAX = 2;
 const FULL_DELETES_MAX = 5;
 /** After a void record this many commits are synced only once they are known to count. */
 const CONTENDED_COMMITS = 16;
+/** How often files of transcripts are looked for, the log being at rest, before they are said to be damaged. */
+const LOOKS_MAX = 10;
 
 export class Committer {
   #lookedUp: LookedUp | undefined;
@@ -178,6 +180,7 @@ export class Committer {
 
   async #commitLater(ops: readonly EngineOp[], options: CommitOptions): Promise<CommitOutcome> {
     let unread: number | undefined;
+    let looks = 0;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       if (attempt > PROMPT_ATTEMPTS) await this.#backOff(attempt);
       await this.#prepare(() => this.log.end.becomeActive());
@@ -197,8 +200,11 @@ export class Committer {
           await this.#prepare(() => this.#makeBlobs(composed.plan));
           break;
         case "read on":
-          if (this.log.revision === unread) throw composed.why.asDamage();
+          if (this.log.revision !== unread) looks = 0;
           unread = this.log.revision;
+          // Checkpoints of other processes may be removing dead files, one after the other.
+          if (++looks > LOOKS_MAX) throw composed.why.asDamage();
+          this.transcripts.forgetFiles();
           break;
         case "make segment":
           break;

@@ -68,6 +68,11 @@ export class TranscriptReader {
     return this.#look(() => this.known(key, name) ?? this.#coldState(key, name), key, name);
   }
 
+  /** What was read of files may be outdated, though the log does not say so. */
+  forgetFiles(): void {
+    this.#cold.clear();
+  }
+
   /** The same for who removes it: of one whose end cannot be read, what the name of its last file says. */
   removable(key: string, name: string): TranscriptState {
     try {
