@@ -194,7 +194,8 @@ export class TranscriptFiles {
         chunk.close();
       }
     }
-    throw this.missing();
+    // Nothing was asked for that is there: numbers behind the last item were used, and cut off.
+    if ((position ?? 0) < upTo.position) throw this.missing();
   }
 
   /** The same backwards, from a number down to the oldest item. */

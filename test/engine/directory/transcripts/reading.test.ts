@@ -246,3 +246,16 @@ describe("files on their way", () => {
     expect([...a.warnings, ...b.warnings]).toEqual([]);
   });
 });
+
+it("from a number that was used and cut off there is nothing, and nothing is missing", async () => {
+  const disk = new SimulatedDisk();
+  const a = await startSmall(disk, "A");
+  await a.store.append("k", [1, 2, 3, 4, 5]);
+  await a.store.truncate("k", { length: 3 });
+  await settled(a.store.checkpoint(), a);
+  const b = await startSmall(disk, "B");
+  for (const { store } of [a, b]) {
+    expect(await store.readItems("k", { from: 4 })).toMatchObject({ items: [], last: 5, length: 3 });
+    expect((await store.readItems("k", { from: 3 })).items.map(({ seq }) => seq)).toEqual([3]);
+  }
+});
