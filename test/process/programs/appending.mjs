@@ -279,7 +279,12 @@ async function page() {
 /** @param {readonly Item[]} items In order. */
 function note(items) {
   for (const [index, { seq }] of items.entries())
-    if (index > 0 && seq <= (items[index - 1]?.seq ?? 0)) throw new Error(`${seq} stands out of order`);
+    if (index > 0 && seq <= (items[index - 1]?.seq ?? 0)) {
+      const around = items
+        .slice(Math.max(0, index - 5), index + 5)
+        .map(({ seq, revision }) => `${seq}@${revision}`);
+      throw new Error(`${seq} stands out of order: ${around.join(" ")}`);
+    }
   if (items.length > 0) record("O", SHARED, "main", items.map(asSeen));
 }
 

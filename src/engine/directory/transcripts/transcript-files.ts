@@ -181,6 +181,8 @@ export class TranscriptFiles {
         let last = start === chunk.body ? before : undefined;
         for (const line of chunk.forwards(start)) {
           const item = chunk.parse(line);
+          // What was asked for from is cut off, and what comes now is what the file took over from the log.
+          if (item.position > upTo.position) return;
           // A damaged line may have swallowed the items behind it, which `find` then does not meet.
           if (last === undefined && item.seq > from) last = positionInFront(chunk, line.at);
           if (last !== undefined && item.position !== last + 1)

@@ -259,3 +259,17 @@ it("from a number that was used and cut off there is nothing, and nothing is mis
     expect((await store.readItems("k", { from: 3 })).items.map(({ seq }) => seq)).toEqual([3]);
   }
 });
+
+it("from a number that was cut off, items that a file took over from the log come once", async () => {
+  const disk = new SimulatedDisk();
+  const a = await startSmall(disk, "A");
+  const { store } = a;
+  await store.append("k", [1, 2, 3, 4, 5]);
+  await store.truncate("k", { length: 3 });
+  await settled(store.checkpoint(), a);
+  await store.append("k", [6, 7]);
+  await store.truncate("k", { length: 4 });
+  await settled(store.flush(), a);
+  expect((await store.readItems("k", { from: 4 })).items.map(({ seq }) => seq)).toEqual([6]);
+  expect((await store.readItems("k")).items.map(({ seq }) => seq)).toEqual([1, 2, 3, 6]);
+});
