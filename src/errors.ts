@@ -195,6 +195,16 @@ function asSystemCall(
   };
 }
 
+/** Refuses an operation whose id was committed before with another content, as this revision. */
+export function operationMismatch(id: string, revision: number): SessionStoreError {
+  return new SessionStoreError(
+    "operation_mismatch",
+    `operation ${JSON.stringify(id)} was committed before, as revision ${revision}, with another content. Nothing was ` +
+      "written: give a new operation a new id.",
+    { data: { operation: id, revision } },
+  );
+}
+
 /** Refuses a write on a store that was opened with `readOnly`. @param doing As in "could not <doing>". */
 export function readOnlyError(doing: string): SessionStoreError {
   return new SessionStoreError(

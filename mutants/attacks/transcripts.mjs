@@ -256,14 +256,14 @@ const FILES = [
       {
         name: "a line is written whether it is there or not",
         rule: "T1",
-        find: `if (!this.#isThere(fd, at, bytes)) await`,
+        find: `if (!readAt(this.fs, fd, bytes.length, at).equals(bytes)) await`,
         replace: `await`,
       },
       {
         name: "a line is appended",
         rule: "T1",
-        find: `bytes.length - written, at + written);`,
-        replace: `bytes.length - written, this.fs.fstat(fd).size);`,
+        find: `await writeAll(this.fs, fd, bytes, at);`,
+        replace: `await writeAll(this.fs, fd, bytes, this.fs.fstat(fd).size);`,
       },
       {
         name: "what another process wrote is not made durable",
@@ -531,13 +531,6 @@ const READS = [
         rule: "ids",
         find: ` || known.head?.cut !== head?.cut)`,
         replace: `)`,
-      },
-      {
-        name: "ids are believed across a removal",
-        rule: "ids",
-        find: `known.head?.since !== head?.since || `,
-        replace: ``,
-        equivalent: "one that was made anew has another cut as well: the commit that made it",
       },
       {
         name: "ids that others have appended are not read",

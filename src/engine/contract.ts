@@ -316,11 +316,8 @@ export interface Engine {
   transcript(key: string, name: string): MaybePromise<EngineTranscript | undefined>;
   /** Names of the transcripts that a session has, sorted by UTF-16 code units. */
   transcripts(key: string): MaybePromise<readonly string[]>;
-  /**
-   * Which of these ids items of a transcript have, and which `seq` each. The layer above reads the whole transcript where an engine
-   * has no such method.
-   */
-  itemIds?(key: string, name: string, ids: readonly string[]): MaybePromise<ReadonlyMap<string, number>>;
+  /** Which of these ids items of a transcript have, and which `seq` each. */
+  itemIds(key: string, name: string, ids: readonly string[]): MaybePromise<ReadonlyMap<string, number>>;
   /** Items of a transcript, all as of one instant. */
   items(key: string, name: string, query: EngineItemQuery): MaybePromise<EnginePage>;
   /** Revision of the latest commit; 0 for a store that never had one. */

@@ -7,6 +7,7 @@
  */
 import { SessionStoreError } from "../errors.js";
 import type { FileSystem } from "../fs/file-system.js";
+import { readAt } from "../fs/read-at.js";
 import { openRegularFile } from "../fs/regular-file.js";
 import {
   PEEK_BYTES,
@@ -178,14 +179,11 @@ export class ChunkFile {
 
   /** Of the items that can be read, whatever else is damaged. */
   latestRevision(): number {
-    let latest = 0;
     for (const { bytes } of this.backwards(this.end)) {
       const item = parseItemLine(bytes);
-      if (item === undefined) continue;
-      latest = item.revision;
-      break; // revisions grow along the file
+      if (item !== undefined) return item.revision; // they grow along the file
     }
-    return latest;
+    return 0;
   }
 
   #peekAt(at: number): { readonly seq: number; readonly position: number } {
@@ -208,13 +206,8 @@ export class ChunkFile {
   }
 
   #read(from: number, length: number): Buffer {
-    const bytes = Buffer.allocUnsafe(length);
-    let filled = 0;
-    while (filled < length) {
-      const count = this.fs.read(this.fd, bytes, filled, length - filled, from + filled);
-      if (count === 0) throw this.damage(from + filled, "it ends too early");
-      filled += count;
-    }
+    const bytes = readAt(this.fs, this.fd, length, from);
+    if (bytes.length < length) throw this.damage(from + bytes.length, "it ends too early");
     return bytes;
   }
 

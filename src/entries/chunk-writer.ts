@@ -15,7 +15,9 @@ import { errnoOf, SessionStoreError } from "../errors.js";
 import type { FileSystem } from "../fs/file-system.js";
 import { ignoreMissing } from "../fs/missing.js";
 import { assertFolder, createFile } from "../fs/regular-file.js";
+import { readAt } from "../fs/read-at.js";
 import { removeIfEmpty } from "../fs/remove-if-empty.js";
+import { writeAll } from "../fs/write-all.js";
 import type { Layout } from "../format/layout.js";
 import type { ChunkId } from "../format/transcript-head.js";
 import type { Runtime } from "../runtime.js";
@@ -104,7 +106,7 @@ export class ChunkWriter {
       throw error;
     }
     try {
-      if (!this.#isThere(fd, at, bytes)) await this.#writeAll(fd, at, bytes);
+      if (!readAt(this.fs, fd, bytes.length, at).equals(bytes)) await writeAll(this.fs, fd, bytes, at);
       if (options.durable) await this.fs.later.fdatasync(fd);
       return true;
     } finally {
@@ -112,28 +114,7 @@ export class ChunkWriter {
     }
   }
 
-  #isThere(fd: number, at: number, bytes: Buffer): boolean {
-    const found = Buffer.allocUnsafe(bytes.length);
-    let filled = 0;
-    for (let count = 1; count > 0 && filled < found.length; filled += count)
-      count = this.fs.read(fd, found, filled, found.length - filled, at + filled);
-    return filled === bytes.length && found.equals(bytes);
-  }
-
-  async #writeAll(fd: number, at: number, bytes: Buffer): Promise<void> {
-    for (let written = 0; written < bytes.length;) {
-      const count = await this.fs.later.write(fd, bytes, written, bytes.length - written, at + written);
-      if (count === 0) throw tookNothing();
-      written += count;
-    }
-  }
-
   async remove(key: string, transcript: string, id: ChunkId): Promise<void> {
     await ignoreMissing(this.fs.later.unlink(this.layout.chunkOf(key, transcript, id)));
   }
-}
-
-function tookNothing(): NodeJS.ErrnoException {
-  const message = "EIO: the file system took no bytes and gave no reason, write";
-  return Object.assign(new Error(message), { code: "EIO", syscall: "write" });
 }

@@ -5,17 +5,23 @@ import type { FileSystem } from "./file-system.js";
 const WRITTEN_AT_ONCE_BYTES_MAX = 16 * 1024;
 
 /**
- * Writes all bytes at the current position. A write may take fewer than offered; the next one then goes on, or says what
- * the trouble is.
+ * Writes all bytes. A write may take fewer than offered; the next one then goes on, or says what the trouble is.
+ * @param position Offset of the first byte; default: where the descriptor stands.
  */
-export async function writeAll(fs: FileSystem, fd: number, bytes: Uint8Array): Promise<void> {
+export async function writeAll(
+  fs: FileSystem,
+  fd: number,
+  bytes: Uint8Array,
+  position?: number,
+): Promise<void> {
   let written = 0;
   while (written < bytes.byteLength) {
     const length = bytes.byteLength - written;
     const short = length <= WRITTEN_AT_ONCE_BYTES_MAX;
+    const at = position === undefined ? undefined : position + written;
     const count = short
-      ? fs.write(fd, bytes, written, length)
-      : await fs.later.write(fd, bytes, written, length);
+      ? fs.write(fd, bytes, written, length, at)
+      : await fs.later.write(fd, bytes, written, length, at);
     if (count === 0) throw tookNothing();
     written += count;
   }

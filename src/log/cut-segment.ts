@@ -8,6 +8,7 @@
  */
 import { SessionStoreError } from "../errors.js";
 import type { FileSystem } from "../fs/file-system.js";
+import { readAt } from "../fs/read-at.js";
 import { parseLogLines, type LogLine, type PlacedLine } from "../format/log-line.js";
 import type { Segment } from "./segment.js";
 import { newLedger, type SegmentLedger } from "./segment-ledger.js";
@@ -32,11 +33,7 @@ export function bytesOf(fs: FileSystem, { fd, path, number }: Segment, from = 0,
         "what it had (its last line that ends), or restore it from a backup, and mend the log.",
       { data: { path, segment: number, bytes: size } },
     );
-  const bytes = Buffer.allocUnsafe(length);
-  let filled = 0;
-  for (let count = 1; count > 0 && filled < length; filled += count)
-    count = fs.read(fd, bytes, filled, length - filled, from + filled);
-  return bytes.subarray(0, filled);
+  return readAt(fs, fd, length, from);
 }
 
 /** Every line that ends, in the pieces that it consists of. */

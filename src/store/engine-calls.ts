@@ -106,14 +106,8 @@ export class EngineCalls {
     return guarded(readingItems(key, name), () => this.#engine.items(key, name, query));
   }
 
-  /** Undefined for an engine that does not tell. */
-  itemIds(
-    key: string,
-    name: string,
-    ids: readonly string[],
-  ): MaybePromise<ReadonlyMap<string, number>> | undefined {
-    if (this.#engine.itemIds === undefined) return undefined;
-    return guarded(readingItems(key, name), () => this.#engine.itemIds!(key, name, ids));
+  itemIds(key: string, name: string, ids: readonly string[]): MaybePromise<ReadonlyMap<string, number>> {
+    return guarded(readingItems(key, name), () => this.#engine.itemIds(key, name, ids));
   }
 
   operation(operation: Operation): MaybePromise<number | undefined> {

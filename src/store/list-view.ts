@@ -292,23 +292,9 @@ export class ListView {
     for (const { id } of this.#own) if (id !== undefined) known.add(id);
     const ids = items.map(({ id }) => id).filter((id) => id !== undefined);
     if (ids.length === 0 || this.#alive === undefined) return known;
-    const seqs = await (this.calls.itemIds(this.key, this.name, ids) ?? this.#idsOfBase());
+    const seqs = await this.calls.itemIds(this.key, this.name, ids);
     for (const [id, seq] of seqs) if (seq <= this.#keep) known.add(id);
     return known;
-  }
-
-  /** For an engine that does not tell which ids there are. */
-  async #idsOfBase(): Promise<Map<string, number>> {
-    const found = new Map<string, number>();
-    let from: number | undefined = 1;
-    while (from !== undefined) {
-      const query: EngineItemQuery = { from, limit: COUNTED_AT_ONCE, backwards: false };
-      const page: EnginePage = await this.calls.items(this.key, this.name, query);
-      for (const { id, seq } of page.items) if (id !== undefined) found.set(id, seq);
-      const latest = page.items.at(-1);
-      from = page.more && latest !== undefined ? latest.seq + 1 : undefined;
-    }
-    return found;
   }
 }
 

@@ -75,6 +75,10 @@ export class FakeEngine implements Engine {
     return this.#answer(this.inner.transcripts(key));
   }
 
+  itemIds(key: string, name: string, ids: readonly string[]): MaybePromise<ReadonlyMap<string, number>> {
+    return this.#answer(this.inner.itemIds(key, name, ids));
+  }
+
   items(key: string, name: string, query: EngineItemQuery): MaybePromise<EnginePage> {
     this.transcriptReads += 1;
     return this.#answer(

@@ -183,15 +183,6 @@ describe("transactions", () => {
     ]);
   });
 
-  test("an engine that does not tell of ids is read through", async () => {
-    const { engine, store } = fake();
-    const ids = Array.from({ length: 2500 }, (_, index) => `${index}`);
-    await store.append("a", ids, { ids });
-    expect("itemIds" in engine).toBe(false);
-    const answer = await store.transact((tx) => tx.append("a", ["x", "y"], { ids: ["0", "new"] }));
-    expect(answer).toEqual({ revision: 0, first: 2501, last: 2501, length: 2501, skipped: [0] });
-  });
-
   test.each([{ async: false }, { async: true }])(
     "reads are compared at the end, engine async: $async",
     async (mode) => {

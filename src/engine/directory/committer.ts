@@ -343,6 +343,11 @@ export class Committer {
     };
   }
 
+  /** Ids of a transcript's items: who appends has them in memory. */
+  itemIds(key: string, name: string, ids: readonly string[]): ReadonlyMap<string, number> {
+    return this.#composer.itemIds(key, name, ids);
+  }
+
   /** Settles when what the log has is as durable as the store promises; undefined: it is. */
   durable(segment: Segment): Promise<void> | undefined {
     return this.options.durability === "disk" ? this.log.end.sync(segment) : undefined;

@@ -315,6 +315,10 @@ class DirectoryEngine implements SynchronousEngine {
     return this.#inPlace(() => this.#transcripts.names(key));
   }
 
+  itemIds(key: string, name: string, ids: readonly string[]): ReadonlyMap<string, number> {
+    return this.#inPlace(() => this.#committer.itemIds(key, name, ids));
+  }
+
   items(key: string, name: string, query: EngineItemQuery): EnginePage {
     return this.#inPlace(() => this.#transcripts.items(key, name, query));
   }

@@ -6,7 +6,7 @@
  * active one. Its bytes follow from the log, so it does not matter which process writes it. A crash leaves an older file besides, or
  * a temporary one that the fence removes.
  */
-import { errnoOf, SessionStoreError } from "../../errors.js";
+import { errnoOf, operationMismatch, SessionStoreError } from "../../errors.js";
 import { ignoreMissing } from "../../fs/missing.js";
 import { createFile, readRegularFile, syncDirectory } from "../../fs/regular-file.js";
 import { CRC_DIGITS, crc32Number, readHex } from "../../format/crc32.js";
@@ -41,12 +41,7 @@ export class Operations {
     const found = live ?? this.#inFile().get(id);
     if (found === undefined) return undefined;
     if (found.hash === hash) return found.revision;
-    throw new SessionStoreError(
-      "operation_mismatch",
-      `operation ${JSON.stringify(id)} was committed before, as revision ${found.revision}, with another content. ` +
-        "Give each operation an id of its own.",
-      { data: { operation: id, revision: found.revision } },
-    );
+    throw operationMismatch(id, found.revision);
   }
 
   /** For a checkpoint, before the segment goes. @returns False when the staging folder is gone. */

@@ -1,5 +1,5 @@
 /** The operations that were committed, the latest {@link OPERATIONS_KEPT} of them. */
-import { SessionStoreError } from "../../errors.js";
+import { operationMismatch } from "../../errors.js";
 import { OPERATIONS_KEPT, type Operation } from "../contract.js";
 
 export class Operations {
@@ -12,7 +12,7 @@ export class Operations {
    */
   find({ id, hash }: Operation): number | undefined {
     const done = this.#done.get(id);
-    if (done !== undefined && done.hash !== hash) throw mismatch(id, done.revision);
+    if (done !== undefined && done.hash !== hash) throw operationMismatch(id, done.revision);
     return done?.revision;
   }
 
@@ -22,13 +22,4 @@ export class Operations {
     const [oldest] = this.#done.keys();
     if (oldest !== undefined) this.#done.delete(oldest);
   }
-}
-
-function mismatch(id: string, revision: number): SessionStoreError {
-  return new SessionStoreError(
-    "operation_mismatch",
-    `operation ${JSON.stringify(id)} was committed as revision ${revision} with another content. Nothing was written: ` +
-      "give a new operation a new id.",
-    { data: { operation: id, revision } },
-  );
 }

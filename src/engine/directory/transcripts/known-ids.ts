@@ -5,7 +5,7 @@
  * many long transcripts would take of memory is bounded; one that had to go is read again.
  */
 import type { TranscriptHead } from "../../../format/transcript-head.js";
-import type { TranscriptReader, TranscriptState } from "./transcript-reader.js";
+import { placeOf, type TranscriptReader, type TranscriptState } from "./transcript-reader.js";
 
 /** About 100 bytes an id of ordinary length. */
 const BYTES_MAX = 32 * 1024 * 1024;
@@ -26,12 +26,13 @@ export class KnownIds {
 
   /** The items with ids. Some may be trimmed away meanwhile. */
   of(key: string, name: string, state: TranscriptState): Known["ids"] {
-    const place = `${key.length}:${key}:${name}`;
+    const place = placeOf(key, name);
     let known = this.#known.get(place);
     this.#known.delete(place);
     if (known !== undefined) this.#bytes -= known.bytes;
     const { head } = state;
-    if (known === undefined || known.head?.since !== head?.since || known.head?.cut !== head?.cut)
+    // One that was removed and made anew has another cut as well: the commit that made it.
+    if (known === undefined || known.head?.cut !== head?.cut)
       known = { ids: new Map(), bytes: 0, head: undefined };
     const from = (known.head?.last ?? 0) + 1;
     if (head !== undefined && from <= head.last)

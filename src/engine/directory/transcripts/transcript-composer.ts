@@ -30,6 +30,20 @@ export class TranscriptComposer {
     this.#ids = new KnownIds(reader);
   }
 
+  /** Which of these ids there are, and which number the item of each has. */
+  itemIds(key: string, name: string, ids: readonly string[]): ReadonlyMap<string, number> {
+    return this.reader.at(key, name, (state) => {
+      const known = this.#ids.of(key, name, state);
+      const gone = state.head?.gone ?? 0;
+      const found = new Map<string, number>();
+      for (const id of ids) {
+        const item = known.get(id);
+        if (item !== undefined && item.position > gone) found.set(id, item.seq);
+      }
+      return found;
+    });
+  }
+
   /** @returns Undefined if the transcript is not as the op demands. */
   compose(
     given: EngineTranscriptOp,

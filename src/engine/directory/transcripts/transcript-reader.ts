@@ -7,6 +7,7 @@
  * perhaps cut off by a commit that this process has not read yet (T4).
  */
 import { isTranscriptDamaged, SessionStoreError } from "../../../errors.js";
+import { readAt } from "../../../fs/read-at.js";
 import { parseLogLine } from "../../../format/log-line.js";
 import { keyFromFolderName } from "../../../format/session-key.js";
 import type { ItemLine } from "../../../format/transcript-lines.js";
@@ -65,7 +66,12 @@ export class TranscriptReader {
    * @throws `transcript_damaged`, `session_damaged`
    */
   state(key: string, name: string): TranscriptState {
-    return this.#look(() => this.known(key, name) ?? this.#coldState(key, name), key, name);
+    return this.at(key, name, (state) => state);
+  }
+
+  /** An answer that follows from a transcript as of the end of the log. */
+  at<R>(key: string, name: string, answer: (state: TranscriptState) => R): R {
+    return this.#look(() => answer(this.known(key, name) ?? this.#coldState(key, name)), key, name);
   }
 
   /** What was read of files may be outdated, though the log does not say so. */
@@ -109,7 +115,7 @@ export class TranscriptReader {
     const hot = this.log.transcripts.get(key, name);
     if (hot !== undefined) return { head: hot.head, hot, revision: hot.revision };
     const revision = this.log.transcripts.deletedAt(key);
-    return revision > 0 ? { head: undefined, hot, revision } : this.#cold.get(nameOf(key, name));
+    return revision > 0 ? { head: undefined, hot, revision } : this.#cold.get(placeOf(key, name));
   }
 
   transcript(key: string, name: string): EngineTranscript | undefined {
@@ -151,31 +157,26 @@ export class TranscriptReader {
   items(key: string, name: string, query: EngineItemQuery): EnginePage {
     const { backwards, limit } = query;
     const from = Math.max(1, query.from ?? 1);
-    return this.#look(
-      () => {
-        const state = this.known(key, name) ?? this.#coldState(key, name);
-        const { head } = state;
-        if (head === undefined) return { items: [], more: false, transcript: undefined };
-        const to = Math.min(query.to ?? head.last, head.last);
-        const items: EngineItem[] = [];
-        let bytes = 0;
-        let more = false;
-        const found = backwards
-          ? this.#backwards(key, name, state, from, to)
-          : this.#forwards(key, name, state, from, to);
-        for (const item of found) {
-          if (items.length >= limit || bytes > PAGE_BYTES_MAX) {
-            more = true;
-            break;
-          }
-          bytes += item.bytes;
-          items.push(item.item);
+    return this.at(key, name, (state) => {
+      const { head } = state;
+      if (head === undefined) return { items: [], more: false, transcript: undefined };
+      const to = Math.min(query.to ?? head.last, head.last);
+      const items: EngineItem[] = [];
+      let bytes = 0;
+      let more = false;
+      const found = backwards
+        ? this.#backwards(key, name, state, from, to)
+        : this.#forwards(key, name, state, from, to);
+      for (const item of found) {
+        if (items.length >= limit || bytes > PAGE_BYTES_MAX) {
+          more = true;
+          break;
         }
-        return { items, more, transcript: engineTranscript(head) };
-      },
-      key,
-      name,
-    );
+        bytes += item.bytes;
+        items.push(item.item);
+      }
+      return { items, more, transcript: engineTranscript(head) };
+    });
   }
 
   /** Position of the last item with at most this number, as of a state; `gone` or less if there is none. @throws {@link Incomplete} */
@@ -328,7 +329,7 @@ export class TranscriptReader {
         this.#cold.delete(oldest);
         if (this.#cold.size < COLD_HEADS_MAX) break;
       }
-    this.#cold.set(nameOf(key, name), state);
+    this.#cold.set(placeOf(key, name), state);
     return state;
   }
 
@@ -368,21 +369,18 @@ export class TranscriptReader {
 
   #lineAt(fd: number, offset: number, end: number): Buffer {
     for (let length = RECORD_BYTES; ; length *= 4) {
-      const bytes = Buffer.allocUnsafe(Math.min(length, end - offset));
-      let filled = 0;
-      for (let count = 1; count > 0 && filled < bytes.length; filled += count)
-        count = this.log.options.fs.read(fd, bytes, filled, bytes.length - filled, offset + filled);
-      const newline = bytes.subarray(0, filled).indexOf(NEWLINE);
+      const bytes = readAt(this.log.options.fs, fd, Math.min(length, end - offset), offset);
+      const newline = bytes.indexOf(NEWLINE);
       if (newline >= 0) return bytes.subarray(0, newline);
-      if (bytes.length === end - offset) return bytes.subarray(0, filled);
+      if (bytes.length < length) return bytes;
     }
   }
 
   #forget(key: string, names: readonly string[] | undefined): void {
     if (this.#cold.size === 0) return;
-    if (names !== undefined) for (const name of names) this.#cold.delete(nameOf(key, name));
+    if (names !== undefined) for (const name of names) this.#cold.delete(placeOf(key, name));
     else
-      for (const known of this.#cold.keys()) if (known.startsWith(nameOf(key, ""))) this.#cold.delete(known);
+      for (const known of this.#cold.keys()) if (known.startsWith(placeOf(key, ""))) this.#cold.delete(known);
   }
 
   /** Looks until nothing was new behind the look. */
@@ -461,7 +459,7 @@ function damageOf(failure: Error): Error {
 }
 
 /** A key has no NUL only if nobody gave it one: the length in front keeps names apart even so. */
-function nameOf(key: string, name: string): string {
+export function placeOf(key: string, name: string): string {
   return `${key.length}:${key}:${name}`;
 }
 
