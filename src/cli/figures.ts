@@ -21,6 +21,11 @@ export function formatCount(count: number): string {
   return String(count).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
+/** As in "12-14", or "12" of one. */
+export function formatRange(first: number, last: number): string {
+  return first === last ? String(first) : `${first}-${last}`;
+}
+
 export const MINUTE_MS = 60_000;
 export const HOUR_MS = 60 * MINUTE_MS;
 export const DAY_MS = 24 * HOUR_MS;

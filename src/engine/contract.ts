@@ -128,6 +128,18 @@ export interface TranscriptOp {
   readonly trim?: { readonly beforeSeq: number } | { readonly length: number };
 }
 
+/** What an op on a transcript demands of it. */
+export type TranscriptConditions = Pick<TranscriptOp, "ifLast" | "ifLength" | "ifCut">;
+
+/** Whether a transcript is as an op demands; undefined: there is none. */
+export function isAsDemanded(
+  { ifLast, ifLength, ifCut }: TranscriptConditions,
+  found: Pick<EngineTranscript, "last" | "length" | "cut"> | undefined,
+): boolean {
+  const { last, length, cut } = found ?? { last: 0, length: 0, cut: 0 };
+  return (ifLast ?? last) === last && (ifLength ?? length) === length && (ifCut ?? cut) === cut;
+}
+
 /** Whether an op changes nothing, whatever it finds. */
 export function isCheck(op: EngineOp): boolean {
   if (op.kind !== "transcript") return op.kind === "check";

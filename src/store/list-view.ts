@@ -5,13 +5,15 @@
  * as what that op will leave: `#count` items of the base, numbered from `#from` to `#keep`, and behind them the own ones. What the
  * answers of the changes say is exact, because the op then says that the transcript still is as it was (`dependsOnEnd`).
  */
-import type {
-  EngineItem,
-  EngineItemQuery,
-  EnginePage,
-  EngineTranscript,
-  NewItem,
-  TranscriptOp,
+import {
+  isAsDemanded,
+  type EngineItem,
+  type EngineItemQuery,
+  type EnginePage,
+  type EngineTranscript,
+  type NewItem,
+  type TranscriptConditions,
+  type TranscriptOp,
 } from "../engine/contract.js";
 import type { EngineCalls } from "./engine-calls.js";
 import type { Keep } from "./transcript-arguments.js";
@@ -178,15 +180,10 @@ export class ListView {
 
   /** Whether what the transaction has seen is so. */
   holds(found: EngineTranscript | undefined): boolean {
-    const { ifLast, ifLength, ifCut } = this.#conditions();
-    return (
-      (ifLast === undefined || ifLast === (found?.last ?? 0)) &&
-      (ifLength === undefined || ifLength === (found?.length ?? 0)) &&
-      (ifCut === undefined || ifCut === (found?.cut ?? 0))
-    );
+    return isAsDemanded(this.#conditions(), found);
   }
 
-  #conditions(): Pick<TranscriptOp, "ifLast" | "ifLength" | "ifCut"> {
+  #conditions(): TranscriptConditions {
     const { last = 0, length = 0, cut = 0 } = this.base ?? {};
     if (this.#dependsOnEnd) return { ifLast: last, ifLength: length, ifCut: cut };
     return this.#looksAt && !this.unseen ? { ifCut: cut } : {};

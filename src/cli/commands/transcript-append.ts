@@ -6,9 +6,10 @@
  * written.
  */
 import type { Command } from "commander";
+import { plural } from "../../plural.js";
 import { CliError } from "../failure.js";
 import { formatFieldPath, hasStep, parseFieldPath, type FieldPath } from "../field-path.js";
-import { formatCount } from "../figures.js";
+import { formatCount, formatRange } from "../figures.js";
 import { addExamples, type Invocation } from "../invocation.js";
 import type { Batch, BatchTotals, LineBatches } from "../line-batches.js";
 import {
@@ -130,9 +131,9 @@ async function print(
   totals: BatchTotals,
 ): Promise<void> {
   const { appended, skipped, first, last } = totals;
-  const numbers = first === undefined ? "" : first === last ? ` (${first})` : ` (${first}-${last})`;
+  const numbers = first === undefined || last === undefined ? "" : ` (${formatRange(first, last)})`;
   const left = skipped === 0 ? "" : `; ${formatCount(skipped)} left out, which it has`;
-  const items = appended === 1 ? "1 item" : `${formatCount(appended)} items`;
+  const items = plural(appended, "item", "items", formatCount(appended));
   const text = `${items} to transcript ${visible(transcript)} of ${visible(key)}${numbers}${left}`;
   return dryRun ? terminal.line(`would append ${text}`) : terminal.done(`appended ${text}`);
 }

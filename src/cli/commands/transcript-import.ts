@@ -5,8 +5,9 @@
  * anywhere. Lines that are no items are named by their numbers, left out, and the code is 3.
  */
 import type { Command } from "commander";
+import { plural } from "../../plural.js";
 import { CliError } from "../failure.js";
-import { formatCount } from "../figures.js";
+import { formatCount, formatRange } from "../figures.js";
 import { addExamples, needsPerson, type Invocation } from "../invocation.js";
 import type { InputLine } from "../json-lines.js";
 import type { BatchTotals, LineBatches } from "../line-batches.js";
@@ -202,8 +203,8 @@ async function print(
   const { terminal } = invocation;
   if (terminal.json) return terminal.result(result);
   const { file, dryRun, appended, skipped, first, last, badLines } = result;
-  const numbers = first === undefined ? "" : first === last ? ` (${first})` : ` (${first}-${last})`;
-  const items = appended === 1 ? "1 item" : `${formatCount(appended)} items`;
+  const numbers = first === undefined || last === undefined ? "" : ` (${formatRange(first, last)})`;
+  const items = plural(appended, "item", "items", formatCount(appended));
   const left = skipped === 0 ? "" : `; ${formatCount(skipped)} were there`;
   const bad = badLines === 0 ? "" : `; ${formatCount(badLines)} bad lines left out`;
   const text = `${items} of ${visible(file)} to transcript ${visible(transcript)} of ${visible(key)}${numbers}${left}${bad}`;

@@ -6,7 +6,7 @@ import type { TranscriptChange } from "../../store/transcript-types.js";
 import type { SessionChange } from "../../store/types.js";
 import { CliError, EXIT } from "../failure.js";
 import { cutMiddle } from "../display-width.js";
-import { formatTime } from "../figures.js";
+import { formatRange, formatTime } from "../figures.js";
 import {
   addExamples,
   addStoreArgument,
@@ -118,7 +118,7 @@ const NAME_COLUMNS_MAX = 24;
 
 /** As in "main 12-14 (14 items)" and "main truncated after 11 (11 items)". */
 function textOf({ name, removed, truncatedAfter, first, last, length }: TranscriptChange): string {
-  const appended = first === undefined ? undefined : first === last ? String(first) : `${first}-${last}`;
+  const appended = first === undefined || last === undefined ? undefined : formatRange(first, last);
   const parts = [
     removed === true ? "removed" : undefined,
     truncatedAfter === undefined ? undefined : `truncated after ${truncatedAfter}`,

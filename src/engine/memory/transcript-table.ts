@@ -4,15 +4,16 @@
  *
  * A commit asks `refuses` of every op before it applies any; `apply` cannot fail.
  */
-import type {
-  EngineItem,
-  EngineItemQuery,
-  EnginePage,
-  EngineTranscript,
-  TranscriptChange,
-  TranscriptOp,
-  TranscriptOutcome,
-  TranscriptStats,
+import {
+  isAsDemanded,
+  type EngineItem,
+  type EngineItemQuery,
+  type EnginePage,
+  type EngineTranscript,
+  type TranscriptChange,
+  type TranscriptOp,
+  type TranscriptOutcome,
+  type TranscriptStats,
 } from "../contract.js";
 
 interface StoredItem {
@@ -81,13 +82,8 @@ export class TranscriptTable {
   }
 
   /** Whether what the op says about the transcript does not hold. */
-  refuses({ key, transcript, ifLast, ifLength, ifCut }: TranscriptOp): boolean {
-    const { last = 0, length = 0, cut = 0 } = this.info(key, transcript) ?? {};
-    return (
-      (ifLast !== undefined && ifLast !== last) ||
-      (ifLength !== undefined && ifLength !== length) ||
-      (ifCut !== undefined && ifCut !== cut)
-    );
+  refuses(op: TranscriptOp): boolean {
+    return !isAsDemanded(op, this.info(op.key, op.transcript));
   }
 
   apply(op: TranscriptOp, revision: number, time: number): AppliedOp {

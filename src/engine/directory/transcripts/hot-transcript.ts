@@ -124,11 +124,6 @@ export class HotTranscript {
     return this.#lost.has(segment);
   }
 
-  /** The head as of the end of a segment that mentions it. */
-  headAfter(segment: number): TranscriptHead | undefined {
-    return this.#ends.findLast((end) => end.segment <= segment)?.head;
-  }
-
   /** The last item that is in files as it was at the base; undefined: there is none. */
   get lastInFiles(): LastItem | undefined {
     if (this.base === undefined) return undefined;

@@ -3,13 +3,13 @@
  * says in bytes what is left of the last chunk, and names the cut that it was computed from.
  */
 import { isTranscriptDamaged } from "../../../errors.js";
-import { lengthOf, type TranscriptHead } from "../../../format/transcript-head.js";
+import type { TranscriptHead } from "../../../format/transcript-head.js";
 import { logItem, type LogItem, type Recut, type TranscriptOp } from "../../../format/transcript-op.js";
 import { inLedger } from "../../../log/transcript-verdict.js";
 import type { Segment } from "../../../log/segment.js";
-import type { TranscriptOp as EngineTranscriptOp } from "../../contract.js";
+import { isAsDemanded, type TranscriptOp as EngineTranscriptOp } from "../../contract.js";
 import { KnownIds } from "./known-ids.js";
-import type { TranscriptReader, TranscriptState } from "./transcript-reader.js";
+import { engineTranscript, type TranscriptReader, type TranscriptState } from "./transcript-reader.js";
 
 /** A last chunk of this part of a full one, of which half is trimmed away, begins anew with the next trim. */
 const COMPACTED_MIN = 1 / 8;
@@ -52,9 +52,7 @@ export class TranscriptComposer {
   ): ComposedTranscript | undefined {
     const { key, transcript: name, ifLast, ifLength, ifCut } = given;
     const { head } = state;
-    if (ifLast !== undefined && ifLast !== (head?.last ?? 0)) return undefined;
-    if (ifLength !== undefined && ifLength !== (head === undefined ? 0 : lengthOf(head))) return undefined;
-    if (ifCut !== undefined && ifCut !== (head?.cut ?? 0)) return undefined;
+    if (!isAsDemanded(given, head && engineTranscript(head))) return undefined;
     const known = inLedger(segment.ledger, key, name);
     const op: Draft = {
       k: key,
