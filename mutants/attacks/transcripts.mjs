@@ -28,8 +28,32 @@ const FORMAT = [
     {
       name: "an item's line counts whatever its checksum says",
       rule: "T1",
-      find: `  return found === readHex(line, digits);`,
-      replace: `  return found === found + 0 * readHex(line, digits);`,
+      find: `  return found === said;`,
+      replace: `  return true;`,
+    },
+    {
+      name: "the digits of a checked line stay zeros",
+      rule: "T1",
+      find: `  writeHex(line, said, digits);`,
+      replace: `  if (found !== said) writeHex(line, said, digits);`,
+    },
+    {
+      name: "the comma of a parsed line stays a brace",
+      rule: "T1",
+      find: `  line[end] = comma;`,
+      replace: `  if (text.length === 0) line[end] = comma;`,
+    },
+    {
+      name: "the header of an item with a long id is not read",
+      rule: "T1",
+      find: ` ?? ITEM_HEADER.exec(line.toString("latin1"))`,
+      replace: ``,
+    },
+    {
+      name: "an id of several bytes a character is taken as it stands",
+      rule: "T1",
+      find: `id === undefined || PLAIN.test(id) ? id : idOf(id)`,
+      replace: `id`,
     },
     {
       name: "bytes of an empty object are those of one with members",
@@ -450,6 +474,13 @@ const READS = [
         rule: "T4",
         find: `(this.log.revision === revision || (failure === undefined &&`,
         replace: `(failure !== undefined || (failure === undefined &&`,
+      },
+      {
+        name: "what a process with more knowledge has not written yet is a damaged file",
+        rule: "doubt",
+        suites: [TRANSCRIPT_DAMAGE],
+        find: `doubts.damagedSegment > 0 ? doubts.unreadableTranscript(key) : failure.asDamage()`,
+        replace: `doubts.damagedSegment > 1e9 ? doubts.unreadableTranscript(key) : failure.asDamage()`,
       },
       {
         name: "a transcript that is in doubt is read as it was",

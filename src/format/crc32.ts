@@ -26,9 +26,9 @@ export function crc32Number(bytes: Uint8Array | string, before = 0): number {
   return crc32(bytes, before);
 }
 
-/** Writes a checksum's digits to the beginning of `bytes`. */
-export function writeHex(bytes: Uint8Array, crc: number): void {
-  for (let at = CRC_DIGITS - 1, rest = crc; at >= 0; at--, rest >>>= 4) {
+/** Writes a checksum's digits. */
+export function writeHex(bytes: Uint8Array, crc: number, start = 0): void {
+  for (let at = start + CRC_DIGITS - 1, rest = crc; at >= start; at--, rest >>>= 4) {
     const digit = rest & 0xf;
     bytes[at] = digit + (digit < 10 ? DIGIT_0 : LETTER_A - 10);
   }

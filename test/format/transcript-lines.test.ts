@@ -159,7 +159,10 @@ describe("an item's line", () => {
         expect(itemLineBytes(given, logItem(json, given.id))).toBe(line.length);
         expect(line.indexOf("\n")).toBe(line.length - 1);
         const item: unknown = JSON.parse(json);
-        expect(parseItemLine(withoutNewline(line))).toEqual({ ...given, item, bytes: line.length - 1 });
+        const raw = withoutNewline(line);
+        const before = Buffer.from(raw);
+        expect(parseItemLine(raw)).toEqual({ ...given, item, raw: before });
+        expect(raw).toEqual(before); // what was somewhere else for a moment is back
         expect(peekItemLine(line)).toEqual({ seq: given.seq, position: given.position });
       }),
     );
@@ -178,6 +181,12 @@ describe("an item's line", () => {
     ["one without a checksum", '{"$item":{"seq":1}}'],
   ])("%s is none, though its checksum is right", (_name, text) => {
     expect(parseItemLine(sealed(text))).toBeUndefined();
+  });
+
+  it.each(["é", "\u0001", "x"])("has an id of any length: 200 times %j", (character) => {
+    const id = character.repeat(200);
+    const line = composeItemLine({ ...PLAIN, id }, '{"text":"é"}');
+    expect(parseItemLine(withoutNewline(line))).toMatchObject({ id, item: { text: "é" } });
   });
 
   it("a checksum in the item is not taken for the line's", () => {

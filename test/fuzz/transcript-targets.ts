@@ -87,7 +87,7 @@ function checkItem(bytes: Buffer): void {
   const header = { seq: 5, revision: 6, time: 7, position: 4, gone: 2, id: 'é"' };
   const parsed = parseItemLine(composeItemLine(header, json).subarray(0, -1));
   assert.ok(parsed !== undefined);
-  const { item, bytes: _, ...rest } = parsed;
+  const { item, raw: _, ...rest } = parsed;
   assert.deepEqual(rest, header);
   assert.equal(JSON.stringify(item), json);
 }

@@ -109,7 +109,7 @@ export class LogDoubts {
   }
 
   /** Why a transcript of a session cannot be read. */
-  unreadableTranscript(key: string, revision: number): SessionStoreError {
+  unreadableTranscript(key: string, revision?: number): SessionStoreError {
     return this.#unreadable("session_damaged", key, revision);
   }
 

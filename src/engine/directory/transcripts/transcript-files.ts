@@ -167,7 +167,7 @@ export class TranscriptFiles {
     from: number,
     upTo: Pick<LastItem, "position">,
     gone: number,
-  ): Generator<ItemLine & { readonly raw: Buffer }, void> {
+  ): Generator<ItemLine, void> {
     const readable = youngest(chunks);
     /** Of the item in front of the next chunk, once it is known. */
     let position: number | undefined;
@@ -188,7 +188,7 @@ export class TranscriptFiles {
           if (last !== undefined && item.position !== last + 1)
             throw chunk.damage(line.at, "a line is missing there");
           last = item.position;
-          if (last > gone) yield { ...item, raw: line.bytes };
+          if (last > gone) yield item;
           if (last >= upTo.position) return;
         }
         position = last ?? chunk.last()?.position ?? before;
@@ -250,7 +250,7 @@ export class TranscriptFiles {
         const at = id.ragged === true ? chunk.scan(position, "position") : chunk.find(position, "position");
         for (const line of chunk.forwards(at)) {
           const item = chunk.parse(line);
-          const end = at + item.bytes + 1;
+          const end = at + item.raw.length + 1;
           return item.position === position
             ? { seq: item.seq, position, at, end, chunk: { first: id.first, before, body: chunk.body } }
             : undefined;

@@ -265,7 +265,7 @@ export class TranscriptReader {
       const files = this.#files(key, name);
       for (const line of files.forwards(chunks(), from, last, gone)) {
         if (line.seq > to) return;
-        if (line.seq >= from) yield { bytes: line.bytes, item: itemOf(line) };
+        if (line.seq >= from) yield { bytes: line.raw.length, item: itemOf(line) };
         if (line.seq === to) return; // the line behind it may be damaged
       }
     }
@@ -296,7 +296,7 @@ export class TranscriptReader {
     if (last === undefined || last.position <= gone) return;
     for (const line of this.#files(key, name).backwards(chunks(), to, last, gone)) {
       if (line.seq < from) return;
-      yield { bytes: line.bytes, item: itemOf(line) };
+      yield { bytes: line.raw.length, item: itemOf(line) };
       if (line.seq === from) return; // the line in front of it may be damaged
     }
   }
@@ -409,12 +409,20 @@ export class TranscriptReader {
       ) {
         if (failure === undefined) return answer as R;
         // A checkpoint may have removed a dead file between its listing and its opening, without a word in the log yet.
-        if (!(failure instanceof Incomplete) || failure.message === before) throw damageOf(failure);
+        if (!(failure instanceof Incomplete) || failure.message === before)
+          throw this.#damageOf(failure, key);
       }
       before = failure?.message;
       this.#forget(key, name === undefined ? undefined : [name]);
-      if (attempt > LOOKS_MAX) throw failure === undefined ? unstable(key) : damageOf(failure);
+      if (attempt > LOOKS_MAX) throw failure === undefined ? unstable(key) : this.#damageOf(failure, key);
     }
+  }
+
+  /** What it is that nothing new explains. What the files miss, a process that has read more of a damaged log may still write. */
+  #damageOf(failure: Error, key: string): Error {
+    if (!(failure instanceof Incomplete)) return failure;
+    const { doubts } = this.log;
+    return doubts.damagedSegment > 0 ? doubts.unreadableTranscript(key) : failure.asDamage();
   }
 
   #isMentioned(key: string, name: string | undefined): boolean {
@@ -452,10 +460,6 @@ export function firstAt(items: readonly HotItem[], seq: number): number {
     else low = middle + 1;
   }
   return low;
-}
-
-function damageOf(failure: Error): Error {
-  return failure instanceof Incomplete ? failure.asDamage() : failure;
 }
 
 /** A key has no NUL only if nobody gave it one: the length in front keeps names apart even so. */

@@ -168,6 +168,21 @@ describe("behind damage of the log", () => {
   });
 });
 
+it("items behind it that a living process has not written yet are in doubt, and no file is called damaged", async () => {
+  await append("k", 1, 4)(a.store);
+  await a.store.put("damaged", { text: "damaged" });
+  await append("k", 5, 4)(a.store);
+  damageRecord("damaged");
+  const b = await startSmall(disk, "B", OS);
+  await b.store.put("other", { text: "seals the segment, and goes on in the next" });
+  await append("k", 9, 1)(a.store);
+  for (const backwards of [true, false])
+    await expect(b.store.readItems("k", { backwards })).rejects.toMatchObject({ code: "session_damaged" });
+  expect((await b.store.readItems("k", { from: 9 })).items.map(({ seq }) => seq)).toEqual([9]);
+  await settled(a.store.checkpoint(), a);
+  expect(await seqs(b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+});
+
 describe("a file that knows more than the log in front of the damage", () => {
   beforeEach(async () => {
     await append("k", 1, 3)(a.store);
