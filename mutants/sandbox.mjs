@@ -119,7 +119,7 @@ export class Sandbox {
       // A process group of its own, so that vitest's workers end with it.
       const child = spawn(process.execPath, args, {
         cwd: this.#folder,
-        env: { ...process.env, ...env },
+        env: { ...process.env, SESSIONDIR_THOROUGH: "1", ...env },
         stdio: "ignore",
         detached: true,
       });

@@ -12,8 +12,11 @@ import { start, type Child } from "./support/child.js";
 import { temporaryFolder } from "./support/temporary-folder.js";
 import { segmentsOf, untidiness } from "./support/tidy-store.js";
 import { Traffic, type Settlement } from "./support/traffic.js";
+import { many } from "../support/thoroughness.js";
 
 const SEED = Number(process.env["SESSIONDIR_SEED"] ?? 20261121);
+
+const UPDATES = many(20_000, 8_000);
 
 interface Storm {
   readonly workers: number;
@@ -32,7 +35,7 @@ interface Course {
 }
 
 describe(`with seed ${SEED}`, () => {
-  it("keeps 20,000 updates of 8 processes that are killed at random", async () => {
+  it(`keeps ${UPDATES} updates of 8 processes that are killed at random`, async () => {
     const traffic = new Traffic(temporaryFolder(), {
       hot: 10,
       cold: 1000,
@@ -40,11 +43,11 @@ describe(`with seed ${SEED}`, () => {
       lanes: 4,
       options: { durability: "os", segmentBytes: 64 * 1024, flushDelayMs: 20 },
     });
-    const storm = { workers: 8, updates: 20_000, kills: 5 };
+    const storm = { workers: 8, updates: UPDATES, kills: 3 };
     const { course, settlement, segments } = await weather(traffic, storm);
     expect(settlement.promised).toBe(storm.updates);
     expect(course.kills).toBeGreaterThan(storm.workers);
-    expect(segments.checkpointed).toBeGreaterThan(5); // under load a segment waits until checkpoints keep up
+    expect(segments.checkpointed).toBeGreaterThan(UPDATES / 4000); // under load a segment waits until checkpoints keep up
   });
 
   it("keeps durable updates of 4 processes that are killed at random", async () => {

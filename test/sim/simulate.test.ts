@@ -12,9 +12,10 @@ import { kindOf, shrink } from "../../sim/shrink.js";
 import { ColdSessions } from "../../src/engine/directory/cold-sessions.js";
 import { LogSyncer } from "../../src/log/log-syncer.js";
 import { SimulatedFile } from "../../src/testing/simulated/inode.js";
+import { many } from "../support/thoroughness.js";
 
 const SEED = 1_000_000;
-const BATCHES = 16;
+const BATCHES = many(16, 6);
 const BATCH = 150;
 
 let runner: Runner;

@@ -13,9 +13,10 @@ import { damage, HOW, type How, type Where } from "./damaging.js";
 import { newFigures, type Figures } from "./figures.js";
 import { changesIn } from "./scenes.js";
 import { KEYS, usedStore } from "./traffic.js";
+import { many } from "../../../support/thoroughness.js";
 
 const SEED = Number(process.env["SESSIONDIR_SEED"] ?? 20261129);
-const DAMAGES = Number(process.env["SESSIONDIR_DAMAGES"] ?? 300);
+const DAMAGES = Number(process.env["SESSIONDIR_DAMAGES"] ?? many(300, 120));
 /** The log is where most of it matters. */
 const SHARES: readonly Where[] = [
   "log",

@@ -26,6 +26,7 @@ import {
   type Process,
 } from "../../../support/processes.js";
 import { expectAnswers, expectTidy, quiesce } from "../../../support/store-checks.js";
+import { each, stride } from "../../../support/thoroughness.js";
 
 interface Failure {
   readonly name: string;
@@ -331,10 +332,15 @@ async function expectUsable(
   );
 }
 
-describe.each(FAILURES)("$name", (failure) => {
+/** Of the calls of an operation, so that several failures together strike each. */
+const STRIDE = 3;
+
+describe.each(FAILURES)(`$name, at ${each("call", STRIDE)}`, (failure) => {
+  const first = 1 + (FAILURES.indexOf(failure) % stride(STRIDE));
+
   it.each(OPERATIONS)("$name", async (operation) => {
     const { disk, past } = await prepared;
-    for (let at = 1, struck = true; struck; at++) {
+    for (let at = first, struck = true; struck; at += stride(STRIDE)) {
       try {
         struck = await run(disk, past, operation, failure, at);
       } catch (error) {
@@ -345,7 +351,7 @@ describe.each(FAILURES)("$name", (failure) => {
 
   it.each(["opening a store", "making a store"])("%s", async (what) => {
     const { disk: base, past } = await prepared;
-    for (let at = 1, struck = true; struck; at++) {
+    for (let at = first, struck = true; struck; at += stride(STRIDE)) {
       const disk = what === "opening a store" ? base.clone() : new SimulatedDisk();
       const machine = boot(disk, "A");
       const injected = inject(machine.fs, failure, at);

@@ -25,6 +25,7 @@ import {
   type Process,
 } from "../../../support/processes.js";
 import { expectAnswers, expectTidy, quiesce } from "../../../support/store-checks.js";
+import { each, stride } from "../../../support/thoroughness.js";
 
 const BULK: Entry = Object.fromEntries(
   Array.from({ length: 50 }, (_, index) => [`f${index}`, "x".repeat(100)]),
@@ -244,16 +245,21 @@ async function expectSettled(
   for (const process of [...processes, c]) await expectAnswers(process, witness.state);
 }
 
+/** Of the calls of what does not ask for more. */
+const STRIDE = 2;
+
 describe.each(SCENARIOS)("a process stopped in: $name", (scenario) => {
-  it.each(STOPS)("%s", async (stop) => {
+  const apart = scenario.thorough ? 1 : stride(STRIDE);
+
+  it.each(STOPS)(apart === 1 ? "%s" : `%s, at ${each("call", STRIDE)}`, async (stop) => {
     const { disk, past } = await (scenario.prepared ?? prepare)();
     const step = stop === "before a call" || scenario.thorough ? 1 : 2; // the two kinds of stops are close to each other
     let stopped: string | undefined = "the beginning";
-    for (let at = 1; stopped !== undefined; at += step) {
+    for (let at = 1; stopped !== undefined; at += step * apart) {
       const where = `stopped ${stop}, number ${at}, behind ${stopped}`;
       for (const checkpoints of scenario.thorough
         ? CHECKPOINTS
-        : [CHECKPOINTS[(at >> (step - 1)) % CHECKPOINTS.length]!]) {
+        : [CHECKPOINTS[Math.floor(at / (step * apart)) % CHECKPOINTS.length]!]) {
         try {
           stopped = await run({ disk: disk.clone(), ...(past && { past }) }, scenario, stop, at, checkpoints);
         } catch (error) {

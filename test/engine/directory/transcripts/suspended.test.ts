@@ -10,6 +10,7 @@ import { SessionStoreError } from "../../../../src/errors.js";
 import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
 import { HeldAnswers, parkFrom, settled, turn, type Process } from "../../../support/processes.js";
 import { append, expectFiles, expectState, staged, startSmall, stateOf, Twin, type Change } from "./scene.js";
+import { each, stride } from "../../../support/thoroughness.js";
 
 /** Each call is one store from its beginning to its end. */
 const TIMEOUT_MS = 120_000;
@@ -102,6 +103,8 @@ async function run(
   return stopped;
 }
 
+const STRIDE = 3;
+
 describe.each(["flush", "checkpoint"] as const)("A stops in a %s", (work) => {
   it.each([
     ["flushes", "before"],
@@ -109,10 +112,10 @@ describe.each(["flush", "checkpoint"] as const)("A stops in a %s", (work) => {
     ["checkpoints", "behind"],
     ["checkpoints twice", "before"],
   ] as const)(
-    "and B changes everything and %s: %s each call",
+    `and B changes everything and %s: %s ${each("call", STRIDE)}`,
     async (name, stop) => {
       let from = 1;
-      while (await run(work, stop, from, INTERFERENCES[name] ?? [])) from++;
+      while (await run(work, stop, from, INTERFERENCES[name] ?? [])) from += stride(STRIDE);
       expect(from).toBeGreaterThan(10);
     },
     TIMEOUT_MS,
