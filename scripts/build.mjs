@@ -1,39 +1,135 @@
 // @ts-check
 /**
- * `npm run build`: src/ to dist/ with plain tsc, then removes what an earlier build left for modules that are gone, makes
- * the program executable and lets it print its man page.
+ * `npm run build`: src/ to dist/. The compiler checks the sources and makes declarations, one a module, in build/types; rolldown
+ * bundles the programs, rollup the declarations. What many modules deep is a folder tree is a handful of files in a package, because a
+ * process that opens a store pays for each file that it loads.
  *
- * dist/ is never emptied first, so that a process that runs from it keeps working during a build.
+ * dist/ is never emptied first, so that a process that runs from it keeps working during a build: what an earlier build left is
+ * removed at the end.
  */
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
+import { rolldown } from "rolldown";
+import { rollup } from "rollup";
+import { dts } from "rollup-plugin-dts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const dist = join(root, "dist");
-const tsc = join(root, "node_modules/typescript/bin/tsc");
+const types = join(root, "build/types");
+const MAIN = "cli/main";
 
-const compiled = spawnSync(process.execPath, [tsc, "-p", "tsconfig.build.json"], {
-  cwd: root,
-  stdio: "inherit",
-});
-if (compiled.status !== 0) process.exit(compiled.status ?? 1);
+/** @type {{ exports: Record<string, unknown>, dependencies: Record<string, string> }} */
+const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+/** As in `index` and `legacy/index`. */
+const ENTRIES = Object.keys(manifest.exports)
+  .filter((path) => !path.endsWith(".json"))
+  .map((path) => join(path, "index"));
+const external = [/^node:/, ...Object.keys(manifest.dependencies)];
 
-for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
-  if (!entry.isFile()) continue;
-  const built = join(entry.parentPath, entry.name);
-  const source = join(root, "src", relative(dist, built)).replace(/(?:\.d)?\.(c?)[jt]s(?:\.map)?$/, ".$1ts");
-  if (!existsSync(source)) rmSync(built);
+/**
+ * What is loaded together: what all need, the store, the tools for legacy files, and the commands. A module that is in none of these
+ * is used by one entry point only, and stands in its file.
+ */
+const CHUNKS = [
+  { name: "base", test: /\/src\/(?:[^/]*\.ts|format\/|fs\/)/ },
+  { name: "store", test: /\/src\/(?:engine|entries|log|store)\// },
+  { name: "legacy", test: /\/src\/legacy\// },
+  { name: "command", test: /\/src\/cli\/(?!main)/ },
+].map((group) => ({ ...group, test: (/** @type {string} */ id) => group.test.test(id) && !isEntry(id) }));
+
+function isEntry(/** @type {string} */ id) {
+  return [...ENTRIES, MAIN].some((name) => id === join(root, "src", `${name}.ts`));
 }
 
-const main = join(dist, "cli/main.js");
-chmodSync(main, 0o755);
+/** @type {Set<string>} Paths in dist/. */
+const written = new Set();
 
-const page = spawnSync(process.execPath, [main, "man"], { encoding: "utf8" });
-if (page.status !== 0) {
-  process.stderr.write(page.stderr);
-  process.exit(1);
+compile();
+await Promise.all([bundlePrograms(), bundleTypes()]);
+for (const name of ENTRIES) writeForCommonJs(name);
+chmodSync(join(dist, `${MAIN}.js`), 0o755);
+writeManPage();
+removeOthers();
+
+function compile() {
+  const tsc = join(root, "node_modules/typescript/bin/tsc");
+  const args = [tsc, "-p", "tsconfig.build.json"];
+  const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: "inherit" });
+  if (status !== 0) process.exit(status ?? 1);
 }
-mkdirSync(join(dist, "man"), { recursive: true });
-writeFileSync(join(dist, "man/sessiondir.1"), page.stdout);
+
+async function bundlePrograms() {
+  const bundle = await rolldown({
+    cwd: root,
+    input: Object.fromEntries([...ENTRIES, MAIN].map((name) => [name, `src/${name}.ts`])),
+    platform: "node",
+    tsconfig: "tsconfig.build.json",
+    transform: { target: "node20.19" },
+    external,
+    onLog(level, log, handler) {
+      // The commands load what they need when they need it; that some of it is in one file is what is wanted here.
+      if (log.code !== "INEFFECTIVE_DYNAMIC_IMPORT") handler(level, log);
+    },
+  });
+  const { output } = await bundle.write({
+    dir: dist,
+    format: "esm",
+    entryFileNames: "[name].js",
+    chunkFileNames: "chunks/[name].js",
+    codeSplitting: { groups: CHUNKS },
+    comments: false,
+  });
+  await bundle.close();
+  for (const { fileName } of output) written.add(fileName);
+}
+
+async function bundleTypes() {
+  const bundle = await rollup({
+    input: Object.fromEntries(ENTRIES.map((name) => [name, join(types, `${name}.d.ts`)])),
+    external,
+    plugins: [dts()],
+  });
+  const { output } = await bundle.write({
+    dir: dist,
+    format: "es",
+    entryFileNames: "[name].d.ts",
+    chunkFileNames: "types/[name].ts",
+  });
+  await bundle.close();
+  for (const { fileName } of output) written.add(fileName);
+}
+
+/** `require` gives the ES modules themselves, so that a process has everything once. */
+function writeForCommonJs(/** @type {string} */ name) {
+  write(`${name}.cjs`, `"use strict";\nmodule.exports = require("./index.js");\n`);
+  write(`${name}.d.cts`, `import everything = require("./index.js");\nexport = everything;\n`);
+}
+
+function writeManPage() {
+  const page = spawnSync(process.execPath, [join(dist, `${MAIN}.js`), "man"], { encoding: "utf8" });
+  if (page.status !== 0) {
+    process.stderr.write(page.stderr);
+    process.exit(1);
+  }
+  write("man/sessiondir.1", page.stdout);
+}
+
+function write(/** @type {string} */ name, /** @type {string} */ text) {
+  const path = join(dist, name);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
+  written.add(name);
+}
+
+function removeOthers() {
+  const wanted = new Set([...written].map((name) => join(dist, name)));
+  for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name);
+    const isWanted = entry.isFile()
+      ? wanted.has(path)
+      : [...wanted].some((file) => file.startsWith(path + sep));
+    if (!isWanted) rmSync(path, { recursive: true, force: true });
+  }
+}

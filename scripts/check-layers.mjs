@@ -193,9 +193,8 @@ function cyclesOf(graph) {
 export function walkThrough(wing, graph) {
   /** @type {Map<string, Set<string>>} */
   const arrows = new Map();
-  /** `index.cts` and `index.ts` are one door. @param {string} file */
-  const roomIn = (file) =>
-    wingOf(file) === wing ? file.split("/")[1]?.replace(/\.[cm]ts$/, ".ts") : undefined;
+  /** @param {string} file */
+  const roomIn = (file) => (wingOf(file) === wing ? file.split("/")[1] : undefined);
   for (const [file, targets] of graph) {
     const room = roomIn(file);
     if (room === undefined) continue;

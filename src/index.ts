@@ -40,3 +40,4 @@ export type {
 export { SessionStoreError } from "./errors.js";
 export type { ErrorData, SessionStoreErrorCode, StoreWarning } from "./errors.js";
 export type { Limits } from "./format/limits.js";
+export type { Trust } from "./fs/trusted-path.js";

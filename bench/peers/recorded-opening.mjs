@@ -85,9 +85,7 @@ function translated(first, files) {
  * @param {string} to The floor's folder.
  */
 export async function record(folder, question, to) {
-  const { openDirectoryStoreOn } = await import("../../dist/testing/index.js");
-  const { nodeFileSystem } = await import("../../dist/fs/node-file-system.js");
-  const { systemRuntime } = await import("../../dist/runtime.js");
+  const { nodeFileSystem, openDirectoryStoreOn, systemRuntime } = await import("../../dist/testing/index.js");
   /** @type {Call[]} */
   const made = [];
   const fileSystem = { ...recording(nodeFileSystem, made), later: recording(nodeFileSystem.later, made) };

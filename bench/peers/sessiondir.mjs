@@ -76,10 +76,8 @@ export async function fill(folder, entries) {
  * @returns {Promise<import("../../dist/index.js").DirectorySessionStore<Entry>>}
  */
 async function openWithoutSync(folder) {
-  // Not public, or not for production. A program that uses the store does not load it.
-  const { openDirectoryStoreOn } = await import("../../dist/testing/index.js");
-  const { nodeFileSystem } = await import("../../dist/fs/node-file-system.js");
-  const { systemRuntime } = await import("../../dist/runtime.js");
+  // Not for production: a program that uses the store does not load it.
+  const { nodeFileSystem, openDirectoryStoreOn, systemRuntime } = await import("../../dist/testing/index.js");
   const later = { ...nodeFileSystem.later, fsync: async () => {}, fdatasync: async () => {} };
   const fs = { ...nodeFileSystem, fsync: () => {}, fdatasync: () => {}, later };
   const options = { durability: /** @type {const} */ ("os"), flushDelayMs: 3_600_000 };

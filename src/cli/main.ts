@@ -3,6 +3,9 @@
  * The program `sessiondir`. It answers `--version` by itself and loads everything else only when it is needed: scripts
  * ask for the version often, and must not wait for a store.
  */
+import * as nodeModule from "node:module";
+import { homedir } from "node:os";
+import { join } from "node:path";
 import { VERSION } from "./version.js";
 
 const args = process.argv.slice(2);
@@ -10,7 +13,17 @@ const args = process.argv.slice(2);
 if (args.length === 1 && (args[0] === "--version" || args[0] === "-V")) {
   process.stdout.write(`${VERSION}\n`);
 } else {
+  keepCompiled();
   await runProgram();
+}
+
+/**
+ * From Node 22.1 on: what this process compiles, the next one finds compiled. In the cache folder of this user and nowhere else, for
+ * who can write there decides what runs. `NODE_DISABLE_COMPILE_CACHE=1` turns it off.
+ */
+function keepCompiled(): void {
+  const { enableCompileCache } = nodeModule as { enableCompileCache?: (folder: string) => unknown };
+  enableCompileCache?.(join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "sessiondir"));
 }
 
 async function runProgram(): Promise<void> {

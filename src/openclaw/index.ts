@@ -127,3 +127,4 @@ export type { SessionMaintenanceReport } from "./maintenance/session-maintenance
 export type { DiskBudgetReport } from "./maintenance/archives.js";
 export type { RemovedSession } from "./maintenance/removal.js";
 export type { ArchivedTranscript, ArchiveReason } from "./maintenance/transcripts.js";
+export type { Trust } from "../fs/trusted-path.js";

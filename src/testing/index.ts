@@ -18,18 +18,25 @@ export type { SessionStoreOptions } from "../store/store-base.js";
 export { createMemoryEngine } from "../engine/memory/memory-engine.js";
 export type { MemoryEngine, MemoryEngineOptions } from "../engine/memory/memory-engine.js";
 export type {
+  CommitOptions,
   CommitOutcome,
   Engine,
   EngineChange,
+  EngineItemQuery,
   EngineOp,
+  EnginePage,
   EngineQuery,
   EngineRecord,
   EngineScan,
   EngineStats,
+  EngineTranscript,
   MaybePromise,
+  Operation,
   SynchronousEngine,
 } from "../engine/contract.js";
-export type { FileSystem } from "../fs/file-system.js";
+export type { Deferred, FileCalls, FileStatus, FileSystem, OpenMode, Room } from "../fs/file-system.js";
+export { nodeFileSystem } from "../fs/node-file-system.js";
+export { systemRuntime } from "../runtime.js";
 export type { Runtime, Timer } from "../runtime.js";
 export { ManualRuntime } from "./manual-runtime.js";
 export type { ManualRuntimeOptions } from "./manual-runtime.js";

@@ -5,9 +5,19 @@
  * project, without a network, and used there by real processes and the real compiler.
  */
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, extname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
@@ -20,6 +30,15 @@ const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as
 const ENTRIES = Object.keys(manifest.exports)
   .filter((path) => !path.endsWith(".json"))
   .map((path) => `sessiondir${path.slice(1)}`);
+
+/** Sources that pages speak of. */
+const OF_REPOSITORY = /^(?:src|test|sim|mutants|examples)\//;
+/** Pages beside the manifest. */
+const PAGES = readdirSync(root).filter((name) => name.endsWith(".md"));
+
+/** A third of what was packed when each module was a file: 1,719 files of 6.3 MB together. */
+const FILES_MAX = 573;
+const BYTES_MAX = 2_100_000;
 
 const folder = mkdtempSync(join(tmpdir(), "sessiondir-package-"));
 const project = join(folder, "project");
@@ -38,6 +57,18 @@ function evaluate(name: string, text: string): unknown {
   return JSON.parse(run(process.execPath, [name]));
 }
 
+/** Where the project has the package. */
+function installed(): string {
+  return join(project, "node_modules/sessiondir");
+}
+
+/** Paths of files below a folder. */
+function filesIn(path: string): string[] {
+  return readdirSync(path, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(path, join(entry.parentPath, entry.name)));
+}
+
 beforeAll(() => {
   const clone = join(folder, "clone");
   mkdirSync(clone);
@@ -45,10 +76,11 @@ beforeAll(() => {
     "package.json",
     "tsconfig.json",
     "tsconfig.build.json",
-    "README.md",
     "LICENSE",
+    "docs",
     "scripts",
     "src",
+    ...PAGES,
   ];
   for (const name of files) cpSync(join(root, name), join(clone, name), { recursive: true });
   symlinkSync(join(root, "node_modules"), join(clone, "node_modules"));
@@ -99,6 +131,36 @@ it("a CommonJS program keeps a session", () => {
     }
     main();`;
   expect(evaluate("keeps.cjs", program)).toEqual(["already_directory", 1]);
+});
+
+it("the package is small: bundles, declarations and pages, and nothing else", () => {
+  const files = filesIn(installed());
+  expect(files.length).toBeLessThanOrEqual(FILES_MAX);
+  expect(files.reduce((sum, name) => sum + statSync(join(installed(), name)).size, 0)).toBeLessThanOrEqual(
+    BYTES_MAX,
+  );
+  const kinds = new Set(files.map((name) => extname(name)));
+  expect([...kinds].sort()).toEqual(["", ".1", ".cjs", ".cts", ".js", ".json", ".md", ".svg", ".ts"]);
+});
+
+it("links between its pages lead to pages and pictures that are there; other links lead into the repository", () => {
+  const files = new Set(filesIn(installed()));
+  const broken: string[] = [];
+  let links = 0;
+  for (const page of files) {
+    if (!page.endsWith(".md")) continue;
+    for (const [, target = ""] of readFileSync(join(installed(), page), "utf8").matchAll(
+      /\]\(([^)#\s]+)(?:#[^)]*)?\)/g,
+    )) {
+      if (/^[a-z]+:/.test(target)) continue;
+      const path = join(dirname(page), target);
+      if (OF_REPOSITORY.test(path)) continue;
+      links++;
+      if (!files.has(path)) broken.push(`${page}: ${target}`);
+    }
+  }
+  expect(broken).toEqual([]);
+  expect(links).toBeGreaterThan(100);
 });
 
 it("the program is installed, executable, and of this version", () => {

@@ -87,7 +87,8 @@ export class Running {
 /** Environment without what would change the output: colours, a state directory of the machine's own. */
 function environment(extra: RunOptions["env"] = {}): NodeJS.ProcessEnv {
   const { PATH = "" } = process.env;
-  return { PATH, HOME: "/nonexistent", ...extra };
+  // What Node keeps compiled would be kept in the homes that tests look into.
+  return { PATH, HOME: "/nonexistent", NODE_DISABLE_COMPILE_CACHE: "1", ...extra };
 }
 
 export function start(args: readonly string[], options: StartOptions = {}): Running {
