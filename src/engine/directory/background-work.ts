@@ -38,7 +38,7 @@ import { sweep } from "./sweep.js";
 import { runInSlices } from "./time-slices.js";
 import type { HotTranscript } from "./transcripts/hot-transcript.js";
 import { TranscriptFlusher } from "./transcripts/transcript-flusher.js";
-import type { TranscriptReader } from "./transcripts/transcript-reader.js";
+import type { ItemRecords } from "./transcripts/item-records.js";
 
 export interface BackgroundWorkOptions {
   readonly flushDelayMs: number;
@@ -89,7 +89,7 @@ export class BackgroundWork {
   constructor(
     private readonly log: SessionLog,
     writer: EntryWriter,
-    reader: TranscriptReader,
+    records: ItemRecords,
     operations: Operations,
     private readonly trash: BlobTrash,
     private readonly source: CatalogSource,
@@ -101,7 +101,7 @@ export class BackgroundWork {
     const unwritten = (): number => this.dirty.size + this.#dirtyTranscripts.size;
     this.space = new Space({ segmentBytes, reserveBytes, fs, layout, runtime, stage, unwritten });
     this.#flusher = new EntryFlusher(log, writer);
-    this.#transcripts = new TranscriptFlusher(log, reader);
+    this.#transcripts = new TranscriptFlusher(log, records);
     this.checkpointer = new Checkpointer(
       log,
       this.#flusher,

@@ -53,6 +53,7 @@ import { SessionLog } from "./session-log.js";
 import { findStoreFolder, makeStoreFolder, type StoreFolder } from "./store-folder.js";
 import { runInSlices, runNow } from "./time-slices.js";
 import { countTranscripts } from "./transcripts/transcript-count.js";
+import { ItemRecords } from "./transcripts/item-records.js";
 import { TranscriptReader } from "./transcripts/transcript-reader.js";
 
 export interface DirectoryEngineOptions {
@@ -181,17 +182,13 @@ class DirectoryEngine implements SynchronousEngine {
     const isOvertaken = (key: string, revision: number): boolean => this.#log.isOvertaken(key, revision);
     const writer = new EntryWriter(fs, layout, runtime, { isInLog, isOvertaken, onWarning });
     const trash = new BlobTrash(this.#blobs, fs, layout, runtime);
-    this.#transcripts = new TranscriptReader(this.#log);
+    const records = new ItemRecords(this.#log);
+    this.#transcripts = new TranscriptReader(this.#log, records);
     this.#operations = new Operations(this.#log);
-    this.#background = new BackgroundWork(
-      this.#log,
-      writer,
-      this.#transcripts,
-      this.#operations,
-      trash,
-      this.#source,
-      { ...options, reserveBytes: options.reserveBytes ?? RESERVE_BYTES },
-    );
+    this.#background = new BackgroundWork(this.#log, writer, records, this.#operations, trash, this.#source, {
+      ...options,
+      reserveBytes: options.reserveBytes ?? RESERVE_BYTES,
+    });
     const { space } = this.#background;
     this.#feed = new ChangeFeed(this.#log);
     this.#committer = new Committer(this.#log, codec, this.#blobs, this.#transcripts, this.#operations, {

@@ -24,7 +24,7 @@ import { inParallel } from "../entry-flush.js";
 import type { SessionLog } from "../session-log.js";
 import type { HotChunk, HotItem, HotTranscript } from "./hot-transcript.js";
 import { chunksIn, Incomplete, TranscriptFiles } from "./transcript-files.js";
-import type { TranscriptReader } from "./transcript-reader.js";
+import type { ItemRecords } from "./item-records.js";
 
 /** Each round that fails is another process's cut of the same transcript. */
 const ROUNDS_MAX = 60;
@@ -61,7 +61,7 @@ export class TranscriptFlusher {
 
   constructor(
     private readonly log: SessionLog,
-    private readonly reader: TranscriptReader,
+    private readonly records: ItemRecords,
   ) {
     const { fs, layout, runtime } = log.options;
     this.#writer = new ChunkWriter(fs, layout, runtime);
@@ -247,7 +247,7 @@ export class TranscriptFlusher {
   }
 
   #lineOf(item: HotItem): Buffer {
-    return composeItemLine(item, this.reader.jsonOf(item));
+    return composeItemLine(item, this.records.jsonOf(item));
   }
 
   /**

@@ -7,8 +7,6 @@
  * perhaps cut off by a commit that this process has not read yet (T4).
  */
 import { isTranscriptDamaged, SessionStoreError } from "../../../errors.js";
-import { readAt } from "../../../fs/read-at.js";
-import { parseLogLine } from "../../../format/log-line.js";
 import { keyFromFolderName } from "../../../format/session-key.js";
 import type { ItemLine } from "../../../format/transcript-lines.js";
 import { lengthOf, type ChunkId, type TranscriptHead } from "../../../format/transcript-head.js";
@@ -16,6 +14,7 @@ import { ChunkFile } from "../../../entries/chunk-file.js";
 import type { EngineItem, EngineItemQuery, EnginePage, EngineTranscript } from "../../contract.js";
 import type { SessionLog } from "../session-log.js";
 import type { HotItem, HotTranscript } from "./hot-transcript.js";
+import type { ItemRecords } from "./item-records.js";
 import {
   chunksIn,
   Incomplete,
@@ -31,8 +30,6 @@ const LOOKS_MAX = 100;
 const PAGE_BYTES_MAX = 8 * 1024 * 1024;
 /** Heads of transcripts that are in their files. */
 const COLD_HEADS_MAX = 20_000;
-const RECORD_BYTES = 64 * 1024;
-const NEWLINE = 0x0a;
 
 /** A transcript as of the position that was read. */
 export interface TranscriptState {
@@ -46,12 +43,10 @@ export interface TranscriptState {
 export class TranscriptReader {
   /** Right until the log mentions the transcript. */
   readonly #cold = new Map<string, TranscriptState>();
-  /** The record that an item was read from last: a batch is read once. */
-  #record:
-    | { readonly segment: number; readonly offset: number; readonly items: readonly (readonly string[])[] }
-    | undefined;
-
-  constructor(private readonly log: SessionLog) {
+  constructor(
+    private readonly log: SessionLog,
+    private readonly records: ItemRecords,
+  ) {
     log.listen({
       rewound: () => this.#cold.clear(),
       foundGap: () => this.#cold.clear(),
@@ -346,34 +341,8 @@ export class TranscriptReader {
 
   #readHot(item: HotItem): ReadItem {
     const { seq, id, revision, time, bytes } = item;
-    const value: unknown = JSON.parse(this.jsonOf(item));
+    const value: unknown = JSON.parse(this.records.jsonOf(item));
     return { bytes, item: { seq, item: value, ...(id !== undefined && { id }), revision, time } };
-  }
-
-  /** What JSON.stringify made of an item: memory has it, or the record that appended it. */
-  jsonOf({ segment: number, offset, op, index, json: inMemory }: HotItem): string {
-    if (inMemory !== undefined) return inMemory;
-    if (this.#record?.segment !== number || this.#record.offset !== offset) {
-      const segment = this.log.segments.find((live) => live.number === number);
-      if (segment === undefined) throw new Incomplete(this.log.options.layout.segment(number), "it is gone");
-      const line = this.#lineAt(segment.fd, offset, segment.position);
-      const parsed = parseLogLine(line, 0, line.length);
-      if (parsed.kind !== "record") throw changedLog(segment.path, offset);
-      const items = (parsed.record.transcripts ?? []).map(({ a = [] }) => a.map(({ json }) => json));
-      this.#record = { segment: number, offset, items };
-    }
-    const json = this.#record.items[op]?.[index];
-    if (json === undefined) throw changedLog(this.log.options.layout.segment(number), offset);
-    return json;
-  }
-
-  #lineAt(fd: number, offset: number, end: number): Buffer {
-    for (let length = RECORD_BYTES; ; length *= 4) {
-      const bytes = readAt(this.log.options.fs, fd, Math.min(length, end - offset), offset);
-      const newline = bytes.indexOf(NEWLINE);
-      if (newline >= 0) return bytes.subarray(0, newline);
-      if (bytes.length < length) return bytes;
-    }
   }
 
   #forget(key: string, names: readonly string[] | undefined): void {
@@ -465,16 +434,6 @@ export function firstAt(items: readonly HotItem[], seq: number): number {
 /** A key has no NUL only if nobody gave it one: the length in front keeps names apart even so. */
 export function placeOf(key: string, name: string): string {
   return `${key.length}:${key}:${name}`;
-}
-
-function changedLog(path: string, offset: number): SessionStoreError {
-  return new SessionStoreError(
-    "log_damaged",
-    `${path} has changed at byte ${offset}, behind which this process has read it.`,
-    {
-      data: { path, offset },
-    },
-  );
 }
 
 function unstable(key: string): SessionStoreError {
