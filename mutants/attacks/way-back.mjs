@@ -56,8 +56,8 @@ const ROLLBACK = inFile(
     {
       name: "a commit from while the file was written is missing in it",
       rule: "rollback, step 2",
-      find: `return store.recordsRevisionSync() <= written.record.revision;`,
-      replace: `return true;`,
+      find: `return store.recordsRevisionSync() <= written.record.revision ? "complete" : "behind";`,
+      replace: `return "complete";`,
     },
     {
       name: "the file is not recorded before it has its name",
@@ -69,8 +69,20 @@ const ROLLBACK = inFile(
     {
       name: "late commits are written over an old gateway's file",
       rule: "rollback, step 6",
-      find: `if (sha256 !== this.#written?.record.sha256 || !(await this.#writeFile(backup))) return;`,
-      replace: `if (sha256 === "" || !(await this.#writeFile(backup))) return;`,
+      find: `sha256 === record.sha256 && (await this.#writeFile(backup))`,
+      replace: `sha256 !== "" && (await this.#writeFile(backup))`,
+    },
+    {
+      name: "commits from while late ones are written are only in the backup",
+      rule: "rollback, step 6",
+      find: `(await this.#writeFile(backup)) !== "overtaken";`,
+      replace: `(await this.#writeFile(backup)) === "complete";`,
+    },
+    {
+      name: "sessions that went late are not counted",
+      rule: "rollback, step 6",
+      find: `return count + digests.size;`,
+      replace: `return count;`,
     },
   ],
 );

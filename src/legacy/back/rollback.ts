@@ -28,7 +28,7 @@ import { DamageReports, type DamagedSession } from "../base/damage-reports.js";
 import { Journal } from "../base/journal.js";
 import { absorbLegacyFiles, giveBack, nextFile, notAFile, planForeign } from "../merging/absorb.js";
 import { isStore, stampNow, systemHost, type LegacyHost } from "../base/host.js";
-import { KnownFiles, recordKnownFile } from "../merging/known-files.js";
+import { KnownFiles, recordKnownFile, type KnownFile } from "../merging/known-files.js";
 import { removeStale, removeUnfinished, removeUnfinishedFiles } from "../run/leftovers.js";
 import { backupPath } from "../base/paths.js";
 import { EntryComparison } from "../reading/equality.js";
@@ -38,7 +38,7 @@ import { replaceLegacyFile } from "./replace-file.js";
 import { listTree } from "../base/tree.js";
 import { runToReport, withWriteWarning, type Ending, type LegacyRun } from "../run/run.js";
 import { EMPTY_TALLY, sumOf } from "../base/tally.js";
-import type { ChangingOptions, RollbackReport } from "../base/types.js";
+import type { ChangingOptions, LegacyWarning, RollbackReport } from "../base/types.js";
 import { LegacyWork } from "../run/work.js";
 import { writeLegacyFile, type WrittenFile } from "./write-file.js";
 
@@ -65,6 +65,12 @@ export function rollbackOn(
 
 type RollbackOutcome = RollbackReport["outcome"];
 type RollbackEnding = Ending<RollbackOutcome>;
+
+/**
+ * `complete`: the file has all that the store has. `behind`: it is in its place, and the store has gone on since. `overtaken`: others
+ * have written the file, or taken ours away.
+ */
+type Writing = "complete" | "behind" | "overtaken";
 
 /** How often the file may be written again for commits that come late. */
 const ROUNDS_MAX = 5;
@@ -103,7 +109,7 @@ class Rollback implements LegacyRun<RollbackOutcome> {
     await this.#noteStore();
     await removeStale(work, journal);
     await this.#absorbForeign();
-    if (!(await this.#writeFile(paths.directory))) return undefined;
+    if ((await this.#writeFile(paths.directory)) !== "complete") return undefined;
     const backup = await this.#moveStoreAside();
     if (backup === undefined) return undefined;
     journal.state = `${paths.file} is authoritative now, with all sessions; the store is ${backup}.`;
@@ -194,8 +200,7 @@ class Rollback implements LegacyRun<RollbackOutcome> {
     await absorbLegacyFiles(work, this.journal, work.paths.directory);
   }
 
-  /** @returns False when something changed meanwhile, so that it has to be done again. */
-  async #writeFile(directory: string): Promise<boolean> {
+  async #writeFile(directory: string): Promise<Writing> {
     const { work } = this;
     const { host, paths } = work;
     const expected = stampNow(host, paths.file);
@@ -209,13 +214,13 @@ class Rollback implements LegacyRun<RollbackOutcome> {
       const written = await writeLegacyFile(work, store, this.#damage, known, { path: temporary, fd });
       if (directory === paths.directory) await recordKnownFile(host, directory, written.record);
       this.#stamp = stampNow(host, temporary);
-      if (!(await replaceLegacyFile(host, paths, temporary, expected))) return false;
+      if (!(await replaceLegacyFile(host, paths, temporary, expected))) return "overtaken";
       this.#written = written;
       this.journal.bytesAfter = written.record.bytes;
       this.journal.sha256 = written.record.sha256;
-      return store.recordsRevisionSync() <= written.record.revision;
+      return store.recordsRevisionSync() <= written.record.revision ? "complete" : "behind";
     } catch (error) {
-      if (stampNow(host, temporary) === "none") return false; // taken away: others are ahead
+      if (stampNow(host, temporary) === "none") return "overtaken"; // taken away: others are ahead
       throw error;
     } finally {
       host.fs.close(fd);
@@ -225,18 +230,42 @@ class Rollback implements LegacyRun<RollbackOutcome> {
   }
 
   async #addLateCommits(backup: string): Promise<void> {
-    const { work } = this;
+    const { work, journal } = this;
     for (let round = 0; round < ROUNDS_MAX; round++) {
-      const revision = await work.peek(backup, (store) => store.revision());
-      const late = revision - (this.#written?.record.revision ?? 0);
-      if (late <= 0) return;
-      const message =
-        `a process committed ${plural(late, "change")} to the store while it was being rolled back. All of it is in ` +
-        `${work.paths.file}; what it commits from now on is only in ${backup}. Stop it.`;
-      this.journal.warnings.push({ code: "late_commits", message, data: { path: backup, late } });
+      const { record } = this.#written!;
+      if ((await work.peek(backup, (store) => store.revision())) <= record.revision) return;
       // An old gateway that runs already has the last word on its file.
       const { sha256 } = await hashFile(work.host, work.paths.file, work.signal);
-      if (sha256 !== this.#written?.record.sha256 || !(await this.#writeFile(backup))) return;
+      const isWritten = sha256 === record.sha256 && (await this.#writeFile(backup)) !== "overtaken";
+      const sessions = isWritten ? differing(record, this.#written!.record) : undefined;
+      journal.warnings.push(lateCommits(work.paths.file, backup, sessions));
+      if (!isWritten) return;
     }
   }
+}
+
+/** How many sessions one file has other than another, or one of the two not at all. */
+function differing(one: KnownFile, other: KnownFile): number {
+  const digests = new Map(one.entries);
+  let count = 0;
+  for (const [key, digest] of other.entries) {
+    if (digests.get(key) !== digest) count++;
+    digests.delete(key);
+  }
+  return count + digests.size;
+}
+
+/** @param sessions How many of the file are not what they were; undefined: others have written the file since. */
+function lateCommits(file: string, backup: string, sessions: number | undefined): LegacyWarning {
+  const where =
+    sessions === undefined
+      ? `${file} was written by another process since, so what came late is only in ${backup}, like what comes from now on. ` +
+        "Stop both processes, and look for what is missing there."
+      : `${file} was written again with it: ${plural(sessions, "session")} changed. What is committed from now on is only in ` +
+        `${backup}. Stop that process.`;
+  return {
+    code: "late_commits",
+    message: `a process committed to the store while it was being rolled back. ${where}`,
+    data: { path: backup, ...(sessions !== undefined && { sessions }) },
+  };
 }
