@@ -165,7 +165,7 @@ function compareOne(
   const begun = new Set([...account.batches.values()].flatMap(({ ids }) => ids));
   for (const { id } of before.items) begun.add(id);
   for (const { id } of items) if (!begun.has(id)) wrong.push(`nobody appended ${id}`);
-  if (removed.length === 0) wrong.push(...halves(account, items));
+  wrong.push(...halves(account, items, removed, last));
   return wrong;
 }
 
@@ -215,18 +215,32 @@ function removals(
   });
 }
 
-/** Batches of which some items are there, and others are not. */
-function halves(account: Account, items: readonly SeenItem[]): string[] {
+/**
+ * Batches of which some items are there, and others are neither there nor removed. Where anything was removed, one that was sent
+ * again says nothing: what is there may have come back under another number.
+ */
+function halves(
+  { batches }: Account,
+  items: readonly SeenItem[],
+  removed: readonly Removal[],
+  last: number,
+): string[] {
   const there = new Map(items.map((item) => [item.id, item]));
-  return [...account.batches].flatMap(([write, { ids }]) => {
+  const sent = new Map<string, number>();
+  for (const { ids } of batches.values()) for (const id of ids) sent.set(id, (sent.get(id) ?? 0) + 1);
+  const wasRemoved = (seq: number): boolean =>
+    seq <= last && removed.some(({ from, to }) => from <= seq && seq <= to);
+  return [...batches].flatMap(([write, { ids }]) => {
+    if (removed.length > 0 && ids.some((id) => sent.get(id) !== 1)) return [];
     const found = ids.flatMap((id) => there.get(id) ?? []);
-    if (found.length === 0) return [];
     const [first] = found;
-    const whole =
-      found.length === ids.length &&
-      found.every(
-        ({ seq, revision }, index) => revision === first?.revision && seq === (first?.seq ?? 0) + index,
-      );
+    if (first === undefined) return [];
+    const start = first.seq - ids.indexOf(first.id);
+    const whole = ids.every((id, index) => {
+      const item = there.get(id);
+      if (item === undefined) return wasRemoved(start + index);
+      return item.seq === start + index && item.revision === first.revision;
+    });
     return whole ? [] : [`${write} has ${found.length} of ${ids.length} items, or not side by side`];
   });
 }
