@@ -147,7 +147,8 @@ export class World implements Scene, Surroundings {
     process.faulty = this.#full;
     process.fs.onCall = (call) => this.#onCall(process, call);
     process.onWarning = ({ code, message }) => {
-      if (code === "transcript_quarantined" && this.damaged.size === 0 && !this.oracle.damaged)
+      const lost = code === "transcript_quarantined" || code === "transcript_damaged";
+      if (lost && this.damaged.size === 0 && !this.oracle.damaged)
         this.failed(new Violation(`${process.name} has lost a file: ${message}`));
     };
     process.fs.onDeferred = (deferred) => {

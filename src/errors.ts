@@ -223,6 +223,7 @@ export interface StoreWarning {
     | "log_line_malformed"
     | "log_mended"
     | "session_guessed"
+    | "transcript_damaged"
     | "transcript_guessed"
     | "transcript_quarantined"
     | "segment_garbage"

@@ -38,6 +38,7 @@ const DAMAGE: ReadonlySet<StoreWarning["code"]> = new Set([
   "log_gap",
   "log_replaced",
   "session_guessed",
+  "transcript_damaged",
   "transcript_guessed",
   "transcript_quarantined",
   "blob_missing",

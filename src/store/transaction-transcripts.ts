@@ -5,6 +5,7 @@
  * with what must still be so; see list-view.ts.
  */
 import type { TranscriptOp } from "../engine/contract.js";
+import { isTranscriptDamaged } from "../errors.js";
 import type { Limits } from "../format/limits.js";
 import type { Runtime } from "../runtime.js";
 import { isPromiseLike, type EngineCalls } from "./engine-calls.js";
@@ -93,11 +94,21 @@ export class TransactionTranscriptViews {
     },
     removeTranscript: async (key, options) => {
       const given = changeArguments("removeTranscript", this.#host.accept(key, true), options);
-      return this.#change("remove", given, async (view) => {
+      let unread = false;
+      const find = (): Promise<ListView> =>
+        this.#viewOf(given.key, given.name).catch((error: unknown) => {
+          // It is the way out for one of which not even the end can be read.
+          const { ifLast, ifLength } = given.conditions;
+          if (!isTranscriptDamaged(error) || ifLast !== undefined || ifLength !== undefined) throw error;
+          unread = true;
+          return this.#keepUnseen(given.key, given.name);
+        });
+      const remove = async (view: ListView): Promise<boolean> => {
         const { exists } = view;
         view.remove();
-        return exists;
-      });
+        return exists || unread;
+      };
+      return this.#change("remove", given, remove, find);
     },
   };
 
@@ -124,8 +135,7 @@ export class TransactionTranscriptViews {
     const names = await this.namesOf(key);
     for (const name of names) {
       const view = this.#sessions.get(key)?.get(name);
-      if (view === undefined)
-        this.#keep(key, name, new ListView(this.#host.calls, key, name, undefined, true));
+      if (view === undefined) this.#keepUnseen(key, name);
       else view.remove();
     }
     return names.length > 0;
@@ -191,22 +201,33 @@ export class TransactionTranscriptViews {
     });
   }
 
-  #change<R>(doing: string, given: ChangeArguments, change: (view: ListView) => Promise<R>): Promise<R> {
+  #change<R>(
+    doing: string,
+    given: ChangeArguments,
+    change: (view: ListView) => Promise<R>,
+    find?: () => Promise<ListView>,
+  ): Promise<R> {
     throwIfAborted(given.signal);
-    return this.#inTurn(given.key, given.name, async (view) => {
+    const use = async (view: ListView): Promise<R> => {
       view.dependOnEnd();
       requireConditions(doing, given, view);
       this.#reads += 1;
       return change(view);
-    });
+    };
+    return this.#inTurn(given.key, given.name, use, find);
   }
 
-  async #inTurn<R>(key: string, name: string, use: (view: ListView) => Promise<R>): Promise<R> {
+  async #inTurn<R>(
+    key: string,
+    name: string,
+    use: (view: ListView) => Promise<R>,
+    find = () => this.#viewOf(key, name),
+  ): Promise<R> {
     const turn = JSON.stringify([key, name]);
     const before = this.#turns.get(turn);
     const own = (async () => {
       await before;
-      return use(await this.#viewOf(key, name));
+      return use(await find());
     })();
     this.#turns.set(
       turn,
@@ -227,6 +248,11 @@ export class TransactionTranscriptViews {
       this.#sessions.get(key)?.get(name) ??
       this.#keep(key, name, new ListView(this.#host.calls, key, name, base))
     );
+  }
+
+  /** One that is removed, whatever it is. */
+  #keepUnseen(key: string, name: string): ListView {
+    return this.#keep(key, name, new ListView(this.#host.calls, key, name, undefined, true));
   }
 
   #keep(key: string, name: string, view: ListView): ListView {

@@ -9,7 +9,7 @@
  *       Then it syncs the folder, removes dead chunks, and syncs the folder again.
  *   T6  Dead is what was born up to the position that was read, and is not alive there. What is younger is left alone.
  */
-import { SessionStoreError } from "../../../errors.js";
+import { SessionStoreError, type StoreWarning } from "../../../errors.js";
 import { ChunkWriter } from "../../../entries/chunk-writer.js";
 import { assertFolderIfAny } from "../../../entries/internal-folder.js";
 import { isMissing, unlessMissing } from "../../../fs/missing.js";
@@ -179,7 +179,6 @@ export class TranscriptFlusher {
     const path = layout.chunk(hot.key, hot.name, { first, born });
     const folder = layout.sessionFolder(hot.key);
     for (let attempt = 0; attempt < 2; attempt++) {
-      if (hot.cuts !== cuts) return "cut meanwhile";
       const lines = Buffer.concat(items.map((item) => this.#lineOf(item)));
       const whole =
         begun !== undefined &&
@@ -189,11 +188,10 @@ export class TranscriptFlusher {
       const at = whole ? 0 : (items[0]?.at ?? 0);
       if (await this.#writer.place(path, folder, at, bytes, options)) return "done";
       if (hot.cuts !== cuts) return "cut meanwhile";
-      if (begun === undefined) return this.#missing(hot, cuts, { first, born }, lines, options);
-      if (begun.recut !== undefined && !options.recuts) return "done";
-      const content = this.#compose(hot, begun, last);
-      if (content === undefined) return this.#missing(hot, cuts, { first, born }, lines, options);
-      const sync = begun.recut !== undefined || options.durable;
+      if (begun?.recut !== undefined && !options.recuts) return "done";
+      const content = begun && this.#compose(hot, begun, last);
+      if (content === undefined) return this.#missing(hot, cuts, { first, born, begun }, lines, options);
+      const sync = begun?.recut !== undefined || options.durable;
       if ((await this.#writer.make(path, folder, segment.ledger.stage, content, { sync })) === "fenced")
         return "fenced";
     }
@@ -252,20 +250,25 @@ export class TranscriptFlusher {
 
   /**
    * A chunk, or what one begins with, is not there. Perhaps it was cut off by a commit that was not read yet (T4). If not, it was taken
-   * away: then the lines that the log has stay there as long as it does, and a checkpoint keeps them in the quarantine.
+   * away: then the lines that the log has stay there as long as it does, and a checkpoint keeps them in the quarantine, or says that
+   * there are none.
    */
   async #missing(
     hot: HotTranscript,
     cuts: number,
-    id: ChunkId,
+    { begun, ...id }: ChunkId & Pick<Target, "begun">,
     lines: Buffer,
     { durable }: TranscriptFlushOptions,
   ): Promise<Brought> {
     this.log.catchUp();
     if (hot.cuts !== cuts || hot.isTrimmed(id)) return "cut meanwhile";
-    if (!durable || lines.length === 0) return "done";
+    if (!durable) return "done";
     const { fs, layout, runtime, onWarning } = this.log.options;
     const path = layout.chunk(hot.key, hot.name, id);
+    if (lines.length === 0) {
+      onWarning(lostWarning(hot, path, begun?.recut?.n ?? 0));
+      return "done";
+    }
     const [folder = "", file = ""] = path.split("/").slice(-2);
     const kept = `${layout.quarantine}/${folder}.${file}.${runtime.randomName(4)}`;
     await createFile(fs, kept, lines, { sync: true });
@@ -355,6 +358,17 @@ const NEWLINE = Buffer.from("\n");
 
 function headerOf(hot: HotTranscript, { header }: HotChunk): Buffer {
   return composeChunkHeader(hot.key, hot.name, header);
+}
+
+/** Of a file that is to begin with items of one that is missing, and that has no others. */
+function lostWarning({ key, name: transcript }: HotTranscript, path: string, items: number): StoreWarning {
+  return {
+    code: "transcript_damaged",
+    message:
+      `${path} cannot be made, for the file that it begins with is missing: the ${items} newest items of transcript ` +
+      `${JSON.stringify(transcript)} of session ${JSON.stringify(key)} are lost. Append them from a backup, or remove the transcript.`,
+    data: { key, transcript, path, items },
+  };
 }
 
 function unstable(path: string): SessionStoreError {

@@ -82,6 +82,36 @@ describe("a damaged line of a file", () => {
     },
   );
 
+  it.each(["first line", "last line"])("its %s, does not stop a removal in a transaction", async (where) => {
+    await append("k", 1, 12)(a.store);
+    await settled(a.store.checkpoint(), a);
+    const path = `${STORE}/k/${chunkNames(disk, "k").at(-1)}`;
+    flip(disk, path, where === "first line" ? 5 : (disk.readRaw(path)?.length ?? 0) - 10);
+    const b = await startSmall(disk, "B", OS);
+    const damaged = { code: "transcript_damaged" };
+    await expect(b.store.transact((tx) => tx.removeTranscript("k", { ifLength: 12 }))).rejects.toMatchObject(
+      damaged,
+    );
+    const done = await b.store.transact(async (tx) => {
+      await expect(tx.transcript("k")).rejects.toMatchObject(damaged);
+      // One after the other, though nobody waits.
+      const removed = await Promise.all([tx.removeTranscript("k"), tx.removeTranscript("k")]);
+      const left = { info: await tx.transcript("k"), names: await tx.transcripts("k") };
+      await tx.put("k", { removed: true });
+      return { removed, ...left, appended: await tx.append("k", ["new"]) };
+    });
+    expect(done).toMatchObject({
+      removed: [true, false],
+      info: undefined,
+      names: [],
+      appended: { first: 1 },
+    });
+    expect(await seqs(b)).toEqual([1]);
+    await settled(b.store.checkpoint(), b);
+    expect(chunkNames(disk, "k")).toHaveLength(1);
+    expect(await seqs(await startSmall(disk, "C", OS))).toEqual([1]);
+  });
+
   it("does not stop appends, nor the end from being read", async () => {
     await append("k", 1, 12)(a.store);
     await settled(a.store.checkpoint(), a);
@@ -110,6 +140,39 @@ describe("a damaged line of a file", () => {
     flip(disk, path, (before?.length ?? 0) - 10);
     await settled(a.store.checkpoint(), a);
     expect(disk.readRaw(path)).toEqual(before);
+  });
+});
+
+describe("a file that others begin with is taken away before they are made", () => {
+  beforeEach(async () => {
+    disk = new SimulatedDisk();
+    a = await startSmall(disk, "A", { ...OS, chunkBytes: 1024 * 1024 });
+    await append("k", 1, 8)(a.store);
+    await settled(a.store.checkpoint(), a);
+  });
+
+  it("and the log has none of their items: a checkpoint says what is lost", async () => {
+    const [old] = chunkNames(disk, "k");
+    await a.store.truncate("k", { afterSeq: 6 });
+    disk.removeRaw(`${STORE}/k/${old}`);
+    await settled(a.store.flush(), a);
+    expect(a.warnings).toEqual([]); // it may come back as long as the log tells of it
+    await settled(a.store.checkpoint(), a);
+    const path = expect.stringMatching(/\/k\/main\.0+1-\d+\.jsonl$/) as string;
+    expect(a.warnings).toMatchObject([
+      { code: "transcript_damaged", data: { key: "k", transcript: "main", path, items: 6 } },
+    ]);
+  });
+
+  it("and the log has some of their items: a checkpoint keeps these", async () => {
+    const [old] = chunkNames(disk, "k");
+    await append("k", 9, 2)(a.store);
+    await a.store.truncate("k", { afterSeq: 9 });
+    disk.removeRaw(`${STORE}/k/${old}`);
+    await settled(a.store.checkpoint(), a);
+    expect(a.warnings.map(({ code }) => code)).toEqual(["transcript_quarantined"]);
+    const kept = disk.readRaw(String(a.warnings[0]?.data["kept"]))?.toString() ?? "";
+    expect(kept.match(/"seq":\d+/g)).toEqual(['"seq":9']);
   });
 });
 
