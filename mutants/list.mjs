@@ -18,6 +18,7 @@ import { READING_ON } from "./attacks/reading-on.mjs";
 import { RETENTION_OF_SESSIONS } from "./attacks/retention.mjs";
 import { SHARED_VALUES } from "./attacks/shared-values.mjs";
 import { SIMULATOR } from "./attacks/simulator.mjs";
+import { TRANSCRIPT_COMMITS } from "./attacks/transcript-commits.mjs";
 import { TRANSCRIPTS } from "./attacks/transcripts.mjs";
 import { VERDICTS } from "./attacks/verdict.mjs";
 import { WAY_BACK } from "./attacks/way-back.mjs";
@@ -43,5 +44,6 @@ export const MUTANTS = [
   ...LEGACY_FILE,
   ...RETENTION_OF_SESSIONS,
   ...TRANSCRIPTS,
+  ...TRANSCRIPT_COMMITS,
   ...SIMULATOR,
 ];

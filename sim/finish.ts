@@ -9,7 +9,7 @@ import { LOUD } from "./operation.js";
 import { assertContent } from "./operations.js";
 import { STORE } from "./oracle.js";
 import type { SimulatedProcess } from "./process.js";
-import { expectTranscripts } from "./transcript-operations.js";
+import { expectTranscripts } from "./transcript-reads.js";
 import { turn } from "./turn.js";
 import type { World } from "./world.js";
 import { Violation } from "./violation.js";

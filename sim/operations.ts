@@ -30,6 +30,7 @@ import { BLOB_BYTES, type SimulatedProcess } from "./process.js";
 import type { Operation } from "./schedule.js";
 import type { ModelChange } from "./transcript-model.js";
 import * as transcripts from "./transcript-operations.js";
+import { readItems, readNames } from "./transcript-reads.js";
 import { Violation } from "./violation.js";
 
 const KEYS = ["a", "b", "c", "d e/é"];
@@ -93,8 +94,8 @@ const WORK: Readonly<Record<Operation["kind"], (running: Running) => Promise<voi
   truncate: transcripts.truncate,
   trim: transcripts.trim,
   "remove transcript": transcripts.removeTranscript,
-  "read items": transcripts.readItems,
-  "read names": transcripts.readNames,
+  "read items": readItems,
+  "read names": readNames,
 };
 
 function fieldsOf({ scene, process, token, variant }: Running): Fields {

@@ -2,6 +2,7 @@
 import { mend, tidy, verify } from "./finish.js";
 import type { Figures } from "./figures.js";
 import type { Images } from "./images.js";
+import { cutLate } from "./late-cuts.js";
 import { LegacyWorld } from "./legacy-world.js";
 import { Oracle } from "./oracle.js";
 import type { Schedule } from "./schedule.js";
@@ -36,6 +37,7 @@ async function simulateSessions(schedule: Schedule, images: Images): Promise<Out
     if (world.violation === undefined && end.settle) await settle(world);
     if (world.violation === undefined && end.cutSeed !== undefined) world.cutPower(end.cutSeed, false);
     if (world.violation === undefined) await verify(world);
+    if (world.violation === undefined) await cutLate(world);
     if (world.violation === undefined) await mend(world);
     for (const copy of world.copies) if (world.violation === undefined) await verifyCopy(world, copy);
     if (world.violation === undefined && end.tidy) await tidy(world);

@@ -5,25 +5,15 @@
  *   I9  an item that was acknowledged is in the transcript exactly once, in the order that the log says, with no gap
  *   I10 a change of a transcript counts together with the record that is changed in the same commit, or not at all
  */
-import type { Appended, Page, TranscriptInfo } from "../src/store/transcript-types.js";
+import type { Appended, TranscriptInfo } from "../src/store/transcript-types.js";
 import { acknowledge, assertExplained, keep, now, promise, type Running } from "./operation.js";
 import { TURNS, type Commit, type Fields, type Oracle } from "./oracle.js";
-import { lengthOf, placeOf, type ModelTranscript } from "./transcript-model.js";
+import { lengthOf, placeOf } from "./transcript-model.js";
+import { FILLER, listed, listsSince, type Listed } from "./transcript-reads.js";
 import { Violation } from "./violation.js";
 
-/** The second one is no part of a file name as it is. */
-export const TRANSCRIPTS = ["main", "N/ß"];
 /** An id of these is likely to be there. */
 const IDS = 5;
-const FILLER = "z".repeat(150);
-
-interface Listed extends Running {
-  readonly name: string;
-}
-
-function listed(running: Running): Listed {
-  return { ...running, name: TRANSCRIPTS[running.variant % 3 === 0 ? 1 : 0] ?? "main" };
-}
 
 function itemsOf({ token, variant }: Running): Fields[] {
   return Array.from({ length: 1 + (variant % 3) }, (_, index) => ({
@@ -118,72 +108,6 @@ export async function removeTranscript(running: Running): Promise<void> {
   promise(running, mine.revision);
 }
 
-export async function readItems(running: Running): Promise<void> {
-  const { scene, process, store, key, variant, name } = listed(running);
-  const since = now(running);
-  const backwards = variant % 2 === 1;
-  const { last = 0 } = scene.oracle.transcripts.get(placeOf(key, name)) ?? {};
-  const at = 1 + Math.floor((last * variant) / 1000);
-  const ranges = [{}, { from: at }, { to: at }, { limit: 2 }, { from: at, limit: 3 }, { to: at, limit: 1 }];
-  const range = ranges[variant % ranges.length] ?? {};
-  const page = await store.readItems<Fields>(key, { transcript: name, backwards, ...range });
-  if (process.dead || scene.damaged.has(key)) return;
-  const found = describe(page.items, page);
-  const possible = listsSince(scene.oracle, since, key, name).map((list) =>
-    expectedPage(list, backwards, range),
-  );
-  if (!possible.includes(found))
-    throw new Violation(
-      `${process.name} reads ${name} of ${key}, ${JSON.stringify({ backwards, ...range })}, as\n  ${found}\npossible are\n  ` +
-        [...new Set(possible)].join("\n  "),
-    );
-}
-
-export async function readNames(running: Running): Promise<void> {
-  const { scene, process, store, key } = running;
-  const since = now(running);
-  const names = await store.transcripts(key);
-  if (process.dead || scene.damaged.has(key)) return;
-  scene.oracle.readOn();
-  const possible = scene.oracle.history.slice(since).map((commit) => namesIn(commit, key).join());
-  if (!possible.includes(names.join()))
-    throw new Violation(
-      `${process.name} has ${names.join()} of ${key}, possible are ${possible.join(" | ")}`,
-    );
-}
-
-/** Everything that a process says of a session's transcripts is as the log has it. */
-export async function expectTranscripts(
-  { store, name: process }: Pick<Running["process"], "store" | "name">,
-  oracle: Oracle,
-  key: string,
-): Promise<void> {
-  const names = await store!.transcripts(key);
-  const expected = namesIn(oracle.history.at(-1)!, key);
-  if (names.join() !== expected.join())
-    throw new Violation(
-      `${process} has the transcripts ${names.join()} of ${key}, there are ${expected.join()}`,
-    );
-  for (const name of [...TRANSCRIPTS, TURNS]) {
-    const list = oracle.transcripts.get(placeOf(key, name));
-    for (const backwards of [false, true]) {
-      const page = await store!.readItems<Fields>(key, { transcript: name, backwards });
-      const found = describe(page.items, page);
-      const right = expectedPage(list, backwards, {});
-      if (found !== right)
-        throw new Violation(`${process} reads ${name} of ${key} as\n  ${found}\nit is\n  ${right}`);
-    }
-  }
-}
-
-function namesIn({ transcripts }: Commit, key: string): string[] {
-  const beginning = placeOf(key, "");
-  return [...transcripts.keys()]
-    .filter((place) => place.startsWith(beginning))
-    .map((place) => place.slice(beginning.length))
-    .sort();
-}
-
 async function appended(running: Listed, work: () => Promise<Appended>): Promise<void> {
   const { scene, process, key, name, token } = running;
   const since = now(running);
@@ -240,49 +164,4 @@ function ownCommits({ history }: Oracle, since: number, writer: string): Commit[
 
 function isTold({ lists }: Commit, key: string, name: string): boolean {
   return lists.some((list) => list.key === key && list.change.name === name);
-}
-
-function listsSince(
-  oracle: Oracle,
-  since: number,
-  key: string,
-  name: string,
-): (ModelTranscript | undefined)[] {
-  oracle.readOn();
-  return oracle.history.slice(since).map(({ transcripts }) => transcripts.get(placeOf(key, name)));
-}
-
-interface Range {
-  readonly from?: number;
-  readonly to?: number;
-  readonly limit?: number;
-}
-
-function expectedPage(
-  list: ModelTranscript | undefined,
-  backwards: boolean,
-  { from = 0, to = Number.POSITIVE_INFINITY, limit = Number.POSITIVE_INFINITY }: Range,
-): string {
-  const within = (list?.items ?? []).filter(({ seq }) => seq >= from && seq <= to);
-  if (backwards) within.reverse();
-  const items = within.slice(0, limit).map(({ value, ...item }) => ({ ...item, item: value as Fields }));
-  return describe(items, { last: list?.last ?? 0, length: lengthOf(list) });
-}
-
-interface SeenItem {
-  readonly seq: number;
-  readonly item: Fields;
-  readonly id?: string | undefined;
-  readonly revision: number;
-  readonly time: number;
-}
-
-function describe(
-  items: readonly SeenItem[],
-  { last, length }: Pick<Page<unknown>, "last" | "length">,
-): string {
-  const texts = items.map(
-    ({ seq, item, id, revision, time }) => `${seq}${id ?? ""}@${revision}/${time} ${JSON.stringify(item)}`,
-  );
-  return `${texts.join(", ")} (${length} up to ${last})`.replaceAll(FILLER, "…");
 }

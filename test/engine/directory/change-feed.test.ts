@@ -265,3 +265,99 @@ it("ends when the store is closed or the signal aborts, and leaves no watcher be
   await store.close();
   expect(await closed).toEqual([]);
 });
+
+describe("changes of transcripts", () => {
+  type Told = readonly [what: string, ...told: unknown[]];
+
+  const told = ({ key, kind, transcript, last }: SessionChange<Entry>): Told =>
+    kind === "transcript" ? [`${key}${last ? "." : ""}`, transcript] : [`${kind} ${key}${last ? "." : ""}`];
+
+  /** What one process does, commit by commit, and what a watcher of everything is told of it. */
+  const COMMITS: readonly (readonly [(store: Store) => Promise<unknown>, readonly Told[]])[] = [
+    [
+      (store) => store.append("a", [1, 2, 3], { ids: ["1", "2", "3"] }),
+      [["a.", { name: "main", first: 1, last: 3, length: 3 }]],
+    ],
+    // It changes nothing, and is no commit, or one of which there is nothing to tell.
+    [(store) => store.append("a", [2, 3], { ids: ["2", "3"] }), []],
+    [
+      (store) =>
+        store.transact(async (tx) => {
+          await tx.append("a", [4]);
+          await tx.append("b", ["x"], { transcript: "notes" });
+          await tx.put("a", { count: 4 });
+        }),
+      [
+        ["put a"],
+        ["a", { name: "main", first: 4, last: 4, length: 4 }],
+        ["b.", { name: "notes", first: 1, last: 1, length: 1 }],
+      ],
+    ],
+    [
+      (store) => store.transact(async (tx) => void ((await tx.transcript("a")) && (await tx.put("b", {})))),
+      [["put b."]],
+    ],
+    [(store) => store.truncate("a", { length: 2 }), [["a.", { name: "main", truncatedAfter: 2, length: 2 }]]],
+    [(store) => store.trim("a", { length: 1 }), [["a.", { name: "main", length: 1 }]]],
+    [
+      (store) => store.replaceSuffix("a", { from: 2, items: [2] }, ["two", "three"]),
+      [["a.", { name: "main", truncatedAfter: 0, first: 5, last: 6, length: 2 }]],
+    ],
+    [(store) => store.removeTranscript("a"), [["a.", { name: "main", removed: true, length: 0 }]]],
+    [(store) => store.removeTranscript("a"), []],
+    [(store) => store.append("a", ["again"]), [["a.", { name: "main", first: 1, last: 1, length: 1 }]]],
+    [
+      (store) =>
+        store.transact(async (tx) => {
+          await tx.removeTranscript("a");
+          await tx.append("a", ["anew"]);
+        }),
+      [["a.", { name: "main", removed: true, first: 1, last: 1, length: 1 }]],
+    ],
+    [(store) => store.delete("b"), [["delete b."]]],
+  ];
+  const ALL = COMMITS.flatMap(([, changes]) => changes);
+
+  async function watched(options?: WatchOptions, count = ALL.length): Promise<Told[]> {
+    const disk = new SimulatedDisk();
+    const { store: writer } = await openOn(disk, "writer");
+    const { store: reader } = await openOn(disk, "reader");
+    const watching = options === undefined ? take(reader, count) : undefined;
+    for (const [commit] of COMMITS) await commit(writer);
+    const found = await (watching ?? take(reader, count, options));
+    for (const store of [writer, reader]) await store.close();
+    return found.map(told);
+  }
+
+  it.each([
+    ["live", undefined],
+    ["replayed", { since: 0 }],
+  ])("are told with the commits that they are part of, %s", async (_name, options) => {
+    expect(await watched(options)).toEqual(ALL);
+  });
+
+  it("are of the sessions of a prefix, and the last one of these ends a commit", async () => {
+    const ofB = ALL.filter(([what]) => what.includes("b")).map(([what, ...rest]) => [what, ...rest]);
+    expect(await watched({ since: 0, prefix: "b" }, ofB.length)).toEqual(ofB);
+    const ofA = await watched({ since: 0, prefix: "a" }, 4);
+    expect(ofA.map(([what]) => what)).toEqual(["a.", "put a", "a.", "a."]);
+  });
+
+  it("are told from any commit on, behind a checkpoint as well", async () => {
+    const disk = new SimulatedDisk();
+    const { store, ...rest } = await openOn(disk, "one");
+    await store.append("a", [1]);
+    await settled(store.checkpoint(), { ...rest, fs: disk.mount("unused") });
+    const since = await store.revision();
+    const { revision } = await store.append("a", [2]);
+    await store.append("a", [3]);
+    expect((await take(store, 2, { since })).map(told)).toEqual([
+      ["a.", { name: "main", first: 2, last: 2, length: 2 }],
+      ["a.", { name: "main", first: 3, last: 3, length: 3 }],
+    ]);
+    expect((await take(store, 1, { since: revision })).map(told)).toEqual([
+      ["a.", { name: "main", first: 3, last: 3, length: 3 }],
+    ]);
+    await store.close();
+  });
+});

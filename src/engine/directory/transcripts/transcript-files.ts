@@ -192,12 +192,13 @@ export class TranscriptFiles {
           if (last >= upTo.position) return;
         }
         position = last ?? chunk.last()?.position ?? before;
+        // Nothing was asked for that is there: numbers behind the last item were used, and cut off.
+        if (position >= upTo.position) return;
       } finally {
         chunk.close();
       }
     }
-    // Nothing was asked for that is there: numbers behind the last item were used, and cut off.
-    if ((position ?? 0) < upTo.position) throw this.missing();
+    throw this.missing();
   }
 
   /** The same backwards, from a number down to the oldest item. */

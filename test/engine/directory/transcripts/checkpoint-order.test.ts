@@ -49,7 +49,7 @@ it("what is dead goes when what replaces it lasts, and its going lasts before th
   const segment = disk.names(`${STORE}/.store/log`)[0] ?? "";
   log.clear();
   await checkpoint();
-  const link = log.calls.find((call) => call.startsWith("link ")) ?? "no link";
+  const link = log.calls.find((call) => call.startsWith("link ") && call.includes(" k/")) ?? "no link";
   const staged = link.split(" ")[1];
   const number = Number(segment.slice(0, 8));
   log.expectInOrder(

@@ -273,3 +273,28 @@ it("from a number that was cut off, items that a file took over from the log com
   expect((await store.readItems("k", { from: 4 })).items.map(({ seq }) => seq)).toEqual([6]);
   expect((await store.readItems("k")).items.map(({ seq }) => seq)).toEqual([1, 2, 3, 6]);
 });
+
+it("from a number that was cut off, the file in front of one that the log began is not missed", async () => {
+  const disk = new SimulatedDisk();
+  const a = await startSmall(disk, "A");
+  await append("k", 1, 7)(a.store);
+  await a.store.truncate("k", { length: 5 });
+  await settled(a.store.checkpoint(), a);
+  const [, second = ""] = chunkNames(disk, "k");
+  expect(second).toContain(".000000000004-"); // so that it has room for one more
+  await append("k", 8, 2)(a.store);
+  await a.store.truncate("k", { length: 6 });
+  await settled(a.store.flush(), a);
+  expect(chunkNames(disk, "k").map((name) => Number(name.slice(5, 17)))).toEqual([1, 4, 10]);
+  const b = await startSmall(disk, "B");
+  for (const { store } of [a, b])
+    for (const [from, found] of [
+      [5, [5, 8]],
+      [6, [8]],
+      [7, [8]],
+      [8, [8]],
+      [9, []],
+    ] as const) {
+      expect((await store.readItems("k", { from })).items.map(({ seq }) => seq)).toEqual(found);
+    }
+});
