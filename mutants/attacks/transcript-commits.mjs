@@ -29,12 +29,6 @@ const COMPOSED = [
         replace: `{ h: head ?? "none" }`,
       },
       {
-        name: "a truncation of nothing is written",
-        rule: "T10",
-        find: `if (position >= head.total) return;`,
-        replace: `if (position > head.total) return;`,
-      },
-      {
         name: "where a chunk ends its items are copied",
         rule: "T10",
         find: `if (next !== undefined && next !== chunk.first)`,

@@ -431,6 +431,7 @@ const FLUSHES = inFile(
     {
       name: "a chunk that is missing is taken for lost, and the log not read",
       rule: "T4",
+      suites: [TRANSCRIPT_SUSPENDED],
       find: `    this.log.catchUp();\n    if (hot.cuts !== cuts || hot.isTrimmed(id)) return "cut meanwhile";\n`,
       replace: ``,
     },

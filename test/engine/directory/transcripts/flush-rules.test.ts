@@ -121,21 +121,4 @@ describe("a checkpoint", () => {
     expect(left).toHaveLength(1);
     expect(old).not.toContain(left[0]);
   });
-
-  it("does not take for lost what another process has cut off and checkpointed", async () => {
-    await append("k", 1, 6)(a.store);
-    await settled(a.store.checkpoint(), a);
-    await append("k", 7, 1)(a.store);
-    await stopped(
-      a.fs,
-      ({ name, args }) => name === "rename" && String(args[1]).endsWith("/.store/durable"),
-      () => a.store.checkpoint(),
-      async () => {
-        await b.store.truncate("k", { afterSeq: 2 });
-        await settled(b.store.checkpoint(), b);
-      },
-    );
-    expect(a.warnings).toEqual([]);
-    expect(disk.names("/sessions.d/.store/quarantine")).toEqual([]);
-  });
 });
