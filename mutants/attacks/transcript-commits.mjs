@@ -5,6 +5,7 @@ import {
   CONFORMANCE,
   DAMAGED_LOG,
   KNOWN_IDS,
+  LEFT_BY_POWER_CUT,
   TRANSCRIPT_COMPOSING,
   TRANSCRIPT_DAMAGE,
   TRANSCRIPT_READING,
@@ -66,12 +67,6 @@ const COMPOSED = [
         replace: `if (id !== undefined && isThere)`,
       },
       {
-        name: "a trim of nothing is written",
-        rule: "rule 9",
-        find: `if (gone <= head.gone && op.m === undefined) return;`,
-        replace: `if (gone < head.gone && op.m === undefined) return;`,
-      },
-      {
         name: "a trim alone has no chunk that tells it",
         rule: "rule 9",
         find: `(!alone &&`,
@@ -124,7 +119,6 @@ const COMPOSED = [
       {
         name: "an operation that was done is done again",
         rule: "operations",
-        suites: [TRANSCRIPT_DAMAGE],
         find: `if (repeated !== undefined) {`,
         replace: `if (repeated !== undefined && repeated < 0) {`,
       },
@@ -252,6 +246,13 @@ const DOUBTS = inFile(
       rule: "D1",
       find: `if (number > damaged && inLedger(`,
       replace: `if (number >= damaged && inLedger(`,
+    },
+    {
+      name: "what only a transcript's file knows is taken for what a power cut left",
+      rule: "D1",
+      suites: [LEFT_BY_POWER_CUT],
+      find: `if (highestIn(fs, layout.sessionFolder(key)) >= revision) return true;`,
+      replace: ``,
     },
     {
       name: "a delete of a session behind damage does not concern its transcripts",

@@ -111,6 +111,23 @@ describe("NUL bytes in the log", () => {
     }
   });
 
+  it("are damage, too, if a transcript's file knows of a change behind them", async () => {
+    const disk = new SimulatedDisk();
+    const { store } = await start(disk, "before");
+    await store.append("a", [1]);
+    const offset = disk.readRaw(segments(disk)[0] ?? "")!.length;
+    await store.put("b", { n: 1 });
+    await store.append("a", [2]);
+    await store.flush();
+    disk.powerCut("keep-all");
+    disk.removeRaw(`${STORE}/.store/durable`);
+    const bytes = disk.readRaw(segments(disk)[0] ?? "")!;
+    disk.writeRaw(segments(disk)[0] ?? "", bytes.fill(0, offset + 5, offset + 20));
+    const next = await start(disk, "next");
+    expect((await next.store.readItems("a")).items.map(({ item }) => item)).toEqual([1, 2]);
+    await expect(settled(next.store.append("a", [3]), next)).rejects.toMatchObject({ code: "log_damaged" });
+  });
+
   it.each(["a file", "a file, and the mark"])(
     "are damage, too, if %s knows of a change behind them: that was durable",
     async (who) => {

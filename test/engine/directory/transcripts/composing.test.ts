@@ -188,6 +188,21 @@ it("a delete of a session that has only a transcript is a record, and takes it a
   expect(await b.store.transcripts("k")).toEqual([]);
 });
 
+it("an operation that another process does while a transaction runs is not done again, and is said to be done", async () => {
+  const b = await startSmall(disk, "B", OS);
+  const operation = { id: "pay", content: "k" };
+  const done = await a.store.transact(
+    async (tx) => {
+      await b.store.transact((same) => same.append("k", ["once"]), { operation });
+      await tx.append("k", ["once"]);
+    },
+    { operation },
+  );
+  const { revision } = (await b.store.transcript("k")) ?? {};
+  expect(done).toMatchObject({ repeated: true, revision });
+  expect(await seqs()).toEqual([1]);
+});
+
 it("O5: files that are ahead of the log, as in a raw copy, are built upon in a segment behind them", async () => {
   await a.store.put("other", {});
   const [segment = ""] = segments(disk);
