@@ -289,7 +289,7 @@ const READ = inFile(
       name: "backwards it does not matter that a file is missing",
       rule: "T4",
       suites: [TRANSCRIPT_DAMAGE],
-      find: `if (position !== undefined && position !== chunk.header.before)`,
+      find: `if (position !== undefined && item.position !== position)`,
       replace: `if (position !== undefined && position < 0)`,
     },
     {
@@ -298,12 +298,6 @@ const READ = inFile(
       suites: [TRANSCRIPT_DAMAGE],
       find: `if (position === undefined ? id.first > from && before > gone : before !== position)`,
       replace: `if (position === undefined && id.first > from && before > gone)`,
-    },
-    {
-      name: "what a chunk's torn lines say is believed",
-      rule: "T7",
-      find: `return ragged === true ? chunk.scan(seq) : chunk.find(seq);`,
-      replace: `return chunk.find(seq);`,
     },
   ],
 );

@@ -294,7 +294,11 @@ describe("changes of transcripts", () => {
       ],
     ],
     [
-      (store) => store.transact(async (tx) => void ((await tx.transcript("a")) && (await tx.put("b", {})))),
+      (store) =>
+        store.transact(async (tx) => {
+          await tx.transcript("a");
+          await tx.put("b", {});
+        }),
       [["put b."]],
     ],
     [(store) => store.truncate("a", { length: 2 }), [["a.", { name: "main", truncatedAfter: 2, length: 2 }]]],

@@ -176,6 +176,29 @@ it("what a condition demands and is not so makes no record", async () => {
   await refused(() => a.store.truncate("k", { length: 0 }, { ifLength: 4 }));
 });
 
+it("what a transaction has only read of a transcript must be so when its record counts", async () => {
+  await append("k", 1, 3)(a.store);
+  const [segment = ""] = segments(disk);
+  const later = disk.clone();
+  const b = await startSmall(later, "B", OS);
+  await append("k", 4, 1)(b.store);
+  const written = later.readRaw(segment) ?? Buffer.alloc(0);
+  // It comes behind A's last look at the log.
+  a.fs.onCall = ({ name }) => {
+    if (name !== "write") return;
+    a.fs.onCall = undefined;
+    disk.writeRaw(segment, written);
+  };
+  const lengths: (number | undefined)[] = [];
+  await a.store.transact(async (tx) => {
+    const length = (await tx.transcript("k"))?.length;
+    lengths.push(length);
+    await tx.put("r", { length });
+  });
+  expect(lengths).toEqual([3, 4]);
+  expect(await a.store.get("r")).toEqual({ length: 4 });
+});
+
 it("a delete of a session that has only a transcript is a record, and takes it along", async () => {
   await append("k", 1, 3)(a.store);
   expect(await a.store.delete("k")).toBe(true);

@@ -127,7 +127,10 @@ describe("a damaged line of a file", () => {
     await settled(a.store.checkpoint(), a);
     disk.removeRaw(`${STORE}/k/${chunkNames(disk, "k")[1]}`);
     const b = await startSmall(disk, "B", OS);
-    await expect(b.store.readItems("k")).rejects.toMatchObject({ code: "transcript_damaged" });
+    for (const backwards of [false, true])
+      await expect(b.store.readItems("k", { backwards })).rejects.toMatchObject({
+        code: "transcript_damaged",
+      });
     expect((await b.store.readItems("k", { to: 2 })).items.map(({ seq }) => seq)).toEqual([1, 2]);
   });
 
