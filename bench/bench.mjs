@@ -4,7 +4,7 @@
  * and rebuilds docs/performance.md and its charts.
  *
  *   --quick            about a minute: few rounds, no store of 100,000 sessions, no released gateways
- *   --only NAME        only the workload in workloads/NAME.mjs; may be given more than once
+ *   --only NAME        only the workload in workloads/NAME.mjs, or those in workloads/NAME/; may be given more than once
  *   --peer NAME        only this peer and sessiondir; may be given more than once
  *   --render [FILE]    measures nothing: rebuilds the page and its charts from the newest complete results, or from FILE
  *
@@ -44,7 +44,14 @@ const WORKLOADS = [
   "seen",
   "day",
   "migration",
+  "transcripts/append",
+  "transcripts/read",
+  "transcripts/footprint",
+  "transcripts/processes",
 ];
+
+/** A folder of workloads, which has a section of its own on the page. */
+const TRANSCRIPTS = "transcripts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -56,7 +63,7 @@ const { values, positionals } = parseArgs({
   },
 });
 for (const [option, names, known] of /** @type {const} */ ([
-  ["--only", values.only, WORKLOADS],
+  ["--only", values.only, [...WORKLOADS, TRANSCRIPTS]],
   ["--peer", values.peer, PEERS.map(({ name }) => name)],
 ])) {
   const unknown = names.filter((name) => !known.includes(name));
@@ -90,7 +97,8 @@ async function main() {
   say(bold("sessiondir and its peers"));
   for (const [name, value] of Object.entries(machine)) say(`  ${name.padEnd(10)}  ${value}`);
   const { peers, skipped } = await choosePeers(stores.folder);
-  for (const { name, version, settings } of peers) say(`  ${name} (${version}): ${settings}`);
+  for (const { name, version, settings, transcripts } of peers)
+    say(`  ${name} (${version}): ${[settings, transcripts].filter(Boolean).join("; transcripts: ")}`);
   for (const { name, settings } of FLOORS) say(dim(`  ${name}: ${settings}`));
   for (const { name, reason } of skipped) say(red(`  skipped: ${name}: ${reason}`));
   if (!peers.some(({ name }) => name === "sessiondir")) return void (process.exitCode = 1);
@@ -100,13 +108,13 @@ async function main() {
 
   const workloads = [];
   for (const name of WORKLOADS) {
-    if (values.only.length > 0 && !values.only.includes(name)) continue;
+    if (values.only.length > 0 && !values.only.some((only) => `${name}/`.startsWith(`${only}/`))) continue;
     const began = Date.now();
     const sheet = new Sheet();
     const file = new URL(`workloads/${name}.mjs`, import.meta.url).href;
     const workload = /** @type {import("./runner/turns.mjs").Workload} */ (await import(file));
     try {
-      await workload.run({ stores, peers, sheet, quick: values.quick });
+      await workload.run({ stores, peers: keeping(peers, workload), sheet, quick: values.quick });
     } catch (error) {
       // The other workloads are still worth their time.
       sheet.fail("everybody", workload.title, [], error);
@@ -129,12 +137,13 @@ async function main() {
   printGoals(evaluateGoals(workloads.flatMap(({ figures }) => figures)));
   const seconds = Math.round((Date.now() - started.getTime()) / 1000);
   const complete = !values.quick && values.only.length === 0 && values.peer.length === 0;
-  const about = peers.map(({ name, short, version, settings, reads }) => ({
+  const about = peers.map(({ name, short, version, settings, reads, transcripts }) => ({
     name,
     short,
     version,
     settings,
     reads,
+    transcripts,
   }));
   const results = {
     started: started.toISOString(),
@@ -157,6 +166,14 @@ async function main() {
   }
   // From the file, so that it comes out the same with --render.
   if (complete) for (const path of renderPage(readResults(written))) say(`rebuilt ${path}`);
+}
+
+/**
+ * @param {readonly import("./peers/peer.mjs").Peer[]} peers
+ * @param {import("./runner/turns.mjs").Workload} workload
+ */
+function keeping(peers, { keeps = "records" }) {
+  return peers.filter(({ records, transcripts }) => (keeps === "records" ? records : transcripts !== ""));
 }
 
 /** Whether this run is meant to compare with the peer of the goals: all are, but those of chosen others. */

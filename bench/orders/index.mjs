@@ -1,9 +1,10 @@
 // @ts-check
 /** Everything that a worker can be told. Each order gets the session and its own parameters; what it returns is sent back. */
 import { makeEntries } from "../data/entries.mjs";
-import { sizesOf } from "../runner/stores.mjs";
+import { itemsOf, sizesOf } from "../runner/stores.mjs";
 import { day } from "./day.mjs";
 import { record } from "../peers/recorded-opening.mjs";
+import { appends, burstOfAppends, newItems, verifyAppended, verifyItems } from "./items.mjs";
 import { list, newList } from "./list.mjs";
 import { gets, memory, newGets } from "./read.mjs";
 import { cpuUs } from "./session.mjs";
@@ -15,8 +16,11 @@ import { burst, churn, updates } from "./write.mjs";
 /** @type {Record<string, (session: Session, order: any) => unknown>} */
 export const ORDERS = {
   version: async (session) => (await session.module()).version(session.which.folder),
-  fill: async (session, { shape }) =>
-    (await session.module()).fill(session.which.folder, makeEntries(shape.sessions, sizesOf(shape))),
+  fill: async (session, { shape }) => {
+    const { fill, fillItems } = await session.module();
+    await fill(session.which.folder, makeEntries(shape.sessions, sizesOf(shape)));
+    if (shape.items !== undefined) await fillItems?.(session.which.folder, itemsOf(shape));
+  },
   open: async (session) => void (await session.store()),
   settle,
   tidy: async (session) => (await session.store()).tidy(),
@@ -32,6 +36,12 @@ export const ORDERS = {
   updates,
   burst,
   churn,
+  appends,
+  burstOfAppends,
+  verifyAppended,
+  verifyItems,
+  countItems: async (session) => (await session.transcripts()).count(""),
+  newItems,
   list,
   newList,
   record: (session, { question, to }) => record(session.which.folder, question, to),

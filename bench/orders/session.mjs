@@ -12,6 +12,10 @@ export class Session {
   #store;
   /** @readonly @type {Map<string, string[]>} */
   #keys = new Map();
+  /** @readonly @type {Map<string, number>} How many items this process has appended to a transcript. */
+  appended = new Map();
+  /** @readonly @type {Map<string, import("../data/entries.mjs").Entry>} What it made of entries that it patched. */
+  patched = new Map();
 
   /** @param {import("../runner/workers.mjs").Which} which */
   constructor(which) {
@@ -30,6 +34,13 @@ export class Session {
   /** The store that stays open. */
   store() {
     return (this.#store ??= this.openAnother());
+  }
+
+  /** @returns {Promise<import("../peers/peer.mjs").OpenTranscripts>} */
+  async transcripts() {
+    const { transcripts } = await this.store();
+    if (transcripts === undefined) throw new Error(`${this.which.peer} keeps no transcripts`);
+    return transcripts;
   }
 
   async openAnother() {
@@ -59,6 +70,12 @@ export function cpuUs() {
 /** @returns {number} Microseconds of a clock that all processes share. */
 export function sharedClockUs() {
   return Number(process.hrtime.bigint() / 10n) / 100;
+}
+
+/** @param {number} startUs Of that clock. */
+export async function waitUntil(startUs) {
+  const wait = (startUs - sharedClockUs()) / 1000;
+  if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
 }
 
 export const nextTurnOfLoop = () => new Promise((resolve) => setImmediate(resolve));

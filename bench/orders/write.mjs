@@ -3,7 +3,7 @@
 import { Random } from "../../examples/demo/sessions.mjs";
 import { makeEntries, nextTurn } from "../data/entries.mjs";
 import { zipfDraw } from "../data/zipf.mjs";
-import { cpuUs, nextTurnOfLoop, sharedClockUs } from "./session.mjs";
+import { cpuUs, nextTurnOfLoop, waitUntil } from "./session.mjs";
 
 /**
  * @typedef {import("./session.mjs").Session} Session
@@ -26,7 +26,7 @@ const draws = new Map();
  * @param {"uniform" | "zipf"} draw
  * @param {number} seed
  */
-function drawer(keys, draw, seed) {
+export function drawer(keys, draw, seed) {
   const name = `${draw} ${keys.length} ${seed}`;
   let next = draws.get(name);
   if (next === undefined) {
@@ -48,7 +48,12 @@ export async function updates(session, { keys, draw, seed, updates, msMax, each 
   const store = await session.store();
   const key = drawer(session.keys(keys), draw, seed);
   const drawn = Array.from({ length: updates }, key);
-  return work(store, (done) => drawn[done], msMax, each);
+  return work(updating(store), (done) => drawn[done], msMax, each);
+}
+
+/** @param {import("../peers/peer.mjs").OpenPeer} store */
+function updating(store) {
+  return (/** @type {string} */ key) => store.update(key, nextTurn);
 }
 
 /**
@@ -61,16 +66,16 @@ export async function burst(session, { keys, seed, milliseconds, startUs, atOnce
   const store = await session.store();
   const random = new Random(seed);
   const all = session.keys(keys);
-  const wait = (startUs - sharedClockUs()) / 1000;
-  if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
-  if (atOnce === 1) return work(store, () => random.pick(all), milliseconds, false);
+  const update = updating(store);
+  await waitUntil(startUs);
+  if (atOnce === 1) return work(update, () => random.pick(all), milliseconds, false);
   const cpuBefore = cpuUs();
   // Each process has sessions of its own, so none waits for another one's turn.
   const shares = Array.from({ length: atOnce }, (_, share) =>
     all.filter((_key, at) => at % atOnce === share),
   );
   const done = await Promise.all(
-    shares.map((share) => work(store, () => random.pick(share), milliseconds, false)),
+    shares.map((share) => work(update, () => random.pick(share), milliseconds, false)),
   );
   return {
     updates: done.reduce((sum, { updates }) => sum + updates, 0),
@@ -82,20 +87,21 @@ export async function burst(session, { keys, seed, milliseconds, startUs, atOnce
 }
 
 /**
- * @param {import("../peers/peer.mjs").OpenPeer} store
+ * One after the other until there is no next one, or the time is over.
+ * @param {(key: string) => void | Promise<unknown>} write
  * @param {(done: number) => string | undefined} next
  * @param {number} msMax
  * @param {boolean} each
  * @returns {Promise<Done>}
  */
-async function work(store, next, msMax, each) {
+export async function work(write, next, msMax, each) {
   /** @type {number[]} */
   const times = [];
   const cpuBefore = cpuUs();
   const start = performance.now();
   let [updates, worstMs, before] = [0, 0, start];
   for (let key = next(0); key !== undefined && before - start < msMax; key = next(updates)) {
-    const done = store.update(key, nextTurn);
+    const done = write(key);
     if (done !== undefined) await done;
     updates++;
     if (each) times.push(performance.now() - before);

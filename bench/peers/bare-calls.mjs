@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { ITEM_BYTES } from "../data/items.mjs";
 
 /**
  * @typedef {import("./peer.mjs").Durability} Durability
@@ -24,6 +25,8 @@ import { promisify } from "node:util";
 
 /** An update of a small session in sessiondir's log. */
 const LINE = Buffer.alloc(200, "x");
+/** An append of an item there. */
+const ITEM_LINE = Buffer.alloc(ITEM_BYTES + 100, "x");
 /** As much as sessiondir asks for. */
 const READ_BYTES = 1024 * 1024;
 /** What SQLite's write-ahead log has before it begins anew. */
@@ -40,28 +43,36 @@ const NOTHING = Object.freeze({
   note: "",
 });
 
-/** A read: one `pread` at the end of the log. An update: such a read, an append, and a `pread` of what was appended. */
+/**
+ * A read: one `pread` at the end of the log. An update or an append: such a read, a `write`, and a `pread` of what was
+ * written.
+ */
 export const calls = floor((file, durability) => {
   const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
   let position = fstatSync(file).size;
   const readOn = () => {
     position += readSync(file, buffer, 0, buffer.length, position);
   };
+  const write = (/** @type {Buffer} */ line) => {
+    readOn();
+    writeSync(file, line);
+    readOn();
+    return durability === "disk" ? sync(file) : undefined;
+  };
   return {
     get() {
       readOn();
       return NOTHING;
     },
-    update() {
-      readOn();
-      writeSync(file, LINE);
-      readOn();
-      return durability === "disk" ? sync(file) : undefined;
-    },
+    update: () => write(LINE),
+    transcripts: itemLines(file, () => write(ITEM_LINE)),
   };
 });
 
-export const appendOnPool = floor((file) => ({ update: () => (writeSync(file, LINE), sync(file)) }));
+export const appendOnPool = floor((file) => ({
+  update: () => (writeSync(file, LINE), sync(file)),
+  transcripts: itemLines(file, () => (writeSync(file, ITEM_LINE), sync(file))),
+}));
 
 export const appendBlocking = floor((file) => ({
   update: () => (writeSync(file, LINE), fdatasyncSync(file)),
@@ -92,7 +103,12 @@ export const overwriteOnPool = {
 };
 
 /** Between two updates nothing happens, so the longest time between them is the scheduler's. */
-export const clock = floor(() => ({ update() {} }));
+export const clock = floor((file) => ({ update() {}, transcripts: itemLines(file, () => {}) }));
+
+/** @param {number} file @param {import("./peer.mjs").OpenTranscripts["append"]} append */
+function itemLines(file, append) {
+  return { ...noTranscripts, append, count: () => fstatSync(file).size / ITEM_LINE.length };
+}
 
 /**
  * @param {(file: number, durability: Durability, folder: string) => Partial<OpenPeer>} make
@@ -124,6 +140,9 @@ function makeLog(folder) {
 const never = () => {
   throw new Error("no floor is measured here");
 };
+
+/** What a floor of appends need not be able to do. @type {import("./peer.mjs").OpenTranscripts} */
+export const noTranscripts = { append: never, count: never, newest: never, each: never };
 
 /** What a floor need not be able to do. @type {OpenPeer} */
 export const notAStore = {

@@ -9,11 +9,12 @@ import { closeSync, fdatasync, mkdirSync, openSync, readSync, writeSync } from "
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { crc32 } from "node:zlib";
-import { notAStore } from "./bare-calls.mjs";
+import { noTranscripts, notAStore } from "./bare-calls.mjs";
 
 /**
  * @typedef {import("./peer.mjs").Entry} Entry
- * @typedef {{ k: string, b: number, s?: Entry, p?: Partial<Entry> }} Op As in sessiondir's log.
+ * @typedef {import("./peer.mjs").Item} Item
+ * @typedef {{ k: string, b: number, s?: Entry, p?: Partial<Entry>, i?: Item }} Op As in sessiondir's log.
  * @typedef {{ w: string, n: number, g: number, t: number, ops: Op[] }} LogRecord
  */
 
@@ -64,6 +65,18 @@ export async function open(folder, durability) {
       while (!log.update(key, change));
       return durability === "disk" ? sync(log.file) : undefined;
     },
+    transcripts: {
+      ...noTranscripts,
+      append(key, item) {
+        log.readOn();
+        log.write({ k: key, b: 0, i: item });
+        return durability === "disk" ? sync(log.file) : undefined;
+      },
+      count() {
+        log.readOn();
+        return log.items;
+      },
+    },
     close: async () => closeSync(log.file),
   };
 }
@@ -73,6 +86,8 @@ class Log {
   file;
   /** @readonly @type {Map<string, { entry: Entry, revision: number }>} */
   sessions = new Map();
+  /** In all transcripts. */
+  items = 0;
   /** @readonly */
   #buffer = Buffer.allocUnsafeSlow(READ_BYTES);
   /** @readonly */
@@ -95,7 +110,11 @@ class Log {
     this.readOn();
     const { entry, revision } = /** @type {{ entry: Entry, revision: number }} */ (this.sessions.get(key));
     const after = change(entry);
-    const op = { k: key, b: revision, p: changedFields(entry, after) };
+    return this.write({ k: key, b: revision, p: changedFields(entry, after) }, after);
+  }
+
+  /** @param {Op} op @param {Entry} [after] What it makes of the entry. @returns {boolean} Whether it counts. */
+  write(op, after) {
     const line = lineOf({ w: this.#writer, n: ++this.#number, g: 1, t: Date.now(), ops: [op] });
     writeSync(this.file, line);
     for (;;) {
@@ -133,6 +152,7 @@ class Log {
 
   /** @param {Op} op @param {Entry} [after] What it makes of the entry. @returns {boolean} */
   #apply(op, after) {
+    if (op.i !== undefined) return ++this.items > 0;
     const before = this.sessions.get(op.k);
     if ((before?.revision ?? 0) !== op.b) return false;
     const entry = after ?? op.s ?? /** @type {Entry} */ ({ ...before?.entry, ...op.p });

@@ -5,7 +5,7 @@ import { BUSY_TIMEOUT_MS, sqlitePeer } from "./sqlite.mjs";
 /**
  * What is used of better-sqlite3: it has no types of its own.
  * @typedef {{ pluck(): Statement, get(...values: unknown[]): unknown, all(...values: unknown[]): unknown[],
- *   run(...values: unknown[]): unknown }} Statement
+ *   run(...values: unknown[]): unknown, iterate(...values: unknown[]): Iterable<unknown> }} Statement
  * @typedef {{ prepare(sql: string): Statement, exec(sql: string): void, close(): void }} Database
  */
 

@@ -4,12 +4,19 @@
 /** @typedef {import("./peer.mjs").Peer} Peer */
 
 const BOTH = /** @type {const} */ (["os", "disk"]);
+const SQLITE_TRANSCRIPTS =
+  "a table of events, the key (session, seq), the event as JSON; an append is one prepared INSERT that finds the next seq";
 const SQLITE_SETTINGS =
   "WAL, synchronous NORMAL (os) or FULL (disk), prepared statements, BEGIN IMMEDIATE, a JSON column, an index on updatedAt";
+
+/** How gateways kept transcripts; it keeps nothing else. */
+export const JSONL = "JSONL, appendFile";
 
 /** What most of them are. @type {Omit<Peer, "name" | "short" | "settings" | "reads" | "load">} */
 const USUAL = {
   durabilities: BOTH,
+  records: true,
+  transcripts: "",
   manyProcesses: true,
   newNode: false,
   noisy: false,
@@ -27,6 +34,7 @@ export const PEERS = [
     short: "sessiondir",
     settings: "directory store, all options at their defaults but durability",
     reads: "one shared, frozen object; big values are parsed when they are first touched",
+    transcripts: "append, one item a call, without ids; transact with tx.append and tx.patch; iterateItems",
     load: () => import("./sessiondir.mjs"),
   },
   {
@@ -35,6 +43,7 @@ export const PEERS = [
     short: "better-sqlite3",
     settings: SQLITE_SETTINGS,
     reads: "an object of its own, parsed on each read",
+    transcripts: SQLITE_TRANSCRIPTS,
     load: async () => (await import("./better-sqlite3.mjs")).plain,
   },
   {
@@ -52,6 +61,7 @@ export const PEERS = [
     settings: SQLITE_SETTINGS,
     reads: "an object of its own, parsed on each read",
     newNode: true,
+    transcripts: SQLITE_TRANSCRIPTS,
     load: () => import("./node-sqlite.mjs"),
   },
   {
@@ -61,6 +71,8 @@ export const PEERS = [
     settings:
       "MessagePack with shared structures, noSync (os) or a synced commit (disk), synchronous transactions, an index on updatedAt",
     reads: "an object of its own, decoded on each read",
+    transcripts:
+      "the key [session, number] in a table of its own; an append looks for the last number and puts, in one transaction",
     load: () => import("./lmdb.mjs"),
   },
   {
@@ -102,6 +114,18 @@ export const PEERS = [
       "one shared object while the file's mtime and size stay the same (gateways cloned the whole store)",
     slow: true,
     load: () => import("./sessions-json.mjs"),
+  },
+  {
+    ...USUAL,
+    name: JSONL,
+    short: "JSONL",
+    settings: "",
+    reads: "",
+    records: false,
+    transcripts:
+      "a file a session, a line an item: open, write, close with synchronous calls, as `appendFileSync` does; disk: fdatasync " +
+      "in between. All items: the file is read, split into lines, each parsed; the newest: pieces of 64 KiB from the end",
+    load: () => import("./jsonl.mjs"),
   },
   openclaw("2026.4.24", "JSON", {
     settings:

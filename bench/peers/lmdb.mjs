@@ -5,6 +5,7 @@ import { join } from "node:path";
 
 /**
  * @typedef {import("./peer.mjs").Entry} Entry
+ * @typedef {import("./peer.mjs").Item} Item
  *
  * What is used of lmdb.
  * @typedef {object} Table
@@ -12,6 +13,7 @@ import { join } from "node:path";
  * @property {(key: unknown, value: unknown) => void} putSync
  * @property {(key: unknown) => void} removeSync
  * @property {(options?: object) => Iterable<{ key: any, value: any }>} getRange
+ * @property {(options?: object) => Iterable<any>} getKeys
  * @typedef {Table & { transactionSync: <T>(work: () => T) => T, openDB: (options: object) => Table,
  *   resetReadTxn: () => void, close: () => Promise<void> }} Root
  */
@@ -30,11 +32,12 @@ function openTables(folder, durability) {
   const { open } = /** @type {{ open: (options: object) => Root }} */ (require("lmdb"));
   const root = open({
     path: join(folder, "sessions.lmdb"),
-    maxDbs: 2,
+    maxDbs: 3,
     ...(durability === "os" ? { noSync: true } : { overlappingSync: false }),
   });
   const sessions = root.openDB({ name: "sessions", sharedStructuresKey: Symbol.for("structures") });
-  return { root, sessions, byUpdatedAt: root.openDB({ name: "byUpdatedAt" }) };
+  const items = root.openDB({ name: "items", sharedStructuresKey: Symbol.for("structures") });
+  return { root, sessions, items, byUpdatedAt: root.openDB({ name: "byUpdatedAt" }) };
 }
 
 /**
@@ -43,7 +46,7 @@ function openTables(folder, durability) {
  * @returns {Promise<import("./peer.mjs").OpenPeer>}
  */
 export async function open(folder, durability) {
-  const { root, sessions, byUpdatedAt } = openTables(folder, durability);
+  const { root, sessions, items, byUpdatedAt } = openTables(folder, durability);
   /** @param {string} key @param {Entry | undefined} before @param {Entry | undefined} after */
   const write = (key, before, after) => {
     if (before !== undefined) byUpdatedAt.removeSync([before.updatedAt, key]);
@@ -88,7 +91,49 @@ export async function open(folder, durability) {
     tidy: async () => {},
     checkpoints: () => 0,
     close: () => root.close(),
+    transcripts: {
+      append: (key, item) => root.transactionSync(() => putItem(items, key, item)),
+      appendAndPatch: (key, item, patch) =>
+        root.transactionSync(() => {
+          putItem(items, key, item);
+          const before = sessions.get(key);
+          write(key, before, { ...before, ...patch });
+        }),
+      count(key) {
+        fresh();
+        return lastOf(items, key);
+      },
+      newest(key, limit) {
+        fresh();
+        const found = items.getRange({ start: [key, Infinity], end: [key, 0], reverse: true, limit });
+        return Array.from(found, ({ value }) => value).reverse();
+      },
+      each(key, see) {
+        fresh();
+        for (const { value } of items.getRange({ start: [key, 0], end: [key, Infinity] })) see(value);
+      },
+    },
   };
+}
+
+/** @param {Table} items @param {string} key @returns {number} Of the last item; they have no gaps. */
+function lastOf(items, key) {
+  const [last] = items.getKeys({ start: [key, Infinity], end: [key, 0], reverse: true, limit: 1 });
+  return last === undefined ? 0 : last[1];
+}
+
+/** @param {Table} items @param {string} key @param {Item} item */
+function putItem(items, key, item) {
+  items.putSync([key, lastOf(items, key) + 1], item);
+}
+
+/** @param {string} folder @param {Iterable<[string, Item]>} filling */
+export async function fillItems(folder, filling) {
+  const { root, items } = openTables(folder, "os");
+  root.transactionSync(() => {
+    for (const [key, item] of filling) putItem(items, key, item);
+  });
+  await root.close();
 }
 
 /** @param {string} folder @param {Iterable<[string, Entry]>} entries */

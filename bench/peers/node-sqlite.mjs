@@ -6,7 +6,7 @@ import { BUSY_TIMEOUT_MS, sqlitePeer } from "./sqlite.mjs";
 /**
  * What is used of node:sqlite, which the types of the oldest supported Node do not know.
  * @typedef {{ get(...values: any[]): Record<string, unknown> | undefined, all(...values: any[]): unknown[],
- *   run(...values: any[]): unknown }} Statement
+ *   run(...values: any[]): unknown, iterate(...values: any[]): Iterable<unknown> }} Statement
  * @typedef {{ prepare(sql: string): Statement, exec(sql: string): void, close(): void }} DatabaseSync
  */
 
@@ -36,4 +36,4 @@ export async function version() {
   return `of Node ${process.versions.node}, SQLite ${String(sqlite)}`;
 }
 
-export const { open, fill } = sqlitePeer(openDatabase, false);
+export const { open, fill, fillItems } = sqlitePeer(openDatabase, false);

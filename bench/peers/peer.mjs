@@ -6,6 +6,7 @@
 
 /**
  * @typedef {import("../data/entries.mjs").Entry} Entry
+ * @typedef {import("../data/items.mjs").Item} Item
  * @typedef {"disk" | "os"} Durability "disk" survives a power cut, "os" a killed process.
  *
  * @typedef {object} Peer What is known of a peer without loading it.
@@ -13,6 +14,8 @@
  * @property {string} short As in charts.
  * @property {string} settings What makes the comparison fair: modes and options, for the report.
  * @property {string} reads What a warm read gives.
+ * @property {boolean} records It keeps sessions' entries.
+ * @property {string} transcripts How it keeps transcripts, for the report; empty if it is not measured with them.
  * @property {() => Promise<PeerModule>} load Throws where it cannot be measured.
  * @property {readonly Durability[]} durabilities
  * @property {boolean} manyProcesses
@@ -29,6 +32,8 @@
  * @property {(folder: string, durability: Durability) => Promise<OpenPeer>} open Other processes may have it open.
  * @property {(folder: string, entries: Iterable<[key: string, entry: Entry]>) => Promise<void>} fill Makes a store
  *   with these sessions as if it had been in use: nothing is left to be done for them. Not measured.
+ * @property {(folder: string, items: Iterable<[key: string, item: Item]>) => Promise<void>} [fillItems] Puts items into
+ *   the transcripts of a store that `fill` made, one after the other, likewise. Of those that keep transcripts.
  *
  * @typedef {object} OpenPeer
  * @property {(key: string) => Entry | undefined | Promise<Entry | undefined>} get Latest state, other processes'
@@ -46,6 +51,16 @@
  * @property {() => Promise<void>} tidy Leaves the files as after a long quiet time: nothing in any log.
  * @property {() => number} checkpoints Grows by one with every checkpoint that is over; 0 where there is no such thing.
  * @property {() => Promise<void>} close
+ * @property {OpenTranscripts} [transcripts] Of those that keep them. A floor may have some of it.
+ *
+ * @typedef {object} OpenTranscripts One transcript a session.
+ * @property {(key: string, item: Item) => void | Promise<unknown>} append To the end; resolved when it is as durable as
+ *   was asked.
+ * @property {(key: string, item: Item, patch: Partial<Entry>) => void | Promise<unknown>} [appendAndPatch] The same, and
+ *   some fields of the session's entry, in one commit. Left out by those that cannot do both or none.
+ * @property {(key: string) => number | Promise<number>} count Of items; a floor tells of all transcripts together.
+ * @property {(key: string, count: number) => Item[] | Promise<Item[]>} newest In the order in which they were appended.
+ * @property {(key: string, see: (item: Item) => void) => void | Promise<void>} each All of them, oldest first.
  *
  * @typedef {{ key: string, entry: Readonly<Entry> }} KeyedEntry
  */

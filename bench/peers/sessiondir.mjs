@@ -4,7 +4,10 @@ import { join } from "node:path";
 // bench/ is a package of its own, from which the one above it cannot be imported by name.
 import { openDirectoryStore } from "../../dist/index.js";
 
-/** @typedef {import("./peer.mjs").Entry} Entry */
+/**
+ * @typedef {import("./peer.mjs").Entry} Entry
+ * @typedef {import("./peer.mjs").Item} Item
+ */
 
 const SESSIONS_PER_TRANSACTION = 500;
 
@@ -40,6 +43,30 @@ export async function open(folder, durability) {
     tidy: () => store.checkpoint(),
     checkpoints: () => lowestSegment(folder),
     close: () => store.close(),
+    transcripts: transcriptsOf(store),
+  };
+}
+
+/**
+ * @param {import("../../dist/index.js").DirectorySessionStore<Entry>} store
+ * @returns {import("./peer.mjs").OpenTranscripts}
+ */
+function transcriptsOf(store) {
+  return {
+    append: (key, item) => store.append(key, [item]),
+    appendAndPatch: (key, item, patch) =>
+      store.transact(async (tx) => {
+        await tx.append(key, [item]);
+        await tx.patch(key, patch);
+      }),
+    count: async (key) => (await store.transcript(key))?.length ?? 0,
+    async newest(key, limit) {
+      const { items } = await store.readItems(key, { backwards: true, limit });
+      return items.map(({ item }) => /** @type {Item} */ (item)).reverse();
+    },
+    async each(key, see) {
+      for await (const { item } of store.iterateItems(key)) see(/** @type {Item} */ (item));
+    },
   };
 }
 
@@ -66,6 +93,14 @@ export async function fill(folder, entries) {
     if (batch.length === SESSIONS_PER_TRANSACTION || session[1].skillsSnapshot !== undefined) await put();
   }
   await put();
+  await store.checkpoint();
+  await store.close();
+}
+
+/** @param {string} folder @param {Iterable<[string, Item]>} items */
+export async function fillItems(folder, items) {
+  const store = await openWithoutSync(folder);
+  for (const [key, item] of items) await store.append(key, [item]);
   await store.checkpoint();
   await store.close();
 }

@@ -13,9 +13,11 @@ import { join } from "node:path";
 /**
  * @typedef {import("./peer.mjs").Entry} Entry
  * @typedef {import("./peer.mjs").KeyedEntry} KeyedEntry
+ * @typedef {import("./peer.mjs").Item} Item
  *
  * @typedef {object} Driver What is different from one package to the other.
- * @property {(sql: string) => { all: (...values: any[]) => unknown[], run: (...values: any[]) => unknown }} prepare
+ * @property {(sql: string) => { all: (...values: any[]) => unknown[], run: (...values: any[]) => unknown,
+ *   iterate: (...values: any[]) => Iterable<unknown> }} prepare
  * @property {(sql: string, column: string) => (...values: any[]) => unknown} prepareValue One value of one row.
  * @property {(sql: string) => void} exec
  * @property {() => void} close
@@ -26,7 +28,7 @@ export const BUSY_TIMEOUT_MS = 20_000;
 /**
  * @param {(path: string) => Driver} openDatabase
  * @param {boolean} caches
- * @returns {Pick<import("./peer.mjs").PeerModule, "open" | "fill">}
+ * @returns {Omit<Required<import("./peer.mjs").PeerModule>, "version">}
  */
 export function sqlitePeer(openDatabase, caches) {
   return {
@@ -38,6 +40,15 @@ export function sqlitePeer(openDatabase, caches) {
       const insert = db.prepare("INSERT INTO sessions (key, updatedAt, entry) VALUES (?, ?, ?)");
       db.exec("BEGIN IMMEDIATE");
       for (const [key, entry] of entries) insert.run(key, entry.updatedAt, JSON.stringify(entry));
+      db.exec("COMMIT");
+      db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+      db.close();
+    },
+    async fillItems(folder, items) {
+      const db = openSessions(openDatabase, folder, "os");
+      const { append } = transcriptsOf(db);
+      db.exec("BEGIN IMMEDIATE");
+      for (const [key, item] of items) append(key, item);
       db.exec("COMMIT");
       db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
       db.close();
@@ -56,7 +67,10 @@ function openSessions(openDatabase, folder, durability) {
   db.exec(`PRAGMA synchronous = ${durability === "disk" ? "FULL" : "NORMAL"}`);
   db.exec(
     "CREATE TABLE IF NOT EXISTS sessions (key TEXT PRIMARY KEY, updatedAt INTEGER NOT NULL, entry TEXT NOT NULL) " +
-      "WITHOUT ROWID; CREATE INDEX IF NOT EXISTS byUpdatedAt ON sessions (updatedAt)",
+      "WITHOUT ROWID; CREATE INDEX IF NOT EXISTS byUpdatedAt ON sessions (updatedAt); " +
+      // Rows of 1 KB are too long for a table without rowids: most of each would lie on a page of its own.
+      "CREATE TABLE IF NOT EXISTS events (session TEXT NOT NULL, seq INTEGER NOT NULL, event TEXT NOT NULL, " +
+      "PRIMARY KEY (session, seq))",
   );
   return db;
 }
@@ -124,6 +138,43 @@ function openPeer(db, folder, caches) {
     tidy: async () => db.exec("PRAGMA wal_checkpoint(TRUNCATE)"),
     checkpoints: () => 0,
     close: async () => db.close(),
+    transcripts: transcriptsOf(db),
+  };
+}
+
+/** @param {Driver} db @returns {import("./peer.mjs").OpenTranscripts} */
+function transcriptsOf(db) {
+  const insert = db.prepare(
+    "INSERT INTO events (session, seq, event) " +
+      "VALUES (?, (SELECT COALESCE(MAX(seq), 0) + 1 FROM events WHERE session = ?), ?)",
+  );
+  const patch = db.prepare("UPDATE sessions SET updatedAt = ?, entry = json_patch(entry, ?) WHERE key = ?");
+  const newest = db.prepare("SELECT event FROM events WHERE session = ? ORDER BY seq DESC LIMIT ?");
+  const all = db.prepare("SELECT event FROM events WHERE session = ? ORDER BY seq");
+  const count = db.prepareValue("SELECT COUNT(*) AS count FROM events WHERE session = ?", "count");
+  const [begin, commit, rollback] = ["BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"].map((sql) => db.prepare(sql));
+  /** @param {unknown} row @returns {Item} */
+  const itemIn = (row) => JSON.parse(/** @type {{ event: string }} */ (row).event);
+  /** @param {string} key @param {Item} item */
+  const append = (key, item) => void insert.run(key, key, JSON.stringify(item));
+  return {
+    append,
+    appendAndPatch(key, item, fields) {
+      begin?.run();
+      try {
+        append(key, item);
+        patch.run(fields.updatedAt, JSON.stringify(fields), key);
+        commit?.run();
+      } catch (error) {
+        rollback?.run();
+        throw error;
+      }
+    },
+    count: (key) => Number(count(key)),
+    newest: (key, limit) => newest.all(key, limit).map(itemIn).reverse(),
+    each(key, see) {
+      for (const row of all.iterate(key)) see(itemIn(row));
+    },
   };
 }
 

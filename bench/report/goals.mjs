@@ -8,7 +8,15 @@
  * that need not do the work at all (parse what is in memory, write what did not change) must be much faster.
  */
 import { median, spread } from "./statistics.mjs";
-import { APPEND_ON_POOL, BARE_LOG, CALLS, CLOCK, OPENING, OVERWRITE_ON_POOL } from "../peers/index.mjs";
+import {
+  APPEND_ON_POOL,
+  BARE_LOG,
+  CALLS,
+  CLOCK,
+  JSONL,
+  OPENING,
+  OVERWRITE_ON_POOL,
+} from "../peers/index.mjs";
 
 const OURS = "sessiondir";
 /** Whom the goals are about where they name no other. */
@@ -114,13 +122,62 @@ export const GOALS = [
   },
 ];
 
+/** Those of transcripts. @type {readonly Goal[]} */
+export const TRANSCRIPT_GOALS = [
+  { label: "append, os", figure: "append os", floors: UPDATING, wanted: 2 },
+  {
+    label: "append, os: JSONL (open, write, close)",
+    figure: "append os",
+    floors: UPDATING,
+    against: JSONL,
+    wanted: 1,
+  },
+  {
+    label: "append, disk, as append + fdatasync",
+    figure: "append disk",
+    floors: UPDATING,
+    against: APPEND_ON_POOL,
+    wanted: 1 / 1.2,
+  },
+  {
+    label: "append, disk, as an update",
+    figure: "append disk",
+    with: "append disk, update",
+    wanted: 1 / 1.2,
+  },
+  {
+    label: "append and patch, os, as an append",
+    figure: "append patch os",
+    with: "append os",
+    wanted: 1 / 1.3,
+  },
+  { label: "50 newest of 100,000, beyond opening", figure: "newest items", wanted: 1 / 1.3 },
+  { label: "all of 100,000: JSON.parse of each line", figure: "all items", against: JSONL, wanted: 0.7 },
+  { label: "4 processes append, own", figure: "4 append own", floors: UPDATING, wanted: 2 },
+  { label: "4 processes append, all to one", figure: "4 append one", floors: UPDATING, wanted: 2 },
+  {
+    label: "4 processes append, own: worst",
+    figure: "4 append own, worst",
+    floors: [CLOCK, CALLS],
+    wanted: 10,
+  },
+  {
+    label: "4 processes append, all to one: worst",
+    figure: "4 append one, worst",
+    floors: [CLOCK, CALLS],
+    wanted: 10,
+  },
+  { label: "100,000 items, on disk: JSONL", figure: "items on disk", against: JSONL, wanted: 1 / 1.2 },
+];
+
 /**
  * @param {readonly import("../runner/sheet.mjs").Figure[]} figures
+ * @param {readonly Goal[]} [goals]
  * @returns {Outcome[]} Of the goals that were measured, in their order.
  */
-export function evaluateGoals(figures) {
+export function evaluateGoals(figures, goals = [...GOALS, ...TRANSCRIPT_GOALS]) {
   const byId = new Map(figures.map((figure) => [figure.id, figure]));
-  return GOALS.flatMap((goal) => {
+  return goals.flatMap((goal) => {
     const figure = byId.get(goal.figure);
     const other = goal.with === undefined ? figure : byId.get(goal.with);
     const ours = figure?.samples[OURS] ?? [];

@@ -5,12 +5,14 @@ import { mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { keyOf } from "../data/entries.mjs";
+import { itemOf } from "../data/items.mjs";
 import { askOnce } from "./workers.mjs";
 
 /**
  * @typedef {object} Shape
  * @property {number} sessions
  * @property {number} large How many of them are large.
+ * @property {{ transcripts: number, each: number }} [items] So many sessions, the first ones, have so many.
  * @property {string} [use] Stores of different uses are different stores.
  */
 
@@ -31,7 +33,9 @@ export class Stores {
    * @returns {Promise<string>} The folder of the store.
    */
   get(peer, shape) {
-    const name = [peer.name.replace(/\W+/g, "-"), shape.sessions, shape.large, shape.use ?? ""].join("-");
+    const { sessions, large, items, use = "" } = shape;
+    const filled = items === undefined ? [] : [items.transcripts, "of", items.each];
+    const name = [peer.name.replace(/\W+/g, "-"), sessions, large, ...filled, use].join("-");
     let made = this.#made.get(name);
     if (made === undefined) {
       const folder = join(this.folder, name);
@@ -54,6 +58,16 @@ export class Stores {
 export function sizesOf({ sessions, large }) {
   const step = Math.floor(sessions / Math.max(1, large));
   return (index) => (large > 0 && index % step === 0 && index / step < large ? "large" : "small");
+}
+
+/**
+ * Items of a store's transcripts, as they come while all of them grow.
+ * @param {Shape} shape
+ * @returns {Generator<[key: string, item: import("../data/items.mjs").Item]>}
+ */
+export function* itemsOf({ items: { transcripts, each } = { transcripts: 0, each: 0 } }) {
+  for (let n = 0; n < each; n++)
+    for (let number = 0; number < transcripts; number++) yield [keyOf(number), itemOf(0, n)];
 }
 
 /**

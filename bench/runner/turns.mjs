@@ -3,7 +3,7 @@
  * Measures contenders by turns, A B A B, so that whatever else the machine does hits all of them. The ratio of two is
  * taken round by round, and the median of these ratios is the result.
  */
-import { peerNamed } from "../peers/index.mjs";
+import { JSONL, peerNamed } from "../peers/index.mjs";
 import { Worker } from "./workers.mjs";
 
 /**
@@ -14,7 +14,7 @@ import { Worker } from "./workers.mjs";
  *
  * @typedef {object} Context
  * @property {import("./stores.mjs").Stores} stores
- * @property {readonly Peer[]} peers Those that work on this machine and were asked for.
+ * @property {readonly Peer[]} peers Those that work on this machine, were asked for, and keep what the workload is about.
  * @property {Sheet} sheet
  * @property {boolean} quick Fewer rounds, no store of 100,000 sessions.
  *
@@ -26,7 +26,8 @@ import { Worker } from "./workers.mjs";
  * @property {number} [rounds] Fewer than the others.
  * @property {number} [warmUp]
  *
- * @typedef {{ title: string, note: string, run: (context: Context) => Promise<void> }} Workload
+ * @typedef {{ title: string, note: string, keeps?: "records" | "transcripts", run: (context: Context) => Promise<void> }} Workload
+ *   `keeps`: what it is about; by default records.
  */
 
 /**
@@ -114,7 +115,7 @@ export function able(peers, shape, durability = "os") {
 }
 
 /**
- * Goals are ratios of sessiondir, better-sqlite3 and floors, so these take all the turns; of the others, the ones that
+ * Goals are ratios of sessiondir, better-sqlite3, plain JSONL files and floors, so these take all the turns; of the others, the ones that
  * need milliseconds for an update take the fewest.
  * @param {Peer} peer
  * @param {number} rounds
@@ -129,7 +130,7 @@ export function pace(peer, rounds) {
 
 /** @param {Peer} peer */
 export function isInGoals({ name, floor }) {
-  return floor || name === "sessiondir" || name === "better-sqlite3";
+  return floor || name === "sessiondir" || name === "better-sqlite3" || name === JSONL;
 }
 
 /** The peers, and beside them the floors: the least work that any peer must do. @param {readonly Peer[]} peers @param {...string} floors */

@@ -10,8 +10,7 @@ import {
   verifyCount,
   withFloors,
 } from "../runner/turns.mjs";
-import { sharedClockUs } from "../orders/session.mjs";
-import { Worker } from "../runner/workers.mjs";
+import { Crew } from "../runner/crew.mjs";
 
 export const title = "several processes";
 export const note =
@@ -26,7 +25,6 @@ const HOT_KEYS = 10;
 const WARMING_MS = { os: 1_500, disk: 5_000 };
 /** Of the peers whose ratio is no goal. */
 const SHORT_WARMING_MS = 1_000;
-const START_DELAY_US = 50_000;
 
 /**
  * @typedef {object} Part
@@ -115,9 +113,10 @@ async function measure(context, part) {
   try {
     const plan = { part: label, ids, rounds: 3, warmUp: 1 };
     const contenders = await contendersOf(sheet, plan, peers, async (peer) => {
-      const crew = new Crew(peer, await stores.get(peer, shape), part);
+      const which = { peer: peer.name, folder: await stores.get(peer, shape), durability };
+      const crew = new Crew(which, part.processes);
       crews.push(crew);
-      return crew.contender(lengthOf(peer, part, quick));
+      return contender(crew, peer, part, lengthOf(peer, part, quick));
     });
     await takeTurns(sheet, plan, contenders);
   } finally {
@@ -157,93 +156,55 @@ function lengthOf(peer, { processes }, quick) {
     : { rounds: 2, milliseconds: 1_500 };
 }
 
-/** The processes that work on the store of one peer. */
-class Crew {
-  /** @readonly @type {Worker[]} */
-  #workers;
-  /** @readonly */
-  #part;
-  /** @readonly */
-  #peer;
-  #total = 0;
-
-  /** @param {import("../peers/peer.mjs").Peer} peer @param {string} folder @param {Part} part */
-  constructor(peer, folder, part) {
-    this.#part = part;
-    this.#peer = peer;
-    const which = { peer: peer.name, folder, durability: part.durability };
-    this.#workers = Array.from({ length: part.processes }, () => new Worker(which));
-  }
-
-  /** @returns {Promise<number>} */
-  async #sum() {
-    return /** @type {Promise<number>} */ (this.#workers[0]?.ask({ kind: "sum" }));
-  }
-
-  /**
-   * @param {{ rounds: number, milliseconds: number }} length
-   * @returns {Promise<import("../runner/turns.mjs").Contender>}
-   */
-  async contender({ rounds, milliseconds }) {
-    const { name, slow, untraceable } = this.#peer;
-    const before = await this.#sum();
-    return {
-      peer: name,
-      rounds,
-      ...(slow && { warmUp: 0 }),
-      turn: (round) => this.#burst(round, round < 0 ? this.#warmingMs(milliseconds) : milliseconds),
-      end: async () => {
-        if (!untraceable) verifyCount("updates", (await this.#sum()) - before, this.#total);
-      },
-    };
-  }
-
-  /** @param {number} milliseconds Of a round. */
-  #warmingMs(milliseconds) {
-    const quick = milliseconds < 600;
-    if (quick || this.#peer.slow) return Math.min(500, milliseconds);
-    const inGoals = isInGoals(this.#peer) && !this.#peer.floor;
-    return inGoals ? WARMING_MS[this.#part.durability] : SHORT_WARMING_MS;
-  }
-
-  /** @param {number} round @param {number} milliseconds */
-  async #burst(round, milliseconds) {
-    const { id, shape, hot, processes, atOnce = 1 } = this.#part;
-    const size = shape.large > 0 ? "large" : "small";
-    const startUs = sharedClockUs() + START_DELAY_US;
-    const all = await Promise.all(
-      this.#workers.map((worker, number) => {
+/**
+ * @param {Crew} crew
+ * @param {import("../peers/peer.mjs").Peer} peer
+ * @param {Part} part
+ * @param {{ rounds: number, milliseconds: number }} length
+ * @returns {Promise<import("../runner/turns.mjs").Contender>}
+ */
+async function contender(crew, peer, part, { rounds, milliseconds }) {
+  const { id, shape, hot, processes, atOnce = 1 } = part;
+  const size = shape.large > 0 ? "large" : "small";
+  const sum = async () => /** @type {number} */ (await crew.first.ask({ kind: "sum" }));
+  const before = await sum();
+  let total = 0;
+  return {
+    peer: peer.name,
+    rounds,
+    ...(peer.slow && { warmUp: 0 }),
+    async turn(round) {
+      const ms = round < 0 ? warmingMs(peer, part, milliseconds) : milliseconds;
+      const burst = await crew.burst((number, startUs) => {
         const keys = hot
           ? { shape, size, first: HOT_KEYS }
           : { shape, size, share: { number, of: processes } };
         const seed = (round + 9) * 31 + number;
-        const order = { kind: "burst", milliseconds, seed, keys, startUs, atOnce };
-        return /** @type {Promise<import("../orders/write.mjs").Done>} */ (worker.ask(order));
-      }),
-    );
-    const settling = sharedClockUs();
-    const cpu = await Promise.all(
-      this.#workers.map(
-        (worker) => /** @type {Promise<{ cpuUs: number }>} */ (worker.ask({ kind: "settle" })),
-      ),
-    );
-    const settleUs = sharedClockUs() - settling;
-    const updates = all.reduce((sum, done) => sum + done.updates, 0);
-    const longestUs = Math.max(...all.map(({ us }) => us));
-    const cpuUs = [...all, ...cpu].reduce((sum, one) => sum + one.cpuUs, 0);
-    this.#total += updates;
-    const worst = { [`${id}, worst`]: Math.max(...all.map(({ worstUs }) => worstUs)) };
-    // It does nothing, as often as it can.
-    if (this.#peer.name === CLOCK) return worst;
-    return {
-      [id]: all.reduce((sum, done) => sum + (done.updates * 1e6) / done.us, 0),
-      ...worst,
-      [`${id}, settled`]: (updates * 1e6) / (longestUs + settleUs),
-      [`${id}, cpu`]: cpuUs / updates,
-    };
-  }
+        return { kind: "burst", milliseconds: ms, seed, keys, startUs, atOnce };
+      });
+      total += burst.count;
+      // It does nothing, as often as it can.
+      if (peer.name === CLOCK) return { [`${id}, worst`]: burst.worstUs };
+      return {
+        [id]: burst.rate,
+        [`${id}, worst`]: burst.worstUs,
+        [`${id}, settled`]: burst.settledRate,
+        [`${id}, cpu`]: burst.cpuUs,
+      };
+    },
+    async end() {
+      if (!peer.untraceable) verifyCount("updates", (await sum()) - before, total);
+    },
+  };
+}
 
-  async end() {
-    await Promise.all(this.#workers.map((worker) => worker.end()));
-  }
+/**
+ * @param {import("../peers/peer.mjs").Peer} peer
+ * @param {Part} part
+ * @param {number} milliseconds Of a round.
+ */
+function warmingMs(peer, { durability }, milliseconds) {
+  const quick = milliseconds < 600;
+  if (quick || peer.slow) return Math.min(500, milliseconds);
+  return isInGoals(peer) && !peer.floor ? WARMING_MS[durability] : SHORT_WARMING_MS;
 }
