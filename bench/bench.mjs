@@ -8,6 +8,8 @@
  *   --peer NAME        only this peer and sessiondir; may be given more than once
  *   --render [FILE]    measures nothing: rebuilds the page and its charts from the newest complete results, or from FILE
  *
+ * `--only transcripts`, with all rounds and peers, rebuilds that section of the page.
+ *
  * A figure is printed only if the work behind it was verified; if any was not, or if better-sqlite3 could not be measured, which the
  * goals are about, the exit code is 1. BENCH_FOLDER names
  * the folder in which the stores are made (default: the system's temporary folder); it should be on the disk that matters.
@@ -22,10 +24,10 @@ import { bold, dim, red, say } from "../examples/demo/report.mjs";
 import { evaluateGoals, PEER } from "./report/goals.mjs";
 import { installOpenclaw, installPeers, newerNode, OPENCLAW_VERSIONS } from "./install.mjs";
 import { describeMachine } from "./runner/machine.mjs";
-import { renderPage } from "./report/page.mjs";
+import { renderPage, renderTranscripts, TRANSCRIPTS } from "./report/page.mjs";
 import { FLOORS, PEERS } from "./peers/index.mjs";
 import { missingOf, printFailures, printFigures, printGoals } from "./report/terminal.mjs";
-import { newestResults, readResults, writeResults } from "./report/results.mjs";
+import { newestResults, partOf, readResults, writeResults } from "./report/results.mjs";
 import { Sheet } from "./runner/sheet.mjs";
 import { Stores } from "./runner/stores.mjs";
 import { askOnce, killWorkers } from "./runner/workers.mjs";
@@ -50,8 +52,10 @@ const WORKLOADS = [
   "transcripts/processes",
 ];
 
-/** A folder of workloads, which has a section of its own on the page. */
-const TRANSCRIPTS = "transcripts";
+/**
+ * @typedef {import("./runner/turns.mjs").Workload} Workload
+ * @typedef {import("./report/results.mjs").Results} Results
+ */
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -73,12 +77,14 @@ for (const [option, names, known] of /** @type {const} */ ([
 }
 
 if (values.render) {
-  const results = positionals[0] === undefined ? newestResults() : readResults(positionals[0]);
-  if (results === undefined) {
+  const [file] = positionals;
+  const found = file === undefined ? [newestResults(), newestResults(TRANSCRIPTS)] : [readResults(file)];
+  const files = found.flatMap((results) => (results === undefined ? [] : render(results)));
+  if (files.length === 0) {
     console.error("there are no complete results in bench/results yet: npm run bench");
     process.exit(2);
   }
-  for (const file of renderPage(results)) say(file);
+  for (const path of new Set(files)) say(path);
 } else {
   await main();
 }
@@ -96,7 +102,8 @@ async function main() {
   const machine = describeMachine(stores.folder);
   say(bold("sessiondir and its peers"));
   for (const [name, value] of Object.entries(machine)) say(`  ${name.padEnd(10)}  ${value}`);
-  const { peers, skipped } = await choosePeers(stores.folder);
+  const chosen = await chooseWorkloads();
+  const { peers, skipped } = await choosePeers(stores.folder, chosen);
   for (const { name, version, settings, transcripts } of peers)
     say(`  ${name} (${version}): ${[settings, transcripts].filter(Boolean).join("; transcripts: ")}`);
   for (const { name, settings } of FLOORS) say(dim(`  ${name}: ${settings}`));
@@ -107,36 +114,14 @@ async function main() {
   );
 
   const workloads = [];
-  for (const name of WORKLOADS) {
-    if (values.only.length > 0 && !values.only.some((only) => `${name}/`.startsWith(`${only}/`))) continue;
-    const began = Date.now();
-    const sheet = new Sheet();
-    const file = new URL(`workloads/${name}.mjs`, import.meta.url).href;
-    const workload = /** @type {import("./runner/turns.mjs").Workload} */ (await import(file));
-    try {
-      await workload.run({ stores, peers: keeping(peers, workload), sheet, quick: values.quick });
-    } catch (error) {
-      // The other workloads are still worth their time.
-      sheet.fail("everybody", workload.title, [], error);
-    }
-    const { title, note } = workload;
-    const [figures, { failures }] = [sheet.figures(), sheet];
-    printFigures(
-      title,
-      note,
-      figures,
-      peers.map(({ name }) => name),
-    );
-    printFailures(failures);
-    if (failures.length > 0) process.exitCode = 1;
-    const seconds = Math.round((Date.now() - began) / 1000);
-    say(dim(`  ${seconds} s`));
-    workloads.push({ name, title, note, seconds, figures, failures });
-  }
+  for (const { name, workload } of chosen)
+    workloads.push(await measure(name, workload, { stores, peers, quick: values.quick }));
 
   printGoals(evaluateGoals(workloads.flatMap(({ figures }) => figures)));
   const seconds = Math.round((Date.now() - started.getTime()) / 1000);
-  const complete = !values.quick && values.only.length === 0 && values.peer.length === 0;
+  const whole = !values.quick && values.peer.length === 0;
+  const complete = whole && values.only.length === 0;
+  const section = whole && values.only.join() === TRANSCRIPTS && { section: TRANSCRIPTS };
   const about = peers.map(({ name, short, version, settings, reads, transcripts }) => ({
     name,
     short,
@@ -149,6 +134,7 @@ async function main() {
     started: started.toISOString(),
     seconds,
     complete,
+    ...section,
     machine,
     peers: about,
     skipped,
@@ -165,15 +151,67 @@ async function main() {
     return;
   }
   // From the file, so that it comes out the same with --render.
-  if (complete) for (const path of renderPage(readResults(written))) say(`rebuilt ${path}`);
+  if (complete || section) for (const path of render(readResults(written))) say(`rebuilt ${path}`);
+}
+
+/** @param {Results} results @returns {string[]} The files that were rebuilt: all that these results are complete enough for. */
+function render(results) {
+  const files = [
+    ...(results.complete ? renderPage(results) : []),
+    ...(partOf(results, TRANSCRIPTS).length > 0 ? renderTranscripts(results) : []),
+  ];
+  return [...new Set(files)];
+}
+
+async function chooseWorkloads() {
+  const names = WORKLOADS.filter(
+    (name) => values.only.length === 0 || values.only.some((only) => `${name}/`.startsWith(`${only}/`)),
+  );
+  return Promise.all(
+    names.map(async (name) => {
+      const file = new URL(`workloads/${name}.mjs`, import.meta.url).href;
+      return { name, workload: /** @type {Workload} */ (await import(file)) };
+    }),
+  );
 }
 
 /**
- * @param {readonly import("./peers/peer.mjs").Peer[]} peers
- * @param {import("./runner/turns.mjs").Workload} workload
+ * Runs a workload and prints its figures.
+ * @param {string} name
+ * @param {Workload} workload
+ * @param {Omit<import("./runner/turns.mjs").Context, "sheet">} context
  */
-function keeping(peers, { keeps = "records" }) {
-  return peers.filter(({ records, transcripts }) => (keeps === "records" ? records : transcripts !== ""));
+async function measure(name, workload, context) {
+  const { title, note, keeps } = workload;
+  const began = Date.now();
+  const sheet = new Sheet();
+  const peers = context.peers.filter((peer) => isKept(peer, keeps));
+  try {
+    await workload.run({ ...context, peers, sheet });
+  } catch (error) {
+    // The other workloads are still worth their time.
+    sheet.fail("everybody", title, [], error);
+  }
+  const [figures, { failures }] = [sheet.figures(), sheet];
+  printFigures(
+    title,
+    note,
+    figures,
+    peers.map(({ name }) => name),
+  );
+  printFailures(failures);
+  if (failures.length > 0) process.exitCode = 1;
+  const seconds = Math.round((Date.now() - began) / 1000);
+  say(dim(`  ${seconds} s`));
+  return { name, title, note, seconds, figures, failures };
+}
+
+/**
+ * @param {import("./peers/peer.mjs").Peer} peer
+ * @param {Workload["keeps"]} keeps What the workload is about.
+ */
+function isKept({ records, transcripts }, keeps = "records") {
+  return keeps === "records" ? records : transcripts !== "";
 }
 
 /** Whether this run is meant to compare with the peer of the goals: all are, but those of chosen others. */
@@ -182,16 +220,18 @@ function needsPeer() {
 }
 
 /**
- * Installs what is missing and asks each peer for its version, which loads it.
+ * Installs what is missing and asks each peer that the workloads need for its version, which loads it.
  * @param {string} folder
+ * @param {readonly { workload: Workload }[]} chosen
  */
-async function choosePeers(folder) {
+async function choosePeers(folder, chosen) {
   const failed = installPeers();
   /** @type {{ name: string, reason: string }[]} */
   const skipped = [];
   const peers = [];
   for (const peer of PEERS) {
     if (values.peer.length > 0 && !values.peer.includes(peer.name) && peer.name !== "sessiondir") continue;
+    if (!chosen.some(({ workload }) => isKept(peer, workload.keeps))) continue;
     try {
       const reason = whyNot(peer);
       if (reason !== undefined) throw new Error(reason);

@@ -41,7 +41,9 @@ export function itemOf(writer, n) {
 /** @param {number} n @returns {Item} */
 function templateOf(n) {
   if (templates.length === 0) templates = makeTemplates();
-  return /** @type {Item} */ (templates[n % DISTINCT]);
+  const template = templates[n % DISTINCT];
+  if (template === undefined) throw new RangeError(`no item has the number ${n}`);
+  return template;
 }
 
 /** @param {number} writer @param {number} n */

@@ -34,7 +34,7 @@ export async function fill(folder) {
 /** @param {string} folder @param {Iterable<[string, Item]>} items */
 export async function fillItems(folder, items) {
   const { append } = transcriptsIn(folder, false);
-  for (const [key, item] of items) append(key, item);
+  for (const [key, item] of items) void append(key, item);
 }
 
 /**

@@ -48,7 +48,7 @@ export function sqlitePeer(openDatabase, caches) {
       const db = openSessions(openDatabase, folder, "os");
       const { append } = transcriptsOf(db);
       db.exec("BEGIN IMMEDIATE");
-      for (const [key, item] of items) append(key, item);
+      for (const [key, item] of items) void append(key, item);
       db.exec("COMMIT");
       db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
       db.close();

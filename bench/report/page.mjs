@@ -6,7 +6,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { makeCharts } from "./charts/index.mjs";
-import { evaluateGoals, GOAL_COLUMNS, goalRows, GOALS, obstaclesOf } from "./goals.mjs";
+import { evaluateGoals, GOAL_COLUMNS, goalRows, GOALS, obstaclesOf, TRANSCRIPT_GOALS } from "./goals.mjs";
+import { partOf } from "./results.mjs";
 import { FLOORS } from "../peers/index.mjs";
 import { rowsOf } from "./terminal.mjs";
 import { median } from "./statistics.mjs";
@@ -21,25 +22,53 @@ const OURS = "sessiondir";
 /** Less than that is noise. */
 const CLEARLY = 1.15;
 
-/** @param {Results} results @returns {string[]} The files that were written. */
-export function renderPage(results) {
+/** The section that is about the workloads of that folder, and can be rebuilt alone. */
+export const TRANSCRIPTS = "transcripts";
+
+/** @param {Results} whole Of a complete run. @returns {string[]} The files that were written. */
+export function renderPage(whole) {
+  const results = { ...whole, workloads: partOf(whole, "") };
   const charts = makeCharts(results);
   mkdirSync(CHARTS, { recursive: true });
   for (const { file, svg } of charts) writeFileSync(`${CHARTS}${file}`, svg);
-  const sections = {
+  write(PAGE, {
     machine: machineOf(results),
-    goals: goalsOf(results),
+    goals: goalsOf(results, GOALS),
     charts: charts.map(({ file, alt }) => `![${alt}](charts/${file})`).join("\n\n"),
     better: betterOf(results),
     peers: peersOf(results),
-  };
-  writeFileSync(PAGE, fillIn(readFileSync(PAGE, "utf8"), sections));
-  writeFileSync(FIGURES, fillIn(readFileSync(FIGURES, "utf8"), { tables: tablesOf(results) }));
+  });
+  write(FIGURES, { tables: tablesOf(results) });
   return [
     "docs/performance.md",
     "docs/evidence/figures.md",
     ...charts.map(({ file }) => `docs/charts/${file}`),
   ];
+}
+
+/** @param {Results} whole Of a run that has the workloads of transcripts. @returns {string[]} As of the page. */
+export function renderTranscripts(whole) {
+  const results = { ...whole, workloads: partOf(whole, TRANSCRIPTS) };
+  const peers = results.peers.filter(({ transcripts = "" }) => transcripts !== "");
+  const section = [
+    machineOf({ ...results, skipped: [] }),
+    goalsOf(results, TRANSCRIPT_GOALS),
+    "What was better, and how many times:",
+    betterOf(results),
+    "How each keeps transcripts:",
+    markdownTable([
+      ["peer", "version", "transcripts"],
+      ...peers.map(({ name, version, transcripts = "" }) => [name, version, transcripts]),
+    ]),
+  ];
+  write(PAGE, { transcripts: section.join("\n\n") });
+  write(FIGURES, { transcripts: tablesOf({ ...results, peers }) });
+  return ["docs/performance.md", "docs/evidence/figures.md"];
+}
+
+/** @param {string} path @param {Record<string, string>} sections */
+function write(path, sections) {
+  writeFileSync(path, fillIn(readFileSync(path, "utf8"), sections));
 }
 
 /**
@@ -66,21 +95,19 @@ function machineOf({ started, seconds, machine, skipped }) {
   return lines.join("\n\n");
 }
 
-/** @param {Results} results */
-function goalsOf({ workloads }) {
-  const outcomes = evaluateGoals(workloads.flatMap(({ figures }) => figures));
+/** @param {Results} results @param {readonly import("./goals.mjs").Goal[]} wanted */
+function goalsOf({ workloads }, wanted) {
+  const outcomes = evaluateGoals(
+    workloads.flatMap(({ figures }) => figures),
+    wanted,
+  );
   const measured = new Set(outcomes.map(({ label }) => label));
   const goals = markdownTable([
     GOAL_COLUMNS,
     ...goalRows(outcomes, factor, { met: "met", missed: "**missed**" }),
-    ...GOALS.filter(({ label }) => !measured.has(label)).map(({ label, wanted }) => [
-      label,
-      factor(wanted),
-      "",
-      "",
-      "",
-      "**not measured**",
-    ]),
+    ...wanted
+      .filter(({ label }) => !measured.has(label))
+      .map(({ label, wanted }) => [label, factor(wanted), "", "", "", "**not measured**"]),
   ]);
   return `${goals}${obstaclesIn(outcomes)}`;
 }

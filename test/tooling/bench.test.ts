@@ -4,18 +4,24 @@
  * the same each time.
  * Method: its pure parts, on numbers that can be checked by hand.
  */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { makeCharts } from "../../bench/report/charts/index.mjs";
 import { barChart, lineChart, logScale, spaced } from "../../bench/report/charts/svg.mjs";
 import { keyOf, makeEntries, nextTurn } from "../../bench/data/entries.mjs";
 import { DAY_SHAPE, makeDay } from "../../bench/data/gateway-day.mjs";
-import { evaluateGoals, GOALS, isMet, ratiosOf } from "../../bench/report/goals.mjs";
+import { ItemCheck, ITEM_BYTES, itemOf } from "../../bench/data/items.mjs";
+import { evaluateGoals, GOALS, isMet, ratiosOf, TRANSCRIPT_GOALS } from "../../bench/report/goals.mjs";
 import { fillIn, markdownTable } from "../../bench/report/page.mjs";
-import { PEERS } from "../../bench/peers/index.mjs";
+import { FLOORS, PEERS } from "../../bench/peers/index.mjs";
+import * as jsonl from "../../bench/peers/jsonl.mjs";
+import { partOf } from "../../bench/report/results.mjs";
 import { rowsOf } from "../../bench/report/terminal.mjs";
 import { Sheet } from "../../bench/runner/sheet.mjs";
 import { median, spread } from "../../bench/report/statistics.mjs";
-import { keysOf, sizesOf } from "../../bench/runner/stores.mjs";
+import { itemsOf, keysOf, sizesOf } from "../../bench/runner/stores.mjs";
 import { takeTurns } from "../../bench/runner/turns.mjs";
 import { factor, inWords, spreadInWords } from "../../bench/report/words.mjs";
 import { zipfDraw } from "../../bench/data/zipf.mjs";
@@ -52,12 +58,44 @@ describe("statistics", () => {
   });
 
   it("names goals and peers once", () => {
-    const labels = GOALS.map(({ label }) => label);
+    const goals = [...GOALS, ...TRANSCRIPT_GOALS];
+    const labels = goals.map(({ label }) => label);
     expect(new Set(labels).size).toBe(labels.length);
-    const peers = PEERS.map(({ name }) => name);
+    const peers = [...PEERS, ...FLOORS].map(({ name }) => name);
     expect(new Set(peers).size).toBe(peers.length);
-    for (const { against } of GOALS)
-      if (against?.includes(" + fd") === false) expect(peers).toContain(against);
+    for (const { against } of goals) if (against !== undefined) expect(peers).toContain(against);
+  });
+
+  it("evaluates the goals of one section alone, and finds the workloads of each", () => {
+    const figure = (id: string) =>
+      ({
+        id,
+        label: id,
+        unit: "time",
+        samples: { sessiondir: [1], "better-sqlite3": [2] } as Record<string, number[]>,
+        remarks: {},
+      }) as const;
+    const figures = [figure("append os"), figure("get warm small")];
+    expect(evaluateGoals(figures, TRANSCRIPT_GOALS).map(({ label }) => label)).toEqual(["append, os"]);
+    const workload = (name: string) => ({
+      name,
+      title: name,
+      note: "",
+      seconds: 1,
+      figures: [],
+      failures: [],
+    });
+    const results = {
+      started: "",
+      seconds: 1,
+      complete: true,
+      machine: {},
+      peers: [],
+      skipped: [],
+      workloads: [workload("get"), workload("transcripts/append")],
+    };
+    expect(partOf(results, "").map(({ name }) => name)).toEqual(["get"]);
+    expect(partOf(results, "transcripts").map(({ name }) => name)).toEqual(["transcripts/append"]);
   });
 });
 
@@ -97,6 +135,53 @@ describe("workloads", () => {
     const [, entry] = [...makeEntries(1, () => "small")][0] ?? [];
     if (entry === undefined) throw new Error("no entry");
     expect(nextTurn(nextTurn(entry))).toMatchObject({ n: 2, inputTokens: entry.inputTokens + 74 });
+  });
+
+  it("make items of the stated size, each time the same", () => {
+    for (const n of [0, 1, 2, 3, 239, 240, 99_999]) {
+      const item = itemOf(n % 4, n);
+      expect(Buffer.byteLength(JSON.stringify(item))).toBe(ITEM_BYTES);
+      expect(itemOf(n % 4, n)).toEqual(item);
+      expect(item.parentId).not.toBe(item.id);
+    }
+    const shape = { sessions: 3, large: 0, items: { transcripts: 2, each: 2 } };
+    const [first, second] = [keyOf(0), keyOf(1)];
+    expect([...itemsOf(shape)]).toEqual([
+      [first, itemOf(0, 0)],
+      [second, itemOf(0, 0)],
+      [first, itemOf(0, 1)],
+      [second, itemOf(0, 1)],
+    ]);
+  });
+
+  it("verify that items are there once, each writer's in its order, with what they said", () => {
+    const written = [
+      { writer: 0, first: 5, count: 2 },
+      { writer: 1, first: 0, count: 2 },
+    ];
+    const items = [itemOf(0, 5), itemOf(1, 0), itemOf(0, 6), itemOf(1, 1)];
+    const verify = (found: typeof items): void => {
+      const check = new ItemCheck(written);
+      for (const item of found) check.see(item);
+      check.end(written);
+    };
+    const [a, b, c, d] = items as [
+      (typeof items)[0],
+      (typeof items)[0],
+      (typeof items)[0],
+      (typeof items)[0],
+    ];
+    verify([a, b, c, d]);
+    verify([b, a, d, c]);
+    const shortened = { ...d, message: { ...d.message, content: [{ type: "text", text: "" }] } };
+    for (const wrong of [
+      [a, b, c],
+      [a, b, c, d, d],
+      [c, b, a, d],
+      [a, b, c, c],
+      [a, b, c, shortened],
+    ])
+      expect(() => verify(wrong)).toThrow(/not verified/);
   });
 
   it("make the same day from a seed, with every kind of operation, on sessions that are there", () => {
@@ -143,6 +228,33 @@ describe("workloads", () => {
   });
 });
 
+describe("peers", () => {
+  it("gives the items of a JSONL file back, the newest ones from its end", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "bench-"));
+    try {
+      const [key, other] = [keyOf(0), keyOf(1)];
+      await jsonl.fill(folder);
+      const shape = { sessions: 2, large: 0, items: { transcripts: 1, each: 100 } };
+      await jsonl.fillItems(folder, itemsOf(shape));
+      const { transcripts } = await jsonl.open(folder, "os");
+      if (transcripts === undefined) throw new Error("no transcripts");
+      await transcripts.append(key, itemOf(0, 100));
+      await transcripts.append(other, itemOf(0, 0));
+      const items = Array.from({ length: 101 }, (_, n) => itemOf(0, n));
+      const found: unknown[] = [];
+      await transcripts.each(key, (item) => found.push(item));
+      expect(found).toEqual(items);
+      // More than lies in one of the pieces in which a file is read from its end.
+      for (const count of [1, 63, 64, 65, 100, 101, 200])
+        expect(await transcripts.newest(key, count)).toEqual(items.slice(-count));
+      expect(await transcripts.count(key)).toBe(101);
+      expect(await transcripts.count(other)).toBe(1);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+});
+
 describe("words", () => {
   it("say numbers with a unit that fits", () => {
     expect(inWords(0.41, "time")).toBe("0.41 µs");
@@ -181,6 +293,10 @@ describe("words", () => {
     expect(once).toBe("before\n<!-- bench:goals -->\n\nnew\n\n<!-- /bench:goals -->\nafter\n");
     expect(fillIn(once, { goals: "new" })).toBe(once);
     expect(() => fillIn(page, { charts: "x" })).toThrow(/markers/);
+    for (const name of ["performance.md", "evidence/figures.md"]) {
+      const written = readFileSync(new URL(`../../docs/${name}`, import.meta.url), "utf8");
+      expect(fillIn(written, { transcripts: "new" })).toContain("<!-- bench:transcripts -->\n\nnew\n");
+    }
   });
 });
 
