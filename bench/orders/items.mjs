@@ -88,18 +88,18 @@ export async function verifyItems(session, { key, written }) {
 /**
  * To one transcript beside other processes, all from one instant on.
  * @param {Session} session
- * @param {{ key: string, writer: number, first: number, milliseconds: number, startUs: number }} order `first`: the number
- *   of its first item.
+ * @param {{ key: string, writer: number, milliseconds: number, appends?: number, startUs: number }} order `appends`: at
+ *   most so many.
  * @returns {Promise<Done>}
  */
-export async function burstOfAppends(session, { key, writer, first, milliseconds, startUs }) {
+export async function burstOfAppends(session, { key, writer, milliseconds, appends = Infinity, startUs }) {
   const { append } = await session.transcripts();
-  let n = first;
+  let n = 0;
   const write = (/** @type {string} */ to) => append(to, itemOf(writer, n++));
   // What items are made from is made now.
-  itemOf(writer, first);
+  itemOf(writer, n);
   await waitUntil(startUs);
-  return work(write, () => key, milliseconds, false);
+  return work(write, (done) => (done < appends ? key : undefined), milliseconds, false);
 }
 
 /**

@@ -24,9 +24,9 @@ export const keeps = "transcripts";
 
 const PROCESSES = 4;
 /** The compiler needs some ten thousand appends of each process before it is done. */
-const WARMING_MS = 5_000;
+const WARMING = { appends: 10_000, milliseconds: 15_000 };
 /** Of the peers whose ratio is no goal. */
-const SHORT_WARMING_MS = 500;
+const SHORT_WARMING = { appends: 10_000, milliseconds: 500 };
 const MILLISECONDS = 1_500;
 const MILLISECONDS_QUICK = 150;
 
@@ -81,17 +81,21 @@ async function measure(context, part) {
  */
 function contender(crew, peer, { id, one }, quick, rounds) {
   const inGoals = isInGoals(peer) && !peer.floor;
-  const warmingMs = inGoals ? WARMING_MS : SHORT_WARMING_MS;
+  const warming = inGoals ? WARMING : SHORT_WARMING;
   let [burstNumber, total] = [0, 0];
   return {
     peer: peer.name,
     rounds: inGoals ? rounds : Math.min(2, rounds),
     async turn(round) {
-      const milliseconds = quick ? MILLISECONDS_QUICK : round < 0 ? warmingMs : MILLISECONDS;
+      const length = quick
+        ? { milliseconds: MILLISECONDS_QUICK }
+        : round < 0
+          ? warming
+          : { milliseconds: MILLISECONDS };
       const first = burstNumber++ * PROCESSES;
       const keyFor = (/** @type {number} */ writer) => keyOf(first + (one ? 0 : writer));
       const burst = await crew.burst((writer, startUs) => {
-        return { kind: "burstOfAppends", key: keyFor(writer), writer, first: 0, milliseconds, startUs };
+        return { kind: "burstOfAppends", key: keyFor(writer), writer, startUs, ...length };
       });
       total += burst.count;
       if (!peer.floor) await verify(crew, keyFor, burst.counts);

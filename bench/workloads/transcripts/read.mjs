@@ -36,7 +36,7 @@ export async function run(context) {
     shape,
     part: `${NEWEST} newest of ${label}`,
     ids: ["open items", "newest items", "open and newest items"],
-    rounds: quick ? 1 : 25,
+    rounds: quick ? 1 : 19,
     newest: NEWEST,
     samples: ({ openUs, readUs }) => ({
       "open items": openUs,
