@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * `npm run bench`: sessiondir beside its peers, in one run, by turns. A complete run takes about a quarter of an hour
+ * `npm run bench`: sessiondir beside its peers, in one run, by turns. A complete run takes about half an hour
  * and rebuilds docs/performance.md and its charts.
  *
  *   --quick            about a minute: few rounds, no store of 100,000 sessions, no released gateways

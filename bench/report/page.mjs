@@ -11,7 +11,7 @@ import { partOf } from "./results.mjs";
 import { FLOORS } from "../peers/index.mjs";
 import { rowsOf } from "./terminal.mjs";
 import { median } from "./statistics.mjs";
-import { factor } from "./words.mjs";
+import { factor, wrap } from "./words.mjs";
 
 /** @typedef {import("./results.mjs").Results} Results */
 
@@ -19,6 +19,8 @@ const PAGE = fileURLToPath(new URL("../../docs/performance.md", import.meta.url)
 const FIGURES = fileURLToPath(new URL("../../docs/evidence/figures.md", import.meta.url));
 const CHARTS = fileURLToPath(new URL("../../docs/charts/", import.meta.url));
 const OURS = "sessiondir";
+/** Of text. */
+const COLUMNS = 120;
 /** Less than that is noise. */
 const CLEARLY = 1.15;
 
@@ -33,7 +35,7 @@ export function renderPage(whole) {
   for (const { file, svg } of charts) writeFileSync(`${CHARTS}${file}`, svg);
   write(PAGE, {
     machine: machineOf(results),
-    goals: goalsOf(results, GOALS),
+    goals: goalsOf(results, GOALS, "What stands in the way"),
     charts: charts.map(({ file, alt }) => `![${alt}](charts/${file})`).join("\n\n"),
     better: betterOf(results),
     peers: peersOf(results),
@@ -52,8 +54,8 @@ export function renderTranscripts(whole) {
   const peers = results.peers.filter(({ transcripts = "" }) => transcripts !== "");
   const section = [
     machineOf({ ...results, skipped: [] }),
-    goalsOf(results, TRANSCRIPT_GOALS),
-    "What was better, and how many times:",
+    goalsOf(results, TRANSCRIPT_GOALS, "What stands in the way of transcripts"),
+    "Who is better, and how many times:",
     betterOf(results),
     "How each keeps transcripts:",
     markdownTable([
@@ -92,11 +94,15 @@ function machineOf({ started, seconds, machine, skipped }) {
       `the run took ${Math.round(seconds / 60)} minutes.`,
     ...skipped.map(({ name, reason }) => `Not measured: ${name}: ${reason}.`),
   ];
-  return lines.join("\n\n");
+  return lines.map(paragraph).join("\n\n");
 }
 
-/** @param {Results} results @param {readonly import("./goals.mjs").Goal[]} wanted */
-function goalsOf({ workloads }, wanted) {
+/**
+ * @param {Results} results
+ * @param {readonly import("./goals.mjs").Goal[]} wanted
+ * @param {string} title Of what stands in the way of them.
+ */
+function goalsOf({ workloads }, wanted, title) {
   const outcomes = evaluateGoals(
     workloads.flatMap(({ figures }) => figures),
     wanted,
@@ -109,22 +115,29 @@ function goalsOf({ workloads }, wanted) {
       .filter(({ label }) => !measured.has(label))
       .map(({ label, wanted }) => [label, factor(wanted), "", "", "", "**not measured**"]),
   ]);
-  return `${goals}${obstaclesIn(outcomes)}`;
+  return `${goals}${obstaclesIn(outcomes, title)}`;
 }
 
-/** @param {readonly import("./goals.mjs").Outcome[]} outcomes */
-function obstaclesIn(outcomes) {
+/** @param {readonly import("./goals.mjs").Outcome[]} outcomes @param {string} title */
+function obstaclesIn(outcomes, title) {
   const rows = obstaclesOf(outcomes, factor);
   if (rows.length === 1) return "";
   return [
     "",
-    "### What stands in the way",
-    "For each missed goal the least that has to be done for it in this design, measured by turns in the same rounds; what " +
-      "each of these floors does is said with [the peers](#the-peers). «Reachable at most» is how many times better the floor " +
-      "alone is: where that is below «wanted», nothing that makes these calls from Node can reach the goal on this machine; " +
-      "what is between «measured» and «reachable at most» is what sessiondir costs.",
+    `### ${title}`,
+    paragraph(
+      "For each missed goal the least that has to be done for it in this design, measured by turns in the same rounds; what " +
+        "each of these floors does is said with [the peers](#the-peers). «Reachable at most» is how many times better the floor " +
+        "alone is: where that is below «wanted», nothing that makes these calls from Node can reach the goal on this machine; " +
+        "what is between «measured» and «reachable at most» is what sessiondir costs.",
+    ),
     markdownTable(rows),
   ].join("\n\n");
+}
+
+/** @param {string} text */
+function paragraph(text) {
+  return wrap(text, COLUMNS).join("\n");
 }
 
 /** @param {Results} results */

@@ -2,7 +2,7 @@
 /** What a run has to say to somebody at a terminal. */
 import { bold, dim, green, red, say, table } from "../../examples/demo/report.mjs";
 import { GOAL_COLUMNS, goalRows, obstaclesOf, PEER } from "./goals.mjs";
-import { factor, spreadInWords } from "./words.mjs";
+import { factor, spreadInWords, wrap } from "./words.mjs";
 
 const FIGURES_ABREAST = 4;
 
@@ -75,15 +75,4 @@ export function printGoals(outcomes) {
   say(bold("what stands in the way"));
   say(dim("  How many times better the least that has to be done is, with nothing else around it."));
   table(obstacles);
-}
-
-/** @param {string} text @param {number} width */
-function wrap(text, width) {
-  const lines = [""];
-  for (const word of text.split(" ")) {
-    const line = lines.at(-1) ?? "";
-    if (line.length + word.length >= width) lines.push(word);
-    else lines[lines.length - 1] = line === "" ? word : `${line} ${word}`;
-  }
-  return lines;
 }

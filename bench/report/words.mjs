@@ -30,3 +30,14 @@ export function factor(ratio) {
   if (ratio >= 100) return `${count(ratio)}x`;
   return `${ratio >= 10 ? ratio.toFixed(1) : ratio >= 0.1 ? ratio.toFixed(2) : ratio.toPrecision(2)}x`;
 }
+
+/** @param {string} text @param {number} width Of a line. @returns {string[]} */
+export function wrap(text, width) {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    const line = lines.at(-1) ?? "";
+    if (line.length + word.length >= width) lines.push(word);
+    else lines[lines.length - 1] = line === "" ? word : `${line} ${word}`;
+  }
+  return lines;
+}
