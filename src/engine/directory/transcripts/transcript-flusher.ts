@@ -189,7 +189,8 @@ export class TranscriptFlusher {
       if (await this.#writer.place(path, folder, at, bytes, options)) return "done";
       if (hot.cuts !== cuts) return "cut meanwhile";
       if (begun?.recut !== undefined && !options.recuts) return "done";
-      const content = begun && this.#compose(hot, begun, last);
+      // With the lines from its first item on it is what it is.
+      const content = whole && items.length > 0 ? bytes : begun && this.#compose(hot, begun, last);
       if (content === undefined) return this.#missing(hot, cuts, { first, born, begun }, lines, options);
       const sync = begun?.recut !== undefined || options.durable;
       if ((await this.#writer.make(path, folder, segment.ledger.stage, content, { sync })) === "fenced")
