@@ -275,7 +275,6 @@ describe("wing", () => {
         ]),
       ],
       ["legacy/base/a.ts", new Map()],
-      ["legacy/index.cts", new Map([["legacy/index.ts", 1]])],
       [
         "legacy/index.ts",
         new Map([
