@@ -9,7 +9,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join, sep } from "node:path";
+import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { rolldown } from "rolldown";
 import { rollup } from "rollup";
@@ -28,19 +28,37 @@ const ENTRIES = Object.keys(manifest.exports)
   .map((path) => join(path, "index"));
 const external = [/^node:/, ...Object.keys(manifest.dependencies)];
 
-/**
- * What is loaded together: what all need, the store, the tools for legacy files, and the commands. A module that is in none of these
- * is used by one entry point only, and stands in its file.
- */
-const CHUNKS = [
-  { name: "base", test: /\/src\/(?:[^/]*\.ts|format\/|fs\/)/ },
-  { name: "store", test: /\/src\/(?:engine|entries|log|store)\// },
-  { name: "legacy", test: /\/src\/legacy\// },
-  { name: "command", test: /\/src\/cli\/(?!main)/ },
-].map((group) => ({ ...group, test: (/** @type {string} */ id) => group.test.test(id) && !isEntry(id) }));
+const PROGRAM = join(root, "src/cli/program.ts");
 
-function isEntry(/** @type {string} */ id) {
-  return [...ENTRIES, MAIN].some((name) => id === join(root, "src", `${name}.ts`));
+/**
+ * The file of a module: what is loaded together is together. The command line loads what a command needs when it needs it, so what
+ * its beginning imports is apart from the rest: "command", and in "base" what that stands on. A module without a file here is used by
+ * one entry point only, and stands in its file.
+ * @param {string} id
+ * @param {{ getModuleInfo: (id: string) => { importedIds: readonly string[] } | null }} graph
+ */
+function chunkOf(id, graph) {
+  const path = relative(join(root, "src"), id);
+  if (path.startsWith("..") || [...ENTRIES, MAIN].includes(path.replace(/\.ts$/, ""))) return undefined;
+  beginning ??= closureOf(PROGRAM, graph);
+  if (path.startsWith("cli/")) {
+    if (path === "cli/version.ts") return undefined;
+    return beginning.has(id) ? "command" : "work";
+  }
+  if (beginning.has(id) || /^(?:[^/]*$|format\/|fs\/)/.test(path)) return "base";
+  if (/^(?:engine|entries|log|store)\//.test(path)) return "store";
+  return path.startsWith("legacy/") ? "legacy" : undefined;
+}
+
+/** @type {Set<string> | undefined} Modules that the program imports before it knows the command. */
+let beginning;
+
+/** @param {string} id @param {Parameters<typeof chunkOf>[1]} graph */
+function closureOf(id, graph) {
+  const found = new Set([id]);
+  for (const module of found)
+    for (const imported of graph.getModuleInfo(module)?.importedIds ?? []) found.add(imported);
+  return found;
 }
 
 /** @type {Set<string>} Paths in dist/. */
@@ -65,6 +83,7 @@ async function bundlePrograms() {
     cwd: root,
     input: Object.fromEntries([...ENTRIES, MAIN].map((name) => [name, `src/${name}.ts`])),
     platform: "node",
+    preserveEntrySignatures: "allow-extension",
     tsconfig: "tsconfig.build.json",
     transform: { target: "node20.19" },
     external,
@@ -78,7 +97,10 @@ async function bundlePrograms() {
     format: "esm",
     entryFileNames: "[name].js",
     chunkFileNames: "chunks/[name].js",
-    codeSplitting: { groups: CHUNKS },
+    codeSplitting: {
+      groups: [{ name: chunkOf, debugName: "chunkOf" }],
+      includeDependenciesRecursively: false,
+    },
     comments: false,
   });
   await bundle.close();

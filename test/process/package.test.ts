@@ -108,6 +108,12 @@ describe.each(ENTRIES)("%s", (entry) => {
     expect(required).not.toEqual([]);
   });
 
+  it("has the names that its source exports, and no others", async () => {
+    const source = join(root, "src", entry.slice("sessiondir".length), "index.ts");
+    const names = Object.keys((await import(source)) as object).sort();
+    expect(evaluate("names.mjs", `import * as entry from "${entry}";\n${NAMES}`)).toEqual(names);
+  });
+
   it("is there once in a process, however it is loaded", () => {
     const program = `
       const required = require("${entry}");

@@ -334,11 +334,16 @@ describe("transcript tail", () => {
       one.append(`${KEY}:longer`, ["not this one"]),
     ]);
     await one.append(KEY, ["nor this one"], { transcript: "tools" });
-    await tail.says('"seq":57'); // what is gone again by the time it is told of is not told
+    await tail.says('"seq":57');
+    // What is gone again by the time it is told of is not told.
     await other.truncate(KEY, { afterSeq: 50 });
+    await tail.says("truncatedAfter");
     await one.removeTranscript(KEY);
+    await tail.says("removed");
     await one.append(KEY, ["again"]);
+    await tail.says("again");
     await one.delete(KEY);
+    await tail.says("deleted");
     await other.append(KEY, ["the end"]);
     for (const store of [one, other]) await store.close();
     await tail.says("the end");
