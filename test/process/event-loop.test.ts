@@ -11,7 +11,7 @@ import { start } from "./support/child.js";
 import { temporaryFolderForMany } from "./support/temporary-folder.js";
 import { many } from "../support/thoroughness.js";
 
-const SESSIONS = many(100_000, 40_000);
+const SESSIONS = many(100_000, 20_000);
 
 it(
   `${SESSIONS} sessions are opened and listed without holding the event loop`,

@@ -13,11 +13,12 @@ import { canInject, injected, run, type Case, type Place } from "./support/injec
 import { copyPrograms } from "./support/ownership.js";
 import { casesOf, sample, SUBJECTS, type Kind, type Subject } from "./support/subjects.js";
 import { temporaryFolder } from "./support/temporary-folder.js";
+import { many } from "../support/thoroughness.js";
 
 const SEED = Number(process.env["SESSIONDIR_SEED"] ?? 20261121);
 const ALL = process.env["SESSIONDIR_INJECTIONS"] === "all";
 /** Cases of each scenario where not all are run. */
-const SAMPLE = Number(process.env["SESSIONDIR_INJECTIONS"] ?? 14) || 0;
+const SAMPLE = Number(process.env["SESSIONDIR_INJECTIONS"] ?? many(14, 7)) || 0;
 /** Only a hang is meant to meet it. */
 const CASE_MS_MAX = 20_000;
 const CASES_MAX = 2000;

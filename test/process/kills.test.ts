@@ -18,7 +18,7 @@ import { segmentsOf } from "./support/tidy-store.js";
 import { many } from "../support/thoroughness.js";
 
 const SEED = Number(process.env["SESSIONDIR_SEED"] ?? 20261121);
-const KILLS = Number(process.env["SESSIONDIR_KILLS"] ?? many(40, 15));
+const KILLS = Number(process.env["SESSIONDIR_KILLS"] ?? many(40, 10));
 /** Kills until everything is compared: the history of a round has to fit in memory. */
 const ROUND_KILLS = 50;
 /** Far more than a kill takes on a busy machine: only a hang is meant to meet it. */

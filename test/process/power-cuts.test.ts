@@ -21,9 +21,10 @@ import { LegacyScene, type Action } from "./support/legacy-scene.js";
 import { AFTER_POWER_CUT, Recording, type RecordingOptions } from "./support/recording.js";
 import { casesOf, sample, SUBJECTS, type Subject } from "./support/subjects.js";
 import { temporaryFolder } from "./support/temporary-folder.js";
+import { many } from "../support/thoroughness.js";
 
 const SEED = Number(process.env["SESSIONDIR_SEED"] ?? 20261121);
-const CUTS = Number(process.env["SESSIONDIR_POWER_CUTS"] ?? 6);
+const CUTS = Number(process.env["SESSIONDIR_POWER_CUTS"] ?? many(6, 3));
 /** Of migrations and rollbacks, on each disk. */
 const CUTS_OF_LEGACY = 2 * Math.ceil(CUTS / 16);
 /** In front of exact system calls, on each disk. */

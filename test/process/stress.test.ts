@@ -16,7 +16,7 @@ import { many } from "../support/thoroughness.js";
 
 const SEED = Number(process.env["SESSIONDIR_SEED"] ?? 20261121);
 
-const UPDATES = many(20_000, 8_000);
+const UPDATES = many(20_000, 5_000);
 
 interface Storm {
   readonly workers: number;

@@ -22,6 +22,7 @@ import {
   type Process,
 } from "../../../support/processes.js";
 import { expectAnswers, expectTidy, quiesce } from "../../../support/store-checks.js";
+import { many } from "../../../support/thoroughness.js";
 
 const TOKENS = 100;
 const FILLER = "x".repeat(200);
@@ -174,7 +175,7 @@ async function expectRecoveredTwice(
 
 const SEEDS = Number(process.env["SESSIONDIR_SEEDS"] ?? 2);
 /** Every moment with `SESSIONDIR_SEEDS`; otherwise each kind of cut takes a share of them, every one another share. */
-const SHARES = process.env["SESSIONDIR_SEEDS"] === undefined ? 3 : 1;
+const SHARES = process.env["SESSIONDIR_SEEDS"] === undefined ? many(3, 6) : 1;
 
 describe("a power cut before any system call of two processes", () => {
   const recording = record();
