@@ -186,6 +186,13 @@ export class ChunkFile {
     return 0;
   }
 
+  /** So many bytes of lines, whatever is among them; undefined: no line ends there. */
+  slice(from: number, length: number): Buffer | undefined {
+    if (from + length > this.end) return undefined;
+    const bytes = this.#read(from, length);
+    return bytes.at(-1) === NEWLINE ? bytes : undefined;
+  }
+
   #peekAt(at: number): { readonly seq: number; readonly position: number } {
     return this.#peek(at, this.#read(at, Math.min(PEEK_BYTES, this.end - at)));
   }

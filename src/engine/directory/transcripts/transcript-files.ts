@@ -201,6 +201,22 @@ export class TranscriptFiles {
     throw this.missing();
   }
 
+  /**
+   * Bytes of lines from an item on, whatever damage is among them, for who has to copy them; undefined: they are not there.
+   * @throws `transcript_damaged` where it cannot be told where they begin.
+   */
+  bytesFrom(chunks: readonly ReadableChunk[], seq: number, length: number): Buffer | undefined {
+    const readable = youngest(chunks);
+    const id = readable[containing(readable, seq)];
+    if (id === undefined) return undefined;
+    const chunk = this.#open(id);
+    try {
+      return chunk.slice(id.first === seq ? chunk.body : find(chunk, id, seq), length);
+    } finally {
+      chunk.close();
+    }
+  }
+
   /** The same backwards, from a number down to the oldest item. */
   *backwards(
     chunks: readonly ReadableChunk[],

@@ -9,7 +9,7 @@
  *       Then it syncs the folder, removes dead chunks, and syncs the folder again.
  *   T6  Dead is what was born up to the position that was read, and is not alive there. What is younger is left alone.
  */
-import { SessionStoreError, type StoreWarning } from "../../../errors.js";
+import { isTranscriptDamaged, SessionStoreError, type StoreWarning } from "../../../errors.js";
 import { ChunkWriter } from "../../../entries/chunk-writer.js";
 import { assertFolderIfAny } from "../../../entries/internal-folder.js";
 import { isMissing, unlessMissing } from "../../../fs/missing.js";
@@ -226,22 +226,31 @@ export class TranscriptFlusher {
   ): Buffer | undefined {
     if (n === 0) return Buffer.alloc(0);
     const { fs, layout } = this.log.options;
-    const parts: Buffer[] = [];
+    const own = Buffer.concat(
+      hot.items
+        .filter(({ position }) => position > before && position <= before + n)
+        .map((item) => this.#lineOf(item)),
+    );
     const last = hot.lastInFiles?.position ?? 0;
-    if (last > before) {
-      const files = new TranscriptFiles(fs, layout, hot.key, hot.name);
-      const upTo = { position: Math.min(last, before + n) };
+    if (last <= before) return own.length === body ? own : undefined;
+    const files = new TranscriptFiles(fs, layout, hot.key, hot.name);
+    const upTo = { position: Math.min(last, before + n) };
+    const older: Buffer[] = [];
+    try {
+      const chunks = hot.readable(files.chunks(), this.log.revision);
       try {
-        const chunks = hot.readable(files.chunks(), this.log.revision);
-        for (const { raw } of files.forwards(chunks, first, upTo, before)) parts.push(raw, NEWLINE);
+        for (const { raw } of files.forwards(chunks, first, upTo, before)) older.push(raw, NEWLINE);
       } catch (error) {
-        if (error instanceof Incomplete) return undefined;
-        throw error;
+        // A line that is damaged costs its item. It must not keep the others from being copied, nor the log from being checkpointed.
+        const bytes = isTranscriptDamaged(error) && files.bytesFrom(chunks, first, body - own.length);
+        if (!bytes) throw error;
+        older.splice(0, older.length, bytes);
       }
+    } catch (error) {
+      if (error instanceof Incomplete) return undefined;
+      throw error;
     }
-    for (const item of hot.items)
-      if (item.position > before && item.position <= before + n) parts.push(this.#lineOf(item));
-    const bytes = Buffer.concat(parts);
+    const bytes = Buffer.concat([...older, own]);
     return bytes.length === body ? bytes : undefined;
   }
 

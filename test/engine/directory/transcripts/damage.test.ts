@@ -108,8 +108,37 @@ describe("a damaged line of a file", () => {
     });
     expect(await seqs(b)).toEqual([1]);
     await settled(b.store.checkpoint(), b);
+    console.log(
+      chunkNames(disk, "k"),
+      disk.readRaw(`${STORE}/k/${chunkNames(disk, "k").at(-1)}`)?.toString(),
+    );
     expect(chunkNames(disk, "k")).toHaveLength(1);
     expect(await seqs(await startSmall(disk, "C", OS))).toEqual([1]);
+  });
+
+  it("goes along when its neighbours are taken into a new file, and stops no checkpoint", async () => {
+    const wide = { ...OS, chunkBytes: 4000 };
+    disk = new SimulatedDisk();
+    a = await startSmall(disk, "A", wide);
+    await append("k", 1, 12)(a.store);
+    await settled(a.store.checkpoint(), a);
+    const [old = ""] = chunkNames(disk, "k");
+    const tenth = (disk.readRaw(`${STORE}/k/${old}`) ?? Buffer.alloc(0)).indexOf('{"$item":{"seq":10');
+    flip(disk, `${STORE}/k/${old}`, tenth + 90);
+    const b = await startSmall(disk, "B", wide);
+    await b.store.trim("k", { beforeSeq: 8 });
+    await settled(b.store.checkpoint(), b);
+    expect(chunkNames(disk, "k")).toHaveLength(1);
+    expect(chunkNames(disk, "k")).not.toEqual([old]);
+    const c = await startSmall(disk, "C", OS);
+    for (const wanted of [8, 9, 11, 12])
+      expect((await c.store.readItems("k", { from: wanted, to: wanted })).items).toMatchObject([
+        { seq: wanted },
+      ]);
+    await expect(c.store.readItems("k", { from: 10, to: 10 })).rejects.toMatchObject({
+      code: "transcript_damaged",
+    });
+    expect(b.warnings).toEqual([]);
   });
 
   it("does not stop appends, nor the end from being read", async () => {
