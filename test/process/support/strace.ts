@@ -38,7 +38,7 @@ export class Trace {
   readonly mainThread: number;
 
   constructor(text: string) {
-    this.calls = parseCalls(text);
+    this.calls = withoutAllocator(parseCalls(text));
     this.mainThread = this.calls[0]?.thread ?? 0;
   }
 
@@ -104,6 +104,25 @@ function parseCalls(text: string): SystemCall[] {
     calls.push(call);
   }
   return calls;
+}
+
+/** The C library's allocator asks once in its life, when it first gives memory back, whether the system overcommits. */
+const OVERCOMMIT = /"\/proc\/sys\/vm\/overcommit_memory".*= (\d+)$/;
+
+/** Leaves out what the allocator opens, reads and closes. */
+function withoutAllocator(calls: readonly SystemCall[]): SystemCall[] {
+  /** Its descriptor, by thread. */
+  const open = new Map<number, string>();
+  return calls.filter(({ thread, name, text }) => {
+    const [, descriptor] = OVERCOMMIT.exec(text) ?? [];
+    if (descriptor !== undefined) {
+      open.set(thread, descriptor);
+      return false;
+    }
+    const isIts = open.has(thread) && /^\d+/.exec(text)?.[0] === open.get(thread);
+    if (isIts && name === "close") open.delete(thread);
+    return !isIts;
+  });
 }
 
 function parseCall(line: string): SystemCall | undefined {
