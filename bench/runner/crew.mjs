@@ -1,5 +1,6 @@
 // @ts-check
 /** The processes that work on one store of one peer at the same time. */
+import { CLOCK } from "../peers/index.mjs";
 import { sharedClockUs } from "../orders/session.mjs";
 import { Worker } from "./workers.mjs";
 
@@ -14,6 +15,18 @@ import { Worker } from "./workers.mjs";
  * @property {number} worstUs The longest time from one finished write to the next in any of them.
  * @property {number} cpuUs Of one, in all processes, work put off included.
  */
+
+/**
+ * What a burst says of a workload, by the ids of its figures.
+ * @param {string} id @param {Burst} burst @param {string} peer
+ * @returns {Record<string, number>}
+ */
+export function figuresOf(id, { rate, worstUs, settledRate, cpuUs }, peer) {
+  const worst = { [`${id}, worst`]: worstUs };
+  // It does nothing, as often as it can.
+  if (peer === CLOCK) return worst;
+  return { [id]: rate, ...worst, [`${id}, settled`]: settledRate, [`${id}, cpu`]: cpuUs };
+}
 
 /** Until they all have their orders. */
 const START_DELAY_US = 50_000;

@@ -10,7 +10,7 @@ import {
   verifyCount,
   withFloors,
 } from "../runner/turns.mjs";
-import { Crew } from "../runner/crew.mjs";
+import { Crew, figuresOf } from "../runner/crew.mjs";
 
 export const title = "several processes";
 export const note =
@@ -183,14 +183,7 @@ async function contender(crew, peer, part, { rounds, milliseconds }) {
         return { kind: "burst", milliseconds: ms, seed, keys, startUs, atOnce };
       });
       total += burst.count;
-      // It does nothing, as often as it can.
-      if (peer.name === CLOCK) return { [`${id}, worst`]: burst.worstUs };
-      return {
-        [id]: burst.rate,
-        [`${id}, worst`]: burst.worstUs,
-        [`${id}, settled`]: burst.settledRate,
-        [`${id}, cpu`]: burst.cpuUs,
-      };
+      return figuresOf(id, burst, peer.name);
     },
     async end() {
       if (!peer.untraceable) verifyCount("updates", (await sum()) - before, total);

@@ -319,7 +319,7 @@ const DEAD = inFile(
     {
       name: "values of a session that is set anew are not counted",
       rule: "space",
-      find: `if (old !== undefined) for (const field of Object.values(old)) this.#giveUp(field);`,
+      find: `if (old !== undefined) for (const name of Object.keys(old)) this.#giveUp(old[name]);`,
       replace: ``,
     },
     {

@@ -268,6 +268,13 @@ const READ = inFile(
   [TRANSCRIPT_READING],
   [
     {
+      name: "a damaged line keeps its neighbours from being taken into a new chunk",
+      rule: "damage",
+      suites: [TRANSCRIPT_DAMAGE],
+      find: `isTranscriptDamaged(error) ? this.#bytesFrom(chunks, from, length) : undefined;`,
+      replace: `undefined;`,
+    },
+    {
       name: "a file that the log began is missed behind a number that was cut off",
       rule: "reads",
       find: `        if (position >= upTo.position) return;\n`,

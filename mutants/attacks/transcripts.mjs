@@ -361,13 +361,6 @@ const FLUSHES = inFile(
       replace: `await Promise.resolve();`,
     },
     {
-      name: "a damaged line keeps its neighbours from being taken into a new chunk",
-      rule: "damage",
-      suites: [TRANSCRIPT_DAMAGE],
-      find: `        if (!bytes) throw error;`,
-      replace: `        if (bytes !== null) throw error;`,
-    },
-    {
       name: "a chunk that begins with another one's lines is not synced before it is moved in",
       rule: "T3",
       suites: [TRANSCRIPT_ORDER],

@@ -5,6 +5,7 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
+import * as nodeModule from "node:module";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { errorOf, MAIN, run, runAlone, start } from "./support/program.js";
@@ -65,6 +66,28 @@ describe("--version", () => {
     expect(loaded.filter((url) => !allowed.test(url))).toEqual([]);
   });
 });
+
+/** From Node 22.1 on. */
+const keepsCompiled = "enableCompileCache" in nodeModule;
+
+it.runIf(keepsCompiled)(
+  `what was compiled is kept in the user's cache folder${keepsCompiled ? "" : " (skipped: Node is older than 22.1)"}`,
+  async () => {
+    const XDG_CACHE_HOME = emptyFolder();
+    const HOME = emptyFolder();
+    const help = async (NODE_DISABLE_COMPILE_CACHE: string | undefined): Promise<void> => {
+      const { code } = await runAlone(["ls", "--help"], {
+        env: { XDG_CACHE_HOME, HOME, NODE_DISABLE_COMPILE_CACHE },
+      });
+      expect(code).toBe(0);
+    };
+    await help("1");
+    expect(readdirSync(XDG_CACHE_HOME)).toEqual([]);
+    await help(undefined);
+    expect(readdirSync(join(XDG_CACHE_HOME, "sessiondir"))).not.toEqual([]);
+    expect(readdirSync(HOME)).toEqual([]);
+  },
+);
 
 describe("help", () => {
   it.each([...COMMANDS, ...TRANSCRIPT_COMMANDS])(

@@ -8,7 +8,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openDirectoryStore } from "../../src/index.js";
-import { canTrace, trace, traced } from "./support/strace.js";
+import { canTrace, trace, Trace, traced } from "./support/strace.js";
 import { temporaryFolder } from "./support/temporary-folder.js";
 
 const ROUNDS = 10;
@@ -17,6 +17,22 @@ const READ = "pread64";
 function always(calls: readonly string[]): string[][] {
   return Array.from({ length: ROUNDS }, () => [...calls]);
 }
+
+it("what the C library's allocator asks the system is no call of a program, also where another thread interrupts it", () => {
+  const text = [
+    '7 access("/sessiondir-mark/begin-put", F_OK) = -1 ENOENT',
+    '7 openat(AT_FDCWD, "/proc/sys/vm/overcommit_memory", O_RDONLY|O_CLOEXEC <unfinished ...>',
+    "8 fdatasync(18) = 0",
+    "7 <... openat resumed>) = 19",
+    '7 read(19, "0", 1) = 1',
+    '7 write(18, "19", 2) = 2',
+    "7 close(19 <unfinished ...>",
+    "7 <... close resumed>) = 0",
+    "7 close(19) = 0",
+    '7 access("/sessiondir-mark/end-put", F_OK) = -1 ENOENT',
+  ].join("\n");
+  expect(new Trace(text).mainCalls("put")).toEqual([["write", "close"]]);
+});
 
 describe.runIf(canTrace)(traced("a warm store"), () => {
   it.each([

@@ -1,7 +1,7 @@
 // @ts-check
 import { keyOf } from "../../data/entries.mjs";
 import { BARE_LOG, CALLS, CLOCK } from "../../peers/index.mjs";
-import { Crew } from "../../runner/crew.mjs";
+import { Crew, figuresOf } from "../../runner/crew.mjs";
 import { SMALL_650 } from "../../runner/stores.mjs";
 import {
   able,
@@ -99,14 +99,7 @@ function contender(crew, peer, { id, one }, quick, rounds) {
       });
       total += burst.count;
       if (!peer.floor) await verify(crew, keyFor, burst.counts);
-      // It does nothing, as often as it can.
-      if (peer.name === CLOCK) return { [`${id}, worst`]: burst.worstUs };
-      return {
-        [id]: burst.rate,
-        [`${id}, worst`]: burst.worstUs,
-        [`${id}, settled`]: burst.settledRate,
-        [`${id}, cpu`]: burst.cpuUs,
-      };
+      return figuresOf(id, burst, peer.name);
     },
     async end() {
       if (!peer.floor || peer.untraceable) return;

@@ -32,14 +32,12 @@ export class DeadValues {
     if (state.stored === undefined && before === undefined) this.#count(UNKNOWN_BYTES);
     const old = before?.stored;
     if (op.p === undefined) {
-      // Values, and not names: this is a third of what opening a store with a long log would cost.
-      if (old !== undefined) for (const field of Object.values(old)) this.#giveUp(field);
-      if (op.s !== undefined && this.#given.size > 0)
-        for (const field of Object.values(op.s)) this.#takeBack(field);
+      if (old !== undefined) for (const name of Object.keys(old)) this.#giveUp(old[name]);
+      if (op.s !== undefined) for (const name of Object.keys(op.s)) this.#takeBack(op.s[name]);
       return;
     }
     if (old !== undefined) this.#giveUpFields(old, op.p, op.u);
-    if (this.#given.size > 0) for (const field of Object.values(op.p)) this.#takeBack(field);
+    for (const name of Object.keys(op.p)) this.#takeBack(op.p[name]);
   }
 
   /** Reading went on in another segment: the process that sealed the one before collects what it left. */
@@ -94,7 +92,7 @@ export class DeadValues {
   }
 
   #takeBack(field: StoredValue | undefined): void {
-    if (typeof field !== "object" || field === null) return;
+    if (this.#given.size === 0 || typeof field !== "object" || field === null) return;
     for (const { hash } of referencesInField(field)) {
       const bytes = this.#given.get(hash);
       if (bytes === undefined) continue;

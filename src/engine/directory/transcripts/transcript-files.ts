@@ -14,6 +14,8 @@ import { folderNameForKey } from "../../../format/session-key.js";
 import type { ChunkId, TranscriptHead } from "../../../format/transcript-head.js";
 import type { ItemLine } from "../../../format/transcript-lines.js";
 
+const NEWLINE = Buffer.from("\n");
+
 /** The files do not have what they should, perhaps because another process has gone on. */
 export class Incomplete extends Error {
   override readonly name = "Incomplete";
@@ -201,22 +203,6 @@ export class TranscriptFiles {
     throw this.missing();
   }
 
-  /**
-   * Bytes of lines from an item on, whatever damage is among them, for who has to copy them; undefined: they are not there.
-   * @throws `transcript_damaged` where it cannot be told where they begin.
-   */
-  bytesFrom(chunks: readonly ReadableChunk[], seq: number, length: number): Buffer | undefined {
-    const readable = youngest(chunks);
-    const id = readable[containing(readable, seq)];
-    if (id === undefined) return undefined;
-    const chunk = this.#open(id);
-    try {
-      return chunk.slice(id.first === seq ? chunk.body : find(chunk, id, seq), length);
-    } finally {
-      chunk.close();
-    }
-  }
-
   /** The same backwards, from a number down to the oldest item. */
   *backwards(
     chunks: readonly ReadableChunk[],
@@ -255,6 +241,40 @@ export class TranscriptFiles {
       }
     }
     if (position === undefined || position > gone) throw this.missing();
+  }
+
+  /**
+   * Lines from an item on, for a file that takes them over. One that is damaged goes along as it is: it costs its own item, and keeps
+   * neither the others from being copied nor the log from being checkpointed.
+   * @param length Of all the lines.
+   * @throws `transcript_damaged` where it cannot be told where they begin or end, {@link Incomplete}
+   */
+  linesFrom(
+    chunks: readonly ReadableChunk[],
+    from: number,
+    upTo: Pick<LastItem, "position">,
+    gone: number,
+    length: number,
+  ): Buffer {
+    try {
+      return Buffer.concat([...this.forwards(chunks, from, upTo, gone)].flatMap(({ raw }) => [raw, NEWLINE]));
+    } catch (error) {
+      const lines = isTranscriptDamaged(error) ? this.#bytesFrom(chunks, from, length) : undefined;
+      if (lines === undefined) throw error;
+      return lines;
+    }
+  }
+
+  #bytesFrom(chunks: readonly ReadableChunk[], seq: number, length: number): Buffer | undefined {
+    const readable = youngest(chunks);
+    const id = readable[containing(readable, seq)];
+    if (id === undefined) return undefined;
+    const chunk = this.#open(id);
+    try {
+      return chunk.slice(id.first === seq ? chunk.body : find(chunk, id, seq), length);
+    } finally {
+      chunk.close();
+    }
   }
 
   /** Where the item at a position has its line; undefined if the files do not have it. */

@@ -9,7 +9,7 @@
  *       Then it syncs the folder, removes dead chunks, and syncs the folder again.
  *   T6  Dead is what was born up to the position that was read, and is not alive there. What is younger is left alone.
  */
-import { isTranscriptDamaged, SessionStoreError, type StoreWarning } from "../../../errors.js";
+import { SessionStoreError, type StoreWarning } from "../../../errors.js";
 import { ChunkWriter } from "../../../entries/chunk-writer.js";
 import { assertFolderIfAny } from "../../../entries/internal-folder.js";
 import { isMissing, unlessMissing } from "../../../fs/missing.js";
@@ -189,8 +189,7 @@ export class TranscriptFlusher {
       if (await this.#writer.place(path, folder, at, bytes, options)) return "done";
       if (hot.cuts !== cuts) return "cut meanwhile";
       if (begun?.recut !== undefined && !options.recuts) return "done";
-      // With the lines from its first item on it is what it is.
-      const content = whole && items.length > 0 ? bytes : begun && this.#compose(hot, begun, last);
+      const content = begun && this.#compose(hot, begun, last);
       if (content === undefined) return this.#missing(hot, cuts, { first, born, begun }, lines, options);
       const sync = begun?.recut !== undefined || options.durable;
       if ((await this.#writer.make(path, folder, segment.ledger.stage, content, { sync })) === "fenced")
@@ -235,23 +234,14 @@ export class TranscriptFlusher {
     if (last <= before) return own.length === body ? own : undefined;
     const files = new TranscriptFiles(fs, layout, hot.key, hot.name);
     const upTo = { position: Math.min(last, before + n) };
-    const older: Buffer[] = [];
     try {
       const chunks = hot.readable(files.chunks(), this.log.revision);
-      try {
-        for (const { raw } of files.forwards(chunks, first, upTo, before)) older.push(raw, NEWLINE);
-      } catch (error) {
-        // A line that is damaged costs its item. It must not keep the others from being copied, nor the log from being checkpointed.
-        const bytes = isTranscriptDamaged(error) && files.bytesFrom(chunks, first, body - own.length);
-        if (!bytes) throw error;
-        older.splice(0, older.length, bytes);
-      }
+      const bytes = Buffer.concat([files.linesFrom(chunks, first, upTo, before, body - own.length), own]);
+      return bytes.length === body ? bytes : undefined;
     } catch (error) {
       if (error instanceof Incomplete) return undefined;
       throw error;
     }
-    const bytes = Buffer.concat([...older, own]);
-    return bytes.length === body ? bytes : undefined;
   }
 
   #lineOf(item: HotItem): Buffer {
@@ -363,8 +353,6 @@ export class TranscriptFlusher {
     });
   }
 }
-
-const NEWLINE = Buffer.from("\n");
 
 function headerOf(hot: HotTranscript, { header }: HotChunk): Buffer {
   return composeChunkHeader(hot.key, hot.name, header);

@@ -129,6 +129,14 @@ async function exercise({ box, contents }: History, label: string, listFirst: bo
 /** Of the moments that files and catalogs are copied at. */
 const STRIDE = 3;
 
+/** Copies of the log of one moment with session folders of another, and catalogs of either. */
+async function exerciseMixed(past: History, log: number, sessions: number): Promise<void> {
+  for (const catalogs of [log, sessions]) {
+    compose(past.box, log, catalogs, sessions);
+    await exercise(past, `log ${log}, catalogs ${catalogs}, sessions ${sessions}`, sessions % 2 === 0);
+  }
+}
+
 describe("a copy", () => {
   it("of one moment is the store of that moment", async () => {
     const past = await history();
@@ -138,45 +146,21 @@ describe("a copy", () => {
     }
   });
 
-  it(
-    `with files and catalogs that are ahead of the log, at ${each("moment", STRIDE)}`,
-    { timeout: 120_000 },
-    async () => {
+  describe(`of two moments, at ${each("moment", STRIDE)}`, { timeout: 120_000 }, () => {
+    it("with files and catalogs that are ahead of the log", async () => {
       const past = await history();
-      for (let log = 0; log < past.steps; log++) {
-        for (let sessions = log + 1; sessions < past.steps; sessions += stride(STRIDE)) {
-          for (const catalogs of [log, sessions]) {
-            compose(past.box, log, catalogs, sessions);
-            await exercise(
-              past,
-              `log ${log}, catalogs ${catalogs}, sessions ${sessions}`,
-              sessions % 2 === 0,
-            );
-          }
-        }
-      }
-    },
-  );
+      for (let log = 0; log < past.steps; log++)
+        for (let sessions = log + 1; sessions < past.steps; sessions += stride(STRIDE))
+          await exerciseMixed(past, log, sessions);
+    });
 
-  it(
-    `with a log that is ahead of files and catalogs, at ${each("moment", STRIDE)}`,
-    { timeout: 120_000 },
-    async () => {
+    it("with a log that is ahead of files and catalogs", async () => {
       const past = await history();
-      for (let log = 1; log < past.steps; log++) {
-        for (let sessions = (log - 1) % stride(STRIDE); sessions < log; sessions += stride(STRIDE)) {
-          for (const catalogs of [log, sessions]) {
-            compose(past.box, log, catalogs, sessions);
-            await exercise(
-              past,
-              `log ${log}, catalogs ${catalogs}, sessions ${sessions}`,
-              sessions % 2 === 0,
-            );
-          }
-        }
-      }
-    },
-  );
+      for (let log = 1; log < past.steps; log++)
+        for (let sessions = (log - 1) % stride(STRIDE); sessions < log; sessions += stride(STRIDE))
+          await exerciseMixed(past, log, sessions);
+    });
+  });
 });
 
 describe("a file that is ahead of the log", () => {
