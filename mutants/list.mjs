@@ -7,6 +7,7 @@ import { COMMITS } from "./attacks/commits.mjs";
 import { DAMAGED_LOG } from "./attacks/damaged-log.mjs";
 import { ENTRY_FILES } from "./attacks/entry-files.mjs";
 import { GROUND } from "./attacks/ground.mjs";
+import { OF_HINTS } from "./attacks/hints.mjs";
 import { LEGACY_FILE } from "./attacks/legacy-file.mjs";
 import { LISTINGS } from "./attacks/listings.mjs";
 import { BACKGROUND_WORK } from "./attacks/background-work.mjs";
@@ -38,6 +39,7 @@ export const MUTANTS = [
   ...LISTINGS,
   ...SHARED_VALUES,
   ...OPENING,
+  ...OF_HINTS,
   ...MIGRATION,
   ...LEGACY_MERGING,
   ...WAY_BACK,

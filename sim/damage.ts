@@ -1,6 +1,6 @@
 /**
- * A file of the store is damaged behind everybody's back: a session's `meta.json` or a file of a transcript, a catalog, or a segment of the log, of which
- * each process may have read as much as it has.
+ * A file of the store is damaged behind everybody's back: a session's `meta.json` or a file of a transcript, a catalog, a hint, or a segment of the
+ * log, of which each process may have read as much as it has.
  */
 import { segmentName } from "../src/format/layout.js";
 import { parseMark } from "../src/format/log-line.js";
@@ -14,7 +14,7 @@ const SPARED: ReadonlySet<string> = new Set([FROM, TO]);
 const LOG = ".store/log";
 
 export interface Damage {
-  /** Sessions of which records, or the file, were in the damaged bytes; "" for a catalog. */
+  /** Sessions of which records, or the file, were in the damaged bytes; "" for a catalog or a hint. */
   readonly keys: readonly string[];
   readonly inLog: boolean;
 }
@@ -30,12 +30,12 @@ export interface Aim {
 /** @returns Undefined if there was nothing to damage. */
 export function damage(disk: SimulatedDisk, oracle: Oracle, { file, at, kind }: Aim): Damage | undefined {
   const folders = disk.names(STORE).filter((name) => !SPARED.has(name) && !name.startsWith("."));
-  const catalogs = disk.names(`${STORE}/.store`).filter((name) => name.startsWith("catalog-"));
+  const derived = disk.names(`${STORE}/.store`).filter((name) => /^(catalog|hint)-/.test(name));
   const segments = disk.names(`${STORE}/${LOG}`).map((name) => `${LOG}/${name}`);
   const files = folders.flatMap((folder) =>
     disk.names(`${STORE}/${folder}`).map((name) => `${folder}/${name}`),
   );
-  const others = [...files, ...catalogs.map((name) => `.store/${name}`)];
+  const others = [...files, ...derived.map((name) => `.store/${name}`)];
   const all = kind === "flip a file" ? others : segments;
   const chosen = all[Math.floor((file * all.length) / 1000)];
   const content = chosen === undefined ? undefined : disk.readRaw(`${STORE}/${chosen}`);

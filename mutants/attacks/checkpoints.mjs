@@ -114,8 +114,8 @@ const CHECKPOINT = inFile("src/engine/directory/checkpointer.ts", ENGINE, [
   {
     name: "older catalogs stay",
     rule: "O10",
-    find: `await this.#dropCatalogsBelow(segment.number);`,
-    replace: ``,
+    find: `if ((catalogNumber(name) ?? segment) < segment)`,
+    replace: `if ((catalogNumber(name) ?? segment) < 0)`,
   },
   {
     name: "any catalog that this process wrote is merged into the next one",

@@ -54,6 +54,10 @@ export class Layout {
     return `${this.store}/${OPERATIONS}${segment}`;
   }
 
+  hint(segment: number): string {
+    return `${this.store}/${HINT}${segment}`;
+  }
+
   sessionFolder(key: string): string {
     return `${this.root}/${folderNameForKey(key)}`;
   }
@@ -150,6 +154,14 @@ const OPERATIONS = "operations-";
 /** Number of the segment up to which a file has the operations, or undefined for a name that is not one. */
 export function operationsNumber(name: string): number | undefined {
   const match = /^operations-([1-9]\d{0,14})$/.exec(name);
+  return match === null ? undefined : Number(match[1]);
+}
+
+const HINT = "hint-";
+
+/** Number of the last segment that a hint is about, or undefined for a name that is not one. */
+export function hintNumber(name: string): number | undefined {
+  const match = /^hint-([1-9]\d{0,14})$/.exec(name);
   return match === null ? undefined : Number(match[1]);
 }
 

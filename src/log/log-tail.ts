@@ -18,8 +18,10 @@ import { isTorn, parseLogLines, type LogLine } from "../format/log-line.js";
 import type { StoredObject } from "../format/stored-value.js";
 import { mentionRest, sealOfCut } from "./cut-segment.js";
 import { GapFinder, type GapObserver } from "./gap-finder.js";
+import { beginsAsHinted, type HintedSegment } from "./hinted-segment.js";
 import { unstable } from "./log-failures.js";
 import { Segment } from "./segment.js";
+import type { SegmentLedger } from "./segment-ledger.js";
 import { decide, type Committed } from "./verdict.js";
 
 /** Told about everything that the log says, in log order, before `catchUp` returns. */
@@ -370,6 +372,36 @@ export class LogTail {
     throw unstable(this.layout.log);
   }
 
+  /**
+   * Begins where another process had come to, if the live log still begins with the bytes that it had read (H1).
+   * @param hinted Lowest first; those in front of the live log count for nothing.
+   * @returns Whether it does. If not, nothing has happened: reading begins with the lowest live segment.
+   */
+  *resume(hinted: readonly HintedSegment[]): Generator<void, boolean> {
+    const live = liveRun(this.listLog());
+    const wanted = hinted.filter(({ number }) => number >= (live[0] ?? 0));
+    if (wanted.length === 0 || !wanted.every(({ number }, index) => number === live[index])) return false;
+    const segments: Segment[] = [];
+    let same = true;
+    try {
+      for (const known of wanted) {
+        const segment: Segment | undefined = same ? this.#open(known.number, known.ledger) : undefined;
+        if (segment !== undefined) segments.push(segment);
+        same &&= segment !== undefined && (yield* beginsAsHinted(this.fs, segment, known, this.buffer));
+      }
+    } catch (error) {
+      same = false;
+      throw error;
+    } finally {
+      if (!same) for (const segment of segments) segment.drop();
+    }
+    if (same) {
+      this.segments = segments;
+      this.#active = segments.at(-1);
+    }
+    return same;
+  }
+
   /** Lets go of segments that were checkpointed and unlinked. The one that is read stays. */
   dropBelow(number: number): void {
     while (this.segments.length > 1) {
@@ -402,13 +434,13 @@ export class LogTail {
     this.#active = undefined;
   }
 
-  #open(number: number): Segment | undefined {
+  #open(number: number, ledger?: SegmentLedger): Segment | undefined {
     const { fs, layout } = this;
     const path = layout.segment(number);
     try {
       for (const folder of [layout.store, layout.log]) assertFolder(fs, folder);
       const { fd, status } = openRegularFile(fs, path, this.access, { bytesMax: Number.MAX_SAFE_INTEGER });
-      return new Segment(number, path, fd, status, fs);
+      return new Segment(number, path, fd, status, fs, ledger);
     } catch (error) {
       if (errnoOf(error) === "ENOENT") return undefined;
       throw error;

@@ -77,3 +77,23 @@ export function newLedger(number: number): SegmentLedger {
     operations: new Map(),
   };
 }
+
+/** A copy that later lines do not change. Only of a ledger without a gap. */
+export function copyLedger(ledger: SegmentLedger): SegmentLedger {
+  const transcripts = new Map<string, Map<string, LedgerTranscript>>();
+  for (const [key, ofKey] of ledger.transcripts) {
+    const copies = new Map<string, LedgerTranscript>();
+    for (const [name, entry] of ofKey) copies.set(name, { ...entry, ids: new Map(entry.ids) });
+    transcripts.set(key, copies);
+  }
+  return {
+    ...ledger,
+    transcripts,
+    behind: new Map(),
+    transcriptsBehind: new Map(),
+    numbers: new Map(ledger.numbers),
+    changed: new Map(ledger.changed),
+    cleared: new Map(ledger.cleared),
+    operations: new Map(ledger.operations),
+  };
+}

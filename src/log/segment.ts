@@ -10,7 +10,6 @@ import type { FileStatus, FileSystem } from "../fs/file-system.js";
 import { newLedger, type SegmentLedger } from "./segment-ledger.js";
 
 export class Segment {
-  readonly ledger: SegmentLedger;
   /** Bytes of decided lines; the next line starts here. */
   position = 0;
   /** Where the latest decided line begins. */
@@ -39,9 +38,8 @@ export class Segment {
     /** As it was when it was opened. */
     readonly identity: Pick<FileStatus, "inode" | "device" | "links" | "modifiedAt">,
     private readonly fs: FileSystem,
-  ) {
-    this.ledger = newLedger(number);
-  }
+    readonly ledger: SegmentLedger = newLedger(number),
+  ) {}
 
   /** Revision of the segment's first byte. Only for a segment whose header was read. */
   get firstRevision(): number {

@@ -27,6 +27,7 @@ import { Checkpointer } from "./checkpointer.js";
 import { EntryFlusher } from "./entry-flush.js";
 import { DeadValues } from "./dead-values.js";
 import { DirtySessions } from "./dirty-sessions.js";
+import { HintWriter } from "./hint/hint-writer.js";
 import { RoomMaker } from "./room-maker.js";
 import { REST, RETRY_MS, Sealer } from "./sealer.js";
 import type { Operations } from "./operations.js";
@@ -72,6 +73,7 @@ export class BackgroundWork {
   readonly dirty = new DirtySessions();
   readonly space: Space;
   readonly #dead = new DeadValues();
+  readonly #hints: HintWriter;
   readonly #sealer: Sealer;
   readonly #sharedSegment: SharedSegmentWatch;
   readonly #room: RoomMaker;
@@ -84,6 +86,8 @@ export class BackgroundWork {
   #flushNotBefore = 0;
   #blobsRemovedAt = Number.NEGATIVE_INFINITY;
   #swept = false;
+  /** Revision at the last look. */
+  #lookedAt = 0;
   #closing = false;
 
   constructor(
@@ -102,6 +106,7 @@ export class BackgroundWork {
     this.space = new Space({ segmentBytes, reserveBytes, fs, layout, runtime, stage, unwritten });
     this.#flusher = new EntryFlusher(log, writer);
     this.#transcripts = new TranscriptFlusher(log, records);
+    this.#hints = new HintWriter(log, { segmentBytes, dead: () => this.#dead.state });
     this.checkpointer = new Checkpointer(
       log,
       this.#flusher,
@@ -124,6 +129,7 @@ export class BackgroundWork {
       changed: (state, _last, before, op) => this.#dead.changed(state, before, op),
       entered: () => this.#entered(),
       rewound: () => this.#dead.removed(), // the log is read again, and counted again
+      resumed: (dead) => this.#dead.resume(dead),
       wasCut: () => this.#checkpointSoon(0),
       foundGap: () => this.#checkpointSoon(0),
     });
@@ -166,11 +172,20 @@ export class BackgroundWork {
       try {
         this.log.assertInPlace();
         this.log.catchUp();
+        const { revision } = this.log;
+        if (revision === this.#lookedAt) void this.#writeHintAtRest();
+        this.#lookedAt = revision;
       } catch {
         // The next call meets it as well, and has a caller who can be told.
       }
       this.#lookAround();
     }, LOOK_MS);
+  }
+
+  /** Nobody misses one: a store that is gone, or in disorder, tells the next call. */
+  async #writeHintAtRest(): Promise<void> {
+    if (!this.space.short && this.#hints.isDue("at rest"))
+      await this.#enqueue(() => this.#hints.writeIfDue("at rest")).catch(() => {});
   }
 
   /**
@@ -228,6 +243,7 @@ export class BackgroundWork {
     this.#sealer.close();
     if (this.dirty.size > 0 || this.#dirtyTranscripts.size > 0)
       await this.#enqueue(() => this.#flushAll()).catch(() => {}); // the log has it all
+    await this.#writeHintAtRest();
     await this.#room.settled(); // no commit may wait for it: the sealer asks for room as well
     await this.#queue;
   }
@@ -293,6 +309,7 @@ export class BackgroundWork {
     const end = runtime.monotonic();
     this.#flushNotBefore = end + REST * (end - start);
     await this.#tendSpace();
+    if (!this.space.short) await this.#hints.writeIfDue("busy");
     if (complete && this.dirty.size === 0 && this.#dirtyTranscripts.size === 0) return;
     this.#flushTimer ??= this.#setTimer(() => this.#flushSoon(), this.options.flushDelayMs);
   }

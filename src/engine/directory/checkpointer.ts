@@ -13,7 +13,7 @@
  *   3. fsync the store folder.
  *   4. fdatasync the active segment: step 2 may have leaned on it.
  *   5. Write `catalog-g`: the previous one merged with g's keys. fsync `log/`, unlink segment g, fsync `log/`, drop
- *      the older catalogs.
+ *      the older catalogs, and the hints.
  *
  * Strictly in order: nothing of g+1 is fenced before g is unlinked.
  */
@@ -22,7 +22,7 @@ import { interpret, type EntryFile, type EntryWriter } from "../../entries/entry
 import { fence } from "../../entries/fence.js";
 import { ignoreMissing } from "../../fs/missing.js";
 import { assertFolder, createFile, syncDirectory } from "../../fs/regular-file.js";
-import { catalogNumber, liveRun, segmentName } from "../../format/layout.js";
+import { catalogNumber, hintNumber, liveRun, segmentName } from "../../format/layout.js";
 import { LINE_BYTES_MAX } from "../../format/limits.js";
 import { referencesIn } from "../../format/stored-references.js";
 import type { Segment } from "../../log/segment.js";
@@ -86,7 +86,7 @@ export class Checkpointer {
     await this.#remove(segment);
     await syncDirectory(fs, layout.log);
     if (this.log.epoch === epoch) this.log.dropBelow(segment.number + 1);
-    await this.#dropCatalogsBelow(segment.number);
+    await this.#removeOutdated(segment.number);
     return true;
   }
 
@@ -284,14 +284,20 @@ export class Checkpointer {
     };
   }
 
-  async #dropCatalogsBelow(segment: number): Promise<void> {
+  /** Catalogs of older segments, and hints of none but segments that are gone: what was deleted must not live on there. */
+  async #removeOutdated(segment: number): Promise<void> {
     const { fs, layout } = this.log.options;
     for (const name of await fs.later.readdir(layout.store)) {
-      const number = catalogNumber(name);
-      if (number !== undefined && number < segment)
-        await ignoreMissing(fs.later.unlink(layout.catalog(number)));
+      if ((catalogNumber(name) ?? segment) < segment)
+        await ignoreMissing(fs.later.unlink(`${layout.store}/${name}`));
+      if ((hintNumber(name) ?? segment + 1) <= segment)
+        await fs.later.unlink(`${layout.store}/${name}`).catch(ignoreRefusal); // the next checkpoint tries again
     }
   }
+}
+
+function ignoreRefusal(error: unknown): void {
+  if (errnoOf(error) === undefined) throw error;
 }
 
 function neverRight(keys: readonly string[], log: SessionLog): SessionStoreError {

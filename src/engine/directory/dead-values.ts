@@ -17,6 +17,14 @@ const UNKNOWN_BYTES = 4096;
 /** Values within values are counted in the background: no more of them than this are remembered until then. */
 const NESTED_MAX = 1000;
 
+/** What was counted up to a moment. */
+export interface DeadValuesState {
+  readonly inSegment: number;
+  readonly bytes: number;
+  readonly given: readonly (readonly [hash: string, bytes: number])[];
+  readonly nested: readonly BlobReference[];
+}
+
 export class DeadValues {
   /** Bytes that became dead since the active segment was begun: reason to seal it. */
   inSegment = 0;
@@ -38,6 +46,24 @@ export class DeadValues {
     }
     if (old !== undefined) this.#giveUpFields(old, op.p, op.u);
     for (const name of Object.keys(op.p)) this.#takeBack(op.p[name]);
+  }
+
+  /** What is counted now, for a process that comes later. */
+  get state(): DeadValuesState {
+    return {
+      inSegment: this.inSegment,
+      bytes: this.bytes,
+      given: [...this.#given],
+      nested: [...this.#nested],
+    };
+  }
+
+  /** Begins with what another process has counted. */
+  resume({ inSegment, bytes, given, nested }: DeadValuesState): void {
+    this.inSegment += inSegment;
+    this.bytes += bytes;
+    for (const [hash, size] of given) this.#given.set(hash, size);
+    this.#nested.push(...nested);
   }
 
   /** Reading went on in another segment: the process that sealed the one before collects what it left. */

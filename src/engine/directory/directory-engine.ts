@@ -13,7 +13,7 @@ import type { FileSystem } from "../../fs/file-system.js";
 import { isMissing } from "../../fs/missing.js";
 import type { Trust } from "../../fs/trusted-path.js";
 import { EntryCodec } from "../../format/entry-codec.js";
-import { RESERVE_FILE, segmentNumber } from "../../format/layout.js";
+import { hintNumber, RESERVE_FILE, segmentNumber } from "../../format/layout.js";
 import type { Limits } from "../../format/limits.js";
 import type { StoredObject } from "../../format/stored-value.js";
 import type { Runtime } from "../../runtime.js";
@@ -232,7 +232,7 @@ class DirectoryEngine implements SynchronousEngine {
   *#begin(): Generator<void, void> {
     const names = this.#source.fs.readdir(this.#source.layout.store);
     const catalogs = catalogsAmong(names, 0); // before the log is read: see removeCatalogsAhead
-    yield* this.#log.begin();
+    yield* this.#log.begin(Math.max(0, ...names.map((name) => hintNumber(name) ?? 0)));
     if (this.options.readOnly) return;
     removeCatalogsAhead(this.#source, catalogs, this.#log.active.number);
     this.#background.start(names.includes(RESERVE_FILE));

@@ -15,15 +15,18 @@ import { LogWriter } from "../../log/log-writer.js";
 import { LogSyncer } from "../../log/log-syncer.js";
 import { StorePlace } from "../../log/store-place.js";
 import type { Segment } from "../../log/segment.js";
+import { copyLedger, type SegmentLedger } from "../../log/segment-ledger.js";
 import { LogTail, type LogObserver } from "../../log/log-tail.js";
 import type { TranscriptEffect } from "../../log/transcript-verdict.js";
 import type { Committed } from "../../log/verdict.js";
 import type { Runtime } from "../../runtime.js";
 import { ColdSessions, type KnownElsewhere } from "./cold-sessions.js";
+import type { DeadValuesState } from "./dead-values.js";
+import { readHint } from "./hint/hint-file.js";
 import { LogDoubts } from "./log-doubts.js";
 import { LogEnd } from "./log-end.js";
 import { SessionState, SessionTable, type Decode } from "./session-table.js";
-import { HotTranscripts } from "./transcripts/hot-transcripts.js";
+import { HotTranscripts, type HotTranscriptsState } from "./transcripts/hot-transcripts.js";
 
 /** Told about what the log says, while it is read, and about what memory lets go of: keep it short, and never throw. */
 export interface SessionLogListener {
@@ -35,6 +38,8 @@ export interface SessionLogListener {
   /** The same of a transcript. A delete of its session is told by {@link changed} alone. */
   transcriptChanged?(effect: TranscriptEffect, last: boolean, commit: Committed): void;
   rewound?(): void;
+  /** Reading begins behind what a hint says: nothing of that is told by {@link changed}. */
+  resumed?(dead: DeadValuesState): void;
   /** Reading goes on in the segment behind a sealed one. */
   entered?(segment: Segment): void;
   /** Bytes of the log cannot be read: changes may be hidden in them. */
@@ -45,6 +50,22 @@ export interface SessionLogListener {
   decided?(state: SessionState): void;
   /** Memory lets go of sessions for lack of room: no other cache shall keep them either. */
   evicted?(): void;
+}
+
+/** All that the live log adds up to, at one moment. */
+export interface LogSnapshot {
+  readonly segments: readonly SegmentSnapshot[];
+  readonly recordsRevision: number | undefined;
+  readonly transcripts: HotTranscriptsState;
+}
+
+interface SegmentSnapshot {
+  readonly segment: Segment;
+  readonly position: number;
+  readonly lastLineAt: number;
+  readonly ledger: SegmentLedger;
+  /** The last state of each session that it changed. */
+  readonly states: readonly SessionState[];
 }
 
 export interface SessionLogOptions {
@@ -104,12 +125,58 @@ export class SessionLog implements LogObserver {
     this.#listeners.add(listener);
   }
 
-  /** Reads the whole live log, in slices: what a process begins with. */
-  *begin(): Generator<void, void> {
+  /**
+   * Reads the whole live log, in slices: what a process begins with.
+   * @param hint Number of the hint to begin with; 0 for none.
+   */
+  *begin(hint: number): Generator<void, void> {
+    if (hint > 0) yield* this.#resume(hint);
     while (this.#tail.advance()) yield;
     this.doubts.readMark();
     while (this.#tail.advance()) yield; // up to the mark, if that is newer, or to where the log was cut off in front of it
     this.#recordsRevision ??= this.#tail.segments[0]?.ledger.after;
+  }
+
+  /** Takes over what a hint says of the live log, if it is right of it (H1). */
+  *#resume(number: number): Generator<void, void> {
+    const { fs, layout, storeId, decode } = this.options;
+    const hint = yield* readHint(fs, layout.hint(number), storeId);
+    if (hint === undefined || !(yield* this.#tail.resume(hint.segments))) return;
+    const lowest = this.#tail.segments[0]?.number ?? 0;
+    this.transcripts.resume(hint.transcripts);
+    for (const { number: segment, states } of hint.segments) {
+      if (segment < lowest) this.transcripts.release(segment); // checkpointed since
+      if (segment < lowest) continue;
+      for (const { key, revision, modifiedAt, stored } of states)
+        this.#table.commit(segment, new SessionState(key, revision, modifiedAt, stored, decode));
+    }
+    this.#recordsRevision = hint.recordsRevision;
+    for (const listener of this.#listeners) listener.resumed?.(hint.dead);
+  }
+
+  /** What was read of the live log adds up to this; undefined where this process cannot read all of it. */
+  snapshot(): LogSnapshot | undefined {
+    const { segments } = this.#tail;
+    const { state: transcripts } = this.transcripts;
+    const whole = segments.every(
+      ({ damaged, cutAt, endUnknown, oversize, ledger }, index) =>
+        !damaged &&
+        !endUnknown &&
+        (cutAt ?? oversize) === undefined &&
+        (ledger.sealed || index === segments.length - 1),
+    );
+    if (!whole || transcripts === undefined) return undefined;
+    return {
+      segments: segments.map((segment) => ({
+        segment,
+        position: segment.position,
+        lastLineAt: segment.lastLineAt,
+        ledger: copyLedger(segment.ledger),
+        states: [...this.changedIn(segment).values()],
+      })),
+      recordsRevision: this.#recordsRevision,
+      transcripts,
+    };
   }
 
   /** Reads everything that was appended before this call. One system call when that is nothing. */

@@ -29,13 +29,26 @@ export interface HotChunk extends BornChunk {
 }
 
 /** Where the older part of a transcript was cut. */
-interface Cut {
+export interface Cut {
   readonly segment: number;
   /** Items in front of it count up to this number, and to this position. */
   readonly keep: number;
   readonly position: number;
   /** Chunk files count that begin below this number. */
   readonly below: number;
+}
+
+/** All that a process knows of a transcript from the live log, but the items' texts. */
+export interface HotTranscriptState {
+  readonly key: string;
+  readonly name: string;
+  readonly base: TranscriptHead | undefined;
+  readonly head: TranscriptHead | undefined;
+  readonly revision: number;
+  readonly items: readonly HotItem[];
+  readonly chunks: readonly HotChunk[];
+  readonly cuts: readonly Cut[];
+  readonly ends: readonly { readonly segment: number; readonly head: TranscriptHead | undefined }[];
 }
 
 export class HotTranscript {
@@ -61,6 +74,47 @@ export class HotTranscript {
     readonly key: string,
     readonly name: string,
   ) {}
+
+  /** As another process has known it. */
+  static from({
+    key,
+    name,
+    base,
+    head,
+    revision,
+    items,
+    chunks,
+    cuts,
+    ends,
+  }: HotTranscriptState): HotTranscript {
+    const hot = new HotTranscript(key, name);
+    hot.base = base;
+    hot.head = head;
+    hot.revision = revision;
+    for (const item of items) hot.items.push(item);
+    hot.#chunks = [...chunks];
+    hot.#cuts = [...cuts];
+    hot.#ends = ends.map((end) => ({ ...end }));
+    return hot;
+  }
+
+  /** What is known of it now; undefined: of some of it, this process does not know what became of it. */
+  get state(): HotTranscriptState | undefined {
+    if (this.#lost.size > 0) return undefined;
+    const { key, name, base, head, revision } = this;
+    const [items, chunks, cuts] = [[...this.items], [...this.#chunks], [...this.#cuts]];
+    return {
+      key,
+      name,
+      base,
+      head,
+      revision,
+      items,
+      chunks,
+      cuts,
+      ends: this.#ends.map((end) => ({ ...end })),
+    };
+  }
 
   get chunks(): readonly HotChunk[] {
     return this.#chunks;

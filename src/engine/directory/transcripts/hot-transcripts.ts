@@ -7,15 +7,28 @@
 import type { LogRecord } from "../../../format/log-line.js";
 import type { Segment } from "../../../log/segment.js";
 import type { TranscriptEffect } from "../../../log/transcript-verdict.js";
-import { HotTranscript, type HotItem } from "./hot-transcript.js";
+import { HotTranscript, type HotItem, type HotTranscriptState } from "./hot-transcript.js";
 
 /** Texts of the newest items that stay in memory, in UTF-16 units; the log has all of them. */
 const TEXT_UNITS_MAX = 8 * 1024 * 1024;
 
+/** All that is known of them at one moment, but the items' texts. */
+export interface HotTranscriptsState {
+  readonly transcripts: readonly HotTranscriptState[];
+  /** Of each session that was deleted. */
+  readonly deletes: readonly (readonly [key: string, deletes: readonly DeleteIn[]])[];
+}
+
+/** That a live segment deleted a session, and the revision of that. */
+export interface DeleteIn {
+  readonly segment: number;
+  readonly revision: number;
+}
+
 export class HotTranscripts {
   readonly #hot = new Map<string, Map<string, HotTranscript>>();
   /** Live segments that deleted a session, with the revision of the delete, lowest first. */
-  readonly #deletes = new Map<string, { readonly segment: number; readonly revision: number }[]>();
+  readonly #deletes = new Map<string, DeleteIn[]>();
   /** Items whose text is in memory, oldest first. */
   #texts: HotItem[] = [];
   #textUnits = 0;
@@ -88,6 +101,26 @@ export class HotTranscripts {
     for (const [key, deletes] of other.#deletes) this.#deletes.set(key, deletes);
     this.#texts = other.#texts;
     this.#textUnits = other.#textUnits;
+  }
+
+  /** What is known of them now; undefined: of some, this process does not know what became of them. */
+  get state(): HotTranscriptsState | undefined {
+    const transcripts: HotTranscriptState[] = [];
+    for (const { state } of this.all()) {
+      if (state === undefined) return undefined;
+      transcripts.push(state);
+    }
+    return { transcripts, deletes: [...this.#deletes].map(([key, deletes]) => [key, [...deletes]]) };
+  }
+
+  /** Begins with what another process has known. Only for the first reading of the log. */
+  resume({ transcripts, deletes }: HotTranscriptsState): void {
+    for (const state of transcripts) {
+      const { key, name } = state;
+      const ofKey = this.#hot.get(key) ?? new Map<string, HotTranscript>();
+      this.#hot.set(key, ofKey.set(name, HotTranscript.from(state)));
+    }
+    for (const [key, list] of deletes) this.#deletes.set(key, [...list]);
   }
 
   get(key: string, name: string): HotTranscript | undefined {

@@ -43,7 +43,7 @@ export async function openSmall(
     onWarning: (warning) => void warnings.push(warning),
     ...rest,
   });
-  const own = { segmentBytes: 1024 * 1024, reserveBytes: 4096, chunkBytes };
+  const own = { segmentBytes: rest.segmentBytes ?? 1024 * 1024, reserveBytes: 4096, chunkBytes };
   const fileSystem = through?.(fs) ?? fs;
   const engine = await openDirectoryEngine({ ...resolved, ...own, path: STORE, fileSystem, runtime });
   const store = createDirectorySessionStore<Entry>(engine, { ...resolved, runtime });

@@ -1,0 +1,444 @@
+/**
+ * `hint-<g>`: what the live log adds up to, as of a position in segment g, so that the next process to open the store need not read it
+ * line by line. As Bitcask's hint files do, it says nothing that the log does not say: it may be missing, old or torn, and it is
+ * believed only where the log's bytes are the very bytes that it was made of (H1, `log/hinted-segment.ts`).
+ *
+ * Lines as in the log (checksum, space, JSON). The first one says of what it is:
+ *
+ *     { "hint": 7, "store": storeId, "records": 18000, "segments": [[number, position, lastLineAt, checksum], …] }
+ *
+ * For each segment follow its ledger, and what it made of sessions; then transcripts, and what is dead; then an end:
+ *
+ *     { "ledger": [number, firstRevision, stage, chunkBytes, after, lastRevision, sealed, end] }
+ *     { "seal": [gap | null, bytes | null, wantedFirstRevision] }                             of a sealed one
+ *     { "writers": [[w, n], …] }  { "cleared": [[key, revision], …] }  { "operations": [[id, hash, revision], …] }
+ *     { "states": [[key, revision, modifiedAt, stored | 0], …] }
+ *     { "ledger-transcript": [key, name, head, revision] }  { "ids": [[id, seq, position], …] }
+ *     { "deletes": [[key, [[segment, revision], …]], …] }
+ *     { "transcript": [key, name, base, head, revision, ends, cuts, chunks] }  { "items": [[…], …] }
+ *     { "dead": […] }
+ *     { "end": 7 }
+ */
+import type { FileSystem } from "../../../fs/file-system.js";
+import { readRegularFile } from "../../../fs/regular-file.js";
+import { CRC_DIGITS, crc32Number, readHex } from "../../../format/crc32.js";
+import { encodeLogLine } from "../../../format/log-line.js";
+import type { BlobReference, StoredObject, StoredValue } from "../../../format/stored-value.js";
+import { composeHead, parseHead, type TranscriptHead } from "../../../format/transcript-head.js";
+import type { HintedSegment } from "../../../log/hinted-segment.js";
+import { newLedger, type SegmentLedger } from "../../../log/segment-ledger.js";
+import type { DeadValuesState } from "../dead-values.js";
+import type { SessionState } from "../session-table.js";
+import type { Cut, HotChunk, HotItem, HotTranscriptState } from "../transcripts/hot-transcript.js";
+import type { DeleteIn, HotTranscriptsState } from "../transcripts/hot-transcripts.js";
+
+/** A line is ended when it has so many UTF-16 units. */
+const LINE_UNITS = 64 * 1024;
+/** Some times a segment under load. */
+const FILE_BYTES_MAX = 512 * 1024 * 1024;
+const PREFIX_BYTES = CRC_DIGITS + 1;
+const SPACE = 0x20;
+const NEWLINE = 0x0a;
+
+/** A session as of the end of a segment, or of what was read of it. */
+export interface HintedState {
+  readonly key: string;
+  readonly revision: number;
+  readonly modifiedAt: number;
+  readonly stored: StoredObject | undefined;
+}
+
+/** A live segment, and the last state of each session that it changed. */
+export interface SegmentInHint<State = HintedState> extends HintedSegment {
+  readonly states: readonly State[];
+}
+
+/** What the live log adds up to. */
+export interface Hint<State = HintedState> {
+  /** Lowest first; all but the last one were read to their seal. */
+  readonly segments: readonly SegmentInHint<State>[];
+  /** Revision of the latest commit that changed a record, as far as that is known. */
+  readonly recordsRevision: number | undefined;
+  readonly transcripts: HotTranscriptsState;
+  readonly dead: DeadValuesState;
+}
+
+/** The file's lines. Yields each one. */
+export function* composeHint(hint: Hint<SessionState>, storeId: string): Generator<Buffer, void> {
+  const { segments, recordsRevision = null, transcripts, dead } = hint;
+  const last = segments.at(-1)?.number;
+  const places = segments.map(({ number, position, lastLineAt, checksum }) => [
+    number,
+    position,
+    lastLineAt,
+    checksum,
+  ]);
+  yield line({ hint: last, store: storeId, records: recordsRevision, segments: places });
+  for (const segment of segments) yield* composeSegment(segment);
+  const { deletes } = transcripts;
+  yield* block("deletes", deletes, ([key, list]) =>
+    JSON.stringify([key, list.map(({ segment, revision }) => [segment, revision])]),
+  );
+  for (const transcript of transcripts.transcripts) yield* composeTranscript(transcript);
+  const { inSegment, bytes, given, nested } = dead;
+  yield line({ dead: [inSegment, bytes] });
+  yield* block("given", given, (entry) => JSON.stringify(entry));
+  yield* block("nested", nested, ({ hash, bytes: size }) => JSON.stringify([hash, size]));
+  yield line({ end: last });
+}
+
+function* composeSegment({ ledger, states }: SegmentInHint<SessionState>): Generator<Buffer, void> {
+  const { number, firstRevision, stage, chunkBytes, after, lastRevision, sealed, end } = ledger;
+  yield line({
+    ledger: [number, firstRevision, stage, chunkBytes, after, lastRevision, sealed ? 1 : 0, end],
+  });
+  const { sealedGap = null, sealedBytes = null, wantedFirstRevision } = ledger;
+  if (sealed) yield line({ seal: [sealedGap, sealedBytes, wantedFirstRevision] });
+  yield* block("writers", ledger.numbers, (entry) => JSON.stringify(entry));
+  yield* block("cleared", ledger.cleared, (entry) => JSON.stringify(entry));
+  yield* block("operations", ledger.operations, ([id, { hash, revision }]) =>
+    JSON.stringify([id, hash, revision]),
+  );
+  yield* block("states", states, ({ key, revision, modifiedAt, stored }) =>
+    JSON.stringify([key, revision, modifiedAt, stored ?? 0]),
+  );
+  for (const [key, ofKey] of ledger.transcripts)
+    for (const [name, { head, revision, ids }] of ofKey) {
+      const [k, n] = [JSON.stringify(key), JSON.stringify(name)];
+      yield encodeLogLine(`{"ledger-transcript":[${k},${n},${composeHead(head)},${revision}]}`);
+      yield* block("ids", ids, ([id, { seq, position }]) => JSON.stringify([id, seq, position]));
+    }
+}
+
+function* composeTranscript(hot: HotTranscriptState): Generator<Buffer, void> {
+  const { key, name, base, head, revision, items, chunks, cuts, ends } = hot;
+  const parts = [
+    JSON.stringify(key),
+    JSON.stringify(name),
+    composeHead(base),
+    composeHead(head),
+    revision,
+    `[${ends.map((end) => `[${end.segment},${composeHead(end.head)}]`).join()}]`,
+    JSON.stringify(cuts),
+    JSON.stringify(chunks),
+  ];
+  yield encodeLogLine(`{"transcript":[${parts.join()}]}`);
+  yield* block("items", items, (item) => {
+    const {
+      seq,
+      position,
+      gone,
+      chunk,
+      at,
+      bytes,
+      id = 0,
+      revision,
+      time,
+      segment,
+      offset,
+      op,
+      index,
+    } = item;
+    const { first, born } = chunk;
+    const place = [seq, position, gone, first, born, at, bytes];
+    return JSON.stringify([...place, revision, time, segment, offset, op, index, id]);
+  });
+}
+
+function line(value: object): Buffer {
+  return encodeLogLine(JSON.stringify(value));
+}
+
+/** Lines of one array, each of bounded length. */
+function* block<T>(
+  name: string,
+  entries: Iterable<T>,
+  compose: (entry: T) => string,
+): Generator<Buffer, void> {
+  let texts: string[] = [];
+  let units = 0;
+  for (const entry of entries) {
+    const text = compose(entry);
+    texts.push(text);
+    units += text.length;
+    if (units < LINE_UNITS) continue;
+    yield encodeLogLine(`{"${name}":[${texts.join()}]}`);
+    texts = [];
+    units = 0;
+  }
+  if (texts.length > 0) yield encodeLogLine(`{"${name}":[${texts.join()}]}`);
+}
+
+/**
+ * Reads a hint. Yields between lines.
+ * @returns Undefined if there is none that can be read, or it is of another store.
+ */
+export function* readHint(fs: FileSystem, path: string, storeId: string): Generator<void, Hint | undefined> {
+  let bytes: Buffer;
+  try {
+    bytes = Buffer.from(readRegularFile(fs, path, { bytesMax: FILE_BYTES_MAX }));
+  } catch {
+    return undefined; // the log has it all
+  }
+  return yield* parseHint(bytes, storeId);
+}
+
+/** How far the log was read for a hint, of which at least the first line is given: number of its last segment, and position. */
+export function peekHint(
+  bytes: Buffer,
+  storeId: string,
+): { readonly number: number; readonly position: number } | undefined {
+  const newline = bytes.indexOf(NEWLINE);
+  const first = newline < 0 ? undefined : decodeLine(bytes.subarray(0, newline));
+  if (first?.["store"] !== storeId) return undefined;
+  const [number, position] = (first["segments"] as Row[]).at(-1) ?? [];
+  return { number: number as number, position: position as number };
+}
+
+/**
+ * Reads a hint's bytes. Yields between lines.
+ * @returns Undefined if it is damaged, or of another store.
+ */
+export function* parseHint(bytes: Buffer, storeId: string): Generator<void, Hint | undefined> {
+  const reading = new HintReading(storeId);
+  for (let start = 0; start < bytes.length;) {
+    const newline = bytes.indexOf(NEWLINE, start);
+    const parsed = newline < 0 ? undefined : decodeLine(bytes.subarray(start, newline));
+    if (parsed === undefined || reading.ended || !reading.take(parsed)) return undefined;
+    start = newline + 1;
+    yield;
+  }
+  return reading.ended ? reading.hint : undefined;
+}
+
+type Row = readonly unknown[];
+type Place = readonly [number: number, position: number, lastLineAt: number, checksum: number];
+type Line = Readonly<Record<string, unknown>>;
+
+interface Writable<T> {
+  readonly states: T[];
+  readonly ledger: SegmentLedger;
+}
+
+/** What the lines so far have said. What a line says is as it was written: its checksum is right. */
+class HintReading {
+  ended = false;
+  #number = 0;
+  #places: readonly Place[] = [];
+  #recordsRevision: number | undefined;
+  readonly #segments: Writable<HintedState>[] = [];
+  readonly #transcripts: (HotTranscriptState & { readonly items: HotItem[] })[] = [];
+  readonly #deletes: [string, DeleteIn[]][] = [];
+  readonly #dead = {
+    inSegment: 0,
+    bytes: 0,
+    given: [] as [string, number][],
+    nested: [] as BlobReference[],
+  };
+  #ids: Map<string, { readonly seq: number; readonly position: number }> | undefined;
+
+  constructor(private readonly storeId: string) {}
+
+  get hint(): Hint | undefined {
+    if (this.#segments.length !== this.#places.length || this.#segments.length === 0) return undefined;
+    const segments = this.#segments.map(({ ledger, states }, index): SegmentInHint => {
+      const [number, position, lastLineAt, checksum] = this.#places[index] as Place;
+      return { number, position, lastLineAt, checksum, ledger, states };
+    });
+    const transcripts = { transcripts: this.#transcripts, deletes: this.#deletes };
+    return { segments, recordsRevision: this.#recordsRevision, transcripts, dead: this.#dead };
+  }
+
+  /** @returns Whether it is a line that may stand here. */
+  take(parsed: Line): boolean {
+    const [name = ""] = Object.keys(parsed);
+    if ((name === "hint") === this.#number > 0) return false; // the first line, and no other
+    const rows = parsed[name] as readonly Row[];
+    const segment = this.#segments.at(-1);
+    switch (name) {
+      case "hint":
+        return this.#begin(parsed);
+      case "ledger":
+        return this.#beginSegment(parsed[name] as Row);
+      case "deletes":
+        for (const [key, list] of rows as readonly [string, [number, number][]][])
+          this.#deletes.push([key, list.map(([inSegment, revision]) => ({ segment: inSegment, revision }))]);
+        return true;
+      case "transcript":
+        this.#transcripts.push(transcriptOf(parsed[name] as Row));
+        return true;
+      case "items":
+        for (const row of rows) this.#transcripts.at(-1)?.items.push(itemOf(row));
+        return true;
+      case "dead":
+        [this.#dead.inSegment, this.#dead.bytes] = parsed[name] as [number, number];
+        return true;
+      case "given":
+        this.#dead.given.push(...(rows as [string, number][]));
+        return true;
+      case "nested":
+        for (const [hash, bytes] of rows as [string, number][])
+          this.#dead.nested.push({ hash, bytes, nested: true });
+        return true;
+      case "end":
+        this.ended = parsed[name] === this.#number;
+        return this.ended;
+      default:
+        return segment !== undefined && this.#takeOfSegment(segment, name, rows);
+    }
+  }
+
+  #begin({ hint, store, records, segments }: Line): boolean {
+    if (store !== this.storeId) return false;
+    this.#number = hint as number;
+    this.#places = segments as readonly Place[];
+    this.#recordsRevision = (records as number | null) ?? undefined;
+    return true;
+  }
+
+  #beginSegment(row: Row): boolean {
+    const [number, firstRevision, stage, chunkBytes, after, lastRevision, sealed, end] = row as LedgerRow;
+    const ledger = newLedger(number);
+    Object.assign(ledger, {
+      firstRevision,
+      stage,
+      chunkBytes,
+      after,
+      lastRevision,
+      sealed: sealed === 1,
+      end,
+    });
+    this.#segments.push({ ledger, states: [] });
+    return true;
+  }
+
+  #takeOfSegment({ ledger, states }: Writable<HintedState>, name: string, rows: readonly Row[]): boolean {
+    switch (name) {
+      case "seal": {
+        const [gap, bytes, wanted] = rows as unknown as [number | null, number | null, number];
+        ledger.sealedGap = gap ?? undefined;
+        ledger.sealedBytes = bytes ?? undefined;
+        ledger.wantedFirstRevision = wanted;
+        return true;
+      }
+      case "writers":
+        for (const [w, n] of rows as [string, number][]) ledger.numbers.set(w, n);
+        return true;
+      case "cleared":
+        for (const [key, revision] of rows as [string, number][]) ledger.cleared.set(key, revision);
+        return true;
+      case "operations":
+        for (const [id, hash, revision] of rows as [string, string, number][])
+          ledger.operations.set(id, { hash, revision });
+        return true;
+      case "states":
+        for (const [key, revision, modifiedAt, value] of rows as StateRow[]) {
+          const stored = value === 0 ? undefined : value;
+          states.push({ key, revision, modifiedAt, stored });
+          ledger.changed.set(key, stored === undefined ? 0 : revision);
+        }
+        return true;
+      case "ledger-transcript": {
+        const [key, transcript, head, revision] = rows as unknown as [string, string, StoredValue, number];
+        this.#ids = new Map();
+        const ofKey = ledger.transcripts.get(key) ?? new Map<string, never>();
+        ledger.transcripts.set(key, ofKey.set(transcript, { head: headOf(head), revision, ids: this.#ids }));
+        return true;
+      }
+      case "ids":
+        for (const [id, seq, position] of rows as [string, number, number][])
+          this.#ids?.set(id, { seq, position });
+        return true;
+      default:
+        return false;
+    }
+  }
+}
+
+type LedgerRow = readonly [
+  number: number,
+  firstRevision: number,
+  stage: string,
+  chunkBytes: number,
+  after: number,
+  lastRevision: number,
+  sealed: 0 | 1,
+  end: number,
+];
+type StateRow = readonly [key: string, revision: number, modifiedAt: number, stored: StoredObject | 0];
+
+function headOf(value: StoredValue): TranscriptHead | undefined {
+  const head = parseHead(value);
+  return head === "none" ? undefined : head;
+}
+
+function transcriptOf(row: Row): HotTranscriptState & { readonly items: HotItem[] } {
+  const [key, name, base, head, revision, ends, cuts, chunks] = row as readonly [
+    key: string,
+    name: string,
+    base: StoredValue,
+    head: StoredValue,
+    revision: number,
+    ends: readonly (readonly [segment: number, head: StoredValue])[],
+    cuts: readonly Cut[],
+    chunks: readonly HotChunk[],
+  ];
+  return {
+    key,
+    name,
+    base: headOf(base),
+    head: headOf(head),
+    revision,
+    ends: ends.map(([segment, at]) => ({ segment, head: headOf(at) })),
+    cuts,
+    // JSON has no undefined: a chunk that takes nothing over has no such member.
+    chunks: chunks.map((chunk) => ({ ...chunk, recut: chunk.recut })),
+    items: [],
+  };
+}
+
+function itemOf(row: Row): HotItem {
+  const [seq, position, gone, first, born, at, bytes, revision, time, segment, offset, op, index, id] =
+    row as ItemRow;
+  return {
+    seq,
+    position,
+    gone,
+    chunk: { first, born },
+    at,
+    bytes,
+    id: id === 0 ? undefined : id,
+    revision,
+    time,
+    segment,
+    offset,
+    op,
+    index,
+    json: undefined,
+  };
+}
+
+type ItemRow = readonly [
+  seq: number,
+  position: number,
+  gone: number,
+  first: number,
+  born: number,
+  at: number,
+  bytes: number,
+  revision: number,
+  time: number,
+  segment: number,
+  offset: number,
+  op: number,
+  index: number,
+  id: string | 0,
+];
+
+/** JSON of a line whose checksum holds, or undefined. */
+function decodeLine(bytes: Buffer): Line | undefined {
+  const json = bytes.subarray(PREFIX_BYTES);
+  if (bytes[CRC_DIGITS] !== SPACE || crc32Number(json) !== readHex(bytes, 0)) return undefined;
+  const value: unknown = JSON.parse(json.toString());
+  return typeof value === "object" && value !== null ? (value as Line) : undefined;
+}

@@ -1,0 +1,348 @@
+/**
+ * Goal (H1): a process that begins with a hint knows what one knows that reads the log line by line; a hint that is not right of
+ * the log's bytes changes nothing.
+ * Method: random work by several processes in small segments, which writes hints; then the log is read twice, with a hint and without
+ * one, and all that is known is compared, again and again. Hints and logs are damaged byte by byte.
+ */
+import { describe, expect, it } from "vitest";
+import { DeadValues } from "../../../../src/engine/directory/dead-values.js";
+import { SessionState } from "../../../../src/engine/directory/session-table.js";
+import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
+import { seededRandom } from "../../../../src/testing/seeded-random.js";
+import {
+  boot,
+  openOn,
+  parkFrom,
+  pass,
+  start,
+  STORE,
+  turn,
+  type Process,
+} from "../../../support/processes.js";
+import { each, many, stride } from "../../../support/thoroughness.js";
+import { startSmall } from "../transcripts/scene.js";
+import { change, hintPath, hintsIn, readLog } from "./scene.js";
+
+const INTERNAL = `${STORE}/.store`;
+
+interface Work {
+  readonly disk: SimulatedDisk;
+  readonly processes: Process[];
+}
+
+/** Random work; after each step `look` may look at the disk. */
+async function work(seed: number, steps: number, look: (disk: SimulatedDisk) => void): Promise<Work> {
+  const random = seededRandom(seed);
+  const disk = new SimulatedDisk({ random });
+  const segmentBytes = random() < 0.5 ? 4096 : 16_384;
+  const begin = (name: string): Promise<Process> => startSmall(disk, name, { segmentBytes });
+  const processes = [await begin("a"), await begin("b")];
+  for (let step = 0; step < steps; step++) {
+    const chosen = Math.floor(random() * 2);
+    await change(processes[chosen] as Process, random).catch(ignoreConflict);
+    if (random() < 0.2) await pass(600, ...processes);
+    if (random() < 0.03) {
+      (processes[chosen] as Process).fs.kill();
+      processes[chosen] = await begin(`p${step}`);
+    }
+    if (step % 2 === 0) look(disk);
+  }
+  return { disk, processes };
+}
+
+function ignoreConflict(error: unknown): void {
+  if ((error as { code?: string }).code !== "operation_mismatch") throw error;
+}
+
+describe("H1: beginning with a hint", () => {
+  it(`shows what reading the log line by line shows (${many(30, 12)} random histories)`, async () => {
+    let used = 0;
+    let several = 0;
+    let saved = 0;
+    for (let seed = 1; seed <= many(30, 12); seed++) {
+      await work(seed, 60, (disk) => {
+        const [newest = 0] = hintsIn(disk).toReversed();
+        if (newest === 0) return;
+        const whole = readLog(disk, 0);
+        const hinted = readLog(disk, newest);
+        expect(hinted.known).toBe(whole.known);
+        expect(hinted.revision).toBe(whole.revision);
+        // Who began earlier knows it more exactly.
+        expect(hinted.recordsRevision).toBeLessThanOrEqual(whole.recordsRevision);
+        expect(hinted.recordsRevision).toBeGreaterThanOrEqual(whole.latestChange);
+        if (!hinted.resumed) return;
+        used++;
+        saved += whole.committed - hinted.committed;
+        if (disk.names(`${INTERNAL}/log`).length > 1) several++;
+      });
+    }
+    expect(used).toBeGreaterThan(100);
+    expect(several).toBeGreaterThan(5);
+    expect(saved).toBeGreaterThan(1000);
+  });
+});
+
+/** A log with a hint and a few commits behind it. */
+async function hinted(): Promise<{ disk: SimulatedDisk; hint: number }> {
+  const { disk, processes } = await work(3, 40, () => {});
+  await pass(5000, ...processes);
+  for (const { fs } of processes) fs.kill();
+  const [hint = 0] = hintsIn(disk).toReversed();
+  const later = await start(disk, "later");
+  await later.store.put("k9", {});
+  later.fs.kill();
+  expect(readLog(disk, hint)).toMatchObject({ resumed: true, known: readLog(disk, 0).known });
+  return { disk, hint };
+}
+
+function attempt<T>(work: () => T): { readonly value?: T; readonly failure?: string } {
+  try {
+    return { value: work() };
+  } catch (error) {
+    return { failure: String(error) };
+  }
+}
+
+describe("a hint that is not right", () => {
+  it(`counts for nothing: ${each("byte", 37)} of it is damaged, or missing with all behind it`, async () => {
+    const { disk, hint } = await hinted();
+    const path = hintPath(hint);
+    const good = disk.readRaw(path)!;
+    const { known } = readLog(disk, 0);
+    for (let at = 0; at < good.length; at += stride(37)) {
+      const flipped = Buffer.from(good);
+      flipped[at] = good[at]! ^ (1 << (at % 8));
+      for (const bytes of [flipped, good.subarray(0, at)]) {
+        disk.writeRaw(path, bytes);
+        expect(readLog(disk, hint), `byte ${at}`).toMatchObject({ resumed: false, known });
+      }
+    }
+  });
+
+  it("counts for nothing: a line of it is missing, doubled or at another place", async () => {
+    const { disk, hint } = await hinted();
+    const path = hintPath(hint);
+    const lines = disk
+      .readRaw(path)!
+      .toString()
+      .split(/(?<=\n)/);
+    const { known } = readLog(disk, 0);
+    disk.writeRaw(path, lines.slice(0, -1).join(""));
+    expect(readLog(disk, hint)).toMatchObject({ resumed: false, known });
+    disk.writeRaw(path, [...lines, lines.at(-1)].join(""));
+    expect(readLog(disk, hint)).toMatchObject({ resumed: false, known });
+    disk.writeRaw(path, [lines[1], lines[0], ...lines.slice(2)].join(""));
+    expect(readLog(disk, hint)).toMatchObject({ resumed: false, known });
+    disk.writeRaw(path, [lines[0], ...lines].join(""));
+    expect(readLog(disk, hint)).toMatchObject({ resumed: false, known });
+  });
+
+  it(`counts for nothing: ${each("byte", 61)} of the log is another one, or the log is shorter`, async () => {
+    const { disk, hint } = await hinted();
+    const log = `${INTERNAL}/log`;
+    let resumed = 0; // where the damage is behind what the hint is about
+    for (const name of disk.names(log)) {
+      const good = disk.readRaw(`${log}/${name}`)!;
+      for (let at = 0; at < good.length; at += stride(61)) {
+        const flipped = Buffer.from(good);
+        flipped[at] = good[at]! ^ (1 << (at % 8));
+        for (const bytes of [flipped, good.subarray(0, at)]) {
+          disk.writeRaw(`${log}/${name}`, bytes);
+          const where = `byte ${at} of ${name}`;
+          const whole = attempt(() => readLog(disk, 0));
+          const read = attempt(() => readLog(disk, hint));
+          expect(read.failure, where).toBe(whole.failure);
+          expect(read.value?.known, where).toBe(whole.value?.known);
+          if (read.value?.resumed === true) resumed++;
+        }
+      }
+      disk.writeRaw(`${log}/${name}`, good);
+    }
+    expect(resumed).toBeGreaterThan(0);
+  });
+
+  it("counts for nothing: it came from another store", async () => {
+    const { disk, hint } = await hinted();
+    const other = await hinted();
+    const path = hintPath(hint);
+    disk.writeRaw(path, other.disk.readRaw(hintPath(other.hint))!);
+    expect(readLog(disk, hint)).toMatchObject({ resumed: false });
+  });
+
+  it("is no reason to fail: a folder, a link or a file that is not ours in its place", async () => {
+    const { disk, hint } = await hinted();
+    const path = hintPath(hint);
+    disk.removeRaw(path);
+    disk.makeDirectory(path);
+    const p = await start(disk, "p");
+    expect(await p.store.count()).toBeGreaterThan(0);
+    await p.store.checkpoint();
+    await p.store.close();
+    expect(p.warnings).toEqual([]);
+  });
+});
+
+/** Some thousand bytes of log. */
+async function fill({ store }: Process, text = "filled"): Promise<void> {
+  for (let n = 0; n < 30; n++) await store.put(`k${n % 3}`, { n, text: text.repeat(20) });
+}
+
+describe("writing hints", () => {
+  it("a process that rests after its commits has written one; the next one reads only what came since", async () => {
+    const disk = new SimulatedDisk();
+    const a = await start(disk, "a", { segmentBytes: 16_384 });
+    await fill(a);
+    await pass(5000, a);
+    expect(hintsIn(disk)).toEqual([1]);
+    await a.store.put("k9", {});
+    a.fs.kill();
+    expect(readLog(disk, 1)).toMatchObject({ committed: 1, resumed: true });
+  });
+
+  it("a process that closes writes one", async () => {
+    const disk = new SimulatedDisk();
+    const a = await start(disk, "a", { segmentBytes: 16_384 });
+    await fill(a);
+    await a.store.close();
+    expect(readLog(disk, 1)).toMatchObject({ committed: 0, resumed: true });
+  });
+
+  it("a short log has none, and a process that only reads writes none", async () => {
+    const disk = new SimulatedDisk();
+    const a = await start(disk, "a");
+    await fill(a);
+    await a.store.close();
+    expect(hintsIn(disk)).toEqual([]);
+    const b = await start(disk, "b", { readOnly: true, segmentBytes: 16_384 });
+    expect(await b.store.count()).toBe(3);
+    await pass(2000, b);
+    await b.store.close();
+    expect(hintsIn(disk)).toEqual([]);
+  });
+
+  it("under load they take a part of what the log takes, of all processes together", async () => {
+    const disk = new SimulatedDisk();
+    const processes = [];
+    for (const name of ["a", "b", "c"]) processes.push(await start(disk, name, { segmentBytes: 65_536 }));
+    let hints = 0;
+    for (const { fs } of processes)
+      fs.onCall = ({ name, args }) => {
+        if (name === "rename" && String(args[1]).includes("/hint-"))
+          hints += disk.readRaw(String(args[0]).replace(/^.*\/\.store/, INTERNAL))!.length;
+      };
+    for (let round = 0; round < 60; round++) {
+      for (const process of processes)
+        await process.store.put(`k${round % 20}`, { round, text: "x".repeat(300) });
+      if (round % 3 === 0) for (const process of processes) await pass(600, process); // they rarely look in the same moment
+    }
+    const log = disk.readRaw(`${INTERNAL}/log/00000001.jsonl`)!.length;
+    expect(hints).toBeGreaterThan(0);
+    expect(hints).toBeLessThan(log);
+  });
+
+  it("it goes with its segment, and with it what was deleted", async () => {
+    const disk = new SimulatedDisk();
+    const a = await start(disk, "a", { segmentBytes: 16_384 });
+    await fill(a, "secret");
+    await pass(5000, a);
+    for (let n = 0; n < 3; n++) await a.store.delete(`k${n}`);
+    expect(disk.readRaw(hintPath(1))!.toString()).toContain("secret");
+    await a.store.checkpoint();
+    await a.store.close();
+    expect(JSON.stringify(disk.tree(STORE))).not.toContain("secret");
+    expect(hintsIn(disk)).toEqual([]);
+  });
+
+  it("one that comes too late does not come: its segment was checkpointed meanwhile", async () => {
+    const disk = new SimulatedDisk();
+    const a = await start(disk, "a", { segmentBytes: 16_384 });
+    await fill(a);
+    a.fs.gate = ({ name, args }) =>
+      name === "rename" && String(args[1]).includes("/hint-") ? new Promise(() => {}) : undefined;
+    await pass(5000, a);
+    const b = await start(disk, "b", { segmentBytes: 16_384 });
+    await b.store.checkpoint();
+    await b.store.put("k", {});
+    a.fs.gate = undefined;
+    await pass(2000, a, b);
+    expect(hintsIn(disk)).toEqual([]);
+  });
+
+  it("no room for one is no failure, and it leaves nothing behind", async () => {
+    const disk = new SimulatedDisk();
+    const a = await start(disk, "a", { segmentBytes: 16_384 });
+    await fill(a);
+    await a.store.flush();
+    disk.freeBytes = 0;
+    await a.store.close();
+    expect(a.warnings).toEqual([]);
+    expect(hintsIn(disk)).toEqual([]);
+    expect(
+      disk.names(`${INTERNAL}/stage`).flatMap((name) => disk.names(`${INTERNAL}/stage/${name}`)),
+    ).toEqual([]);
+  });
+
+  it(`killed at ${each("call", 3)} of it, everything is as it was`, async () => {
+    for (let at = 1; at < 200; at += stride(3)) {
+      const disk = new SimulatedDisk();
+      const a = await start(disk, "a", { segmentBytes: 16_384 });
+      await fill(a);
+      await a.store.flush();
+      const { known } = readLog(disk, 0);
+      const parking = parkFrom(a.fs, at);
+      let closed = false;
+      void a.store.close().then(() => (closed = true));
+      for (let turns = 0; turns < 60; turns++) await turn();
+      if (parking.at === undefined) {
+        expect(closed).toBe(true);
+        expect(at).toBeGreaterThan(3);
+        expect(hintsIn(disk)).toEqual([1]);
+        return;
+      }
+      a.fs.kill(); // its calls never end
+      const [hint = 0] = hintsIn(disk);
+      expect(readLog(disk, hint)).toMatchObject({ known, resumed: hint > 0 });
+      const b = await openOn(boot(disk, "b"), { segmentBytes: 16_384 });
+      await b.store.checkpoint();
+      await b.store.close();
+      expect(hintsIn(disk)).toEqual([]);
+      expect(disk.names(`${INTERNAL}/stage`)).toHaveLength(1);
+    }
+  });
+
+  it("a log with bytes that cannot be read has none", async () => {
+    const disk = new SimulatedDisk();
+    const a = await start(disk, "a", { segmentBytes: 16_384 });
+    await fill(a);
+    a.fs.kill();
+    const path = `${INTERNAL}/log/00000001.jsonl`;
+    const bytes = disk.readRaw(path)!;
+    bytes[200] = bytes[200]! ^ 1;
+    disk.writeRaw(path, bytes);
+    const b = await start(disk, "b", { segmentBytes: 16_384 });
+    await pass(2000, b);
+    await b.store.close().catch(() => {});
+    expect(hintsIn(disk)).toEqual([]);
+  });
+});
+
+it("what was counted as dead is counted on by the process that begins with a hint", () => {
+  const reference = (digit: string): object => ({
+    $blob: `sha256:${digit.repeat(64)}`,
+    bytes: 700,
+    nested: 1,
+  });
+  const state = (stored: object | undefined): SessionState =>
+    new SessionState("k", 1, 1, stored as never, (value) => value);
+  const before = new DeadValues();
+  const put = (dead: DeadValues, now: object, old: object): void =>
+    dead.changed(state(now), state(old), { k: "k", s: now as never });
+  put(before, { big: reference("1") }, { big: reference("2") });
+  const after = new DeadValues();
+  after.resume(before.state);
+  expect(after).toMatchObject({ bytes: before.bytes, inSegment: before.inSegment });
+  expect(after.bytes).toBe(700);
+  put(after, { big: reference("2") }, { big: reference("1") }); // referred to again
+  expect(after.bytes).toBe(700);
+  expect(after.state.given).toEqual([["1".repeat(64), 700]]);
+});
