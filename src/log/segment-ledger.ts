@@ -78,7 +78,10 @@ export function newLedger(number: number): SegmentLedger {
   };
 }
 
-/** A copy that later lines do not change. Only of a ledger without a gap. */
+/**
+ * A copy that later lines do not change, of a ledger without a gap; without `changed`, which may be long, and is what the states of
+ * the sessions say.
+ */
 export function copyLedger(ledger: SegmentLedger): SegmentLedger {
   const transcripts = new Map<string, Map<string, LedgerTranscript>>();
   for (const [key, ofKey] of ledger.transcripts) {
@@ -92,7 +95,7 @@ export function copyLedger(ledger: SegmentLedger): SegmentLedger {
     behind: new Map(),
     transcriptsBehind: new Map(),
     numbers: new Map(ledger.numbers),
-    changed: new Map(ledger.changed),
+    changed: new Map(),
     cleared: new Map(ledger.cleared),
     operations: new Map(ledger.operations),
   };

@@ -74,6 +74,7 @@ export function readLog(disk: SimulatedDisk, hint: number): Reading {
     snapshot &&
     asJson(
       snapshot.segments.map(({ segment: _segment, ...rest }) => rest),
+      log.segments.map(({ ledger }) => ledger.changed),
       { ...snapshot.transcripts, transcripts: withoutDeleted(snapshot.transcripts) },
     );
   const latestChange = Math.max(0, ...[...log.hot.values()].map((state) => state.revision));
