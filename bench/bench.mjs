@@ -37,6 +37,7 @@ const WORKLOADS = [
   "footprint",
   "get",
   "open",
+  "successor",
   "list",
   "update",
   "durable",

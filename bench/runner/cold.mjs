@@ -1,17 +1,25 @@
 // @ts-check
 /**
- * A whole life, as of a command-line tool: a new process loads a peer's code, opens a store, reads one session, and then
- * opens and reads again and again.
+ * A whole life, as of a command-line tool: a new process loads a peer's code, opens a store, reads one session, or updates it, and
+ * then opens and reads again and again.
  *
  *   node bench/runner/cold.mjs '{"peer":"…","folder":"…","durability":"os","key":"…","again":12}' 3>answer
  */
 import { writeSync } from "node:fs";
+import { nextTurn } from "../data/entries.mjs";
 import { peerNamed } from "../peers/index.mjs";
 
-/** @typedef {import("./workers.mjs").Which & { key: string, again: number }} Life */
+/** @typedef {import("./workers.mjs").Which & { key: string, again: number, update?: boolean }} Life */
 /** @typedef {{ loadMs: number, openMs: number, wholeMs: number, againMs: number[] }} Times */
 
-const { peer, folder, durability, key, again } = /** @type {Life} */ (JSON.parse(process.argv[2] ?? ""));
+const {
+  peer,
+  folder,
+  durability,
+  key,
+  again,
+  update = false,
+} = /** @type {Life} */ (JSON.parse(process.argv[2] ?? ""));
 const begun = performance.now();
 const module = await peerNamed(peer).load();
 // Native code is loaded when it is first used.
@@ -30,9 +38,10 @@ process.exit(0);
 async function openAndRead() {
   const start = performance.now();
   const store = await module.open(folder, durability);
-  const entry = await store.get(key);
+  if (update) await store.update(key, nextTurn);
+  const entry = update || (await store.get(key));
   const ms = performance.now() - start;
-  if (entry === undefined) throw new Error(`${key} was not found`);
+  if (entry === undefined || entry === false) throw new Error(`${key} was not found`);
   await store.close();
   return ms;
 }

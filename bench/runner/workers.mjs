@@ -81,8 +81,8 @@ export class Worker {
     }
   }
 
+  /** Whoever waits for its answer hears that it was killed. */
   kill() {
-    this.#ending = true;
     this.#child.kill("SIGKILL");
   }
 }
