@@ -26,13 +26,6 @@ const APPEND = inFile("src/log/log-writer.ts", ENGINE, [
     replace: `if (line.length > 2 * LINE_BYTES_MAX) {`,
   },
   {
-    name: "a record behind torn bytes is decided as if they were not there",
-    rule: "O2",
-    suites: [suite.WRITER],
-    find: `!torn && written`,
-    replace: `written`,
-  },
-  {
     name: "what comes back is not compared",
     rule: "O1, read-back",
     suites: [suite.APPEND],

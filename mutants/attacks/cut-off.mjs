@@ -9,12 +9,16 @@ export const CUT_OFF = [
       rule: "cut off",
       find: `if (!segment.damaged && this.#endCut(segment)) return true;`,
       replace: ``,
+      equivalent:
+        "a process lists the log, and so learns that another segment follows, only where it has just looked whether its own is whole",
     },
     {
       name: "a process that knows that the log was cut off does not look who has ended it",
       rule: "cut off",
       find: `if (segment.cutAt !== undefined) return this.#endCut(segment);`,
       replace: ``,
+      equivalent:
+        "who writes seals the segment, and finds it sealed; who reads finds the seal where it reads, or when the next segment is there",
     },
     {
       name: "what does not follow what was read is taken for damage",

@@ -87,7 +87,6 @@ export class LogWriter {
         { data: { limit: LINE_BYTES_MAX, actual: line.length } },
       );
     }
-    const torn = segment.undecided > 0;
     const { position } = segment;
     let written = 0;
     let failure: unknown;
@@ -100,7 +99,8 @@ export class LogWriter {
     try {
       const { buffer } = this.tail;
       const count = this.fs.read(segment.fd, buffer, 0, buffer.length, segment.position);
-      if (!torn && written === line.length && count === written && line.compare(buffer, 0, count) === 0) {
+      // Behind torn bytes more comes back: those too.
+      if (written === line.length && count === written && line.compare(buffer, 0, count) === 0) {
         return this.#decideOwn(segment, record, after, count);
       }
       this.#awaited = record.n;

@@ -5,8 +5,18 @@
  * before others that come.
  */
 import { beforeEach, describe, expect, it } from "vitest";
+import { encodeLogLine } from "../../../../src/format/log-line.js";
 import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
-import { pass, settled, start, STORE, turn, type Entry, type Process } from "../../../support/processes.js";
+import {
+  parkFrom,
+  pass,
+  settled,
+  start,
+  STORE,
+  turn,
+  type Entry,
+  type Process,
+} from "../../../support/processes.js";
 import { changesIn, entryFile, fileRevision, quarantine, segments } from "./scenes.js";
 
 const KEYS = ["a", "b", "c"];
@@ -197,6 +207,20 @@ describe("a log that was cut off behind what a mark says", () => {
     });
   });
 
+  it("and from which others went on before one that had read it ended it stops those that had read it", async () => {
+    const end = disk.readRaw(path)!.length;
+    await living.store.update("a", plusOne);
+    await living.store.update("b", plusOne);
+    const known = disk.readRaw(path)!.length;
+    cut(end);
+    const other = await start(disk, "other");
+    expect(await other.store.put("c", {})).toBeDefined(); // in front of where living reads
+    const left = disk.readRaw(path)!;
+    const seal = encodeLogLine(JSON.stringify({ seal: 2, firstRevision: known + 1, gap: end, bytes: known }));
+    disk.writeRaw(path, Buffer.concat([left, Buffer.alloc(known - left.length, "\n"), seal]));
+    await expect(living.store.get("c")).rejects.toMatchObject({ code: "log_damaged" });
+  });
+
   it("and from which others went on is read anew by a process that only reads", async () => {
     await living.store.update("a", plusOne);
     disk.removeRaw(`${STORE}/.store/durable`);
@@ -259,6 +283,21 @@ describe("the mark of what is durable", () => {
     await settled(living.store.flush(), living);
     const before = mark();
     await settled(late.store.flush(), late);
+    expect(mark()).toEqual(before);
+  });
+
+  it("is never lowered by a process that was suspended behind its sync", async () => {
+    const late = await start(disk, "late");
+    await late.store.put("z", {});
+    const parking = parkFrom(late.fs, 2); // its sync has been made
+    const flushing = late.store.flush();
+    await settled(Promise.resolve(), living);
+    expect(parking.at).toBeDefined();
+    await living.store.update("a", plusOne);
+    await settled(living.store.flush(), living);
+    const before = mark();
+    parking.release();
+    await settled(flushing, late);
     expect(mark()).toEqual(before);
   });
 
