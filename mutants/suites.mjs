@@ -92,6 +92,7 @@ export const CHUNK_FILE = "test/entries/chunk-file.test.ts";
 export const TRANSCRIPT_ORDER = `${DIRECTORY}/transcripts/checkpoint-order.test.ts`;
 export const TRANSCRIPT_FLUSH = `${DIRECTORY}/transcripts/flush-rules.test.ts`;
 export const TRANSCRIPT_COMPOSING = `${DIRECTORY}/transcripts/composing.test.ts`;
+export const TRANSCRIPT_WRITTEN = `${DIRECTORY}/transcripts/written-lines.test.ts`;
 export const HOT_TRANSCRIPT = `${DIRECTORY}/transcripts/hot-transcript.test.ts`;
 export const KNOWN_IDS = `${DIRECTORY}/transcripts/known-ids.test.ts`;
 export const TRANSCRIPT_READING = `${DIRECTORY}/transcripts/reading.test.ts`;

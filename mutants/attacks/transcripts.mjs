@@ -14,6 +14,7 @@ import {
   TRANSCRIPT_READING,
   TRANSCRIPT_SUSPENDED,
   TRANSCRIPT_VERDICT,
+  TRANSCRIPT_WRITTEN,
   inFile,
 } from "../suites.mjs";
 
@@ -282,20 +283,26 @@ const FILES = [
       {
         name: "a line is written whether it is there or not",
         rule: "T1",
-        find: `if (!readAt(this.fs, fd, bytes.length, at).equals(bytes)) await`,
+        find: `if (!readAt(this.fs, this.fd, bytes.length, at).equals(bytes)) await`,
         replace: `await`,
       },
       {
         name: "a line is appended",
         rule: "T1",
-        find: `await writeAll(this.fs, fd, bytes, at);`,
-        replace: `await writeAll(this.fs, fd, bytes, this.fs.fstat(fd).size);`,
+        find: `return writeAll(this.fs, this.fd, bytes, at);`,
+        replace: `return writeAll(this.fs, this.fd, bytes, this.fs.fstat(this.fd).size + 0 * at);`,
       },
       {
-        name: "what another process wrote is not made durable",
+        name: "lines are there if one of them is",
         rule: "T5",
-        find: `if (options.durable) await`,
-        replace: `if (options.durable && !this.#isThere(fd, at, bytes)) await`,
+        find: `found = crc32Number(bytes, found);`,
+        replace: `found = crc32Number(bytes);`,
+      },
+      {
+        name: "where a file ends too early its lines are there",
+        rule: "T5",
+        find: `if (bytes.length === 0) return false;`,
+        replace: `if (bytes.length === 0) return true;`,
       },
       {
         name: "a chunk replaces the one that is there",
@@ -318,8 +325,8 @@ const FILES = [
       {
         name: "a chunk that is missing is made in place",
         rule: "T4",
-        find: `fd = this.fs.open(path, "update");`,
-        replace: `try { fd = this.fs.open(path, "update"); } catch { fd = this.fs.open(path, "create"); }`,
+        find: `return new OpenChunk(this.fs, this.fs.open(path, "update"));`,
+        replace: `try { return new OpenChunk(this.fs, this.fs.open(path, "update")); } catch { return new OpenChunk(this.fs, this.fs.open(path, "create")); }`,
       },
     ],
   ),
@@ -377,8 +384,50 @@ const FLUSHES = inFile(
     {
       name: "a checkpoint does not look at what this process has written",
       rule: "T5",
-      find: `const from = durable || written === undefined`,
-      replace: `const from = written === undefined`,
+      suites: [TRANSCRIPT_WRITTEN],
+      find: `const from = durable ? 0 : `,
+      replace: `const from = `,
+    },
+    {
+      name: "a checkpoint believes that what this process has written is still there",
+      rule: "T5",
+      suites: [TRANSCRIPT_WRITTEN],
+      find: `(!durable || chunk.has(written));`,
+      replace: `chunk !== undefined;`,
+    },
+    {
+      name: "a checkpoint does not look in front of what this process has written",
+      rule: "T5",
+      suites: [TRANSCRIPT_WRITTEN],
+      find: `      written.from <= wanted &&\n`,
+      replace: ``,
+    },
+    {
+      name: "only what was written last is remembered",
+      rule: "work",
+      suites: [TRANSCRIPT_WRITTEN],
+      find: `crc = crc32Number(bytes, crc);`,
+      replace: `crc = crc32Number(bytes);`,
+    },
+    {
+      name: "lines of others in between are counted as this process's",
+      rule: "work",
+      suites: [TRANSCRIPT_WRITTEN],
+      find: `      written.to >= wanted &&\n`,
+      replace: ``,
+    },
+    {
+      name: "what another process wrote is not made durable",
+      rule: "T5",
+      find: `    if (durable) await this.#written.synced(hot, id, chunk.sync());\n`,
+      replace: ``,
+    },
+    {
+      name: "a file that could not be synced is synced again as it is",
+      rule: "T5",
+      suites: [TRANSCRIPT_WRITTEN],
+      find: `      await (anew ? chunk.write(at, bytes) : chunk.place(at, bytes));`,
+      replace: `      await chunk.place(at, bytes);`,
     },
     {
       name: "the folder of new chunks is not synced",
@@ -432,7 +481,7 @@ const FLUSHES = inFile(
       name: "a chunk that is missing is taken for lost, and the log not read",
       rule: "T4",
       suites: [TRANSCRIPT_SUSPENDED],
-      find: `    this.log.catchUp();\n    if (hot.cuts !== cuts || hot.isTrimmed(id)) return "cut meanwhile";\n`,
+      find: `    this.log.catchUp();\n    if (hot.cuts !== cuts || hot.isTrimmed(target)) return "cut meanwhile";\n`,
       replace: ``,
     },
     {
@@ -446,8 +495,8 @@ const FLUSHES = inFile(
       name: "what the log has of a file that was taken away goes with its segment",
       rule: "damage",
       suites: [TRANSCRIPT_DAMAGE],
-      find: `    if (lines.length === 0) {`,
-      replace: `    if (lines.length >= 0) {`,
+      find: `    if (items.length === 0) {`,
+      replace: `    if (items.length >= 0) {`,
     },
     {
       name: "a lazy flush keeps in the quarantine what the log still has",
@@ -462,6 +511,31 @@ const FLUSHES = inFile(
       suites: [TRANSCRIPT_SUSPENDED],
       find: `if (hot.isLetGo || log`,
       replace: `if (log`,
+    },
+  ],
+);
+
+const WRITTEN = inFile(
+  "src/engine/directory/transcripts/written-lines.ts",
+  [TRANSCRIPT_WRITTEN],
+  [
+    {
+      name: "a cut changes nothing about what is written",
+      rule: "T4",
+      find: `if (written?.cuts !== cuts)`,
+      replace: `if (written === undefined)`,
+    },
+    {
+      name: "what is known of a file stays when its lines are gone from the log",
+      rule: "memory",
+      find: `if (first < oldest) written.chunks.delete(name);`,
+      replace: `if (first < 0 * oldest) written.chunks.delete(name);`,
+    },
+    {
+      name: "that a sync failed is forgotten",
+      rule: "T5",
+      find: `    await sync;\n    unsynced`,
+      replace: `    await sync.finally(() => unsynced.clear());\n    unsynced`,
     },
   ],
 );
@@ -604,13 +678,13 @@ const READS = [
       {
         name: "what was cut off is alive",
         rule: "T6",
-        find: `return this.#cuts.every(({ below }) => first < below);`,
-        replace: `return this.#cuts.every(({ below }) => first <= below);`,
+        find: `return this.#cuts.every(({ below }) => id.first < below);`,
+        replace: `return this.#cuts.every(({ below }) => id.first <= below);`,
       },
       {
         name: "what no commit of the log began is alive",
         rule: "T6",
-        find: `if (this.base === undefined || born > this.base.born) return false;`,
+        find: `if (this.base === undefined || id.born > this.base.born) return false;`,
         replace: `if (this.base === undefined) return false;`,
       },
       {
@@ -837,6 +911,7 @@ export const TRANSCRIPTS = [
   ...FOLD,
   ...FILES,
   ...FLUSHES,
+  ...WRITTEN,
   ...READS,
   ...MENDING,
   ...OPERATIONS,

@@ -18,12 +18,17 @@ import { assertFolder, createFile } from "../fs/regular-file.js";
 import { readAt } from "../fs/read-at.js";
 import { removeIfEmpty } from "../fs/remove-if-empty.js";
 import { writeAll } from "../fs/write-all.js";
+import { crc32Number } from "../format/crc32.js";
 import type { Layout } from "../format/layout.js";
 import type { ChunkId } from "../format/transcript-head.js";
 import type { Runtime } from "../runtime.js";
 
+/** A whole chunk at once would be read into new memory each time. */
+const READ_AT_ONCE_BYTES = 256 * 1024;
 /** A sweeper could take an empty folder as often as it is made; there are not that many. */
 const FOLDER_ATTEMPTS_MAX = 100;
+
+type Made = "made" | "there" | "fenced";
 
 export class ChunkWriter {
   constructor(
@@ -35,7 +40,7 @@ export class ChunkWriter {
   /**
    * Makes a chunk by way of a staging folder, unless it is there.
    * @param options.sync Whether its content is durable before it is moved in.
-   * @returns `"fenced"` when the staging folder is gone.
+   * @returns `"there"` if it was, whatever it has; `"fenced"` when the staging folder is gone.
    */
   async make(
     path: string,
@@ -43,7 +48,7 @@ export class ChunkWriter {
     stage: string,
     bytes: Uint8Array,
     options: { readonly sync: boolean },
-  ): Promise<"done" | "fenced"> {
+  ): Promise<Made> {
     const temporary = `${this.layout.stageFolder(stage)}/${this.runtime.randomName(8)}`;
     try {
       await createFile(this.fs, temporary, bytes, options);
@@ -58,7 +63,7 @@ export class ChunkWriter {
     }
   }
 
-  async #moveIn(temporary: string, path: string, folder: string): Promise<"done" | "fenced"> {
+  async #moveIn(temporary: string, path: string, folder: string): Promise<Made> {
     for (let attempt = 0; attempt < FOLDER_ATTEMPTS_MAX; attempt++) {
       await this.fs.later.mkdir(folder).catch((error: unknown) => {
         if (errnoOf(error) !== "EEXIST") throw error;
@@ -66,10 +71,10 @@ export class ChunkWriter {
       try {
         assertFolder(this.fs, folder);
         await this.fs.later.link(temporary, path);
-        return "done";
+        return "made";
       } catch (error) {
         const errno = errnoOf(error);
-        if (errno === "EEXIST") return "done";
+        if (errno === "EEXIST") return "there";
         if (errno !== "ENOENT") throw error;
       }
       try {
@@ -85,36 +90,66 @@ export class ChunkWriter {
     });
   }
 
-  /**
-   * Writes bytes to their place in a chunk, unless they are there.
-   * @param options.durable Whether the file is made durable, whoever wrote it.
-   * @returns False if there is no such file.
-   */
-  async place(
-    path: string,
-    folder: string,
-    at: number,
-    bytes: Buffer,
-    options: { readonly durable: boolean },
-  ): Promise<boolean> {
-    let fd: number;
+  /** An existing chunk, to be filled; undefined if there is no such file. The caller closes it. */
+  open(path: string, folder: string): OpenChunk | undefined {
     try {
       assertFolder(this.fs, folder);
-      fd = this.fs.open(path, "update");
+      return new OpenChunk(this.fs, this.fs.open(path, "update"));
     } catch (error) {
-      if (errnoOf(error) === "ENOENT") return false;
+      if (errnoOf(error) === "ENOENT") return undefined;
       throw error;
-    }
-    try {
-      if (!readAt(this.fs, fd, bytes.length, at).equals(bytes)) await writeAll(this.fs, fd, bytes, at);
-      if (options.durable) await this.fs.later.fdatasync(fd);
-      return true;
-    } finally {
-      this.fs.close(fd);
     }
   }
 
   async remove(key: string, transcript: string, id: ChunkId): Promise<void> {
     await ignoreMissing(this.fs.later.unlink(this.layout.chunkOf(key, transcript, id)));
+  }
+}
+
+/** Bytes of a chunk, and their checksum. */
+export interface ChunkRange {
+  readonly from: number;
+  readonly to: number;
+  readonly crc: number;
+}
+
+export class OpenChunk {
+  constructor(
+    private readonly fs: FileSystem,
+    private readonly fd: number,
+  ) {}
+
+  /**
+   * Whether these bytes are there. That is found out as damage is found by whoever reads the lines: by a CRC-32, which overlooks
+   * one accident in four thousand million.
+   */
+  has({ from, to, crc }: ChunkRange): boolean {
+    let found = 0;
+    for (let at = from; at < to;) {
+      const bytes = readAt(this.fs, this.fd, Math.min(READ_AT_ONCE_BYTES, to - at), at);
+      if (bytes.length === 0) return false;
+      found = crc32Number(bytes, found);
+      at += bytes.length;
+    }
+    return found === crc;
+  }
+
+  /** Writes bytes to their place, unless they are there. */
+  async place(at: number, bytes: Buffer): Promise<void> {
+    if (!readAt(this.fs, this.fd, bytes.length, at).equals(bytes)) await this.write(at, bytes);
+  }
+
+  /** The same, whatever is there. */
+  write(at: number, bytes: Buffer): Promise<void> {
+    return writeAll(this.fs, this.fd, bytes, at);
+  }
+
+  /** Makes the file durable, whoever wrote it. */
+  sync(): Promise<void> {
+    return this.fs.later.fdatasync(this.fd);
+  }
+
+  close(): void {
+    this.fs.close(this.fd);
   }
 }

@@ -29,6 +29,10 @@ export interface ChunkId {
   readonly born: number;
 }
 
+export function isSameChunk(a: ChunkId, b: ChunkId): boolean {
+  return a.first === b.first && a.born === b.born;
+}
+
 /** Items that are there. */
 export function lengthOf({ total, gone }: Pick<TranscriptHead, "total" | "gone">): number {
   return total - gone;

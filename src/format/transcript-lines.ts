@@ -9,7 +9,7 @@
  * place can be told before it is written. `crc` is the CRC-32 of the line without its newline, the eight digits themselves as
  * `00000000`. Nothing here throws on bad bytes.
  */
-import { CRC_DIGITS, crc32Hex, crc32Number, readHex, writeHex } from "./crc32.js";
+import { CRC_DIGITS, crc32Number, readHex, writeHex } from "./crc32.js";
 import { jsonOfString } from "./json-text.js";
 import type { TranscriptHead } from "./transcript-head.js";
 
@@ -69,6 +69,14 @@ export function composeItemLine(header: ItemHeader, json: string): Buffer {
   return sealed(composeItemHeader(header), `"}${composeValue(json)}`);
 }
 
+/**
+ * Writes the same into a buffer that has room for it: many lines in one buffer cost half of what they cost in one each.
+ * @returns Offset behind it.
+ */
+export function writeItemLine(into: Buffer, at: number, header: ItemHeader, json: string): number {
+  return writeSealed(into, at, composeItemHeader(header), `"}${composeValue(json)}`);
+}
+
 /** Bytes of {@link composeItemLine}, for an item whose JSON has so many. */
 export function itemLineBytes(
   header: ItemHeader,
@@ -107,9 +115,15 @@ function composeValue(json: string): string {
 }
 
 function sealed(head: string, rest: string): Buffer {
-  const bytes = Buffer.from(`${head}${ZERO_CRC}${rest}\n`);
-  bytes.write(crc32Hex(bytes.subarray(0, -1)), Buffer.byteLength(head), "latin1");
+  const bytes = Buffer.allocUnsafe(Buffer.byteLength(head) + CRC_DIGITS + Buffer.byteLength(rest) + 1);
+  writeSealed(bytes, 0, head, rest);
   return bytes;
+}
+
+function writeSealed(into: Buffer, at: number, head: string, rest: string): number {
+  const end = at + into.write(`${head}${ZERO_CRC}${rest}\n`, at);
+  writeHex(into, crc32Number(into.subarray(at, end - 1)), at + Buffer.byteLength(head));
+  return end;
 }
 
 /** Whose chunk it is, and what its first line says; undefined if that is damaged. @param line Without its newline. */

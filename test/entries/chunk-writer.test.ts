@@ -5,6 +5,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { ChunkWriter } from "../../src/entries/chunk-writer.js";
+import { crc32Number } from "../../src/format/crc32.js";
 import { Layout } from "../../src/format/layout.js";
 import { ManualRuntime } from "../../src/testing/manual-runtime.js";
 import { SimulatedDisk } from "../../src/testing/simulated/disk.js";
@@ -26,13 +27,13 @@ function fixture() {
   return { disk, fs, writer, names: () => calls.map(({ name }) => name) };
 }
 
-const make = (writer: ChunkWriter, sync = false): Promise<"done" | "fenced"> =>
+const make = (writer: ChunkWriter, sync = false): ReturnType<ChunkWriter["make"]> =>
   writer.make(PATH, FOLDER, STAGE, WHOLE, { sync });
 
 describe("T2: a chunk is made", () => {
   it("whole, with its folder, and its other name goes", async () => {
     const { disk, writer, fs } = fixture();
-    expect(await make(writer)).toBe("done");
+    expect(await make(writer)).toBe("made");
     expect(disk.readRaw(PATH)).toEqual(WHOLE);
     expect(disk.names(layout.stageFolder(STAGE))).toEqual([]);
     expect(fs.openPaths).toEqual([]);
@@ -41,7 +42,7 @@ describe("T2: a chunk is made", () => {
   it("never in the place of one that is there", async () => {
     const { disk, writer } = fixture();
     disk.writeRaw(PATH, "another process has written more");
-    expect(await make(writer)).toBe("done");
+    expect(await make(writer)).toBe("there");
     expect(disk.readRaw(PATH)?.toString()).toBe("another process has written more");
     expect(disk.names(layout.stageFolder(STAGE))).toEqual([]);
   });
@@ -68,7 +69,7 @@ describe("T2: a chunk is made", () => {
     fs.onCall = ({ name }) => {
       if (name === "link" && swept++ < 3) disk.removeRaw(FOLDER);
     };
-    expect(await make(writer)).toBe("done");
+    expect(await make(writer)).toBe("made");
     expect(swept).toBe(4);
     expect(disk.readRaw(PATH)).toEqual(WHOLE);
   });
@@ -116,13 +117,21 @@ describe("T3: a chunk that begins with lines of another one", () => {
 });
 
 describe("T1: a line is written", () => {
-  const place = (writer: ChunkWriter, at: number, text: string, durable = false): Promise<boolean> =>
-    writer.place(PATH, FOLDER, at, Buffer.from(text), { durable });
+  const place = async (writer: ChunkWriter, at: number, text: string, durable = false): Promise<void> => {
+    const chunk = writer.open(PATH, FOLDER);
+    if (chunk === undefined) throw new Error(`no ${PATH}`);
+    try {
+      await chunk.place(at, Buffer.from(text));
+      if (durable) await chunk.sync();
+    } finally {
+      chunk.close();
+    }
+  };
 
   it("to its place, whatever is in front of it and behind", async () => {
     const { disk, writer, fs } = fixture();
     disk.writeRaw(PATH, "header\nXXXX\nnext\n");
-    expect(await place(writer, 7, "line\n")).toBe(true);
+    await place(writer, 7, "line\n");
     expect(disk.readRaw(PATH)?.toString()).toBe("header\nline\nnext\n");
     expect(fs.openPaths).toEqual([]);
   });
@@ -130,14 +139,14 @@ describe("T1: a line is written", () => {
   it("behind the end", async () => {
     const { disk, writer } = fixture();
     disk.writeRaw(PATH, "header\n");
-    expect(await place(writer, 7, "line\n")).toBe(true);
+    await place(writer, 7, "line\n");
     expect(disk.readRaw(PATH)?.toString()).toBe("header\nline\n");
   });
 
   it("not if it is there", async () => {
     const { disk, writer, names } = fixture();
     disk.writeRaw(PATH, "header\nline\n");
-    expect(await place(writer, 7, "line\n")).toBe(true);
+    await place(writer, 7, "line\n");
     expect(names()).not.toContain("write");
     expect(names()).not.toContain("fdatasync");
   });
@@ -145,7 +154,7 @@ describe("T1: a line is written", () => {
   it("also where only its beginning is there", async () => {
     const { disk, writer } = fixture();
     disk.writeRaw(PATH, "header\nli");
-    expect(await place(writer, 7, "line\n")).toBe(true);
+    await place(writer, 7, "line\n");
     expect(disk.readRaw(PATH)?.toString()).toBe("header\nline\n");
   });
 
@@ -155,7 +164,7 @@ describe("T1: a line is written", () => {
     const fs = disk.mount("another process");
     const fd = fs.open(PATH, "update");
     fs.write(fd, Buffer.from(before), 0, before.length, 0);
-    expect(await place(writer, 7, "line\n", true)).toBe(true);
+    await place(writer, 7, "line\n", true);
     disk.powerCut("durable-only");
     expect(disk.readRaw(PATH)?.toString()).toBe("header\nline\n");
   });
@@ -164,7 +173,7 @@ describe("T1: a line is written", () => {
     const { disk, fs, writer } = fixture();
     disk.writeRaw(PATH, "header\n");
     fs.onCall = ({ name }) => (name === "write" ? { shortWrite: 2 } : undefined);
-    expect(await place(writer, 7, "line\n")).toBe(true);
+    await place(writer, 7, "line\n");
     expect(disk.readRaw(PATH)?.toString()).toBe("header\nline\n");
   });
 
@@ -178,21 +187,50 @@ describe("T1: a line is written", () => {
 });
 
 describe("T4: nothing is made in place", () => {
-  it.each([true, false])("of a chunk that is not there; its folder is: %s", async (folder) => {
+  it.each([true, false])("of a chunk that is not there; its folder is: %s", (folder) => {
     const { disk, writer } = fixture();
     if (folder) disk.makeDirectory(FOLDER);
-    expect(await writer.place(PATH, FOLDER, 0, WHOLE, { durable: true })).toBe(false);
+    expect(writer.open(PATH, FOLDER)).toBeUndefined();
     expect(disk.readRaw(PATH)).toBeUndefined();
   });
 
-  it("nor through a link that stands in the folder's place", async () => {
+  it("nor through a link that stands in the folder's place", () => {
     const { disk, writer } = fixture();
     disk.makeDirectory("/elsewhere");
     disk.writeRaw(`/elsewhere/${PATH.split("/").at(-1)}`, "foreign");
     disk.symlink(FOLDER, "/elsewhere");
-    const placing = writer.place(PATH, FOLDER, 0, WHOLE, { durable: true });
-    await expect(placing).rejects.toMatchObject({ code: "file_unsafe" });
+    expect(() => writer.open(PATH, FOLDER)).toThrow(expect.objectContaining({ code: "file_unsafe" }));
     expect(disk.readRaw(`/elsewhere/${PATH.split("/").at(-1)}`)?.toString()).toBe("foreign");
+  });
+});
+
+describe("T5: whether lines are there is told by their checksum", () => {
+  const has = (text: string, from: number, to: number, there: string): boolean => {
+    const { disk, writer, fs } = fixture();
+    disk.writeRaw(PATH, there);
+    const chunk = writer.open(PATH, FOLDER);
+    const crc = crc32Number(Buffer.from(text).subarray(from, to));
+    const answer = chunk?.has({ from, to, crc }) ?? false;
+    chunk?.close();
+    expect(fs.openPaths).toEqual([]);
+    return answer;
+  };
+
+  it("of those alone", () => {
+    expect(has("header\nline\nnext\n", 7, 12, "HEADER\nline\nNEXT")).toBe(true);
+  });
+
+  it.each(["header\nlyne\n", "header\nlin", "header\n", "", "header\n\0\0\0\0\0", "header\n line\n"])(
+    "and they are not in %j",
+    (there) => {
+      expect(has("header\nline\n", 7, 12, there)).toBe(false);
+    },
+  );
+
+  it("also where they are longer than what is read at once", () => {
+    const long = "x".repeat(600 * 1024);
+    expect(has(long, 0, long.length, long)).toBe(true);
+    expect(has(long, 0, long.length, long.slice(1))).toBe(false);
   });
 });
 

@@ -71,7 +71,7 @@ export class SimulatedFile extends Inode {
   #shared = false;
   /** Start and end of each write since the last sync. */
   #unsynced: number[] = [];
-  /** Start and end of what a failed sync dropped for good. */
+  /** Start and end of what a failed sync dropped, and nobody has written again. */
   #dropped: number[] = [];
 
   constructor(
@@ -111,6 +111,7 @@ export class SimulatedFile extends Inode {
     );
     if (end > this.#size) this.#size = end;
     this.#unsynced.push(position, end);
+    if (this.#dropped.length > 0) this.#dropped = without(this.#dropped, position, end);
   }
 
   /** Replaces everything, durably. */
@@ -128,7 +129,7 @@ export class SimulatedFile extends Inode {
     if (this.#unsynced.length > 0) this.#unsynced = [];
   }
 
-  /** A sync that failed: the pages count as clean, no later sync writes them, readers still see them. */
+  /** A sync that failed: the pages count as clean, no later sync writes them, readers still see them; what is written again is dirty again. */
   dropUnsynced(): void {
     this.#dropped = this.#dropped.concat(this.#unsynced);
     this.#unsynced = [];
@@ -279,4 +280,15 @@ export class SimulatedFolder extends Inode {
     inode.parent = this;
     inode.name = name;
   }
+}
+
+/** Ranges, as start and end of each, apart from what is in one more. */
+function without(ranges: readonly number[], start: number, end: number): number[] {
+  const left: number[] = [];
+  for (let index = 0; index < ranges.length; index += 2) {
+    const [from = 0, to = 0] = ranges.slice(index, index + 2);
+    if (from < start) left.push(from, Math.min(to, start));
+    if (to > end) left.push(Math.max(from, end), to);
+  }
+  return left;
 }

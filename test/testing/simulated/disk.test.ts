@@ -293,6 +293,22 @@ describe("a failed sync", () => {
     disk.powerCut("keep-all");
     expect(disk.readRaw("/log")!.toString()).toEqual("1\u00003");
   });
+
+  it("and what is written again can be synced again", () => {
+    const disk = new SimulatedDisk();
+    const fs = disk.mount("a");
+    disk.writeRaw("/file", "");
+    const fd = fs.open("/file", "update");
+    fs.write(fd, Buffer.from("abcdefgh"), 0, 8, 0);
+    fs.onCall = () => ({ failSync: true });
+    expect(() => fs.fdatasync(fd)).toThrow(expect.objectContaining({ code: "EIO" }));
+    fs.onCall = undefined;
+    fs.write(fd, Buffer.from("cd"), 0, 2, 2);
+    fs.write(fd, Buffer.from("gh"), 0, 2, 6);
+    fs.fdatasync(fd);
+    disk.powerCut("durable-only");
+    expect(disk.readRaw("/file")!.toString()).toEqual("\0\0cd\0\0gh");
+  });
 });
 
 describe("a full disk", () => {

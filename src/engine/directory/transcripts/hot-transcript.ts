@@ -7,7 +7,7 @@
  *
  * Trimmed items stay here until their segment goes: their lines are written like others, or there would be holes in a file.
  */
-import type { ChunkId, TranscriptHead } from "../../../format/transcript-head.js";
+import { isSameChunk, type ChunkId, type TranscriptHead } from "../../../format/transcript-head.js";
 import type { BornChunk, PlacedItem, TranscriptEffect } from "../../../log/transcript-verdict.js";
 import type { LastItem, ReadableChunk } from "./transcript-files.js";
 
@@ -195,7 +195,7 @@ export class HotTranscript {
     const readable: ReadableChunk[] = [];
     for (const { first, born } of there) {
       if (born > revision) continue; // of a commit that this process has not read
-      const chunk = this.#chunks.find((known) => known.first === first && known.born === born);
+      const chunk = this.#chunks.find((known) => isSameChunk(known, { first, born }));
       if (first === base.first && born === base.born) readable.push({ first, born, end: base.size });
       else if (born <= base.born) readable.push({ first, born });
       else if (chunk?.recut !== undefined)
@@ -212,10 +212,10 @@ export class HotTranscript {
   }
 
   /** Whether a chunk file is one of the transcript's, as far as this process has read: what is younger it cannot judge. */
-  isLive({ first, born }: ChunkId): boolean {
-    if (this.#chunks.some((chunk) => chunk.first === first && chunk.born === born)) return true;
-    if (this.base === undefined || born > this.base.born) return false;
-    return this.#cuts.every(({ below }) => first < below);
+  isLive(id: ChunkId): boolean {
+    if (this.#chunks.some((chunk) => isSameChunk(chunk, id))) return true;
+    if (this.base === undefined || id.born > this.base.born) return false;
+    return this.#cuts.every(({ below }) => id.first < below);
   }
 
   /** Whether every item of a chunk is trimmed away, for the one behind it begins no later: its file may be gone. */

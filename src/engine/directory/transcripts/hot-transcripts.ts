@@ -46,15 +46,22 @@ export class HotTranscripts {
     for (const [index, effect] of effects?.entries() ?? []) {
       if (effect.before === effect.after) continue; // it changed nothing
       const offset = revision - firstRevision;
-      const items = effect.items.map(({ item, ...placed }): HotItem => ({
-        ...placed,
-        id: item.id,
+      // Field by field: a rest and a spread of an item take longer than all else that is done with it.
+      const items = effect.items.map((placed): HotItem => ({
+        seq: placed.seq,
+        position: placed.position,
+        gone: placed.gone,
+        index: placed.index,
+        chunk: placed.chunk,
+        at: placed.at,
+        bytes: placed.bytes,
+        id: placed.item.id,
         revision,
         time: t,
         segment: number,
         offset,
         op: index,
-        json: item.json,
+        json: placed.item.json,
       }));
       this.#enter(effect.op.k, effect.op.l).change(number, revision, effect, items);
       for (const item of items) this.#keep(item);

@@ -7,10 +7,13 @@ import type { SessionLog } from "../session-log.js";
 import type { HotItem } from "./hot-transcript.js";
 import { Incomplete } from "./transcript-files.js";
 
-const RECORD_BYTES = 64 * 1024;
+/** Most records are shorter than a tenth of it: one read brings many. */
+const BLOCK_BYTES = 64 * 1024;
 const NEWLINE = 0x0a;
 
 export class ItemRecords {
+  /** What was read of a segment last: whoever wants one record wants those behind it next. A longer record is not kept. */
+  #block: { readonly segment: number; readonly from: number; readonly bytes: Buffer } | undefined;
   /** The record that an item was read from last: a batch is read once. */
   #record:
     | { readonly segment: number; readonly offset: number; readonly items: readonly (readonly string[])[] }
@@ -35,13 +38,25 @@ export class ItemRecords {
     return json;
   }
 
-  #lineAt({ fd, position: end }: Segment, offset: number): Buffer {
-    for (let length = RECORD_BYTES; ; length *= 4) {
+  #lineAt(segment: Segment, offset: number): Buffer {
+    const found = this.#inBlock(segment.number, offset);
+    if (found !== undefined) return found;
+    const { fd, position: end } = segment;
+    for (let length = BLOCK_BYTES; ; length *= 4) {
       const bytes = readAt(this.log.options.fs, fd, Math.min(length, end - offset), offset);
+      if (length === BLOCK_BYTES) this.#block = { segment: segment.number, from: offset, bytes };
       const newline = bytes.indexOf(NEWLINE);
       if (newline >= 0) return bytes.subarray(0, newline);
       if (bytes.length < length) return bytes;
     }
+  }
+
+  /** A record that the last read brought whole. */
+  #inBlock(segment: number, offset: number): Buffer | undefined {
+    if (this.#block?.segment !== segment) return undefined;
+    const { from, bytes } = this.#block;
+    const newline = offset < from ? -1 : bytes.indexOf(NEWLINE, offset - from);
+    return newline < 0 ? undefined : bytes.subarray(offset - from, newline);
   }
 }
 

@@ -10,21 +10,23 @@
  *   T6  Dead is what was born up to the position that was read, and is not alive there. What is younger is left alone.
  */
 import { SessionStoreError, type StoreWarning } from "../../../errors.js";
-import { ChunkWriter } from "../../../entries/chunk-writer.js";
+import { ChunkWriter, type OpenChunk } from "../../../entries/chunk-writer.js";
 import { assertFolderIfAny } from "../../../entries/internal-folder.js";
 import { isMissing, unlessMissing } from "../../../fs/missing.js";
 import { createFile, syncDirectory } from "../../../fs/regular-file.js";
 import { removeIfEmpty } from "../../../fs/remove-if-empty.js";
+import { crc32Number } from "../../../format/crc32.js";
 import { folderNameForKey } from "../../../format/session-key.js";
-import { composeChunkHeader, composeItemLine } from "../../../format/transcript-lines.js";
-import type { ChunkId } from "../../../format/transcript-head.js";
+import { isSameChunk, type ChunkId } from "../../../format/transcript-head.js";
 import type { Segment } from "../../../log/segment.js";
 import { raiseMark } from "../durable-mark.js";
 import { inParallel } from "../entry-flush.js";
 import type { SessionLog } from "../session-log.js";
+import { ChunkComposer, headerOf, inBatches } from "./chunk-composer.js";
 import type { HotChunk, HotItem, HotTranscript } from "./hot-transcript.js";
 import { chunksIn, Incomplete, TranscriptFiles } from "./transcript-files.js";
 import type { ItemRecords } from "./item-records.js";
+import { nameOfChunk, WrittenLines } from "./written-lines.js";
 
 /** Each round that fails is another process's cut of the same transcript. */
 const ROUNDS_MAX = 60;
@@ -56,14 +58,15 @@ interface Target extends ChunkId {
 
 export class TranscriptFlusher {
   readonly #writer: ChunkWriter;
-  /** Up to which item this process has written a transcript's lines, since how many cuts. */
-  readonly #written = new WeakMap<HotTranscript, { readonly cuts: number; readonly last: number }>();
+  readonly #composer: ChunkComposer;
+  readonly #written = new WrittenLines();
 
   constructor(
     private readonly log: SessionLog,
-    private readonly records: ItemRecords,
+    records: ItemRecords,
   ) {
     const { fs, layout, runtime } = log.options;
+    this.#composer = new ChunkComposer(log, records);
     this.#writer = new ChunkWriter(fs, layout, runtime);
   }
 
@@ -133,24 +136,32 @@ export class TranscriptFlusher {
   /** Chunks whose lines are to be written. */
   #take(hot: HotTranscript, { recuts, durable }: TranscriptFlushOptions): Snapshot {
     const { cuts, chunks, items } = hot;
-    const written = this.#written.get(hot);
-    const from = durable || written === undefined || written.cuts !== cuts ? 0 : written.last + 1;
-    const byChunk = new Map<string, { id: ChunkId; items: HotItem[] }>();
+    const from = durable ? 0 : this.#written.lastOf(hot) + 1;
+    const byChunk = new Map<string, Target & { readonly items: HotItem[] }>();
     const enter = (id: ChunkId): HotItem[] => {
-      const name = `${id.first}-${id.born}`;
-      let found = byChunk.get(name);
-      if (found === undefined) byChunk.set(name, (found = { id, items: [] }));
-      return found.items;
+      const name = nameOfChunk(id);
+      let target = byChunk.get(name);
+      if (target === undefined) {
+        const begun = chunks.find((chunk) => isSameChunk(chunk, id));
+        byChunk.set(name, (target = { first: id.first, born: id.born, begun, items: [] }));
+      }
+      return target.items;
     };
     // One of which everything is trimmed away may be gone already, and what it began with.
     const isWanted = (id: ChunkId): boolean => hot.isLive(id) && !hot.isTrimmed(id);
     if (recuts) for (const chunk of chunks) if (isWanted(chunk)) enter(chunk);
-    for (const item of items) if (item.seq >= from && isWanted(item.chunk)) enter(item.chunk).push(item);
-    const targets: Target[] = [];
-    for (const { id, items } of byChunk.values()) {
-      const begun = chunks.find(({ first, born }) => first === id.first && born === id.born);
-      targets.push({ first: id.first, born: id.born, begun, items });
+    // Numbers grow along the items, and those of one chunk follow each other. A lazy flush wants the last ones of many.
+    let of: ChunkId | undefined;
+    let wanted: HotItem[] | undefined;
+    for (let at = items.findLastIndex(({ seq }) => seq < from) + 1; at < items.length; at++) {
+      const item = items[at] as HotItem;
+      if (of === undefined || !isSameChunk(of, item.chunk)) {
+        of = item.chunk;
+        wanted = isWanted(of) ? enter(of) : undefined;
+      }
+      wanted?.push(item);
     }
+    const targets = [...byChunk.values()];
     return { hot, cuts, targets, last: hot.head?.last ?? 0 };
   }
 
@@ -165,87 +176,74 @@ export class TranscriptFlusher {
       if (error instanceof Incomplete) return "cut meanwhile"; // its segment was let go of: another process has written it
       throw error;
     }
-    if (hot.cuts === cuts) this.#written.set(hot, { cuts, last });
+    this.#written.complete(hot, cuts, last);
     return "done";
   }
 
   async #bringChunk(
-    { hot, cuts, last }: Snapshot,
-    { first, born, begun, items }: Target,
+    snapshot: Snapshot,
+    target: Target,
     segment: Segment,
     options: TranscriptFlushOptions,
   ): Promise<Brought> {
+    const { hot, cuts, last } = snapshot;
+    const { begun } = target;
     const { layout } = this.log.options;
-    const path = layout.chunk(hot.key, hot.name, { first, born });
+    const path = layout.chunk(hot.key, hot.name, target);
     const folder = layout.sessionFolder(hot.key);
     for (let attempt = 0; attempt < 2; attempt++) {
-      const lines = Buffer.concat(items.map((item) => this.#lineOf(item)));
-      const whole =
-        begun !== undefined &&
-        begun.recut === undefined &&
-        (items[0]?.at ?? begun.headerBytes) === begun.headerBytes;
-      const bytes = whole ? Buffer.concat([headerOf(hot, begun), lines]) : lines;
-      const at = whole ? 0 : (items[0]?.at ?? 0);
-      if (await this.#writer.place(path, folder, at, bytes, options)) return "done";
+      const chunk = this.#writer.open(path, folder);
+      if (chunk !== undefined) {
+        await this.#fill(chunk, snapshot, target, options).finally(() => chunk.close());
+        return "done";
+      }
       if (hot.cuts !== cuts) return "cut meanwhile";
       if (begun?.recut !== undefined && !options.recuts) return "done";
-      const content = begun && this.#compose(hot, begun, last);
-      if (content === undefined) return this.#missing(hot, cuts, { first, born, begun }, lines, options);
+      const content = begun && this.#composer.whole(hot, begun, last);
+      if (content === undefined) return this.#missing(snapshot, target, options);
       const sync = begun?.recut !== undefined || options.durable;
-      if ((await this.#writer.make(path, folder, segment.ledger.stage, content, { sync })) === "fenced")
-        return "fenced";
+      const made = await this.#writer.make(path, folder, segment.ledger.stage, content, { sync });
+      if (made === "fenced") return made;
+      if (made === "there") continue;
+      this.#written.enter(hot, cuts, target, { from: 0, to: content.length, crc: crc32Number(content) });
+      if (!options.durable) return "done";
     }
     return "cut meanwhile";
   }
 
-  /** A chunk that the live log began, with its lines up to an item, for the log is durable up to there; undefined if what it begins with is not there. */
-  #compose(hot: HotTranscript, chunk: HotChunk, last: number): Buffer | undefined {
-    const parts = [headerOf(hot, chunk)];
-    if (chunk.recut !== undefined) {
-      const body = this.#bodyOf(hot, chunk.recut);
-      if (body === undefined) return undefined;
-      parts.push(body);
+  /** What this process has written already is looked at by a checkpoint only, and by its checksum; all else is composed and compared. */
+  async #fill(
+    chunk: OpenChunk,
+    { hot, cuts }: Snapshot,
+    { begun, items, ...id }: Target,
+    { durable }: TranscriptFlushOptions,
+  ): Promise<void> {
+    const header = begun?.recut === undefined ? begun : undefined;
+    const firstAt = items[0]?.at ?? header?.headerBytes ?? 0;
+    const whole = header !== undefined && firstAt === header.headerBytes;
+    const wanted = whole ? 0 : firstAt;
+    const written = this.#written.rangeOf(hot, id);
+    const anew = durable && this.#written.isUnsynced(hot, id);
+    const isThere =
+      !anew &&
+      written !== undefined &&
+      written.from <= wanted &&
+      written.to >= wanted &&
+      (!durable || chunk.has(written));
+    const range = isThere ? written : { from: wanted, to: wanted, crc: 0 };
+    let { to, crc } = range;
+    const place = async (at: number, bytes: Buffer): Promise<void> => {
+      await (anew ? chunk.write(at, bytes) : chunk.place(at, bytes));
+      crc = crc32Number(bytes, crc);
+      to = at + bytes.length;
+    };
+    if (whole && to === 0) await place(0, headerOf(hot, header));
+    for (const batch of inBatches(items.filter(({ at }) => at >= to))) {
+      if (batch[0] !== items[0]) await this.log.options.runtime.yieldToEventLoop();
+      await place(batch[0]?.at ?? to, this.#composer.linesOf(batch));
     }
-    const behind = (chunk.recut?.before ?? 0) + (chunk.recut?.n ?? 0);
-    for (const item of hot.items)
-      if (
-        item.chunk.first === chunk.first &&
-        item.chunk.born === chunk.born &&
-        item.position > behind &&
-        item.seq <= last
-      )
-        parts.push(this.#lineOf(item));
-    return Buffer.concat(parts);
-  }
-
-  /** Lines that a chunk takes over from an older one: from files, and from the live log. */
-  #bodyOf(
-    hot: HotTranscript,
-    { first, before, n, body }: NonNullable<HotChunk["recut"]>,
-  ): Buffer | undefined {
-    if (n === 0) return Buffer.alloc(0);
-    const { fs, layout } = this.log.options;
-    const own = Buffer.concat(
-      hot.items
-        .filter(({ position }) => position > before && position <= before + n)
-        .map((item) => this.#lineOf(item)),
-    );
-    const last = hot.lastInFiles?.position ?? 0;
-    if (last <= before) return own.length === body ? own : undefined;
-    const files = new TranscriptFiles(fs, layout, hot.key, hot.name);
-    const upTo = { position: Math.min(last, before + n) };
-    try {
-      const chunks = hot.readable(files.chunks(), this.log.revision);
-      const bytes = Buffer.concat([files.linesFrom(chunks, first, upTo, before, body - own.length), own]);
-      return bytes.length === body ? bytes : undefined;
-    } catch (error) {
-      if (error instanceof Incomplete) return undefined;
-      throw error;
-    }
-  }
-
-  #lineOf(item: HotItem): Buffer {
-    return composeItemLine(item, this.records.jsonOf(item));
+    if (to > range.from) this.#written.enter(hot, cuts, id, { from: range.from, to, crc });
+    if (durable) await this.#written.synced(hot, id, chunk.sync());
   }
 
   /**
@@ -254,24 +252,23 @@ export class TranscriptFlusher {
    * there are none.
    */
   async #missing(
-    hot: HotTranscript,
-    cuts: number,
-    { begun, ...id }: ChunkId & Pick<Target, "begun">,
-    lines: Buffer,
+    { hot, cuts }: Snapshot,
+    target: Target,
     { durable }: TranscriptFlushOptions,
   ): Promise<Brought> {
     this.log.catchUp();
-    if (hot.cuts !== cuts || hot.isTrimmed(id)) return "cut meanwhile";
+    if (hot.cuts !== cuts || hot.isTrimmed(target)) return "cut meanwhile";
     if (!durable) return "done";
+    const { begun, items } = target;
     const { fs, layout, runtime, onWarning } = this.log.options;
-    const path = layout.chunk(hot.key, hot.name, id);
-    if (lines.length === 0) {
+    const path = layout.chunk(hot.key, hot.name, target);
+    if (items.length === 0) {
       onWarning(lostWarning(hot, path, begun?.recut?.n ?? 0));
       return "done";
     }
     const [folder = "", file = ""] = path.split("/").slice(-2);
     const kept = `${layout.quarantine}/${folder}.${file}.${runtime.randomName(4)}`;
-    await createFile(fs, kept, lines, { sync: true });
+    await createFile(fs, kept, this.#composer.linesOf(items), { sync: true });
     await syncDirectory(fs, layout.quarantine);
     const { key, name: transcript } = hot;
     onWarning({
@@ -348,14 +345,10 @@ export class TranscriptFlusher {
     return live.filter((_id, index) => {
       const next = live[index + 1];
       if (next === undefined) return false;
-      const begun = hot.chunks.find(({ first, born }) => first === next.first && born === next.born);
+      const begun = hot.chunks.find((chunk) => isSameChunk(chunk, next));
       return (begun?.header.before ?? files.headerOf(next).before) <= gone;
     });
   }
-}
-
-function headerOf(hot: HotTranscript, { header }: HotChunk): Buffer {
-  return composeChunkHeader(hot.key, hot.name, header);
 }
 
 /** Of a file that is to begin with items of one that is missing, and that has no others. */

@@ -103,8 +103,10 @@ class Doctor {
     const writer = new ChunkWriter(fs, layout, runtime);
     for (const { key, name } of this.#adopted.values()) {
       const folder = layout.sessionFolder(key);
-      for (const id of new TranscriptFiles(fs, layout, key, name).chunks())
-        await writer.place(layout.chunk(key, name, id), folder, 0, Buffer.alloc(0), { durable: true });
+      for (const id of new TranscriptFiles(fs, layout, key, name).chunks()) {
+        const chunk = writer.open(layout.chunk(key, name, id), folder);
+        await chunk?.sync().finally(() => chunk.close());
+      }
       await syncDirectory(fs, folder);
     }
   }
