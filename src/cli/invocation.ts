@@ -12,6 +12,8 @@ export interface Invocation {
   trust?: Trust;
   /** What is going on, as in "reading /x/sessions.json": a person who interrupts it is told. */
   doing: string;
+  /** What a person does who has interrupted it. Default: the same command again. */
+  afterwards: () => string;
   /**
    * For a command that ends by Ctrl-C as a rule: how many milliseconds it has to finish; it says itself that it does.
    * Default undefined: the interruption is reported, and the program ends.

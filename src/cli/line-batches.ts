@@ -45,6 +45,8 @@ export interface BatchTarget {
 export class LineBatches {
   #items: LineItem[] = [];
   #bytes = 0;
+  /** The last line that may be appended, for its batch was begun; 0: none. */
+  lastLine = 0;
   /** In a dry run: ids that the transcript has, or would have. */
   #ids: Set<string> | undefined;
 
@@ -74,6 +76,7 @@ export class LineBatches {
     if (first === undefined) return;
     this.signal.throwIfAborted();
     const lines = [first.line, items.at(-1)?.line ?? first.line] as const;
+    this.lastLine = lines[1];
     const batch = this.target.dryRun ? await this.#plan(items) : await this.#append(items);
     this.#items = [];
     this.#bytes = 0;
@@ -121,8 +124,11 @@ export class BatchTotals {
   first: number | undefined;
   last: number | undefined;
   length: number | undefined;
+  /** The last line of which it is known. */
+  lastLine = 0;
 
-  add({ appended, skipped, first, last, length }: Batch): void {
+  add({ appended, skipped, first, last, length, lines }: Batch): void {
+    this.lastLine = lines[1];
     this.appended += appended;
     this.skipped += skipped;
     this.first ??= first;

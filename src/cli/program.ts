@@ -34,6 +34,7 @@ export async function run(args: readonly string[]): Promise<Ending> {
     terminal,
     signal,
     doing: "starting",
+    afterwards: () => "Nothing is half done; run the same command again.",
     finishMs: undefined,
     exitCode: EXIT.ok,
   };
@@ -97,8 +98,8 @@ function isReader({ reason }: AbortSignal): boolean {
   return reason instanceof Interrupted && reason.by === "reader";
 }
 
-function sayInterrupted({ terminal, doing }: Invocation): void {
-  const message = `interrupted while ${doing}. Nothing is half done; run the same command again.`;
+function sayInterrupted({ terminal, doing, afterwards }: Invocation): void {
+  const message = `interrupted while ${doing}. ${afterwards()}`;
   terminal.fail("interrupted", message, { doing }, EXIT.interrupted);
 }
 

@@ -66,9 +66,29 @@ async function transcriptAppend(invocation: Invocation, key: string, options: Op
       const result: AppendResult = { store: path, key, transcript, dryRun, ...batch };
       if (terminal.json) await terminal.result(result);
     });
-    await appendInput(invocation, key, idPath, batches, totals);
+    // With ids the same input may be given again; without them, what is appended would be there twice.
+    const rest = (): string | undefined =>
+      idPath === undefined && !dryRun ? restOf(batches, totals) : undefined;
+    const { afterwards } = invocation;
+    invocation.afterwards = () => rest() ?? afterwards();
+    try {
+      await appendInput(invocation, key, idPath, batches, totals);
+    } catch (error) {
+      const left = rest();
+      if (left !== undefined && !signal.aborted && !(error instanceof CliError)) terminal.say(left);
+      throw error;
+    }
     if (!terminal.json) await print(invocation, target, dryRun, totals);
   });
+}
+
+/** What of the input is still to be appended when the command ends too early; undefined: all. */
+function restOf({ lastLine }: LineBatches, totals: BatchTotals): string | undefined {
+  if (lastLine === 0) return undefined;
+  const known = totals.lastLine;
+  const there = known === 0 ? "" : `Lines 1 to ${known} of the input are appended. `;
+  if (lastLine === known) return `${there}Append the lines behind them.`;
+  return `${there}Lines ${known + 1} to ${lastLine} are appended all or not at all: look, and append what is missing.`;
 }
 
 async function appendInput(

@@ -5,7 +5,7 @@
  */
 import { appendFileSync, linkSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { openDirectoryStore, openSessionStore, type SessionStore } from "../../../src/index.js";
 import { deviations, documentedExamples } from "../support/documented-shape.js";
 import { errorOf, run, start } from "../support/program.js";
@@ -268,6 +268,29 @@ describe("transcript append", () => {
       expect(await itemsIn(path)).toEqual([1, 2]);
     },
   );
+
+  it("says which lines are there when it is interrupted, for the same command would append them again", async () => {
+    const path = await makeStore();
+    const append = start(["transcript", "append", KEY, "--store", path], { keepInputOpen: true });
+    append.process.stdin?.write(jsonl(1, 2, 3));
+    await vi.waitFor(async () => expect(await itemsIn(path)).toEqual([1, 2, 3]), 30_000);
+    append.process.kill("SIGINT");
+    const { code, stderr } = await append.ended;
+    expect(code).toBe(130);
+    expect(stderr).toMatch(
+      /Lines 1 to 3 (of the input are appended\. Append the lines behind|are appended all or)/,
+    );
+  });
+
+  it("says the same command again where ids keep it from appending twice", async () => {
+    const path = await makeStore();
+    const args = ["transcript", "append", KEY, "--store", path, "--id-field", "id"];
+    const append = start(args, { keepInputOpen: true });
+    append.process.stdin?.write(jsonl({ id: "a" }));
+    await vi.waitFor(async () => expect(await itemsIn(path)).toEqual([{ id: "a" }]), 30_000);
+    append.process.kill("SIGINT");
+    expect((await append.ended).stderr).toContain("run the same command again");
+  });
 
   it("says from where to go on when batches in front of the bad line are there", async () => {
     const path = await makeStore();
