@@ -347,6 +347,12 @@ const FILES = [
         replace: `while (high < low) {`,
       },
       {
+        name: "behind a line that does not begin as one nothing is found",
+        rule: "damage",
+        find: `if ((peekItemLine(bytes)?.[by] ?? 0) >= wanted) return at;`,
+        replace: `if ((peekItemLine(bytes)?.[by] ?? wanted) >= wanted) return at;`,
+      },
+      {
         name: "a damaged line is left out",
         rule: "damage",
         find: `throw this.damage(start, "its last line has no end");`,
@@ -420,6 +426,13 @@ const FLUSHES = inFile(
       name: "what another process wrote is not made durable",
       rule: "T5",
       find: `    if (durable) await this.#written.synced(hot, id, chunk.sync());\n`,
+      replace: ``,
+    },
+    {
+      name: "a damaged line in front takes the first line of the log along",
+      rule: "damage",
+      suites: [TRANSCRIPT_WRITTEN],
+      find: `    else if (to < firstAt) await place(to, NEWLINE);\n`,
       replace: ``,
     },
     {

@@ -3,12 +3,13 @@
  * JSON.
  */
 import { isUtf8 } from "node:buffer";
+import { SessionStoreError } from "../errors.js";
 import { unlessMissing } from "../fs/missing.js";
 import { readRegularFile } from "../fs/regular-file.js";
 import { nodeFileSystem } from "../fs/node-file-system.js";
 import { jsonFault } from "../format/json-fault.js";
 import { parseJson as parseWithOddNumbers } from "../legacy/reading/odd-numbers.js";
-import { CliError, usageError } from "./failure.js";
+import { CliError, EXIT, usageError } from "./failure.js";
 import { formatFieldPath, type FieldStep } from "./field-path.js";
 import type { Invocation } from "./invocation.js";
 import type { Entry } from "./open-store.js";
@@ -104,8 +105,24 @@ function textOf(bytes: Buffer, source: string): string {
   return bytes.toString("utf8");
 }
 
+/**
+ * A file that the command line names; undefined: there is none. What is refused as a file of the store is refused here as well, but
+ * it is for the person to name another one.
+ * @throws `file_unsafe`
+ */
+export function namedFile<R>(path: string, read: () => R): R | undefined {
+  try {
+    return unlessMissing(read);
+  } catch (error) {
+    if (!(error instanceof SessionStoreError) || error.code !== "file_unsafe" || "limit" in error.data)
+      throw error;
+    const message = `${path} is no regular file but a link, a folder or a device: give the path of the file itself. Nothing was changed.`;
+    throw new CliError("file_unsafe", message, { data: error.data, exitCode: EXIT.needsPerson });
+  }
+}
+
 function readText(path: string): string {
-  const bytes = unlessMissing(() => readRegularFile(nodeFileSystem, path, { bytesMax: INPUT_BYTES_MAX }));
+  const bytes = namedFile(path, () => readRegularFile(nodeFileSystem, path, { bytesMax: INPUT_BYTES_MAX }));
   if (bytes !== undefined) return textOf(bytes, path);
   throw new CliError("input_not_found", `there is no file ${path}; check --file`, { data: { path } });
 }

@@ -146,17 +146,21 @@ export class ChunkFile {
     }
   }
 
-  /** Offset of the first line whose item has at least this number, or stands at least at this position; `end` if there is none. */
+  /**
+   * Offset of the first line whose item has at least this number, or stands at least at this position; `end` if there is none. A line
+   * that does not begin as one is passed over: it costs what it had, and not those behind it.
+   */
   find(wanted: number, by: "seq" | "position" = "seq"): number {
     let low = this.body;
     let high = this.end;
     while (high - low > NEAR_BYTES) {
-      const middle = this.#lineStart((low + high) >> 1, high);
-      if (middle >= high) break;
-      if (this.#peekAt(middle)[by] < wanted) low = middle;
-      else high = middle;
+      const middle = this.#peekFrom((low + high) >> 1, high);
+      if (middle === undefined) break;
+      if (middle[by] < wanted) low = middle.at;
+      else high = middle.at;
     }
-    for (const { at, bytes } of this.forwards(low, high)) if (this.#peek(at, bytes)[by] >= wanted) return at;
+    for (const { at, bytes } of this.forwards(low, high))
+      if ((peekItemLine(bytes)?.[by] ?? 0) >= wanted) return at;
     return high;
   }
 
@@ -193,12 +197,13 @@ export class ChunkFile {
     return bytes.at(-1) === NEWLINE ? bytes : undefined;
   }
 
-  #peekAt(at: number): { readonly seq: number; readonly position: number } {
-    return this.#peek(at, this.#read(at, Math.min(PEEK_BYTES, this.end - at)));
-  }
-
-  #peek(at: number, beginning: Buffer): { readonly seq: number; readonly position: number } {
-    return peekItemLine(beginning) ?? this.#throwDamage(at, "a line does not begin as an item does");
+  /** The first line that begins as an item does, at `from` or behind it; undefined if there is none in front of `high`. */
+  #peekFrom(from: number, high: number): { at: number; seq: number; position: number } | undefined {
+    for (let at = this.#lineStart(from, high); at < high; at = this.#lineStart(at + 1, high)) {
+      const found = peekItemLine(this.#read(at, Math.min(PEEK_BYTES, this.end - at)));
+      if (found !== undefined) return { at, ...found };
+    }
+    return undefined;
   }
 
   /** Where the first line begins at `from` or behind it; `high` if none does in front of that. */

@@ -141,11 +141,19 @@ describe("damage is named by its byte:", () => {
     expect(() => file.last()).toThrow(expect.objectContaining({ code: "transcript_damaged" }));
   });
 
-  it("a line that does not begin as an item does, where one is looked for", () => {
+  it.each([
+    ["in the middle", (index: number) => index > 150 && index < 250],
+    ["at the beginning", (index: number) => index < 350],
+    ["at the end", (index: number) => index >= 50],
+    ["everywhere", () => true],
+  ] as const)("lines that do not begin as an item does, %s: others are found", (_where, isDamaged) => {
     const many = chunk(400);
     const copy = Buffer.from(many.bytes);
-    for (const at of many.starts) copy.write("??", at);
+    for (const [index, at] of many.starts.entries()) if (isDamaged(index)) copy.fill(0, at, at + 30);
     const { file } = opened(copy);
-    expect(() => file.find(1000)).toThrow(expect.objectContaining({ code: "transcript_damaged" }));
+    for (let index = 0; index < 400; index++) {
+      const next = many.starts.findIndex((_at, other) => other >= index && !isDamaged(other));
+      expect(file.find(5 + 5 * index)).toBe(next < 0 ? copy.length : many.starts[next]);
+    }
   });
 });

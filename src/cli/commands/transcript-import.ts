@@ -120,8 +120,8 @@ interface Source {
 async function openFile(path: string): Promise<Source> {
   const { nodeFileSystem: fs } = await import("../../fs/node-file-system.js");
   const { openRegularFile } = await import("../../fs/regular-file.js");
-  const { unlessMissing } = await import("../../fs/missing.js");
-  const opened = unlessMissing(() =>
+  const { namedFile } = await import("../read-input.js");
+  const opened = namedFile(path, () =>
     openRegularFile(fs, path, "read", { bytesMax: Number.MAX_SAFE_INTEGER }),
   );
   if (opened === undefined)

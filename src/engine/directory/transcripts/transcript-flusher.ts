@@ -38,6 +38,8 @@ export interface TranscriptFlushOptions {
   readonly durable: boolean;
 }
 
+const NEWLINE = Buffer.from("\n");
+
 type Brought = "done" | "fenced" | "cut meanwhile";
 
 /** What of a transcript is to be in its files, as of one instant. */
@@ -221,7 +223,8 @@ export class TranscriptFlusher {
     const header = begun?.recut === undefined ? begun : undefined;
     const firstAt = items[0]?.at ?? header?.headerBytes ?? 0;
     const whole = header !== undefined && firstAt === header.headerBytes;
-    const wanted = whole ? 0 : firstAt;
+    // What is in front may be damaged: the newline there keeps that from costing the first line.
+    const wanted = whole ? 0 : Math.max(0, firstAt - NEWLINE.length);
     const written = this.#written.rangeOf(hot, id);
     const anew = durable && this.#written.isUnsynced(hot, id);
     const isThere =
@@ -238,6 +241,7 @@ export class TranscriptFlusher {
       to = at + bytes.length;
     };
     if (whole && to === 0) await place(0, headerOf(hot, header));
+    else if (to < firstAt) await place(to, NEWLINE);
     for (const batch of inBatches(items.filter(({ at }) => at >= to))) {
       if (batch[0] !== items[0]) await this.log.options.runtime.yieldToEventLoop();
       await place(batch[0]?.at ?? to, this.#composer.linesOf(batch));

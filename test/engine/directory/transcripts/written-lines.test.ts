@@ -143,6 +143,22 @@ describe("lines of a segment that is gone", () => {
     expect(bytesOf()).toEqual(worse);
   });
 
+  const torn: readonly (readonly [name: string, tear: (path: string, bytes: Buffer) => void])[] = [
+    ["the newline of the last", (path, bytes) => damage(path, bytes.length - 1)],
+    ["the end of the last", (path, bytes) => disk.writeRaw(path, bytes.subarray(0, bytes.length - 30))],
+    ["all of them", (path, bytes) => disk.writeRaw(path, bytes.subarray(0, bytes.indexOf("\n") + 1))],
+  ];
+
+  it.each(torn)("cost none of the later ones where a file has lost %s", async (_name, tear) => {
+    await checkpoint();
+    await append("k", 4, 1)(a.store);
+    tear(pathOf(), bytesOf());
+    await checkpoint();
+    const c = await startSmall(disk, "C", OS);
+    expect((await c.store.readItems("k", { from: 4 })).items).toMatchObject([{ seq: 4, item: { n: 4 } }]);
+    expect(await c.store.append("k", [5])).toMatchObject({ first: 5 });
+  });
+
   it("that another process has brought lie between those that this one has: each is where it belongs", async () => {
     const b = await startSmall(disk, "B", OS);
     await append("k", 4, 1)(b.store);
