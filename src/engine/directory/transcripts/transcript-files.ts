@@ -185,8 +185,9 @@ export class TranscriptFiles {
           const item = chunk.parse(line);
           // What was asked for from is cut off, and what comes now is what the file took over from the log.
           if (item.position > upTo.position) return;
-          // A damaged line may have swallowed the items behind it, which `find` then does not meet.
-          if (last === undefined && item.seq > from) last = positionInFront(chunk, line.at);
+          // A damaged line may have swallowed the items behind it, which `find` then does not meet. Of trimmed ones nobody asks.
+          if (last === undefined && item.seq > from && item.position > gone + 1)
+            last = positionInFront(chunk, line.at);
           if (last !== undefined && item.position !== last + 1)
             throw chunk.damage(line.at, "a line is missing there");
           last = item.position;

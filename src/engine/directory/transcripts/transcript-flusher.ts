@@ -202,7 +202,11 @@ export class TranscriptFlusher {
       if (hot.cuts !== cuts) return "cut meanwhile";
       if (begun?.recut !== undefined && !options.recuts) return "done";
       const content = begun && this.#composer.whole(hot, begun, last);
-      if (content === undefined) return this.#missing(snapshot, target, options);
+      if (content === undefined) {
+        const missing = await this.#missing(snapshot, target, segment, options);
+        if (missing === "begun") continue;
+        return missing;
+      }
       const sync = begun?.recut !== undefined || options.durable;
       const made = await this.#writer.make(path, folder, segment.ledger.stage, content, { sync });
       if (made === "fenced") return made;
@@ -252,23 +256,29 @@ export class TranscriptFlusher {
 
   /**
    * A chunk, or what one begins with, is not there. Perhaps it was cut off by a commit that was not read yet (T4). If not, it was taken
-   * away: then the lines that the log has stay there as long as it does, and a checkpoint keeps them in the quarantine, or says that
-   * there are none.
+   * away: then the lines that the log has stay there as long as it does. A checkpoint begins a chunk without what is lost: each line
+   * that there is has its place in it nevertheless, and its first line tells which numbers were used. Of one that an older segment began
+   * nobody knows the first line; then lines are kept in the quarantine.
    */
   async #missing(
     { hot, cuts }: Snapshot,
     target: Target,
+    segment: Segment,
     { durable }: TranscriptFlushOptions,
-  ): Promise<Brought> {
+  ): Promise<Brought | "begun"> {
     this.log.catchUp();
     if (hot.cuts !== cuts || hot.isTrimmed(target)) return "cut meanwhile";
     if (!durable) return "done";
-    const { begun, items } = target;
     const { fs, layout, runtime, onWarning } = this.log.options;
     const path = layout.chunk(hot.key, hot.name, target);
-    if (items.length === 0) {
-      onWarning(lostWarning(hot, path, begun?.recut?.n ?? 0));
-      return "done";
+    const { begun, items } = target;
+    if (begun !== undefined) {
+      const folder = layout.sessionFolder(hot.key);
+      const { stage } = segment.ledger;
+      const made = await this.#writer.make(path, folder, stage, headerOf(hot, begun), { sync: true });
+      if (made === "fenced") return made;
+      if (made === "made") onWarning(lostWarning(hot, path, lostOf(hot, begun)));
+      return "begun";
     }
     const [folder = "", file = ""] = path.split("/").slice(-2);
     const kept = `${layout.quarantine}/${folder}.${file}.${runtime.randomName(4)}`;
@@ -278,9 +288,8 @@ export class TranscriptFlusher {
     onWarning({
       code: "transcript_quarantined",
       message:
-        `${path}, or the file that it begins with, is missing: items of transcript ${JSON.stringify(transcript)} of session ` +
-        `${JSON.stringify(key)} that belong there are in ${kept}. Put the file back from a backup and append them, or remove the ` +
-        "transcript.",
+        `${path} is missing: items of transcript ${JSON.stringify(transcript)} of session ${JSON.stringify(key)} that belong there are ` +
+        `in ${kept}. Put the file back from a backup and append them, or remove the transcript.`,
       data: { key, transcript, path, kept },
     });
     return "done";
@@ -355,13 +364,19 @@ export class TranscriptFlusher {
   }
 }
 
-/** Of a file that is to begin with items of one that is missing, and that has no others. */
+/** Items that a chunk was to begin with, and that the live log does not have. */
+function lostOf(hot: HotTranscript, { recut }: HotChunk): number {
+  const { before = 0, n = 0 } = recut ?? {};
+  return n - hot.items.filter(({ position }) => position > before && position <= before + n).length;
+}
+
 function lostWarning({ key, name: transcript }: HotTranscript, path: string, items: number): StoreWarning {
   return {
     code: "transcript_damaged",
     message:
-      `${path} cannot be made, for the file that it begins with is missing: the ${items} newest items of transcript ` +
-      `${JSON.stringify(transcript)} of session ${JSON.stringify(key)} are lost. Append them from a backup, or remove the transcript.`,
+      `the file that ${path} begins with is missing: ${items} items of transcript ${JSON.stringify(transcript)} of session ` +
+      `${JSON.stringify(key)} are lost. Items behind them are kept, and numbers go on. Append the lost ones from a backup, or go on ` +
+      "without them.",
     data: { key, transcript, path, items },
   };
 }

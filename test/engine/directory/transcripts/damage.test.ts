@@ -196,16 +196,74 @@ describe("a file that others begin with is taken away before they are made", () 
     ]);
   });
 
-  it("and the log has some of their items: a checkpoint keeps these", async () => {
+  it("numbers go on, for no number is used twice", async () => {
+    const [old] = chunkNames(disk, "k");
+    await a.store.truncate("k", { afterSeq: 6 });
+    disk.removeRaw(`${STORE}/k/${old}`);
+    await settled(a.store.checkpoint(), a);
+    const b = await startSmall(disk, "B", OS);
+    expect(await b.store.transcript("k")).toMatchObject({ last: 8, length: 0 });
+    expect(await a.store.append("k", ["next"])).toMatchObject({ first: 9, length: 1 });
+    expect(await seqs(b)).toEqual([9]);
+    await settled(b.store.checkpoint(), a, b);
+    expect(await seqs(await startSmall(disk, "C", OS))).toEqual([9]);
+  });
+
+  it("and the log has some of their items: a checkpoint keeps these where they belong", async () => {
     const [old] = chunkNames(disk, "k");
     await append("k", 9, 2)(a.store);
     await a.store.truncate("k", { afterSeq: 9 });
+    await append("k", 11, 2)(a.store);
     disk.removeRaw(`${STORE}/k/${old}`);
     await settled(a.store.checkpoint(), a);
-    expect(a.warnings.map(({ code }) => code)).toEqual(["transcript_quarantined"]);
-    const kept = disk.readRaw(String(a.warnings[0]?.data["kept"]))?.toString() ?? "";
-    expect(kept.match(/"seq":\d+/g)).toEqual(['"seq":9']);
+    expect(a.warnings).toMatchObject([{ code: "transcript_damaged", data: { items: 8 } }]);
+    const b = await startSmall(disk, "B", OS);
+    const left = await b.store.readItems("k", { from: 9 });
+    expect(left).toMatchObject({ last: 12, items: [{ seq: 9 }, { seq: 11 }, { seq: 12 }] });
+    await expect(b.store.readItems("k")).rejects.toMatchObject({ code: "transcript_damaged" });
+    expect(await b.store.append("k", ["next"])).toMatchObject({ first: 13 });
+    expect(await b.store.trim("k", { length: 4 })).toMatchObject({ length: 4 });
+    expect(await seqs(b)).toEqual([9, 11, 12, 13]);
   });
+
+  it("and another process has made the file meanwhile: nothing is lost, and nothing said", async () => {
+    await a.store.truncate("k", { afterSeq: 6 });
+    const [old = ""] = chunkNames(disk, "k");
+    const elsewhere = disk.clone();
+    const b = await startSmall(elsewhere, "B", OS);
+    await settled(b.store.flush(), b);
+    const made = chunkNames(elsewhere, "k").find((name) => name !== old) ?? "";
+    // A finds that the new file is missing; B makes it, and removes the old one; A then finds nothing to begin with.
+    let [missed, done] = [false, false];
+    a.fs.onCall = ({ name, args }) => {
+      if (name === "open" && String(args[0]).endsWith(made)) missed = true;
+      if (name !== "readdir" || !missed || done) return;
+      done = true;
+      disk.writeRaw(`${STORE}/k/${made}`, elsewhere.readRaw(`${STORE}/k/${made}`) ?? "");
+      disk.removeRaw(`${STORE}/k/${old}`);
+    };
+    await settled(a.store.checkpoint(), a);
+    a.fs.onCall = undefined;
+    expect(done).toBe(true);
+    expect(a.warnings).toEqual([]);
+    expect(await seqs(await startSmall(disk, "C", OS))).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+});
+
+it("a file that an older segment began is taken away: a checkpoint keeps the items that the log has for it", async () => {
+  disk = new SimulatedDisk();
+  a = await startSmall(disk, "A", { ...OS, chunkBytes: 1024 * 1024 });
+  await append("k", 1, 8)(a.store);
+  await settled(a.store.checkpoint(), a);
+  const [old] = chunkNames(disk, "k");
+  await append("k", 9, 2)(a.store);
+  disk.removeRaw(`${STORE}/k/${old}`);
+  await settled(a.store.flush(), a);
+  expect(a.warnings).toEqual([]);
+  await settled(a.store.checkpoint(), a);
+  expect(a.warnings.map(({ code }) => code)).toEqual(["transcript_quarantined"]);
+  const kept = disk.readRaw(String(a.warnings[0]?.data["kept"]))?.toString() ?? "";
+  expect(kept.match(/"seq":\d+/g)).toEqual(['"seq":9', '"seq":10']);
 });
 
 describe("behind damage of the log", () => {
