@@ -38,10 +38,10 @@ process.exit(0);
 async function openAndRead() {
   const start = performance.now();
   const store = await module.open(folder, durability);
-  if (update) await store.update(key, nextTurn);
-  const entry = update || (await store.get(key));
+  const read = update ? store.update(key, nextTurn) : store.get(key);
+  const entry = await read;
   const ms = performance.now() - start;
-  if (entry === undefined || entry === false) throw new Error(`${key} was not found`);
+  if (!update && entry === undefined) throw new Error(`${key} was not found`);
   await store.close();
   return ms;
 }
