@@ -39,6 +39,7 @@ export const SPACE = `${DIRECTORY}/space.test.ts`;
 export const DEAD_VALUES = `${DIRECTORY}/dead-values.test.ts`;
 export const REMOVAL = `${DIRECTORY}/blob-removal.test.ts`;
 export const FLUSH = `${DIRECTORY}/entry-flush.test.ts`;
+export const TURNS = `${DIRECTORY}/turns.test.ts`;
 export const HINTS = `${DIRECTORY}/hint/hint.test.ts`;
 export const SWEEP = `${DIRECTORY}/sweep.test.ts`;
 export const BAD_LOG = ["end", "lines", "headers", "segments"].map(

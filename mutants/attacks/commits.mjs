@@ -15,6 +15,16 @@ import {
   inFile,
 } from "../suites.mjs";
 
+const TURNS = inFile("src/engine/directory/directory-engine.ts", ENGINE, [
+  {
+    name: "commits that need no sync keep the event loop",
+    rule: "I9",
+    suites: [suite.TURNS],
+    find: `if (++this.#commits % COMMITS_PER_TURN > 0) return outcome;`,
+    replace: `if (++this.#commits % COMMITS_PER_TURN > -1) return outcome;`,
+  },
+]);
+
 const COMMIT = inFile("src/engine/directory/committer.ts", ENGINE, [
   {
     name: "bases are left to rule 4",
@@ -335,4 +345,14 @@ const RETRY = inFile(
   ],
 );
 
-export const COMMITS = [...COMMIT, ...PLAN, ...COLD, ...SESSION_LOG, ...END, ...TABLE, ...QUEUE, ...RETRY];
+export const COMMITS = [
+  ...TURNS,
+  ...COMMIT,
+  ...PLAN,
+  ...COLD,
+  ...SESSION_LOG,
+  ...END,
+  ...TABLE,
+  ...QUEUE,
+  ...RETRY,
+];
