@@ -2,6 +2,7 @@
 /** All mutants. A step of a protocol that is added brings the mutant that lacks it. */
 import { APPENDING } from "./attacks/appending.mjs";
 import { BEHIND_GAP } from "./attacks/behind-gap.mjs";
+import { CATALOGS } from "./attacks/catalogs.mjs";
 import { CHECKPOINTS } from "./attacks/checkpoints.mjs";
 import { COMMITS } from "./attacks/commits.mjs";
 import { DAMAGED_LOG } from "./attacks/damaged-log.mjs";
@@ -37,6 +38,7 @@ export const MUTANTS = [
   ...COMMITS,
   ...DAMAGED_LOG,
   ...LISTINGS,
+  ...CATALOGS,
   ...SHARED_VALUES,
   ...OPENING,
   ...OF_HINTS,

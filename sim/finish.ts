@@ -132,9 +132,17 @@ export async function tidy(world: World): Promise<void> {
   if (open.length > 0) throw new Violation(`${last.name} closed, and has ${open.join(", ")} open`);
 }
 
+/** What a catalog names. */
+interface Named {
+  readonly parts: readonly { readonly name: string }[];
+}
+
 function expectTidy({ disk, oracle }: World): void {
   const { state, transcripts } = oracle;
   const { segment, stage } = oracle.active!;
+  const tree = disk.tree(STORE);
+  const catalog = `.store/catalog-${segment - 1}`;
+  const named = JSON.parse((tree[`${STORE}/${catalog}`] ?? "").slice(9) || '{"parts":[]}') as Named;
   const expected = new Set([
     ".store/",
     ".store/format.json",
@@ -146,7 +154,8 @@ function expectTidy({ disk, oracle }: World): void {
     ".store/trash/",
     ".store/quarantine/",
     ".store/reserve",
-    `.store/catalog-${segment - 1}`,
+    catalog,
+    ...named.parts.map(({ name }) => `.store/catalog-${name}`),
   ]);
   for (const [key, { fields }] of state) {
     const folder = folderNameForKey(key);
@@ -166,7 +175,6 @@ function expectTidy({ disk, oracle }: World): void {
       files.set(file, content);
     }
   }
-  const tree = disk.tree(STORE);
   const found = new Set(Object.keys(tree).map((path) => path.slice(STORE.length + 1)));
   for (const name of found) {
     if (!expected.has(name) && !/^\.store\/(?:durable|operations-\d+|blobs\/..\/)$/.test(name))

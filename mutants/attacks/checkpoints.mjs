@@ -2,7 +2,6 @@
 /** Mutants of checkpoints: sealing, and the files of sessions that follow the log. */
 import * as suite from "../suites.mjs";
 import {
-  BAD_ENTRY,
   BAD_LOG,
   BUG_BASE,
   BUSY,
@@ -87,49 +86,10 @@ const CHECKPOINT = inFile("src/engine/directory/checkpointer.ts", ENGINE, [
     replace: `await this.#writeCatalog(segment, epoch);`,
   },
   {
-    name: "a catalog's name is not synced",
-    rule: "O10, catalog",
-    find: `await syncDirectory(fs, layout.store);`,
-    replace: ``,
-  },
-  {
-    name: "a catalog's content is not synced",
-    rule: "O10, catalog",
-    find: `await createFile(fs, temporary, bytes, { sync: true });`,
-    replace: `await createFile(fs, temporary, bytes, { sync: false });`,
-  },
-  {
-    name: "a catalog is written in place",
-    rule: "O10, catalog",
-    find: "const temporary = `${layout.stageFolder(active.ledger.stage)}/${runtime.randomName(8)}`;",
-    replace: "const temporary = layout.catalog(number);",
-  },
-  {
-    name: "a catalog is written after a rewind",
-    rule: "O12",
-    suites: [suite.CHECKPOINT],
-    find: `if (this.log.epoch !== epoch || this.log.segments[0] !== segment) return false;`,
-    replace: ``,
-  },
-  {
-    name: "older catalogs stay",
+    name: "older catalogs and parts stay",
     rule: "O10",
-    find: `if ((catalogNumber(name) ?? segment) < segment)`,
-    replace: `if ((catalogNumber(name) ?? segment) < 0)`,
-  },
-  {
-    name: "any catalog that this process wrote is merged into the next one",
-    rule: "O10, catalog",
-    suites: [suite.CHECKPOINT],
-    find: `this.latest?.segment === number - 1 ? this.latest : undefined`,
-    replace: `this.latest`,
-  },
-  {
-    name: "a catalog with damaged sessions is carried on for ever",
-    rule: "catalog",
-    suites: [BAD_ENTRY],
-    find: `const again = loaded?.incomplete === true;`,
-    replace: `const again = false as boolean;`,
+    find: `await this.#catalogs.tidy(segment.number);`,
+    replace: ``,
   },
   {
     name: "what this process has just written is not known by the time it is looked at",

@@ -255,8 +255,8 @@ const IN_DOUBT = inFile(
     {
       name: "a listing in doubt leaves out sessions that only files have",
       rule: "listing",
-      find: `...(catalog?.rows ?? []), ...rows, ...unreadable]`,
-      replace: `...(catalog?.rows ?? [])]`,
+      find: `...inFiles, ...unreadable.map(({ key }) => key)]`,
+      replace: `...unreadable.slice(inFiles.length).map(({ key }) => key)]`,
     },
     {
       name: "a listing in doubt does not name what cannot be read",

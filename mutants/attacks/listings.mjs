@@ -3,11 +3,9 @@
 import * as suite from "../suites.mjs";
 import {
   BAD_ENTRY,
-  CATALOG,
   CHANGES,
   CONFORMANCE,
   COPIES,
-  FAILING,
   INTERLEAVED,
   LISTING,
   NEWEST,
@@ -65,22 +63,43 @@ const LIST = inFile(
       replace: ``,
     },
     {
-      name: "the newest may be older than sessions that were not read",
-      rule: "head scan floor",
+      name: "a page out of the catalog lacks what the live log has made of its sessions",
+      rule: "page",
       suites: [NEWEST],
-      find: `if (!head.whole && !(more && oldest && floor && compareRows(oldest, floor) <= 0)) return undefined;`,
-      replace: `void compareRows;\n    void floor;`,
+      find: `page = pageOf([live, ...catalog.layers], query);`,
+      replace: `void live;\n      page = pageOf(catalog.layers, query);`,
+    },
+    {
+      name: "a page out of an incomplete catalog",
+      rule: "page",
+      suites: [suite.WAYS_OUT],
+      find: `if (catalog === undefined || catalog.incomplete) return undefined;`,
+      replace: `if (catalog === undefined) return undefined;`,
+    },
+    {
+      name: "a page by key comes in the wrong order",
+      rule: "page",
+      suites: [LISTING, NEWEST],
+      find: `return orderBy === "key" ? !descending :`,
+      replace: `return orderBy === "key" ? true :`,
+    },
+    {
+      name: "the newest behind a cursor are the newest",
+      rule: "page",
+      suites: [LISTING, NEWEST],
+      find: `descending && prefix === "" && after === undefined;`,
+      replace: `descending && prefix === "";\n  void after;`,
     },
     {
       name: "the newest come with entries of another revision",
-      rule: "head scan",
+      rule: "page",
       suites: [NEWEST],
       find: `if (state?.stored === undefined || state.revision !== row.revision) return undefined;`,
       replace: `if (state?.stored === undefined) return undefined;`,
     },
     {
       name: "the newest come from files that are ahead of the log",
-      rule: "head scan, O5",
+      rule: "page, O5",
       suites: [NEWEST, COPIES],
       find: `if (file.status !== "present" || this.log.cold.isAhead(file)) return undefined;`,
       replace: `if (file.status !== "present") return undefined;`,
@@ -89,7 +108,7 @@ const LIST = inFile(
     },
     {
       name: "the newest are of several moments",
-      rule: "head scan, O4",
+      rule: "page, O4",
       suites: [NEWEST],
       find: `log.catchUp();\n      if (log.revision === revision && log.epoch === epoch) return states;`,
       replace: `if (revision >= 0 && epoch >= 0) return states;`,
@@ -162,109 +181,6 @@ const LIST = inFile(
   ],
 );
 
-const LOADER = inFile(
-  "src/engine/directory/catalog-loader.ts",
-  [suite.CATALOG_LOADER, LISTING, NEWEST, COPIES, BAD_ENTRY],
-  [
-    {
-      name: "a catalog that is ahead of the log is read",
-      rule: "catalog",
-      find: `if (number > to) continue;`,
-      replace: ``,
-    },
-    {
-      name: "a catalog that is ahead of the log is overlooked",
-      rule: "catalog",
-      suites: [suite.CATALOG_LOADER],
-      find: `if (ahead !== "ignore" && numbers.some((number) => number > to)) return undefined;`,
-      replace: `void ahead;`,
-    },
-    {
-      name: "a catalog that went while it was looked for is not looked for again",
-      rule: "catalog",
-      suites: [suite.CATALOG_LOADER],
-      find: `if (numbers.join() === before) break;`,
-      replace: `if (before !== "x") break;`,
-    },
-    {
-      name: "the front of a catalog that is ahead of the log is read",
-      rule: "catalog, head scan",
-      find: `if (number === undefined || number > to) return undefined;`,
-      replace: `if (number === undefined || to < 0) return undefined;`,
-    },
-    {
-      name: "the file of another session is listed",
-      rule: "entry_corrupt",
-      find: `if (folderNameForKey(parsed.key) !== basename(folder))`,
-      replace: `if (false as boolean)`,
-    },
-    {
-      name: "a session whose file cannot be read for the moment is left out for ever",
-      rule: "EIO",
-      suites: [suite.CATALOG_LOADER, FAILING],
-      find: `if (error instanceof SessionStoreError) return error.message;`,
-      replace: `if (error instanceof Error) return error.message;`,
-    },
-    {
-      name: "catalogs that are ahead of the log stay",
-      rule: "catalog",
-      find: `if (number < active) continue;`,
-      replace: `if (number < active || active > 0) continue;`,
-    },
-    {
-      name: "a catalog that was made without a damaged session does not say so",
-      rule: "catalog",
-      suites: [suite.REMOVAL, BAD_ENTRY],
-      find: `next: revision + 1, rows: sorted, incomplete: damaged.length > 0, damaged };`,
-      replace: `next: revision + 1, rows: sorted, incomplete: false, damaged };`,
-    },
-  ],
-);
-
-const CATALOGS = inFile(
-  "src/engine/directory/catalog.ts",
-  [CATALOG, LISTING],
-  [
-    {
-      name: "a line counts whatever its checksum",
-      rule: "catalog, checksum",
-      find: 'if (line.toString("latin1", 0, CRC_DIGITS + 1) !== `${crc32Hex(json)} `) return undefined;',
-      replace: ``,
-    },
-    {
-      name: "the catalog of another store or segment is read",
-      rule: "catalog",
-      find: `if (line["catalog"] !== segment || line["store"] !== storeId) return undefined;`,
-      replace: ``,
-    },
-    {
-      name: "a catalog without a line in the middle is whole",
-      rule: "catalog",
-      find: `line["sessions"] === rows.length && start`,
-      replace: `start`,
-    },
-    {
-      name: "a catalog with something behind its end is whole",
-      rule: "catalog",
-      find: ` && start === bytes.length;`,
-      replace: `;`,
-    },
-    {
-      name: "a catalog without an end is whole",
-      rule: "catalog",
-      find: `return head?.whole === true ? head.catalog : undefined;`,
-      replace: `return head?.catalog;`,
-    },
-    {
-      name: "a session that changed is in the next catalog twice",
-      rule: "catalog",
-      suites: [CATALOG, LISTING, ...RULES],
-      find: `if (changed.has(row.key)) continue;`,
-      replace: ``,
-    },
-  ],
-);
-
 const REPLAY = inFile(
   "src/engine/directory/replay.ts",
   [CHANGES, CONFORMANCE],
@@ -318,4 +234,4 @@ const FEED = inFile(
   ],
 );
 
-export const LISTINGS = [...LIST, ...LOADER, ...CATALOGS, ...FEED, ...REPLAY];
+export const LISTINGS = [...LIST, ...FEED, ...REPLAY];

@@ -242,10 +242,16 @@ const REMOVAL = inFile(
   [suite.REMOVAL, BAD_ENTRY, NESTED, BAD_BLOBS, BLOBS, ...ENGINE],
   [
     {
+      name: "what sessions refer to that no live segment changed does not count",
+      rule: "O14",
+      find: `for (const row of rows) for (const name of row.blobs) referenced.add(name);`,
+      replace: `void rows;`,
+    },
+    {
       name: "shared values go though a session cannot be read",
       rule: "O14",
-      find: `if (catalog === undefined || catalog.incomplete || log.doubts.damagedSegment > 0) return undefined;`,
-      replace: `if (catalog === undefined || log.doubts.damagedSegment > 0) return undefined;`,
+      find: `if (incomplete) return { segment, referenced: undefined };`,
+      replace: `void incomplete;`,
     },
     {
       name: "the log's references are not looked at before values are discarded",
@@ -296,12 +302,6 @@ const REMOVAL = inFile(
       rule: "O14",
       find: `for (const reference of this.#within(hash)) this.add(blobName(reference));`,
       replace: ``,
-    },
-    {
-      name: "any catalog that this process wrote is current",
-      rule: "O14",
-      find: `if (latest !== undefined && latest.segment >= lowest - 1) return latest;`,
-      replace: `if (latest !== undefined) return latest;`,
     },
   ],
 );

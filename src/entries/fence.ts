@@ -20,7 +20,7 @@ export async function fence(fs: FileSystem, layout: Layout, segment: number): Pr
     const names = await fs.later.readdir(layout.stage);
     const fenced = names.filter((name) => (stageNumber(name) ?? Number.POSITIVE_INFINITY) <= segment);
     if (fenced.length === 0) return;
-    for (const name of fenced) await removeFolder(fs, layout.stageFolder(name));
+    for (const name of fenced) await removeStagingFolder(fs, layout.stageFolder(name));
   }
   throw new SessionStoreError(
     "io_error",
@@ -29,7 +29,8 @@ export async function fence(fs: FileSystem, layout: Layout, segment: number): Pr
   );
 }
 
-async function removeFolder(fs: FileSystem, folder: string): Promise<void> {
+/** Removes one staging folder, with what is in it. */
+export async function removeStagingFolder(fs: FileSystem, folder: string): Promise<void> {
   for (let round = 0; round < ROUNDS_MAX; round++) {
     try {
       if ((await fs.later.lstat(folder)).kind !== "directory") {

@@ -50,6 +50,16 @@ export class Layout {
     return `${this.store}/${catalogName(segment)}`;
   }
 
+  /** A part of catalogs. */
+  part(name: string): string {
+    return `${this.store}/${CATALOG}${name}`;
+  }
+
+  /** The only way in for the catalog of a segment: a staging folder that goes once the segment after it may be checkpointed. */
+  catalogGate(segment: number): string {
+    return this.stageFolder(`${segment + 1}${GATE}`);
+  }
+
   operations(segment: number): string {
     return `${this.store}/${OPERATIONS}${segment}`;
   }
@@ -133,9 +143,9 @@ export function segmentNumber(name: string): number | undefined {
   return number > 0 && segmentName(number) === name ? number : undefined;
 }
 
-/** Number of the segment that a staging folder belongs to, or undefined for a foreign name. */
+/** Number of the segment with which a staging folder goes, or undefined for a foreign name. */
 export function stageNumber(name: string): number | undefined {
-  const match = /^([1-9]\d{0,14})-[0-9a-f]+$/.exec(name);
+  const match = /^([1-9]\d{0,14})-(?:[0-9a-f]+|catalog)$/.exec(name);
   return match === null ? undefined : Number(match[1]);
 }
 
@@ -165,14 +175,37 @@ export function hintNumber(name: string): number | undefined {
   return match === null ? undefined : Number(match[1]);
 }
 
+const CATALOG = "catalog-";
+const GATE = "-catalog";
+
 export function catalogName(segment: number): string {
-  return `catalog-${segment}`;
+  return CATALOG + String(segment);
 }
 
 /** Number of the segment whose end a catalog describes, or undefined for a name that is not one. */
 export function catalogNumber(name: string): number | undefined {
   const match = /^catalog-(0|[1-9]\d{0,14})$/.exec(name);
   return match === null ? undefined : Number(match[1]);
+}
+
+/** Name of a part that the checkpoint of a segment makes. @param random Hex digits. */
+export function partName(segment: number, random: string): string {
+  return `${segment}-${random}`;
+}
+
+const PART = /^(0|[1-9]\d{0,14})-[0-9a-f]+$/;
+
+export function isPartName(name: string): boolean {
+  return PART.test(name);
+}
+
+/** What a name in `.store/` says, if it is that of a part: its name, and the segment whose checkpoint made it. */
+export function partOfFileName(
+  file: string,
+): { readonly name: string; readonly segment: number } | undefined {
+  const name = file.startsWith(CATALOG) ? file.slice(CATALOG.length) : "";
+  const [, segment] = PART.exec(name) ?? [];
+  return segment === undefined ? undefined : { name, segment: Number(segment) };
 }
 
 /**

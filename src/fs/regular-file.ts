@@ -90,11 +90,22 @@ export async function createFile(
   bytes: Uint8Array,
   options: { readonly sync: boolean },
 ): Promise<void> {
+  await createFileBy(fs, path, (fd) => writeAll(fs, fd, bytes), options);
+}
+
+/** The same with what a function writes. @returns What the function gives. */
+export async function createFileBy<T>(
+  fs: FileSystem,
+  path: string,
+  write: (fd: number) => Promise<T>,
+  options: { readonly sync: boolean },
+): Promise<T> {
   const fd = await fs.later.open(path, "create");
   try {
     try {
-      await writeAll(fs, fd, bytes);
+      const result = await write(fd);
       if (options.sync) await fs.later.fdatasync(fd);
+      return result;
     } finally {
       fs.close(fd);
     }

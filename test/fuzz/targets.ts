@@ -3,7 +3,11 @@
  * check that throws when a promise is broken; that nothing crashes, hangs or touches a prototype is checked around it.
  */
 import assert from "node:assert/strict";
-import { composeCatalog, parseCatalog, type Catalog } from "../../src/engine/directory/catalog.js";
+import { composePart } from "../../src/engine/directory/catalog/compose-part.js";
+import { MemoryLayer } from "../../src/engine/directory/catalog/layer.js";
+import { composeManifest, parseManifest, type Part } from "../../src/engine/directory/catalog/manifest.js";
+import { DamagedPart, PartFile } from "../../src/engine/directory/catalog/part-file.js";
+import type { Change } from "../../src/engine/directory/catalog/row.js";
 import { SessionStoreError } from "../../src/errors.js";
 import { composeEntryDocument, parseEntryDocument } from "../../src/format/entry-document.js";
 import { EntryCodec } from "../../src/format/entry-codec.js";
@@ -292,17 +296,13 @@ function withCrc(bytes: Buffer): Buffer {
   return zeroed;
 }
 
-const CATALOG: Catalog = {
-  segment: 6,
-  revision: 18000,
-  next: 18100,
-  incomplete: false,
-  rows: [
-    { key: "b", revision: 3, updatedAt: 9, blobs: ["aa", "bb+"] },
-    { key: "__proto__", revision: 4, updatedAt: 8.5, blobs: ["bb+"] },
-    { key: "a", revision: 18000, updatedAt: 0, blobs: [] },
-  ],
-};
+const PART = "6-4dbb0b523a03f03d";
+const CHANGES: readonly Change[] = [
+  { key: "__proto__", revision: 4, updatedAt: 8.5, blobs: ["bb+"] },
+  { key: "a", revision: 18000, updatedAt: 0, blobs: [] },
+  { key: "b", revision: 3, updatedAt: 9, blobs: ["aa", "bb+"] },
+  { key: "gone", revision: undefined },
+];
 
 function finish<R>(steps: Generator<void, R>): R {
   for (;;) {
@@ -311,13 +311,51 @@ function finish<R>(steps: Generator<void, R>): R {
   }
 }
 
-const catalog: Target = {
-  name: "catalog",
+function partOf(changes: readonly Change[]): { part: Part; bytes: Buffer } {
+  const layers = [finish(MemoryLayer.of(changes))];
+  const lines = composePart({ name: PART, storeId: STORE, layers, oldest: false });
+  const file: Buffer[] = [];
+  for (;;) {
+    const line = lines.next();
+    if (line.done === true) return { part: line.value, bytes: Buffer.concat(file) };
+    file.push(line.value);
+  }
+}
+
+/** Where a catalog would say that the orders of these bytes begin. */
+function placesIn(bytes: Buffer): Part {
+  const lines = betweenNewlines(bytes);
+  const index = lines.at(-1)?.[0] ?? 0;
+  const newest = lines.find(
+    ([start]) => bytes.includes('{"newest"', start) && bytes.indexOf('{"newest"', start) - start === 9,
+  );
+  const count = (text: string): number => {
+    try {
+      const { rows } = JSON.parse(text) as { rows: unknown[][] };
+      return rows.length;
+    } catch {
+      return 0;
+    }
+  };
+  const changes = lines.reduce((sum, [start, end]) => sum + count(bytes.toString("utf8", start + 9, end)), 0);
+  const deleted = Math.min(1, changes);
+  return {
+    name: PART,
+    rows: changes - deleted,
+    deleted,
+    bytes: bytes.length,
+    newest: newest?.[0] ?? index,
+    index,
+  };
+}
+
+const catalogPart: Target = {
+  name: "catalog part",
   seeds: [
-    finish(composeCatalog(CATALOG, STORE)),
-    finish(composeCatalog({ ...CATALOG, rows: [] }, STORE)),
-    // A number that JSON can bring in and not take out: it would make the next catalog unreadable.
-    Buffer.from(finish(composeCatalog(CATALOG, STORE)).toString().replace("18000,0]", "18000,1e999]")),
+    partOf(CHANGES).bytes,
+    partOf([]).bytes,
+    // A number that JSON can bring in and not take out: it would make the next part unreadable.
+    Buffer.from(partOf(CHANGES).bytes.toString().replace("18000,0]", "18000,1e999]")),
   ],
   check: (bytes) => {
     const end = bytes.subarray(bytes.lastIndexOf(10) + 1);
@@ -325,11 +363,42 @@ const catalog: Target = {
       .map(([start, end]) => bytes.subarray(start, end))
       .map((line) => Buffer.concat([repaired(line), Buffer.from("\n")]));
     for (const input of [bytes, Buffer.concat([...lines, end])]) {
-      const parsed = finish(parseCatalog(input, 6, STORE));
-      if (parsed === undefined) continue;
+      const file = new PartFile(placesIn(input), (_, offset, length) =>
+        input.subarray(offset, offset + length),
+      );
+      const changes = attempt(() => [...file.byKey()].flat());
+      attempt(() => [...file.newest()]);
+      for (const key of ["a", "b", "", "~"]) attempt(() => [file.find(key), ...file.byKey(key)]);
+      if (changes === undefined) continue;
       // As text: JSON has no -0.
-      const again = finish(parseCatalog(finish(composeCatalog(parsed, STORE)), 6, STORE));
-      assert.equal(JSON.stringify(again), JSON.stringify(parsed));
+      const again = partOf(changes);
+      const back = new PartFile(again.part, (_, offset, length) =>
+        again.bytes.subarray(offset, offset + length),
+      );
+      assert.equal(JSON.stringify([...back.byKey()].flat()), JSON.stringify(changes));
+    }
+  },
+};
+
+function attempt<T>(reading: () => T): T | undefined {
+  try {
+    return reading();
+  } catch (error) {
+    if (error instanceof DamagedPart) return undefined;
+    throw error;
+  }
+}
+
+const catalog: Target = {
+  name: "catalog",
+  seeds: [partOf(CHANGES), partOf([])].map(({ part }) =>
+    composeManifest({ segment: 6, revision: 18000, next: 18100, incomplete: false, parts: [part] }, STORE),
+  ),
+  check: (bytes) => {
+    for (const input of [bytes, Buffer.concat([repaired(bytes.subarray(0, -1)), Buffer.from("\n")])]) {
+      const parsed = parseManifest(input, 6, STORE);
+      if (parsed === undefined) continue;
+      assert.deepEqual(parseManifest(composeManifest(parsed, STORE), 6, STORE), parsed);
     }
   },
 };
@@ -438,6 +507,7 @@ export const TARGETS: readonly Target[] = [
   segment,
   entryDocument,
   catalog,
+  catalogPart,
   chunkLine,
   chunkFile,
   sessionKey,

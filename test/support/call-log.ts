@@ -6,7 +6,7 @@
  */
 import { expect } from "vitest";
 import type { FileSystem } from "../../src/fs/file-system.js";
-import { catalogNumber, segmentNumber } from "../../src/format/layout.js";
+import { catalogNumber, isPartName, partOfFileName, segmentNumber } from "../../src/format/layout.js";
 import type { SimulatedCall, SimulatedFileSystem } from "../../src/testing/simulated/file-system.js";
 import { interceptCalls } from "./intercept-calls.js";
 import { STORE } from "./processes.js";
@@ -69,10 +69,12 @@ function place(path: string, folder = false): string {
 
 function plain(name: string, parent: string): string {
   if (parent === "log") return String(segmentNumber(name) ?? name);
-  if (parent === "stage") return /^\d+/.exec(name)?.[0] ?? name;
+  if (parent === "stage") return /^\d+(?:-catalog$)?/.exec(name)?.[0] ?? name;
+  if (/^\d+-catalog$/.test(parent)) return isPartName(name) ? "part" : "temp";
   if (/^\d+-[0-9a-f]+$/.test(parent)) return name === "segment" ? name : "temp";
   if (parent === "blobs") return "xx";
   if (parent === "trash") return "blob";
   if (/^[0-9a-f]{64}\.json$/.test(name)) return "blob";
+  if (partOfFileName(name) !== undefined) return "part";
   return catalogNumber(name) === undefined ? name.replace(/-[0-9a-f]{16}$/, "-…") : "catalog";
 }

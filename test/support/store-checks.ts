@@ -67,7 +67,10 @@ export async function quiesce(process: Process, ...others: readonly Machine[]): 
   }
 }
 
-/** The disk holds the sessions, one log segment, its empty staging folder, one catalog, a reserve, and nothing else. */
+/**
+ * The disk holds the sessions, one log segment, its empty staging folder, one catalog with its parts, a reserve, and
+ * nothing else.
+ */
 export function expectTidy(disk: SimulatedDisk, state: State): void {
   const tree = disk.tree(STORE);
   const names = Object.keys(tree).map((path) => path.slice(STORE.length + 1));
@@ -107,8 +110,17 @@ export function expectTidy(disk: SimulatedDisk, state: State): void {
     ].sort(),
   );
   for (const folder of folders) expect(rest).toContain(folder);
-  expect(catalogs, "catalogs").toEqual([`catalog-${header.segment - 1}`]);
+  const catalog = `catalog-${header.segment - 1}`;
+  expect(catalogs.sort(), "catalogs").toEqual(
+    [catalog, ...partsNamedIn(tree[`${STORE}/.store/${catalog}`])].sort(),
+  );
   expectSessionFolders(tree, state);
+}
+
+/** Names of the files that a catalog names. */
+export function partsNamedIn(catalog: string | undefined): string[] {
+  const { parts } = JSON.parse(catalog?.slice(9) ?? '{"parts":[]}') as { parts: readonly { name: string }[] };
+  return parts.map(({ name }) => `catalog-${name}`);
 }
 
 function expectSessionFolders(tree: Record<string, string>, state: State): void {

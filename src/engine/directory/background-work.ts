@@ -457,12 +457,7 @@ export class BackgroundWork {
   async #removeBlobs(): Promise<void> {
     this.#blobsRemovedAt = this.log.options.runtime.monotonic();
     this.#dead.removed(); // what dies from here on counts for the next one
-    const outcome = await removeUnreferencedBlobs(
-      this.log,
-      this.source,
-      this.trash,
-      this.checkpointer.latest,
-    );
+    const outcome = await removeUnreferencedBlobs(this.log, this.source, this.trash);
     if (outcome === undefined) return;
     this.space.liveBytes = outcome.liveBytes;
     if (outcome.waiting) this.#trashTimer ??= this.#setTimer(() => this.#emptyTrash(), this.#trashMs());

@@ -8,8 +8,9 @@ import type { BlobStore } from "../../entries/blob-store.js";
 import { SessionStoreError } from "../../errors.js";
 import type { BlobReference } from "../../format/stored-value.js";
 import { referencesIn } from "../../format/stored-references.js";
-import { blobName, type Catalog } from "./catalog.js";
-import { loadCatalog, type CatalogSource } from "./catalog-loader.js";
+import { useCatalog, type Catalog, type CatalogSource } from "./catalog-loader.js";
+import { liveRows } from "./catalog/layer.js";
+import { blobName } from "./catalog/row.js";
 import type { SessionLog } from "./session-log.js";
 import { runInSlices } from "./time-slices.js";
 
@@ -33,19 +34,22 @@ export async function removeUnreferencedBlobs(
   log: SessionLog,
   source: CatalogSource,
   trash: BlobTrash,
-  latest: Catalog | undefined,
 ): Promise<Removal | undefined> {
   const present = await trash.blobs.names();
   if (present.length === 0 && (await trash.isEmpty())) return { liveBytes: 0, waiting: false };
-  const catalog = await currentCatalog(log, source, latest);
-  // A session that cannot be read may refer to anything: then nothing goes until it is mended.
-  if (catalog === undefined || catalog.incomplete || log.doubts.damagedSegment > 0) return undefined;
-  const { epoch } = log;
-  const referenced = new References(trash.blobs);
-  for (const row of catalog.rows) for (const name of row.blobs) referenced.add(name);
   log.catchUp();
-  const stillCovered = (): boolean =>
-    log.epoch === epoch && (log.segments[0]?.number ?? 0) <= catalog.segment + 1;
+  const lowest = log.segments[0]?.number ?? 0;
+  const collect = (catalog: Catalog): Generator<void, Collected> => collected(catalog, trash.blobs);
+  const inCatalog = await runInSlices(
+    useCatalog(source, lowest - 1, log.active.number - 1, collect),
+    log.options.runtime,
+  );
+  // A session that cannot be read may refer to anything: then nothing goes until it is mended.
+  if (inCatalog?.referenced === undefined || log.doubts.damagedSegment > 0) return undefined;
+  const { epoch } = log;
+  const { segment, referenced } = inCatalog;
+  log.catchUp();
+  const stillCovered = (): boolean => log.epoch === epoch && (log.segments[0]?.number ?? 0) <= segment + 1;
   if (!stillCovered()) return undefined;
   referenced.addHot(log);
   if (referenced.unknown !== undefined) return warn(log, referenced.unknown);
@@ -82,16 +86,21 @@ function warn(log: SessionLog, { message, data }: SessionStoreError): undefined 
   });
 }
 
-/** The catalog that, together with the live segments that this process has read, has every session. */
-async function currentCatalog(
-  log: SessionLog,
-  source: CatalogSource,
-  latest: Catalog | undefined,
-): Promise<Catalog | undefined> {
-  log.catchUp();
-  const lowest = log.segments[0]?.number ?? 0;
-  if (latest !== undefined && latest.segment >= lowest - 1) return latest;
-  return runInSlices(loadCatalog(source, lowest - 1, log.active.number - 1), log.options.runtime);
+interface Collected {
+  readonly segment: number;
+  /** Undefined if the catalog lacks sessions. */
+  readonly referenced: References | undefined;
+}
+
+/** What the sessions of a catalog refer to; deleted and outdated rows do not count. */
+function* collected({ segment, incomplete, layers }: Catalog, blobs: BlobStore): Generator<void, Collected> {
+  if (incomplete) return { segment, referenced: undefined };
+  const referenced = new References(blobs);
+  for (const rows of liveRows(layers)) {
+    yield;
+    for (const row of rows) for (const name of row.blobs) referenced.add(name);
+  }
+  return { segment, referenced };
 }
 
 /** Hashes that sessions refer to, directly or through other blobs. */

@@ -6,7 +6,7 @@ import { basename, dirname } from "node:path";
 import { errnoOf, SessionStoreError, type StoreWarning } from "../../errors.js";
 import type { FileSystem } from "../../fs/file-system.js";
 import { isAbsent } from "../../fs/missing.js";
-import { openRegularFile, readRegularFile } from "../../fs/regular-file.js";
+import { readRegularFile } from "../../fs/regular-file.js";
 import { catalogNumber, ENTRY_FILE, isSystemName, type Layout } from "../../format/layout.js";
 import { parseEntryDocument } from "../../format/entry-document.js";
 import { LINE_BYTES_MAX } from "../../format/limits.js";
@@ -14,16 +14,10 @@ import { referencesIn } from "../../format/stored-references.js";
 import { folderNameForKey, isHashedFolderName, keyFromFolderName } from "../../format/session-key.js";
 import type { StoredObject } from "../../format/stored-value.js";
 import type { DamagedSession } from "../contract.js";
-import {
-  blobName,
-  compareRows,
-  parseCatalog,
-  parseCatalogHead,
-  type Catalog,
-  type CatalogHead,
-  type CatalogRow,
-} from "./catalog.js";
-import { runNow, sortInSlices } from "./time-slices.js";
+import { liveRows, MemoryLayer, type Layer } from "./catalog/layer.js";
+import { MANIFEST_BYTES_MAX, parseManifest, type Manifest } from "./catalog/manifest.js";
+import { DamagedPart, type PartFiles } from "./catalog/part-file.js";
+import { blobName, isRow, type CatalogRow } from "./catalog/row.js";
 
 /** Every further attempt is a checkpoint that another process finished meanwhile. */
 const ATTEMPTS_MAX = 100;
@@ -32,88 +26,98 @@ export interface CatalogSource {
   readonly fs: FileSystem;
   readonly layout: Layout;
   readonly storeId: string;
+  readonly parts: PartFiles;
   readonly onWarning: (warning: StoreWarning) => void;
   readonly updatedAtOf: (stored: StoredObject) => number;
 }
 
-/** A hundred times the hundred thousand sessions that a store is made for. */
-const CATALOG_BYTES_MAX = 1024 * 1024 * 1024;
+/** All sessions as of the end of a segment. */
+export interface Catalog extends Manifest {
+  /** Newest first; what they say is read when it is asked for, and may turn out to be damaged then. */
+  readonly layers: readonly Layer[];
+  /** Sessions that could not be read, where this process has made the rows from files; a catalog's file does not name them. */
+  readonly damaged?: readonly DamagedSession[];
+}
+
+const NOTHING: Catalog = { segment: 0, revision: 0, next: 1, incomplete: false, parts: [], layers: [] };
+
+/** What is made of a catalog, in slices. Begins anew with another one when that catalog turns out to be damaged. */
+export type Use<T> = (catalog: Catalog) => Generator<void, T>;
 
 /**
- * Loads the catalog of one of the segments `from` … `to`, the newest that is whole. If there is none, the files are
+ * Uses the catalog of one of the segments `from` … `to`, the newest that is whole. If there is none, the files are
  * read, which takes a while but changes nothing. Segment 0 stands for a new store without any session.
  * @param ahead What it means when there are later catalogs; `"ignore"` once the log was read and they are later still.
  * @returns Undefined if there are only later catalogs: the log has moved on, read it again.
  */
-export function* loadCatalog(
+export function* useCatalog<T>(
   source: CatalogSource,
   from: number,
   to: number,
+  use: Use<T>,
   ahead: "log has moved on" | "ignore" = "log has moved on",
-): Generator<void, Catalog | undefined> {
+): Generator<void, T | undefined> {
   const { layout } = source;
   let numbers = catalogsFrom(source, from);
+  const broken = new Set<string>();
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    const seen: string[] = [];
+    broken.clear();
     for (const number of numbers) {
       if (number > to) continue;
-      const catalog = yield* readCatalog(source, number);
-      if (catalog !== undefined) return catalog;
+      const manifest = readManifest(source, number);
+      seen.push(`${number} ${partsIn(manifest)}`);
+      yield;
+      if (manifest === undefined) continue;
+      try {
+        return yield* use({ ...manifest, layers: source.parts.layersOf(manifest.parts) });
+      } catch (error) {
+        if (!(error instanceof DamagedPart)) throw error;
+        broken.add(error.part);
+      }
     }
     if (ahead !== "ignore" && numbers.some((number) => number > to)) return undefined;
     // A catalog that went while we looked was replaced by a later one: only what stays the same is the truth.
     const before = numbers.join();
     numbers = catalogsFrom(source, from);
-    if (numbers.join() === before) break;
+    const now = numbers.filter((number) => number <= to);
+    const same = now.every(
+      (number, index) => seen[index] === `${number} ${partsIn(readManifest(source, number))}`,
+    );
+    if (numbers.join() === before && same) break;
   }
-  if (from === 0) return { segment: 0, revision: 0, next: 1, rows: [], incomplete: false };
+  for (const part of broken) source.parts.damaged.add(part);
+  if (from === 0) return yield* use(NOTHING);
   source.onWarning({
     code: "catalog_rebuilt",
     message: `${layout.catalog(from)} is missing or damaged: the sessions are listed from their files, once.`,
     data: { path: layout.catalog(from), segment: from },
   });
-  return yield* catalogFromFiles(source, from);
+  return yield* use(yield* catalogFromFiles(source, from));
 }
 
-/** A few hundred rows; the newest are in front. */
-const HEAD_BYTES = 64 * 1024;
+function partsIn(manifest: Manifest | undefined): string {
+  return manifest?.parts.map(({ name }) => name).join(" ") ?? "none";
+}
 
 /**
- * The newest sessions of the catalog that {@link loadCatalog} would load, without reading all of it.
- * @returns Undefined if that is not possible at once, for whatever reason: load the catalog then.
+ * The newest of the catalogs that {@link useCatalog} would use, if none is later, as far as its own file goes.
+ * @returns Undefined if that is not possible at once, for whatever reason: use the catalog then.
  */
-export function loadCatalogHead(source: CatalogSource, from: number, to: number): CatalogHead | undefined {
-  const { fs, layout, storeId } = source;
+export function newestCatalog(source: CatalogSource, from: number, to: number): Catalog | undefined {
   const [number] = catalogsFrom(source, from);
-  if (number === undefined || number > to) return undefined;
-  try {
-    const { fd, status } = openRegularFile(fs, layout.catalog(number), "read", {
-      bytesMax: CATALOG_BYTES_MAX,
-    });
-    try {
-      const bytes = Buffer.allocUnsafe(Math.min(status.size, HEAD_BYTES));
-      const count = fs.read(fd, bytes, 0, bytes.length, 0);
-      return runNow(parseCatalogHead(bytes.subarray(0, count), number, storeId));
-    } finally {
-      fs.close(fd);
-    }
-  } catch {
-    return undefined; // loading all of it finds out what it is, and says so
-  }
+  const manifest = number === undefined || number > to ? undefined : readManifest(source, number);
+  return manifest && { ...manifest, layers: source.parts.layersOf(manifest.parts) };
 }
 
-/** A larger catalog (250,000 sessions or more) is not searched for one key: that would hold up the event loop. */
-const SEARCHED_BYTES_MAX = 16 * 1024 * 1024;
-
-/** The catalog that was searched last: a catalog is never edited, and a process that makes sessions asks again. */
+/** The catalog in which single sessions were looked up last: a process that makes sessions asks again. */
 export interface SearchedCatalog {
-  number?: number | undefined;
-  bytes?: Buffer | undefined;
+  catalog?: Catalog | undefined;
 }
 
 /**
- * Looks one session up in the catalog that {@link loadCatalog} would load: a search for its bytes, a tenth of a millisecond for
- * 10,000 sessions once they are in memory. Only a hit is parsed.
- * @param searched Keeps the catalog's bytes from call to call.
+ * Looks one session up in the catalog that {@link useCatalog} would use.
+ * @param searched Keeps the catalog from call to call.
  * @returns The session's row, or undefined if there is none or if that cannot be told like this.
  */
 export function lookUpInCatalog(
@@ -123,22 +127,23 @@ export function lookUpInCatalog(
   key: string,
   searched: SearchedCatalog,
 ): CatalogRow | undefined {
-  const { fs, layout, storeId } = source;
   const number = catalogsFrom(source, from).find((candidate) => candidate <= to);
   if (number === undefined) return undefined;
-  if (searched.number !== number) {
-    searched.bytes = undefined;
-    searched.number = number;
+  // Once more if its parts are gone: it may have been written anew, with other parts.
+  for (const known of searched.catalog?.segment === number ? [true, false] : [false]) {
+    if (!known) searched.catalog = newestCatalog(source, number, number);
     try {
-      const limits = { bytesMax: SEARCHED_BYTES_MAX };
-      searched.bytes = Buffer.from(readRegularFile(fs, layout.catalog(number), limits));
-    } catch {
-      searched.number = undefined; // too large, replaced by a later one, or damaged: listings find out
+      for (const layer of searched.catalog?.layers ?? []) {
+        const change = layer.find(key);
+        if (change !== undefined) return isRow(change) ? change : undefined;
+      }
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof DamagedPart)) throw error;
     }
   }
-  const { bytes } = searched;
-  if (bytes?.includes(`[${JSON.stringify(key)},`) !== true) return undefined;
-  return runNow(parseCatalog(bytes, number, storeId))?.rows.find((row) => row.key === key);
+  searched.catalog = undefined; // replaced by a later one, or damaged: listings find out
+  return undefined;
 }
 
 /** Numbers of the catalogs in the folder that are not older than `from`, the newest first. */
@@ -179,27 +184,19 @@ export function removeCatalogsAhead(
 }
 
 /** Highest revision that any catalog tells of, deletions included; 0 if there is none. */
-export function* highestCatalogRevision(source: CatalogSource): Generator<void, number> {
-  let highest = 0;
-  for (const number of catalogsFrom(source, 0)) {
-    const catalog = yield* readCatalog(source, number);
-    highest = Math.max(highest, catalog?.revision ?? 0);
-  }
-  return highest;
+export function highestCatalogRevision(source: CatalogSource): number {
+  const revisions = catalogsFrom(source, 0).map((number) => readManifest(source, number)?.revision ?? 0);
+  return Math.max(0, ...revisions);
 }
 
-function* readCatalog(
-  { fs, layout, storeId }: CatalogSource,
-  number: number,
-): Generator<void, Catalog | undefined> {
-  let bytes: Buffer;
+/** What a catalog's own file says; undefined if that is gone, unreadable or unsafe. */
+export function readManifest({ fs, layout, storeId }: CatalogSource, number: number): Manifest | undefined {
   try {
-    bytes = readRegularFile(fs, layout.catalog(number), { bytesMax: CATALOG_BYTES_MAX });
+    const bytes = readRegularFile(fs, layout.catalog(number), { bytesMax: MANIFEST_BYTES_MAX });
+    return parseManifest(bytes, number, storeId);
   } catch {
-    return undefined; // gone, unreadable or unsafe: the files have it all
+    return undefined;
   }
-  yield;
-  return yield* parseCatalog(bytes, number, storeId);
 }
 
 /** Every session whose entry file is whole, with the revision that the file has. */
@@ -224,30 +221,19 @@ export function* catalogFromFiles(source: CatalogSource, segment: number): Gener
       revision = Math.max(revision, read.revision);
     }
   }
-  const sorted = yield* sortInSlices(rows, compareRows);
-  return { segment, revision, next: revision + 1, rows: sorted, incomplete: damaged.length > 0, damaged };
+  const layers = [yield* MemoryLayer.of(rows)];
+  const incomplete = damaged.length > 0;
+  return { segment, revision, next: revision + 1, incomplete, parts: [], layers, damaged };
 }
 
-/** Where the segment behind a catalog's begins, from the catalog's first line. */
+/** Where the segment behind a catalog's begins. */
 export function beginningBehind(
-  { fs, layout, storeId }: CatalogSource,
+  source: CatalogSource,
   segment: number,
 ): { readonly firstRevision: number; readonly after: number } | undefined {
   if (segment === 0) return { firstRevision: 1, after: 0 };
-  try {
-    const { fd } = openRegularFile(fs, layout.catalog(segment), "read", { bytesMax: CATALOG_BYTES_MAX });
-    try {
-      const bytes = Buffer.alloc(HEAD_BYTES);
-      const head = runNow(
-        parseCatalogHead(bytes.subarray(0, fs.read(fd, bytes, 0, bytes.length, 0)), segment, storeId),
-      );
-      return head && { firstRevision: head.catalog.next, after: head.catalog.revision };
-    } finally {
-      fs.close(fd);
-    }
-  } catch {
-    return undefined; // then nothing says it, and opening the log does
-  }
+  const manifest = readManifest(source, segment); // if that is not there, nothing says it, and opening the log does
+  return manifest && { firstRevision: manifest.next, after: manifest.revision };
 }
 
 /**
@@ -256,14 +242,23 @@ export function beginningBehind(
  */
 export function* completedCatalog(source: CatalogSource, catalog: Catalog): Generator<void, Catalog> {
   const files = yield* catalogFromFiles(source, catalog.segment);
-  const known = new Set(catalog.rows.map(({ key }) => key));
-  const rows = [...catalog.rows, ...files.rows.filter(({ key }) => !known.has(key))];
+  const known = new Set<string>();
+  const rows: CatalogRow[] = [];
+  for (const some of liveRows(catalog.layers)) {
+    yield;
+    for (const row of some) known.add(row.key);
+    rows.push(...some);
+  }
+  for (const some of liveRows(files.layers)) {
+    yield;
+    rows.push(...some.filter(({ key }) => !known.has(key)));
+  }
   // Of a damaged file the catalog has the row, and with it all that a row must say.
   const damaged = (files.damaged ?? []).filter(({ key }) => key === undefined || !known.has(key));
   const revision = Math.max(catalog.revision, files.revision);
-  const sorted = yield* sortInSlices(rows, compareRows);
   const { segment, next } = catalog;
-  return { segment, revision, next, rows: sorted, incomplete: damaged.length > 0, damaged };
+  const layers = [yield* MemoryLayer.of(rows)];
+  return { segment, revision, next, incomplete: damaged.length > 0, parts: [], layers, damaged };
 }
 
 /** The row of an entry file; undefined if its folder holds no session, a reason if it is damaged. */

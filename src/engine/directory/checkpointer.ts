@@ -12,8 +12,8 @@
  *      The same with the chunks of every transcript that g changed; then dead ones go (T5, transcript-flusher.ts).
  *   3. fsync the store folder.
  *   4. fdatasync the active segment: step 2 may have leaned on it.
- *   5. Write `catalog-g`: the previous one merged with g's keys. fsync `log/`, unlink segment g, fsync `log/`, drop
- *      the older catalogs, and the hints.
+ *   5. Write `catalog-g`: the previous one with what g changed (catalog/catalog-writer.ts). fsync `log/`, unlink segment g,
+ *      fsync `log/`, drop the older catalogs and parts, and the hints.
  *
  * Strictly in order: nothing of g+1 is fenced before g is unlinked.
  */
@@ -21,27 +21,26 @@ import { errnoOf, SessionStoreError } from "../../errors.js";
 import { interpret, type EntryFile, type EntryWriter } from "../../entries/entry-file.js";
 import { fence } from "../../entries/fence.js";
 import { ignoreMissing } from "../../fs/missing.js";
-import { assertFolder, createFile, syncDirectory } from "../../fs/regular-file.js";
-import { catalogNumber, hintNumber, liveRun, segmentName } from "../../format/layout.js";
+import { assertFolder, syncDirectory } from "../../fs/regular-file.js";
+import { hintNumber, liveRun, segmentName } from "../../format/layout.js";
 import { LINE_BYTES_MAX } from "../../format/limits.js";
 import { referencesIn } from "../../format/stored-references.js";
 import type { Segment } from "../../log/segment.js";
-import { blobName, composeCatalog, mergeRows, type Catalog, type CatalogRow } from "./catalog.js";
-import { catalogsFrom, completedCatalog, loadCatalog, type CatalogSource } from "./catalog-loader.js";
+import { catalogsFrom, type CatalogSource } from "./catalog-loader.js";
+import { CatalogWriter } from "./catalog/catalog-writer.js";
+import { blobName, type Change } from "./catalog/row.js";
 import { inParallel, type EntryFlusher } from "./entry-flush.js";
 import type { Operations } from "./operations.js";
 import type { SessionLog } from "./session-log.js";
 import type { SessionState } from "./session-table.js";
 import type { Space } from "./space.js";
-import { runInSlices } from "./time-slices.js";
 import type { TranscriptFlusher } from "./transcripts/transcript-flusher.js";
 
 /** Each repair competes only with lazy writers of the same key, which are half a second apart. */
 const VERIFY_ATTEMPTS_MAX = 60;
 
 export class Checkpointer {
-  /** The catalog that this process wrote last, so that the next merge need not read it. */
-  latest: Catalog | undefined;
+  readonly #catalogs: CatalogWriter;
   #stopped = false;
 
   constructor(
@@ -52,7 +51,9 @@ export class Checkpointer {
     private readonly operations: Operations,
     private readonly source: CatalogSource,
     private readonly space: Pick<Space, "catalogBytes">,
-  ) {}
+  ) {
+    this.#catalogs = new CatalogWriter(log, source);
+  }
 
   /**
    * Gives up between two sessions what is under way: another process, or the next one to open the store, finishes it.
@@ -86,7 +87,8 @@ export class Checkpointer {
     await this.#remove(segment);
     await syncDirectory(fs, layout.log);
     if (this.log.epoch === epoch) this.log.dropBelow(segment.number + 1);
-    await this.#removeOutdated(segment.number);
+    await this.#catalogs.tidy(segment.number);
+    await this.#removeHints(segment.number);
     return true;
   }
 
@@ -236,63 +238,31 @@ export class Checkpointer {
     return states.some((state) => state !== undefined && this.flusher.isIn(file, state));
   }
 
-  /** @returns False when the staging folder vanished or the segment is gone: others have moved on. */
+  /** @returns False when others have moved on. */
   async #writeCatalog(segment: Segment, epoch: number): Promise<boolean> {
-    const { fs, layout, runtime, storeId } = this.log.options;
-    const changed = new Map<string, CatalogRow | undefined>();
-    for (const [key, state] of this.log.changedIn(segment)) changed.set(key, this.#rowOf(state));
-    const number = segment.number;
-    const known = this.latest?.segment === number - 1 ? this.latest : undefined;
-    const loaded = known ?? (await runInSlices(loadCatalog(this.source, number - 1, number - 1), runtime));
-    // What could not be read then may have been mended since.
-    const again = loaded?.incomplete === true;
-    const previous = again ? await runInSlices(completedCatalog(this.source, loaded), runtime) : loaded;
-    // A later catalog is there already: another process has checkpointed the segment, which only waits to be unlinked.
-    if (previous !== undefined) {
-      const rows = await runInSlices(mergeRows(previous.rows, changed), runtime);
-      const { incomplete } = previous;
-      // As its header says: where a segment ended need not be known to a process that came after a power cut, or mended it.
-      const next = this.log.segments[1]?.firstRevision ?? segment.nextFirstRevision;
-      const catalog = { segment: number, revision: segment.ledger.lastRevision, next, rows, incomplete };
-      const bytes = await runInSlices(composeCatalog(catalog, storeId), runtime);
-      const active = await this.log.end.becomeActive();
-      if (this.log.epoch !== epoch || this.log.segments[0] !== segment) return false;
-      const temporary = `${layout.stageFolder(active.ledger.stage)}/${runtime.randomName(8)}`;
-      try {
-        await createFile(fs, temporary, bytes, { sync: true });
-        await fs.later.rename(temporary, layout.catalog(number));
-      } catch (error) {
-        if (errnoOf(error) !== "ENOENT") throw error;
-        await this.log.end.stageGone(active);
-        return false;
-      }
-      await syncDirectory(fs, layout.store);
-      this.latest = catalog;
-      this.space.catalogBytes = bytes.length;
-    }
+    const changes = [...this.log.changedIn(segment).values()].map((state) => this.#changeOf(state));
+    // As its header says: where a segment ended need not be known to a process that came after a power cut, or mended it.
+    const next = this.log.segments[1]?.firstRevision ?? segment.nextFirstRevision;
+    const isOwner = (): boolean => this.log.epoch === epoch && this.log.segments[0] === segment;
+    const bytes = await this.#catalogs.write({ segment, next, changes, isOwner });
+    if (bytes === undefined) return false;
+    if (bytes > 0) this.space.catalogBytes = bytes;
     return true;
   }
 
-  #rowOf(state: SessionState): CatalogRow | undefined {
-    if (state.stored === undefined) return undefined;
-    const { key, revision, stored } = state;
-    return {
-      key,
-      revision,
-      updatedAt: this.source.updatedAtOf(stored),
-      blobs: referencesIn(stored).map(blobName),
-    };
-  }
-
-  /** Catalogs of older segments, and hints of none but segments that are gone: what was deleted must not live on there. */
-  async #removeOutdated(segment: number): Promise<void> {
+  /** Hints of none but segments that are gone: what was deleted must not live on there. */
+  async #removeHints(segment: number): Promise<void> {
     const { fs, layout } = this.log.options;
     for (const name of await fs.later.readdir(layout.store)) {
-      if ((catalogNumber(name) ?? segment) < segment)
-        await ignoreMissing(fs.later.unlink(`${layout.store}/${name}`));
       if ((hintNumber(name) ?? segment + 1) <= segment)
         await fs.later.unlink(`${layout.store}/${name}`).catch(ignoreRefusal); // the next checkpoint tries again
     }
+  }
+
+  #changeOf({ key, revision, stored }: SessionState): Change {
+    if (stored === undefined) return { key, revision: undefined };
+    const updatedAt = this.source.updatedAtOf(stored);
+    return { key, revision, updatedAt, blobs: referencesIn(stored).map(blobName) };
   }
 }
 

@@ -35,6 +35,7 @@ import type {
   SynchronousEngine,
   TranscriptStats,
 } from "../contract.js";
+import { PartFiles } from "./catalog/part-file.js";
 import { beginningBehind, catalogsAmong, removeCatalogsAhead, type CatalogSource } from "./catalog-loader.js";
 import { ChangeFeed, type ChangesOptions } from "./change-feed.js";
 import { Committer, unknownDurability } from "./committer.js";
@@ -164,7 +165,7 @@ class DirectoryEngine implements SynchronousEngine {
       const updatedAt = options.updatedAt(decode(stored));
       return updatedAt !== undefined && Number.isFinite(updatedAt) ? updatedAt : 0;
     };
-    this.#source = { fs, layout, storeId, onWarning, updatedAtOf };
+    this.#source = { fs, layout, storeId, parts: new PartFiles(fs, layout), onWarning, updatedAtOf };
     const parent = dirname(folder.root.realPath);
     this.#log = new SessionLog({
       fs,

@@ -5,7 +5,8 @@
  */
 import { isSessionDamaged } from "../../errors.js";
 import type { DamagedSession, EngineQuery, EngineScan } from "../contract.js";
-import { catalogFromFiles, loadCatalog, type CatalogSource } from "./catalog-loader.js";
+import { catalogFromFiles, useCatalog, type CatalogSource } from "./catalog-loader.js";
+import { liveRows, type Layer } from "./catalog/layer.js";
 import { SessionIndex } from "./session-index.js";
 import type { SessionLog } from "./session-log.js";
 import type { SessionState } from "./session-table.js";
@@ -23,9 +24,11 @@ export function* scanInDoubt(
   const found = new Map<string, SessionState>();
   const damaged: DamagedSession[] = [];
   // Of a session whose file is damaged the log may have all there is to know.
-  const { rows, damaged: unreadable = [] } = yield* catalogFromFiles({ ...source, onWarning: () => {} }, 0);
-  const catalog = yield* loadCatalog(source, 0, log.active.number, "ignore");
-  const keys = [...(catalog?.rows ?? []), ...rows, ...unreadable].map(({ key }) => key);
+  const files = yield* catalogFromFiles({ ...source, onWarning: () => {} }, 0);
+  const { damaged: unreadable = [] } = files;
+  const inFiles = yield* keysOf(files.layers);
+  const inCatalog = yield* useCatalog(source, 0, log.active.number, ({ layers }) => keysOf(layers), "ignore");
+  const keys = [...(inCatalog ?? []), ...inFiles, ...unreadable.map(({ key }) => key)];
   for (const key of new Set([...keys, ...log.hot.keys(), ...log.doubts.mentioned().keys()])) {
     yield;
     if (key?.startsWith(query.prefix) !== true) continue;
@@ -57,4 +60,13 @@ export function* scanInDoubt(
     selection.more && last !== undefined ? { key: last.key, updatedAt: last.updatedAt } : undefined;
   const all = query.after === undefined ? [...damaged, ...unnamed] : [];
   return { records, next, ...(all.length > 0 && { damaged: all }) };
+}
+
+function* keysOf(layers: readonly Layer[]): Generator<void, string[]> {
+  const keys: string[] = [];
+  for (const rows of liveRows(layers)) {
+    yield;
+    for (const { key } of rows) keys.push(key);
+  }
+  return keys;
 }

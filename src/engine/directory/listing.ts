@@ -15,16 +15,20 @@
  */
 import { SessionStoreError, type StoreWarning } from "../../errors.js";
 import type { DamagedSession, EngineQuery, EngineScan } from "../contract.js";
-import { compareRows } from "./catalog.js";
 import {
   completedCatalog,
-  loadCatalog,
-  loadCatalogHead,
   lookUpInCatalog,
+  newestCatalog,
   readRow,
+  useCatalog,
+  type Catalog,
   type CatalogSource,
   type SearchedCatalog,
 } from "./catalog-loader.js";
+import { MemoryLayer } from "./catalog/layer.js";
+import { pageOf } from "./catalog/page.js";
+import { DamagedPart } from "./catalog/part-file.js";
+import type { Change, NewestRow } from "./catalog/row.js";
 import { MISSING } from "./cold-sessions.js";
 import { scanInDoubt } from "./listing-in-doubt.js";
 import { SessionIndex, type IndexRow } from "./session-index.js";
@@ -37,14 +41,16 @@ const ROUNDS_MAX = 1000;
 /** Rounds whose answer is put together in slices; it counts only if the log did not move on meanwhile. */
 const SLICED_ROUNDS = 4;
 const ROWS_PER_STEP = 256;
-/** Sessions, and live changes, for which a scan of the catalog's head is short enough to run in one piece. */
-const HEAD_ROWS_MAX = 128;
-const HEAD_HOT_MAX = 2048;
-/** An index pays off from the second listing of a process on; a head scan may have to be repeated. */
-const HEAD_SCANS_MAX = 4;
+/** Sessions, and live changes, for which a page out of the catalog is short enough to be made in one piece. */
+const PAGE_ROWS_MAX = 128;
+const PAGE_HOT_MAX = 2048;
+/** An index pays off from the second listing of a process on; a page out of the catalog may have to be made again. */
+const PAGES_MAX = 4;
 
-/** Once this much of catalogs was searched for single sessions (some 20 ms of work), an index is made. */
-const SEARCHED_BYTES_MAX = 32 * 1024 * 1024;
+/** Once this much of catalogs was read for single sessions (some 50 ms of work), an index is made. */
+const SEARCHED_BYTES_MAX = 8 * 1024 * 1024;
+/** Of more sessions an index is not made for that: it would take longer than a thousand searches. */
+const INDEXED_ROWS_MAX = 250_000;
 
 /** What the file of a row said. */
 type Loaded = SessionState | DamagedSession;
@@ -63,7 +69,7 @@ export class Listing {
   readonly #reported = new Set<string>();
   /** Damaged files of sessions that the index has no rows of, for it was made from files. */
   #damagedFiles: readonly DamagedSession[] = [];
-  #headScans = 0;
+  #pages = 0;
   #searched: SearchedCatalog = {};
   #searchedBytes = 0;
   #preparing: Promise<void> | undefined;
@@ -106,9 +112,11 @@ export class Listing {
     const { segments, active } = this.log;
     const lowest = segments[0]?.number ?? active.number;
     if (lowest === 1) return undefined; // the log has everything that ever was
+    const before = this.source.parts.bytesRead;
     const row = lookUpInCatalog(this.source, lowest - 1, active.number - 1, key, this.#searched);
-    this.#searchedBytes += this.#searched.bytes?.length ?? 0;
-    if (this.#searchedBytes > SEARCHED_BYTES_MAX) this.#preparing ??= this.#prepare();
+    this.#searchedBytes += this.source.parts.bytesRead - before;
+    if (this.#searchedBytes > SEARCHED_BYTES_MAX && rowsIn(this.#searched.catalog) <= INDEXED_ROWS_MAX)
+      this.#preparing ??= this.#prepare();
     return row?.revision;
   }
 
@@ -143,8 +151,8 @@ export class Listing {
     /** What files said; a row is only ever looked up while it is alive, so nothing in here can be stale. */
     const loaded = new Map<IndexRow, Loaded>();
     const { log } = this;
-    const newest = this.#headScan(query);
-    if (newest !== undefined) return newest;
+    const page = this.#pageFromCatalog(query);
+    if (page !== undefined) return page;
     for (let round = 0; round < ROUNDS_MAX; round++) {
       log.catchUp();
       if (log.doubts.damagedSegment > 0) return yield* this.#scanInDoubt(query);
@@ -174,23 +182,22 @@ export class Listing {
   }
 
   /**
-   * The newest few sessions from the front of the catalog: what a process wants that has just started. In one piece,
+   * A few sessions out of the catalog, the newest or the next by key: what a process wants that has just started. In one piece,
    * for it takes a few milliseconds. A process that asks again and again gets an index.
-   * @returns Undefined if the head cannot give the answer, or anything is odd: then the index does.
+   * @returns Undefined if the catalog cannot give the answer like this, or anything is odd: then the index does.
    */
-  #headScan(query: EngineQuery): EngineScan | undefined {
-    const { prefix, updatedAfter, updatedBefore, orderBy, descending, limit, after } = query;
-    if (this.#index !== undefined || this.#buildings.size > 0) return undefined;
-    if (orderBy !== "updatedAt" || !descending || limit > HEAD_ROWS_MAX) return undefined;
-    if (prefix !== "" || (updatedAfter ?? updatedBefore ?? after) !== undefined) return undefined;
+  #pageFromCatalog(query: EngineQuery): EngineScan | undefined {
+    const { updatedAfter, updatedBefore, limit } = query;
+    if (this.#index !== undefined || this.#buildings.size > 0 || limit > PAGE_ROWS_MAX) return undefined;
+    if ((updatedAfter ?? updatedBefore) !== undefined || !isInOrderOfCatalog(query)) return undefined;
     const { log } = this;
     const files = new Map<string, SessionState>();
-    while (this.#headScans < HEAD_SCANS_MAX) {
-      this.#headScans++;
+    while (this.#pages < PAGES_MAX) {
+      this.#pages++;
       log.catchUp();
       if (log.doubts.damagedSegment > 0) return undefined;
       const { revision, epoch } = log;
-      const states = log.hot.size > HEAD_HOT_MAX ? undefined : this.#newestStates(query, files);
+      const states = log.hot.size > PAGE_HOT_MAX ? undefined : this.#pageOf(query, files);
       if (states === undefined) return undefined;
       log.catchUp();
       if (log.revision === revision && log.epoch === epoch) return states;
@@ -198,30 +205,37 @@ export class Listing {
     return undefined;
   }
 
-  #newestStates(query: EngineQuery, files: Map<string, SessionState>): EngineScan | undefined {
+  #pageOf(query: EngineQuery, files: Map<string, SessionState>): EngineScan | undefined {
     const { segments, active, hot } = this.log;
     const lowest = segments[0]?.number ?? active.number;
-    const head = loadCatalogHead(this.source, lowest - 1, active.number - 1);
-    if (head === undefined || head.catalog.incomplete) return undefined;
-    const { rows: newest } = head.catalog;
-    const index = runNow(SessionIndex.build(newest, hot, (state) => this.updatedAtOf(state)));
-    const { rows, more } = runNow(index.select(query));
-    const oldest = rows.at(-1);
-    const floor = newest.at(-1);
-    // What was not read is older than the last row that was.
-    if (!head.whole && !(more && oldest && floor && compareRows(oldest, floor) <= 0)) return undefined;
+    const catalog = newestCatalog(this.source, lowest - 1, active.number - 1);
+    if (catalog === undefined || catalog.incomplete) return undefined;
+    const live = runNow(MemoryLayer.of([...hot.values()].map((state) => this.#changeOf(state))));
+    let page;
+    try {
+      page = pageOf([live, ...catalog.layers], query);
+    } catch (error) {
+      if (error instanceof DamagedPart) return undefined; // who uses all of it finds out what it is, and says so
+      throw error;
+    }
     const records: SessionState[] = [];
-    for (const row of rows) {
+    for (const row of page.rows) {
       const state = this.#known(row) ?? files.get(row.key) ?? this.#stateInFile(row);
       if (state?.stored === undefined || state.revision !== row.revision) return undefined;
       files.set(row.key, state);
       records.push(state);
     }
-    const next = more && oldest !== undefined ? { key: oldest.key, updatedAt: oldest.updatedAt } : undefined;
-    return { records, next };
+    const last = page.more ? page.rows.at(-1) : undefined;
+    return { records, next: last && { key: last.key, updatedAt: last.updatedAt } };
   }
 
-  #stateInFile({ key }: IndexRow): SessionState | undefined {
+  #changeOf(state: SessionState): Change {
+    const { key, revision, stored } = state;
+    if (stored === undefined) return { key, revision: undefined };
+    return { key, revision, updatedAt: this.source.updatedAtOf(stored), blobs: [] };
+  }
+
+  #stateInFile({ key }: NewestRow): SessionState | undefined {
     const file = this.log.cold.readFile(key);
     if (file.status !== "present" || this.log.cold.isAhead(file)) return undefined;
     return this.log.cold.stateOf(key, file);
@@ -239,23 +253,35 @@ export class Listing {
       try {
         const { active, segments } = log;
         const lowest = segments[0]?.number ?? active.number;
-        const catalog = yield* loadCatalog(this.source, lowest - 1, active.number - 1, ahead);
-        if (catalog === undefined) {
+        const made = yield* useCatalog(
+          this.source,
+          lowest - 1,
+          active.number - 1,
+          (catalog) => this.#indexOf(catalog, later),
+          ahead,
+        );
+        if (made === undefined) {
           log.catchUp();
           if (log.active === active) ahead = "ignore"; // it came with a copy of a store in use
           continue;
         }
-        const unnamed = catalog.incomplete && catalog.damaged === undefined;
-        const { rows, damaged = [] } = unnamed ? yield* completedCatalog(this.source, catalog) : catalog;
-        const index = yield* SessionIndex.build(rows, later, (state) => this.updatedAtOf(state));
         if (log.epoch !== epoch) continue;
-        this.#index ??= index;
-        this.#damagedFiles = damaged.filter(({ key }) => key === undefined || !later.has(key));
+        this.#index ??= made.index;
+        this.#damagedFiles = made.damaged.filter(({ key }) => key === undefined || !later.has(key));
       } finally {
         this.#buildings.delete(later);
       }
     }
     throw this.#overtaken();
+  }
+
+  *#indexOf(
+    catalog: Catalog,
+    later: ReadonlyMap<string, SessionState>,
+  ): Generator<void, { index: SessionIndex; damaged: readonly DamagedSession[] }> {
+    const unnamed = catalog.incomplete && catalog.damaged === undefined;
+    const { layers, damaged = [] } = unnamed ? yield* completedCatalog(this.source, catalog) : catalog;
+    return { index: yield* SessionIndex.build(layers, later, (state) => this.updatedAtOf(state)), damaged };
   }
 
   #overtaken(): SessionStoreError {
@@ -273,7 +299,7 @@ export class Listing {
   }
 
   /** What memory has of a session, unless that came from a file which is older than what was written, or gone. */
-  #known(row: IndexRow): SessionState | undefined {
+  #known(row: NewestRow): SessionState | undefined {
     const state = this.log.known(row.key);
     return state !== undefined && state.revision >= row.revision ? state : undefined;
   }
@@ -367,6 +393,15 @@ export class Listing {
     const next = more && last !== undefined ? { key: last.key, updatedAt: last.updatedAt } : undefined;
     return { missing, scan: { records, next, ...(damaged.length > 0 && { damaged }) } };
   }
+}
+
+/** Whether the rows of a catalog come in the order of a page, so that the beginning of them is enough. */
+function isInOrderOfCatalog({ orderBy, descending, prefix, after }: EngineQuery): boolean {
+  return orderBy === "key" ? !descending : descending && prefix === "" && after === undefined;
+}
+
+function rowsIn(catalog: Catalog | undefined): number {
+  return catalog?.parts.reduce((count, { rows }) => count + rows, 0) ?? 0;
 }
 
 function sameQuery(one: EngineQuery, other: EngineQuery): boolean {

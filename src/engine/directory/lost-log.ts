@@ -34,7 +34,7 @@ export async function replaceLostLog(options: LostLogOptions): Promise<void> {
   const { fs, runtime, layout, storeId, source, onWarning } = options;
   if (hasLog(fs, layout)) return;
   const inFiles = (await runInSlices(catalogFromFiles(source, 0), runtime)).revision;
-  const inCatalogs = await runInSlices(highestCatalogRevision(source), runtime);
+  const inCatalogs = highestCatalogRevision(source);
   const inChunks = await runInSlices(highestChunkRevision(fs, layout.root), runtime);
   const revision = Math.max(inFiles, inCatalogs, inChunks);
   const used = [

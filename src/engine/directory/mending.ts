@@ -15,6 +15,7 @@ import { isChange, parseLogLines, type LogOp, type LogRecord } from "../../forma
 import { bytesOf } from "../../log/cut-segment.js";
 import type { Segment } from "../../log/segment.js";
 import { catalogFromFiles, type CatalogSource } from "./catalog-loader.js";
+import { liveRows } from "./catalog/layer.js";
 import { listGuesses, nameOf, type Guess } from "./guessed-sessions.js";
 import type { SessionLog } from "./session-log.js";
 import { SessionState } from "./session-table.js";
@@ -38,10 +39,10 @@ export async function mend(
   const damaged = log.doubts.damagedSegments();
   const records = damaged.flatMap((segment) => recordsBehindGap(log, segment));
   // A file may be all that is left of a session that was made in the damaged bytes: no catalog has it then.
-  const { rows } = await runInSlices(catalogFromFiles(source, 0), log.options.runtime);
-  const made = rows
-    .filter(({ revision }) => revision >= (damaged[0]?.firstRevision ?? 0))
-    .map(({ key }) => key);
+  const { layers } = await runInSlices(catalogFromFiles(source, 0), log.options.runtime);
+  const made: string[] = [];
+  for (const rows of liveRows(layers))
+    for (const { key, revision } of rows) if (revision >= (damaged[0]?.firstRevision ?? 0)) made.push(key);
   const keys = new Set([...log.hot.keys(), ...log.doubts.mentioned().keys(), ...made]);
   const decided: SessionState[] = [];
   const guesses: Guess[] = [];

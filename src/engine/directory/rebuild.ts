@@ -25,7 +25,7 @@ import {
   type TrustedRoot,
 } from "../../fs/trusted-path.js";
 import { parseEntryDocument } from "../../format/entry-document.js";
-import { ENTRY_FILE, Layout, partsOfChunkName, STORE_FOLDER } from "../../format/layout.js";
+import { ENTRY_FILE, Layout, partName, partsOfChunkName, STORE_FOLDER } from "../../format/layout.js";
 import { ChunkFile } from "../../entries/chunk-file.js";
 import { LINE_BYTES_MAX } from "../../format/limits.js";
 import { folderNameForKey, keyFromFolderName } from "../../format/session-key.js";
@@ -33,7 +33,10 @@ import { referencesIn } from "../../format/stored-references.js";
 import type { StoredObject, StoredValue } from "../../format/stored-value.js";
 import type { Runtime } from "../../runtime.js";
 import type { DamagedSession } from "../contract.js";
-import { blobName, compareRows, composeCatalog, type CatalogRow } from "./catalog.js";
+import { MemoryLayer } from "./catalog/layer.js";
+import { composeManifest } from "./catalog/manifest.js";
+import { blobName, type CatalogRow } from "./catalog/row.js";
+import { writePart } from "./catalog/write-part.js";
 import { damageWithRealPaths, withRealPaths } from "./real-paths.js";
 import { BUILDING, makeStore } from "./store-folder.js";
 import { runInSlices } from "./time-slices.js";
@@ -152,19 +155,25 @@ class Rebuild {
     await this.#setAside();
     const revision = this.#revision;
     const segment = FIRST_SEGMENT;
-    const rows = [...this.#found.values()].map((found) => this.#rowOf(found)).sort(compareRows);
-    const incomplete = this.#damaged.length > 0;
     const built = await makeStore(this.options, this.#layout, {
       segment,
       firstRevision: revision + 1,
-      catalog: (storeId) =>
-        runInSlices(
-          composeCatalog({ segment: segment - 1, revision, next: revision + 1, rows, incomplete }, storeId),
-          runtime,
-        ),
+      writeCatalog: (building, storeId) => this.#writeCatalog(building, storeId, segment - 1),
     });
     for (const folder of [this.#layout.store, this.#layout.root]) await syncDirectory(fs, folder);
     return this.#report(built);
+  }
+
+  async #writeCatalog(building: Layout, storeId: string, segment: number): Promise<void> {
+    const { fs, runtime } = this.options;
+    const rows = [...this.#found.values()].map((found) => this.#rowOf(found));
+    const layers = [await runInSlices(MemoryLayer.of(rows), runtime)];
+    const name = partName(segment, runtime.randomName(8));
+    const part = await writePart(fs, runtime, building.part(name), { name, storeId, layers, oldest: true });
+    const incomplete = this.#damaged.length > 0;
+    const revision = this.#revision;
+    const manifest = { segment, revision, next: revision + 1, incomplete, parts: [part] };
+    await createFile(fs, building.catalog(segment), composeManifest(manifest, storeId), { sync: true });
   }
 
   #hasStore(): boolean {

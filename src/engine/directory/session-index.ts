@@ -4,7 +4,8 @@
  * when it is asked for again.
  */
 import type { EngineQuery } from "../contract.js";
-import type { CatalogRow } from "./catalog.js";
+import { liveRows, type Layer } from "./catalog/layer.js";
+import type { CatalogRow } from "./catalog/row.js";
 import type { SessionState } from "./session-table.js";
 import { sortInSlices } from "./time-slices.js";
 
@@ -28,17 +29,30 @@ type Compare = (a: IndexRow, b: IndexRow) => number;
 const byKey: Compare = (a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
 const byUpdatedAt: Compare = (a, b) => a.updatedAt - b.updatedAt || byKey(a, b);
 
-/** One order of the rows, mended lazily. */
+/** One order of the rows, made when it is asked for first, and mended lazily. */
 class Order {
-  #sorted: IndexRow[] = [];
+  #unsorted: readonly IndexRow[] | undefined;
+  #sorted: readonly IndexRow[] = [];
   #added: IndexRow[] = [];
   #addedMax = 4096;
   #removed = 0;
 
   constructor(private readonly compare: Compare) {}
 
-  *load(rows: readonly IndexRow[]): Generator<void, void> {
-    this.#sorted = yield* sortInSlices(rows, this.compare);
+  /** Begins with these rows. @param sorted Whether they are in order. */
+  load(rows: readonly IndexRow[], sorted: boolean): void {
+    if (sorted) this.#sorted = rows;
+    else this.#unsorted = rows;
+  }
+
+  /** Sorts the rows that it began with; what changes meanwhile is merged in as ever. */
+  *prepare(): Generator<void, void> {
+    const unsorted = this.#unsorted;
+    if (unsorted === undefined) return;
+    const sorted = yield* sortInSlices(unsorted, this.compare);
+    if (this.#unsorted === undefined) return; // another listing was faster
+    this.#sorted = sorted;
+    this.#unsorted = undefined;
   }
 
   add(row: IndexRow): void {
@@ -85,24 +99,26 @@ export class SessionIndex {
   private constructor(private readonly updatedAtOf: (state: SessionState) => number) {}
 
   /**
-   * @param rows Sessions as of the end of a segment.
+   * @param layers Sessions as of the end of a segment, newest layer first.
    * @param later Latest states of the keys that were changed since; may go on growing while this works.
    */
   static *build(
-    rows: readonly CatalogRow[],
+    layers: readonly Layer[],
     later: ReadonlyMap<string, SessionState>,
     updatedAtOf: (state: SessionState) => number,
   ): Generator<void, SessionIndex> {
     const index = new SessionIndex(updatedAtOf);
     const initial: IndexRow[] = [];
-    for (const [number, { key, revision, updatedAt }] of rows.entries()) {
-      if (number % 256 === 0) yield;
-      const row = { key, revision, updatedAt, dead: false };
-      index.#rows.set(key, row);
-      initial.push(row);
+    for (const some of liveRows(layers)) {
+      yield;
+      for (const { key, revision, updatedAt } of some) {
+        const row = { key, revision, updatedAt, dead: false };
+        index.#rows.set(key, row);
+        initial.push(row);
+      }
     }
-    yield* index.#byUpdatedAt.load(initial.reverse()); // catalogs are newest first: nearly sorted already
-    yield* index.#byKey.load(initial);
+    index.#byKey.load(initial, true);
+    index.#byUpdatedAt.load(initial, false);
     for (const state of later.values()) index.change(state); // no yield: `later` is complete at this instant
     return index;
   }
@@ -145,11 +161,13 @@ export class SessionIndex {
     this.#byUpdatedAt.remove();
   }
 
-  /** The rows as of the first step. Yields now and then. */
+  /** The rows as of the step behind which the order is there. Yields now and then. */
   *select(query: EngineQuery): Generator<void, Selection> {
     const { orderBy, descending, limit, after, prefix } = query;
     const compare = orderBy === "key" ? byKey : byUpdatedAt;
-    const sorted = (orderBy === "key" ? this.#byKey : this.#byUpdatedAt).rows();
+    const order = orderBy === "key" ? this.#byKey : this.#byUpdatedAt;
+    yield* order.prepare();
+    const sorted = order.rows();
     let low = 0;
     let high = sorted.length;
     if (orderBy === "key" && prefix !== "") {

@@ -26,6 +26,7 @@ import { readHint } from "./hint/hint-file.js";
 import { LogDoubts } from "./log-doubts.js";
 import { LogEnd } from "./log-end.js";
 import { SessionState, SessionTable, type Decode } from "./session-table.js";
+import { runInSlices } from "./time-slices.js";
 import { HotTranscripts, type HotTranscriptsState } from "./transcripts/hot-transcripts.js";
 
 /** Told about what the log says, while it is read, and about what memory lets go of: keep it short, and never throw. */
@@ -111,9 +112,10 @@ export class SessionLog implements LogObserver {
     const monotonic = (): number => runtime.monotonic();
     const onCut = (): void => this.#wasCut();
     this.#place = new StorePlace({ fs, path, layout, root, storeId, monotonic, onCut }, this.#tail);
-    this.#table = new SessionTable(cacheBytes, () => {
+    const onEvicted = (): void => {
       for (const listener of this.#listeners) listener.evicted?.();
-    });
+    };
+    this.#table = new SessionTable(cacheBytes, onEvicted, (work) => void runInSlices(work, runtime));
     this.cold = new ColdSessions(options, this.#tail, this.#table);
     this.doubts = new LogDoubts(options, this.#tail, this.#table, this.cold);
     const syncer = new LogSyncer(fs, layout, options.parent, this.#place);

@@ -10,6 +10,7 @@
 import type { EngineRecord } from "../contract.js";
 import type { EntryState } from "../../entries/entry-file.js";
 import type { StoredObject, StoredValue } from "../../format/stored-value.js";
+import { runNow } from "./time-slices.js";
 
 /** What turns a stored form into the caller's entry; cached for each stored form. */
 export type Decode = (stored: StoredObject, key: string) => object;
@@ -54,6 +55,8 @@ interface Cold {
   touched: boolean;
 }
 
+const STATES_PER_STEP = 64;
+
 const NONE: ReadonlyMap<string, SessionState> = new Map<string, SessionState>();
 
 export class SessionTable {
@@ -62,14 +65,20 @@ export class SessionTable {
   readonly #changed = new Map<number, Map<string, SessionState>>();
   readonly #cold = new Map<string, Cold>();
   #coldBytes = 0;
+  /** Of segments that are gone, what is still to be done with their sessions. */
+  readonly #cooling = new Set<Generator<void, void>>();
 
-  /** @param onEvicted Called when sessions are let go of for lack of room, so that no other cache keeps them either. */
+  /**
+   * @param onEvicted Called when sessions are let go of for lack of room, so that no other cache keeps them either.
+   * @param inSlices Runs long work to its end, a slice at a time. Default: at once.
+   */
   constructor(
     private readonly coldBytesMax: number,
     private readonly onEvicted: () => void,
+    private readonly inSlices: (work: Generator<void, void>) => void = runNow,
   ) {}
 
-  /** Latest states of the sessions that live segments changed. */
+  /** Latest states of the sessions that live segments changed; for a moment also of those that a checkpoint has just done with. */
   get hot(): ReadonlyMap<string, SessionState> {
     return this.#hot;
   }
@@ -117,23 +126,34 @@ export class SessionTable {
 
   /** A segment was checkpointed: a session that was not changed since is in its file now. */
   release(segment: number): void {
-    for (const state of this.#coolDown(segment)) this.learn(state);
+    const work = this.#coolDown(this.changedIn(segment));
+    this.#changed.delete(segment);
+    this.#cooling.add(work);
+    this.inSlices(this.#untilDone(work));
   }
 
   /** The same of a segment that this process could not read whole: what it does not know of is in the files as well. */
   discard(segment: number): void {
-    this.#coolDown(segment);
+    this.release(segment);
+    for (const work of this.#cooling) runNow(work);
+    this.#cooling.clear();
     this.#forgetCold();
   }
 
-  /** @returns The states that were the latest ones of their sessions. */
-  #coolDown(segment: number): SessionState[] {
-    const latest = [...this.changedIn(segment).values()].filter(
-      (state) => this.#hot.get(state.key) === state,
-    );
-    this.#changed.delete(segment);
-    for (const { key } of latest) this.#hot.delete(key);
-    return latest;
+  *#untilDone(work: Generator<void, void>): Generator<void, void> {
+    yield* work;
+    this.#cooling.delete(work);
+  }
+
+  /** What was changed since, or forgotten, stays as it is. */
+  *#coolDown(changed: ReadonlyMap<string, SessionState>): Generator<void, void> {
+    let steps = 0;
+    for (const [key, state] of changed) {
+      if (++steps % STATES_PER_STEP === 0) yield;
+      if (this.#hot.get(key) !== state) continue;
+      this.#hot.delete(key);
+      this.learn(state);
+    }
   }
 
   clear(): void {

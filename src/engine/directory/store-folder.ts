@@ -229,8 +229,8 @@ export interface Beginning {
   /** Number of the first segment. */
   readonly segment: number;
   readonly firstRevision: number;
-  /** Bytes of the catalog as of the segment before it, if there is one. */
-  readonly catalog?: (storeId: string) => Promise<Buffer>;
+  /** Writes the catalog as of the segment before it, if there is one, durably. */
+  readonly writeCatalog?: (building: Layout, storeId: string) => Promise<void>;
 }
 
 /** Sizes that a new store has. */
@@ -273,7 +273,7 @@ export async function makeStore(
 async function build(
   { fs, runtime }: Pick<StoreFolderOptions, "fs" | "runtime">,
   building: Layout,
-  { segment, firstRevision, catalog }: Beginning,
+  { segment, firstRevision, writeCatalog }: Beginning,
   chunkBytes: number,
 ): Promise<void> {
   const storeId = runtime.randomName(16);
@@ -295,8 +295,7 @@ async function build(
   const staged = await stageSegment({ fs, layout: building }, header);
   await publish(fs, staged, building.segment(segment));
   await fs.later.unlink(staged);
-  if (catalog !== undefined)
-    await createFile(fs, building.catalog(segment - 1), await catalog(storeId), { sync: true });
+  await writeCatalog?.(building, storeId);
   for (const folder of [...folders, building.store]) await syncDirectory(fs, folder);
 }
 

@@ -5,6 +5,7 @@
  */
 import { expect, it, vi } from "vitest";
 import type { EngineQuery } from "../../../src/engine/contract.js";
+import { MemoryLayer } from "../../../src/engine/directory/catalog/layer.js";
 import { SessionIndex } from "../../../src/engine/directory/session-index.js";
 import { SessionState } from "../../../src/engine/directory/session-table.js";
 import { runNow } from "../../../src/engine/directory/time-slices.js";
@@ -54,7 +55,8 @@ it.each(Array.from({ length: 12 }, (_, seed) => seed))(
     const time = (): number => Math.floor(random() * 12);
     const model = new Map<string, Row>();
     for (const key of KEYS) if (random() < 0.5) model.set(key, { key, revision: 1, updatedAt: time() });
-    const newestFirst = [...model.values()].toSorted((a, b) => compare("updatedAt")(b, a));
+    const rows = [...model.values()].map((row) => ({ ...row, blobs: [] }));
+    const before = runNow(MemoryLayer.of(rows));
     const later = new Map<string, SessionState>();
     let revision = 1;
     const change = (apply: (state: SessionState) => void): void => {
@@ -66,8 +68,7 @@ it.each(Array.from({ length: 12 }, (_, seed) => seed))(
       apply(stateOf(key, revision, updatedAt));
     };
     for (let count = 0; count < 5; count++) change((state) => void later.set(state.key, state));
-    const rows = newestFirst.map((row) => ({ ...row, blobs: [] }));
-    const index = runNow(SessionIndex.build(rows, later, updatedAtOf));
+    const index = runNow(SessionIndex.build([before], later, updatedAtOf));
 
     for (let round = 0; round < 300; round++) {
       if (random() < 0.6) change((state) => index.change(state));
@@ -96,7 +97,8 @@ it.each(Array.from({ length: 12 }, (_, seed) => seed))(
 
 it("a session whose file could be read at last is in both orders, unless the log was faster", () => {
   const row = (key: string, revision: number) => ({ key, revision, updatedAt: 1, blobs: [] });
-  const index = runNow(SessionIndex.build([row("a", 1)], new Map(), updatedAtOf));
+  const before = runNow(MemoryLayer.of([row("a", 1)]));
+  const index = runNow(SessionIndex.build([before], new Map(), updatedAtOf));
   index.find(row("b", 1));
   index.change(stateOf("c", 9, 9));
   index.find(row("c", 1));

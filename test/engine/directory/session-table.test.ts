@@ -71,6 +71,41 @@ describe("the table", () => {
     expect(table.coldBytes).toBe(first.get("a")!.bytes);
   });
 
+  it("lets many sessions cool down in slices, and what changes meanwhile stays hot", () => {
+    const works: Generator<void, void>[] = [];
+    const table = new SessionTable(10_000_000, () => {}, (work) => void works.push(work)); // prettier-ignore
+    const states = Array.from({ length: 1000 }, (_, index) => stateOf(`k${index}`));
+    for (const state of states) table.commit(1, state);
+    table.release(1);
+    expect(table.changedIn(1).size).toBe(0);
+    const later = stateOf("k999", 2);
+    let steps = 0;
+    for (const work of works) {
+      while (work.next().done !== true) {
+        steps++;
+        if (steps === 3) table.commit(2, later);
+        for (const state of states.slice(0, 999)) expect(table.get(state.key)).toBe(state);
+        expect(table.size).toBe(1000);
+      }
+    }
+    expect(steps).toBeGreaterThan(10);
+    expect([...table.hot.keys()]).toEqual(["k999"]);
+    expect(table.get("k999")).toBe(later);
+  });
+
+  it.each(["discard", "clear"] as const)("knows nothing of what was cooling down after %s", (how) => {
+    const works: Generator<void, void>[] = [];
+    const table = new SessionTable(10_000_000, () => {}, (work) => void works.push(work)); // prettier-ignore
+    for (let index = 0; index < 1000; index++) table.commit(1, stateOf(`k${index}`));
+    table.release(1);
+    works[0]?.next();
+    if (how === "discard") table.discard(2);
+    else table.clear();
+    for (const work of works) while (work.next().done !== true);
+    expect(table.size).toBe(0);
+    expect(table.coldBytes).toBe(0);
+  });
+
   it("knows what each live segment made of a session, and forgets that with the segment", () => {
     const table = new SessionTable(100_000, () => {});
     const states = [1, 2, 3].map((revision) => stateOf("a", revision));

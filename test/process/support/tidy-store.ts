@@ -43,7 +43,12 @@ function internalFolders(store: string): string[] {
     "reserve",
     "durable",
   ]);
-  expected.add(`catalog-${header.segment - 1}`);
+  const catalog = `catalog-${header.segment - 1}`;
+  expected.add(catalog);
+  const { parts } = JSON.parse(readFileSync(join(room, catalog), "utf8").slice(9)) as {
+    parts: { name: string }[];
+  };
+  for (const { name } of parts) expected.add(`catalog-${name}`);
   for (const name of readdirSync(room)) if (!expected.has(name)) found.push(`.store/${name}`);
   return found;
 }

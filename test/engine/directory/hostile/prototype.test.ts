@@ -165,20 +165,43 @@ describe("hostile names", () => {
   it("in a catalog", async () => {
     const { box } = holder;
     await box.filled({ a: { updatedAt: 1 } });
-    const name = readdirSync(box.at(".store")).find((candidate) => candidate.startsWith("catalog-"))!;
-    const number = Number(name.slice("catalog-".length));
+    const names = readdirSync(box.at(".store"));
+    const catalog = names.find((candidate) => /^catalog-\d+$/.test(candidate))!;
+    const file = names.find((candidate) => candidate.startsWith(`${catalog}-`))!;
+    const segment = Number(catalog.slice("catalog-".length));
+    const name = file.slice("catalog-".length);
     const { storeId } = (await (await box.open()).stats()).directory!;
     await box.close();
-    const header = { catalog: number, store: storeId, revision: 1, next: 2, sessions: 2, incomplete: false };
+    const header = logLine({ part: name, store: storeId });
+    const newest = logLine({ newest: [["a", 1, 1], ["__proto__", 1, 0]] }); // prettier-ignore
     const rows =
-      '{"__proto__":{"polluted":true},"rows":[["a",1,1],["__proto__",1,0,["__proto__"]]],"blobs":[]}';
-    const valid = '{"rows":[["a",1,1],["__proto__",1,0]],"blobs":[],"__proto__":{"polluted":true}}';
+      '{"__proto__":{"polluted":true},"rows":[["__proto__",1,0,["__proto__"]],["a",1,1]],"blobs":[]}';
+    const valid = '{"rows":[["__proto__",1,0],["a",1,1]],"blobs":[],"__proto__":{"polluted":true}}';
     for (const [block, code] of [
       [rows, ["catalog_rebuilt"]],
       [valid, ["entry_corrupt"]], // a session like any other, and its file is missing
     ] as const) {
-      const lines = [logLine(header), logLine(block), logLine({ end: number, sessions: 2 })];
-      writeFileSync(box.at(".store", name), Buffer.concat(lines));
+      const rowsLine = logLine(block);
+      const index = logLine({ index: [["__proto__", header.length]], end: name });
+      const bytes = Buffer.concat([header, rowsLine, newest, index]);
+      writeFileSync(box.at(".store", file), bytes);
+      const part = {
+        name,
+        rows: 2,
+        deleted: 0,
+        bytes: bytes.length,
+        newest: header.length + rowsLine.length,
+        index: bytes.length - index.length,
+      };
+      const manifest = {
+        catalog: segment,
+        store: storeId,
+        revision: 1,
+        next: 2,
+        incomplete: false,
+        parts: [part],
+      };
+      writeFileSync(box.at(".store", catalog), logLine(manifest));
       const store = await box.reopen();
       expect((await store.list()).sessions.map(({ key }) => key)).toEqual(["a"]);
       expect(box.warnings.map((warning) => warning.code)).toEqual(code);

@@ -40,8 +40,13 @@ describe("O10: a checkpoint", () => {
     ];
     const rest = [
       "fdatasync log/3",
-      "fdatasync stage/3/temp",
-      "rename stage/3/temp -> catalog",
+      "mkdir stage/3-catalog/",
+      "fdatasync stage/3-catalog/part",
+      "rename stage/3-catalog/part -> part",
+      "fsync .store/",
+      "fdatasync stage/3-catalog/temp",
+      "lstat log/2",
+      "rename stage/3-catalog/temp -> catalog",
       "fsync .store/",
     ];
     log.expectInOrder(
@@ -51,7 +56,11 @@ describe("O10: a checkpoint", () => {
       "fsync log/",
       "unlink log/2",
       "fsync log/",
+      "rmdir stage/3-catalog/",
+      "open catalog",
+      "readdir .store/",
       "unlink catalog",
+      "unlink part",
     );
     log.expectInOrder("rename gone/meta.json -> stage/3/temp", "rmdir gone/", "fsync /", "unlink log/2");
   });
