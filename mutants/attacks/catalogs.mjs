@@ -228,14 +228,26 @@ const COMPOSING = inFile(
     {
       name: "parts are never merged",
       rule: "catalog, few parts",
-      find: `if (size > Math.max(RATIO * taken, SMALL)) return number;`,
+      find: `if (size > Math.max(RATIO * taken, SMALL) || takenBytes > bytesMax) return number;`,
       replace: `if (size > 0) return number;`,
     },
     {
       name: "every checkpoint writes the whole catalog",
       rule: "catalog, cost",
-      find: `if (size > Math.max(RATIO * taken, SMALL)) return number;`,
-      replace: ``,
+      find: `if (size > Math.max(RATIO * taken, SMALL) || takenBytes > bytesMax) return number;`,
+      replace: `if (takenBytes > bytesMax) return number;`,
+    },
+    {
+      name: "parts are merged on a disk that has no room for them",
+      rule: "full disk",
+      find: `const bytesMax = parts.length < PARTS_MAX ? freeBytes * SHARE_OF_ROOM : Number.POSITIVE_INFINITY;`,
+      replace: `const bytesMax = freeBytes < 0 ? SHARE_OF_ROOM : Number.POSITIVE_INFINITY;`,
+    },
+    {
+      name: "on a disk that is always full there are more and more parts",
+      rule: "full disk",
+      find: `parts.length < PARTS_MAX ?`,
+      replace: `parts.length >= 0 ?`,
     },
   ],
 );

@@ -63,7 +63,7 @@ export class Space {
   deadBytesMax: number;
   /** Size of the values that were in use at the last removal. */
   liveBytes = 0;
-  /** Size of the latest catalog, of which the next checkpoint writes another one. */
+  /** About what the latest checkpoint has added to the catalog; the next one may add as much. */
   catalogBytes = 0;
   readonly #reserve: Reserve;
   /** Settled unless this process is making a reserve. */
@@ -141,7 +141,7 @@ export class Space {
       const least = reserveBytesOn(totalBytes, reserveBytes + this.catalogBytes);
       this.short = bytes < least * SHORT_SHARE;
       if (bytes >= least) return true;
-      // With room for the catalog to grow, or every new session would mean a new reserve.
+      // With room for more, or every larger checkpoint would mean a new reserve.
       const wanted = reserveBytesOn(totalBytes, reserveBytes + 2 * this.catalogBytes);
       const possible = Math.floor(Math.min(wanted, freeBytes * TAKEN_SHARE));
       if (this.#spending > 0 || possible <= Math.max(bytes, least * SMALLEST_SHARE)) return !this.short;

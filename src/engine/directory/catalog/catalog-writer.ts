@@ -60,8 +60,8 @@ export class CatalogWriter {
   ) {}
 
   /**
-   * @returns The size of the catalog, or 0 if another process has written a later one, and only the segment is left to be
-   *   removed. Undefined if others have moved on.
+   * @returns About the bytes that the changes take, or 0 if another process has written a later catalog, and only the segment is
+   *   left to be removed. Undefined if others have moved on.
    */
   async write(changed: SegmentChanges): Promise<number | undefined> {
     for (let attempt = 1; ; attempt++) {
@@ -87,7 +87,7 @@ export class CatalogWriter {
     const gate = layout.catalogGate(number);
     await ignoreExisting(fs.later.mkdir(gate));
     assertFolder(fs, gate); // a link in its place would lead out of the store
-    const parts = await this.#partsWith(changes, base, number, gate);
+    const { parts, bytes } = await this.#partsWith(changes, base, number, gate);
     const { incomplete } = base;
     const manifest = { segment: number, revision: ledger.lastRevision, next, incomplete, parts };
     const temporary = `${gate}/${runtime.randomName(8)}`;
@@ -96,7 +96,7 @@ export class CatalogWriter {
     if (!isOwner() || !existsNow(fs, layout.segment(number))) return undefined;
     await fs.later.rename(temporary, layout.catalog(number));
     await syncDirectory(fs, layout.store);
-    return parts.reduce((sum, { bytes }) => sum + bytes, 0);
+    return bytes;
   }
 
   /** A catalog that can be built on, as far as that shows without reading all of it. What could not be read once may have been mended. */
@@ -110,19 +110,22 @@ export class CatalogWriter {
     base: Catalog,
     number: number,
     gate: string,
-  ): Promise<readonly Part[]> {
+  ): Promise<{ parts: readonly Part[]; bytes: number }> {
     const { fs, runtime, storeId, layout } = this.log.options;
     const fromFiles = base.parts.length === 0;
-    if (changes.length === 0 && !(fromFiles && base.layers.length > 0)) return base.parts;
+    if (changes.length === 0 && !(fromFiles && base.layers.length > 0))
+      return { parts: base.parts, bytes: 0 };
     const latest = await runInSlices(MemoryLayer.of(changes), runtime);
-    const taken = fromFiles ? base.layers.length : partsToMerge(latest.size, base.parts);
+    const { freeBytes } = fs.room(layout.store);
+    const taken = fromFiles ? base.layers.length : partsToMerge(latest.size, base.parts, freeBytes);
     const layers = [latest, ...base.layers.slice(0, taken)];
     const name = partName(number, runtime.randomName(8));
     const plan = { name, storeId, layers, oldest: taken === base.layers.length };
     const part = await writePart(fs, runtime, `${gate}/${name}`, plan);
     await fs.later.rename(`${gate}/${name}`, layout.part(name));
     await syncDirectory(fs, layout.store);
-    return [part, ...base.parts.slice(taken)];
+    const share = fromFiles ? 1 : Math.min(1, latest.size / (part.rows + part.deleted || 1));
+    return { parts: [part, ...base.parts.slice(taken)], bytes: Math.ceil(part.bytes * share) };
   }
 
   /** Behind the end of the segment: nothing of catalog `number` comes any more, and what is older than it goes. */

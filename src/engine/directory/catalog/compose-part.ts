@@ -76,16 +76,24 @@ function* kept(
 const SMALL = 32;
 /** A part stays as it is while it has more than so many times as many changes as all newer ones. */
 const RATIO = 2;
+/** What is merged is on the disk twice for a moment: it may take so much of the room there is, and stays as it is otherwise. */
+const SHARE_OF_ROOM = 1 / 8;
+/** So many parts are never left, whatever the room: they would be slow to read. */
+const PARTS_MAX = 100;
 
 /**
  * How many of the newest parts go into a new one with so many changes. What stays is each more than twice as large as all that was
  * newer when it was last looked at: of a million sessions there are about ten parts, and a change is written again some ten times.
+ * @param freeBytes Room on the disk.
  */
-export function partsToMerge(changes: number, parts: readonly Part[]): number {
+export function partsToMerge(changes: number, parts: readonly Part[], freeBytes: number): number {
+  const bytesMax = parts.length < PARTS_MAX ? freeBytes * SHARE_OF_ROOM : Number.POSITIVE_INFINITY;
   let taken = changes;
-  for (const [number, { rows, deleted }] of parts.entries()) {
+  let takenBytes = 0;
+  for (const [number, { rows, deleted, bytes }] of parts.entries()) {
     const size = rows + deleted;
-    if (size > Math.max(RATIO * taken, SMALL)) return number;
+    takenBytes += bytes;
+    if (size > Math.max(RATIO * taken, SMALL) || takenBytes > bytesMax) return number;
     taken += size;
   }
   return parts.length;

@@ -95,6 +95,7 @@ describe.each(seeds)("layers of chance (seed %i)", (seed) => {
 });
 
 describe("how parts grow", () => {
+  const ROOM = 1e12;
   const partOf = (changes: number): Part => ({
     name: "1-0",
     rows: changes,
@@ -115,7 +116,7 @@ describe("how parts grow", () => {
       let written = 0;
       let most = 0;
       for (let time = 0; time < times; time++) {
-        const taken = partsToMerge(some, parts);
+        const taken = partsToMerge(some, parts, ROOM);
         const size = some + sizes(parts.slice(0, taken));
         parts = [partOf(size), ...parts.slice(taken)];
         written += size;
@@ -126,12 +127,19 @@ describe("how parts grow", () => {
     },
   );
 
+  it("without room they are left as they are, but not for ever", () => {
+    const parts = Array.from({ length: 99 }, () => ({ ...partOf(10), bytes: 1000 }));
+    expect(partsToMerge(1, parts, 0)).toBe(0);
+    expect(partsToMerge(1, parts, 24_000)).toBe(3);
+    expect(partsToMerge(1, [...parts, parts[0]!], 0)).toBe(100);
+  });
+
   it("a store that begins with nothing is one part for long, and deletions count as what they are: changes", () => {
-    expect(partsToMerge(1, [])).toBe(0);
-    expect(partsToMerge(1, [partOf(32)])).toBe(1);
-    expect(partsToMerge(1, [partOf(33)])).toBe(0);
-    expect(partsToMerge(1, [{ ...partOf(20), deleted: 13 }])).toBe(0);
-    expect(partsToMerge(20, [partOf(40), partOf(120)])).toBe(2);
-    expect(partsToMerge(20, [partOf(40), partOf(121)])).toBe(1);
+    expect(partsToMerge(1, [], ROOM)).toBe(0);
+    expect(partsToMerge(1, [partOf(32)], ROOM)).toBe(1);
+    expect(partsToMerge(1, [partOf(33)], ROOM)).toBe(0);
+    expect(partsToMerge(1, [{ ...partOf(20), deleted: 13 }], ROOM)).toBe(0);
+    expect(partsToMerge(20, [partOf(40), partOf(120)], ROOM)).toBe(2);
+    expect(partsToMerge(20, [partOf(40), partOf(121)], ROOM)).toBe(1);
   });
 });
