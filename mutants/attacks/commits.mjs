@@ -270,8 +270,14 @@ const TABLE = inFile(
     {
       name: "a later change is given up with the segment of an earlier one",
       rule: "cache",
-      find: `(state) => this.#hot.get(state.key) === state,`,
-      replace: `(state) => state !== undefined,`,
+      find: `if (this.#hot.get(key) !== state) continue;`,
+      replace: ``,
+    },
+    {
+      name: "what was cooling down is believed behind a damaged segment",
+      rule: "cache",
+      find: `for (const work of this.#cooling) runNow(work);`,
+      replace: ``,
     },
     {
       name: "a file that only an older segment explains is right",

@@ -106,7 +106,11 @@ function partsIn(manifest: Manifest | undefined): string {
  */
 export function newestCatalog(source: CatalogSource, from: number, to: number): Catalog | undefined {
   const [number] = catalogsFrom(source, from);
-  const manifest = number === undefined || number > to ? undefined : readManifest(source, number);
+  return number === undefined || number > to ? undefined : catalogOf(source, number);
+}
+
+function catalogOf(source: CatalogSource, number: number): Catalog | undefined {
+  const manifest = readManifest(source, number);
   return manifest && { ...manifest, layers: source.parts.layersOf(manifest.parts) };
 }
 
@@ -131,7 +135,7 @@ export function lookUpInCatalog(
   if (number === undefined) return undefined;
   // Once more if its parts are gone: it may have been written anew, with other parts.
   for (const known of searched.catalog?.segment === number ? [true, false] : [false]) {
-    if (!known) searched.catalog = newestCatalog(source, number, number);
+    if (!known) searched.catalog = catalogOf(source, number);
     try {
       for (const layer of searched.catalog?.layers ?? []) {
         const change = layer.find(key);
