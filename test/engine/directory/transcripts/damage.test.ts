@@ -321,6 +321,19 @@ describe("behind damage of the log", () => {
   });
 });
 
+it("behind damage of the log, the transcripts of a session that was deleted there cannot be read, whatever is in files", async () => {
+  await append("gone", 1, 3)(a.store);
+  await settled(a.store.checkpoint(), a);
+  await a.store.put("x", { text: "unreadable" });
+  await a.store.delete("gone");
+  const revision = await a.store.revision();
+  a.fs.kill();
+  damageRecord("unreadable");
+  const b = await startSmall(disk, "B", OS);
+  for (const reading of [b.store.readItems("gone"), b.store.transcript("gone"), b.store.transcripts("gone")])
+    await expect(reading).rejects.toMatchObject({ code: "session_damaged", data: { revision } });
+});
+
 it("items behind it that a living process has not written yet are in doubt, and no file is called damaged", async () => {
   await append("k", 1, 4)(a.store);
   await a.store.put("damaged", { text: "damaged" });
