@@ -329,14 +329,14 @@ const WRITING = inFile(
 );
 
 const WRITING_PARTS = inFile(
-  "src/engine/directory/catalog/write-part.ts",
+  "src/engine/directory/write-lines.ts",
   [CATALOG_WRITER, ...RULES],
   [
     {
       name: "a part's content is not synced",
       rule: "O10, part before catalog",
-      find: `createFileBy(fs, path, write, { sync: true });`,
-      replace: `createFileBy(fs, path, write, { sync: false });`,
+      find: `return createFileBy(fs, path, write, options);`,
+      replace: `return createFileBy(fs, path, write, { ...options, sync: false });`,
     },
   ],
 );

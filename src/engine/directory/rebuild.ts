@@ -36,11 +36,12 @@ import type { DamagedSession } from "../contract.js";
 import { MemoryLayer } from "./catalog/layer.js";
 import { composeManifest } from "./catalog/manifest.js";
 import { blobName, type CatalogRow } from "./catalog/row.js";
-import { writePart } from "./catalog/write-part.js";
+import { composePart } from "./catalog/compose-part.js";
 import { damageWithRealPaths, withRealPaths } from "./real-paths.js";
 import { BUILDING, makeStore } from "./store-folder.js";
 import { runInSlices } from "./time-slices.js";
 import { highestChunkRevision } from "./transcripts/highest-chunk-revision.js";
+import { writeLines } from "./write-lines.js";
 
 export interface RebuildOptions {
   readonly fs: FileSystem;
@@ -169,7 +170,8 @@ class Rebuild {
     const rows = [...this.#found.values()].map((found) => this.#rowOf(found));
     const layers = [await runInSlices(MemoryLayer.of(rows), runtime)];
     const name = partName(segment, runtime.randomName(8));
-    const part = await writePart(fs, runtime, building.part(name), { name, storeId, layers, oldest: true });
+    const lines = composePart({ name, storeId, layers, oldest: true });
+    const part = await writeLines(fs, runtime, building.part(name), lines, { sync: true });
     const incomplete = this.#damaged.length > 0;
     const revision = this.#revision;
     const manifest = { segment, revision, next: revision + 1, incomplete, parts: [part] };

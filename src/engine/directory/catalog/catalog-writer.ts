@@ -33,11 +33,11 @@ import {
 } from "../catalog-loader.js";
 import type { SessionLog } from "../session-log.js";
 import { runInSlices } from "../time-slices.js";
-import { partsToMerge } from "./compose-part.js";
+import { writeLines } from "../write-lines.js";
+import { composePart, partsToMerge } from "./compose-part.js";
 import { MemoryLayer } from "./layer.js";
 import { composeManifest, type Part } from "./manifest.js";
 import { DamagedPart } from "./part-file.js";
-import { writePart } from "./write-part.js";
 import type { Change } from "./row.js";
 
 /** After a damaged part was met, all is made from files, of which no part can be damaged. */
@@ -121,7 +121,7 @@ export class CatalogWriter {
     const layers = [latest, ...base.layers.slice(0, taken)];
     const name = partName(number, runtime.randomName(8));
     const plan = { name, storeId, layers, oldest: taken === base.layers.length };
-    const part = await writePart(fs, runtime, `${gate}/${name}`, plan);
+    const part = await writeLines(fs, runtime, `${gate}/${name}`, composePart(plan), { sync: true });
     await fs.later.rename(`${gate}/${name}`, layout.part(name));
     await syncDirectory(fs, layout.store);
     const share = fromFiles ? 1 : Math.min(1, latest.size / (part.rows + part.deleted || 1));

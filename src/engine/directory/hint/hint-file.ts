@@ -63,8 +63,17 @@ export interface Hint<State = HintedState> {
   readonly dead: DeadValuesState;
 }
 
-/** The file's lines. Yields each one. */
-export function* composeHint(hint: Hint<SessionState>, storeId: string): Generator<Buffer, void> {
+/** The file's lines, one after the other. @returns How many bytes they have. */
+export function* composeHint(hint: Hint<SessionState>, storeId: string): Generator<Buffer, number> {
+  let bytes = 0;
+  for (const line of linesOf(hint, storeId)) {
+    bytes += line.length;
+    yield line;
+  }
+  return bytes;
+}
+
+function* linesOf(hint: Hint<SessionState>, storeId: string): Generator<Buffer, void> {
   const { segments, recordsRevision = null, transcripts, dead } = hint;
   const last = segments.at(-1)?.number;
   const places = segments.map(({ number, position, lastLineAt, checksum }) => [
@@ -73,7 +82,7 @@ export function* composeHint(hint: Hint<SessionState>, storeId: string): Generat
     lastLineAt,
     checksum,
   ]);
-  yield line({ hint: last, store: storeId, records: recordsRevision, segments: places });
+  yield lineOf({ hint: last, store: storeId, records: recordsRevision, segments: places });
   for (const segment of segments) yield* composeSegment(segment);
   const { deletes } = transcripts;
   yield* block("deletes", deletes, ([key, list]) =>
@@ -81,19 +90,19 @@ export function* composeHint(hint: Hint<SessionState>, storeId: string): Generat
   );
   for (const transcript of transcripts.transcripts) yield* composeTranscript(transcript);
   const { inSegment, bytes, given, nested } = dead;
-  yield line({ dead: [inSegment, bytes] });
+  yield lineOf({ dead: [inSegment, bytes] });
   yield* block("given", given, (entry) => JSON.stringify(entry));
   yield* block("nested", nested, ({ hash, bytes: size }) => JSON.stringify([hash, size]));
-  yield line({ end: last });
+  yield lineOf({ end: last });
 }
 
 function* composeSegment({ ledger, states }: SegmentInHint<SessionState>): Generator<Buffer, void> {
   const { number, firstRevision, stage, chunkBytes, after, lastRevision, sealed, end } = ledger;
-  yield line({
+  yield lineOf({
     ledger: [number, firstRevision, stage, chunkBytes, after, lastRevision, sealed ? 1 : 0, end],
   });
   const { sealedGap = null, sealedBytes = null, wantedFirstRevision } = ledger;
-  if (sealed) yield line({ seal: [sealedGap, sealedBytes, wantedFirstRevision] });
+  if (sealed) yield lineOf({ seal: [sealedGap, sealedBytes, wantedFirstRevision] });
   yield* block("writers", ledger.numbers, (entry) => JSON.stringify(entry));
   yield* block("cleared", ledger.cleared, (entry) => JSON.stringify(entry));
   yield* block("operations", ledger.operations, ([id, { hash, revision }]) =>
@@ -145,7 +154,7 @@ function* composeTranscript(hot: HotTranscriptState): Generator<Buffer, void> {
   });
 }
 
-function line(value: object): Buffer {
+function lineOf(value: object): Buffer {
   return encodeLogLine(JSON.stringify(value));
 }
 

@@ -9,12 +9,13 @@
  */
 import { errnoOf } from "../../../errors.js";
 import { ignoreMissing } from "../../../fs/missing.js";
-import { createFile, openRegularFile } from "../../../fs/regular-file.js";
+import { openRegularFile } from "../../../fs/regular-file.js";
 import { checksumOf } from "../../../log/hinted-segment.js";
 import type { Segment } from "../../../log/segment.js";
 import type { DeadValuesState } from "../dead-values.js";
 import type { LogSnapshot, SessionLog } from "../session-log.js";
 import { runInSlices } from "../time-slices.js";
+import { writeLines } from "../write-lines.js";
 import { composeHint, peekHint, type SegmentInHint } from "./hint-file.js";
 import type { SessionState } from "../session-table.js";
 
@@ -103,20 +104,17 @@ export class HintWriter {
       const segments = await runInSlices(this.#withChecksums(snapshot), runtime);
       if (segments === undefined) return;
       const last = segments.at(-1)!;
-      const lines = await runInSlices(
-        collect(composeHint({ ...snapshot, segments, dead }, storeId)),
-        runtime,
-      );
-      const bytes = Buffer.concat(lines);
+      const lines = composeHint({ ...snapshot, segments, dead }, storeId);
       const temporary = `${layout.stageFolder(last.ledger.stage)}/${runtime.randomName(8)}`;
+      let bytes: number;
       try {
-        await createFile(fs, temporary, bytes, { sync: false });
+        bytes = await writeLines(fs, runtime, temporary, lines, { sync: false });
         await fs.later.rename(temporary, layout.hint(last.number));
       } catch (error) {
         await ignoreMissing(fs.later.unlink(temporary));
         throw error;
       }
-      this.#known = { number: last.number, position: last.position, bytes: bytes.length };
+      this.#known = { number: last.number, position: last.position, bytes };
       for (const { number } of segments.slice(0, -1))
         await ignoreMissing(fs.later.unlink(layout.hint(number)));
     } finally {
@@ -139,13 +137,4 @@ export class HintWriter {
     }
     return complete;
   }
-}
-
-function* collect(lines: Generator<Buffer, void>): Generator<void, Buffer[]> {
-  const all: Buffer[] = [];
-  for (const line of lines) {
-    all.push(line);
-    yield;
-  }
-  return all;
 }
