@@ -15,7 +15,7 @@ import { SimulatedFile } from "../../src/testing/simulated/inode.js";
 import { many } from "../support/thoroughness.js";
 
 const SEED = 1_000_000;
-const BATCHES = many(16, 6);
+const BATCHES = many(16, 5);
 const BATCH = 150;
 
 let runner: Runner;

@@ -59,7 +59,7 @@ describe("H1: beginning with a hint", () => {
   let several = 0;
   let saved = 0;
 
-  const histories = Array.from({ length: many(30, 12) }, (_, index) => index + 1);
+  const histories = Array.from({ length: many(30, 8) }, (_, index) => index + 1);
   it.each(histories)("shows what reading the log line by line shows: random history %i", async (seed) => {
     await work(seed, 60, (disk) => {
       const [newest = 0] = hintsIn(disk).toReversed();
@@ -80,7 +80,7 @@ describe("H1: beginning with a hint", () => {
 
   it("was done often enough in these histories, and in front of several segments too", () => {
     expect(used).toBeGreaterThan(100);
-    expect(several).toBeGreaterThan(5);
+    expect(several).toBeGreaterThan(2);
     expect(saved).toBeGreaterThan(1000);
   });
 });
