@@ -9,6 +9,7 @@ import {
   CATALOG_WRITER,
   COPIES,
   FAILING,
+  HINTS,
   LISTING,
   NEWEST,
   POWER_CUT,
@@ -115,13 +116,13 @@ const MANIFESTS = inFile(
 );
 
 const ROWS = inFile(
-  "src/engine/directory/catalog/row.ts",
-  [CATALOG_PARTS],
+  "src/format/checked-line.ts",
+  [CATALOG_PARTS, HINTS],
   [
     {
       name: "a line counts whatever its checksum",
-      rule: "catalog, checksum",
-      find: `if (line[CRC_DIGITS] !== 0x20 || readHex(line, 0) !== crc32Number(json)) return undefined;`,
+      rule: "catalog and hint, checksum",
+      find: `if (line[CRC_DIGITS] !== SPACE || readHex(line, 0) !== crc32Number(json)) return undefined;`,
       replace: ``,
     },
   ],

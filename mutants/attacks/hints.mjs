@@ -105,16 +105,22 @@ const FILE = inFile(
   [HINTS],
   [
     {
-      name: "a line of a hint is believed whatever its checksum",
+      name: "a hint of a later version is read as one of this",
       rule: "H1",
-      find: `if (bytes[CRC_DIGITS] !== SPACE || crc32Number(json) !== readHex(bytes, 0)) return undefined;`,
-      replace: `if (bytes[CRC_DIGITS] !== SPACE) return undefined;`,
+      find: `if (form !== FORM || store !== this.storeId) return false;`,
+      replace: `if (store !== this.storeId) return false;`,
+    },
+    {
+      name: "a hint in another form is a reason to fail",
+      rule: "H1",
+      find: `    return undefined; // whatever it is, the log has it all`,
+      replace: `    throw new TypeError("another form");`,
     },
     {
       name: "a hint of another store is believed",
       rule: "H1",
-      find: `if (store !== this.storeId) return false;`,
-      replace: ``,
+      find: `if (form !== FORM || store !== this.storeId) return false;`,
+      replace: `if (form !== FORM) return false;`,
       equivalent: "the log begins with the store's id, so that its bytes are others",
     },
     {
@@ -188,6 +194,12 @@ const WRITER = inFile(
       replace: `0`,
     },
     {
+      name: "a hint takes the room that is left for others",
+      rule: "room",
+      find: ` || this.options.isShort()) return false;`,
+      replace: `) return false;`,
+    },
+    {
       name: "no room for a hint is a failure",
       rule: "nobody needs a hint",
       find: `if (errnoOf(error) === undefined) throw error;`,
@@ -234,7 +246,7 @@ const BACKGROUND = inFile(
     {
       name: "no hint is written under load",
       rule: "hints",
-      find: `if (!this.space.short) await this.#hints.writeIfDue("busy");`,
+      find: `await this.#hints.writeIfDue("busy");`,
       replace: ``,
     },
     {

@@ -80,7 +80,7 @@ export function isStoredObject(value: StoredValue | undefined): value is StoredO
 }
 
 /** Whether parsed JSON is a whole number of zero or more. */
-export function isCount(value: StoredValue | undefined): value is number {
+export function isCount(value: unknown): value is number {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }
 

@@ -106,7 +106,11 @@ export class BackgroundWork {
     this.space = new Space({ segmentBytes, reserveBytes, fs, layout, runtime, stage, unwritten });
     this.#flusher = new EntryFlusher(log, writer);
     this.#transcripts = new TranscriptFlusher(log, records);
-    this.#hints = new HintWriter(log, { segmentBytes, dead: () => this.#dead.state });
+    this.#hints = new HintWriter(log, {
+      segmentBytes,
+      isShort: () => this.space.short,
+      dead: () => this.#dead.state,
+    });
     this.checkpointer = new Checkpointer(
       log,
       this.#flusher,
@@ -184,7 +188,7 @@ export class BackgroundWork {
 
   /** Nobody misses one: a store that is gone, or in disorder, tells the next call. */
   async #writeHintAtRest(): Promise<void> {
-    if (!this.space.short && this.#hints.isDue("at rest"))
+    if (this.#hints.isDue("at rest"))
       await this.#enqueue(() => this.#hints.writeIfDue("at rest")).catch(() => {});
   }
 
@@ -309,7 +313,7 @@ export class BackgroundWork {
     const end = runtime.monotonic();
     this.#flushNotBefore = end + REST * (end - start);
     await this.#tendSpace();
-    if (!this.space.short) await this.#hints.writeIfDue("busy");
+    await this.#hints.writeIfDue("busy");
     if (complete && this.dirty.size === 0 && this.#dirtyTranscripts.size === 0) return;
     this.#flushTimer ??= this.#setTimer(() => this.#flushSoon(), this.options.flushDelayMs);
   }

@@ -70,7 +70,7 @@ export function* useCatalog<T>(
       yield;
       if (manifest === undefined) continue;
       try {
-        return yield* use({ ...manifest, layers: source.parts.layersOf(manifest.parts) });
+        return yield* use(withLayers(source, manifest));
       } catch (error) {
         if (!(error instanceof DamagedPart)) throw error;
         broken.add(error.part);
@@ -111,7 +111,11 @@ export function newestCatalog(source: CatalogSource, from: number, to: number): 
 
 function catalogOf(source: CatalogSource, number: number): Catalog | undefined {
   const manifest = readManifest(source, number);
-  return manifest && { ...manifest, layers: source.parts.layersOf(manifest.parts) };
+  return manifest && withLayers(source, manifest);
+}
+
+function withLayers({ parts }: CatalogSource, manifest: Manifest): Catalog {
+  return { ...manifest, layers: parts.layersOf(manifest.parts) };
 }
 
 /** The catalog in which single sessions were looked up last: a process that makes sessions asks again. */

@@ -5,7 +5,7 @@
  */
 import type { EngineQuery } from "../contract.js";
 import { liveRows, type Layer } from "./catalog/layer.js";
-import type { CatalogRow } from "./catalog/row.js";
+import { compareKeys, type CatalogRow } from "./catalog/row.js";
 import type { SessionState } from "./session-table.js";
 import { sortInSlices } from "./time-slices.js";
 
@@ -26,8 +26,7 @@ export interface Selection {
 
 type Compare = (a: IndexRow, b: IndexRow) => number;
 
-const byKey: Compare = (a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
-const byUpdatedAt: Compare = (a, b) => a.updatedAt - b.updatedAt || byKey(a, b);
+const byUpdatedAt: Compare = (a, b) => a.updatedAt - b.updatedAt || compareKeys(a, b);
 
 /** One order of the rows, made when it is asked for first, and mended lazily. */
 class Order {
@@ -93,7 +92,7 @@ class Order {
 
 export class SessionIndex {
   readonly #rows = new Map<string, IndexRow>();
-  readonly #byKey = new Order(byKey);
+  readonly #byKey = new Order(compareKeys);
   readonly #byUpdatedAt = new Order(byUpdatedAt);
 
   private constructor(private readonly updatedAtOf: (state: SessionState) => number) {}
@@ -164,7 +163,7 @@ export class SessionIndex {
   /** The rows as of the step behind which the order is there. Yields now and then. */
   *select(query: EngineQuery): Generator<void, Selection> {
     const { orderBy, descending, limit, after, prefix } = query;
-    const compare = orderBy === "key" ? byKey : byUpdatedAt;
+    const compare = orderBy === "key" ? compareKeys : byUpdatedAt;
     const order = orderBy === "key" ? this.#byKey : this.#byUpdatedAt;
     yield* order.prepare();
     const sorted = order.rows();

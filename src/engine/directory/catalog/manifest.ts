@@ -8,9 +8,10 @@
  * Newest part first. `next` is the first revision of segment g + 1, for the day that its header is damaged. Parts are never
  * edited and their names never used twice, so a catalog cannot drift; missing or damaged, it is made anew.
  */
+import { lineValue } from "../../../format/checked-line.js";
 import { isPartName } from "../../../format/layout.js";
 import { encodeLogLine } from "../../../format/log-line.js";
-import { isCount, lineValue } from "./row.js";
+import { isCount } from "../../../format/stored-value.js";
 
 /** A file of rows, and where in it things begin. */
 export interface Part {

@@ -8,21 +8,12 @@
 import { errnoOf, SessionStoreError } from "../../../errors.js";
 import type { FileSystem } from "../../../fs/file-system.js";
 import { openRegularFile } from "../../../fs/regular-file.js";
+import { lineValue, type LineValue } from "../../../format/checked-line.js";
 import type { Layout } from "../../../format/layout.js";
+import { isCount } from "../../../format/stored-value.js";
 import { findIn, placeOf, type Layer } from "./layer.js";
 import type { Part } from "./manifest.js";
-import {
-  changesOf,
-  compareKeys,
-  compareRows,
-  isCount,
-  isRow,
-  lineValue,
-  newestOf,
-  type Change,
-  type LineValue,
-  type NewestRow,
-} from "./row.js";
+import { changesOf, compareKeys, compareRows, isRow, newestOf, type Change, type NewestRow } from "./row.js";
 
 /** A part cannot be read, or it is not what the catalog says. */
 export class DamagedPart extends Error {

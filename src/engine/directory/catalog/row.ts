@@ -1,8 +1,8 @@
 /**
  * What a catalog says of a session, in its two orders, and the lines that it stands in.
  */
-import type { BlobReference } from "../../../format/stored-value.js";
-import { CRC_DIGITS, crc32Number, readHex } from "../../../format/crc32.js";
+import { isCount, type BlobReference } from "../../../format/stored-value.js";
+import type { LineValue } from "../../../format/checked-line.js";
 import { encodeLogLine } from "../../../format/log-line.js";
 
 /** A row of the newest-first order. */
@@ -117,22 +117,4 @@ export function newestOf({ newest }: LineValue): NewestRow[] | undefined {
 
 function isPlace(key: unknown, revision: unknown, updatedAt: unknown): boolean {
   return typeof key === "string" && isCount(revision) && Number.isFinite(updatedAt);
-}
-
-export function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
-export type LineValue = Readonly<Record<string, unknown>>;
-
-/** The object of a line, without its newline; undefined unless its checksum holds. */
-export function lineValue(line: Buffer): LineValue | undefined {
-  const json = line.subarray(CRC_DIGITS + 1);
-  if (line[CRC_DIGITS] !== 0x20 || readHex(line, 0) !== crc32Number(json)) return undefined;
-  try {
-    const value = JSON.parse(json.toString("utf8")) as unknown;
-    return typeof value === "object" && value !== null ? (value as LineValue) : undefined;
-  } catch {
-    return undefined;
-  }
 }

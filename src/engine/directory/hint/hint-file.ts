@@ -5,7 +5,7 @@
  *
  * Lines as in the log (checksum, space, JSON). The first one says of what it is:
  *
- *     { "hint": 7, "store": storeId, "records": 18000, "segments": [[number, position, lastLineAt, checksum], …] }
+ *     { "hint": 7, "form": 1, "store": storeId, "records": 18000, "segments": [[number, position, lastLineAt, checksum], …] }
  *
  * For each segment follow its ledger, and what it made of sessions; then transcripts, and what is dead; then an end:
  *
@@ -21,7 +21,7 @@
  */
 import type { FileSystem } from "../../../fs/file-system.js";
 import { readRegularFile } from "../../../fs/regular-file.js";
-import { CRC_DIGITS, crc32Number, readHex } from "../../../format/crc32.js";
+import { lineValue, type LineValue } from "../../../format/checked-line.js";
 import { encodeLogLine } from "../../../format/log-line.js";
 import type { BlobReference, StoredObject, StoredValue } from "../../../format/stored-value.js";
 import { composeHead, parseHead, type TranscriptHead } from "../../../format/transcript-head.js";
@@ -32,12 +32,12 @@ import type { SessionState } from "../session-table.js";
 import type { Cut, HotChunk, HotItem, HotTranscriptState } from "../transcripts/hot-transcript.js";
 import type { DeleteIn, HotTranscriptsState } from "../transcripts/hot-transcripts.js";
 
+/** Of what this page says. A hint of a later version, in a store that went back to this one, says something else. */
+const FORM = 1;
 /** A line is ended when it has so many UTF-16 units. */
 const LINE_UNITS = 64 * 1024;
 /** Some times a segment under load. */
 const FILE_BYTES_MAX = 512 * 1024 * 1024;
-const PREFIX_BYTES = CRC_DIGITS + 1;
-const SPACE = 0x20;
 const NEWLINE = 0x0a;
 
 /** A session as of the end of a segment, or of what was read of it. */
@@ -82,7 +82,7 @@ function* linesOf(hint: Hint<SessionState>, storeId: string): Generator<Buffer, 
     lastLineAt,
     checksum,
   ]);
-  yield lineOf({ hint: last, store: storeId, records: recordsRevision, segments: places });
+  yield lineOf({ hint: last, form: FORM, store: storeId, records: recordsRevision, segments: places });
   for (const segment of segments) yield* composeSegment(segment);
   const { deletes } = transcripts;
   yield* block("deletes", deletes, ([key, list]) =>
@@ -180,16 +180,15 @@ function* block<T>(
 
 /**
  * Reads a hint. Yields between lines.
- * @returns Undefined if there is none that can be read, or it is of another store.
+ * @returns Undefined if there is none, or none that can be used: damaged, of another store, or in another form.
  */
 export function* readHint(fs: FileSystem, path: string, storeId: string): Generator<void, Hint | undefined> {
-  let bytes: Buffer;
   try {
-    bytes = Buffer.from(readRegularFile(fs, path, { bytesMax: FILE_BYTES_MAX }));
+    const bytes = readRegularFile(fs, path, { bytesMax: FILE_BYTES_MAX });
+    return yield* parseHint(Buffer.from(bytes), storeId);
   } catch {
-    return undefined; // the log has it all
+    return undefined; // whatever it is, the log has it all
   }
-  return yield* parseHint(bytes, storeId);
 }
 
 /** How far the log was read for a hint, of which at least the first line is given: number of its last segment, and position. */
@@ -198,21 +197,17 @@ export function peekHint(
   storeId: string,
 ): { readonly number: number; readonly position: number } | undefined {
   const newline = bytes.indexOf(NEWLINE);
-  const first = newline < 0 ? undefined : decodeLine(bytes.subarray(0, newline));
-  if (first?.["store"] !== storeId) return undefined;
-  const [number, position] = (first["segments"] as Row[]).at(-1) ?? [];
-  return { number: number as number, position: position as number };
+  const first = newline < 0 ? undefined : lineValue(bytes.subarray(0, newline));
+  if (first?.["form"] !== FORM || first["store"] !== storeId) return undefined;
+  const [number, position] = (first["segments"] as Place[]).at(-1) ?? [0, 0];
+  return { number, position };
 }
 
-/**
- * Reads a hint's bytes. Yields between lines.
- * @returns Undefined if it is damaged, or of another store.
- */
-export function* parseHint(bytes: Buffer, storeId: string): Generator<void, Hint | undefined> {
+function* parseHint(bytes: Buffer, storeId: string): Generator<void, Hint | undefined> {
   const reading = new HintReading(storeId);
   for (let start = 0; start < bytes.length;) {
     const newline = bytes.indexOf(NEWLINE, start);
-    const parsed = newline < 0 ? undefined : decodeLine(bytes.subarray(start, newline));
+    const parsed = newline < 0 ? undefined : lineValue(bytes.subarray(start, newline));
     if (parsed === undefined || reading.ended || !reading.take(parsed)) return undefined;
     start = newline + 1;
     yield;
@@ -220,9 +215,7 @@ export function* parseHint(bytes: Buffer, storeId: string): Generator<void, Hint
   return reading.ended ? reading.hint : undefined;
 }
 
-type Row = readonly unknown[];
 type Place = readonly [number: number, position: number, lastLineAt: number, checksum: number];
-type Line = Readonly<Record<string, unknown>>;
 
 interface Writable<T> {
   readonly states: T[];
@@ -259,54 +252,55 @@ class HintReading {
   }
 
   /** @returns Whether it is a line that may stand here. */
-  take(parsed: Line): boolean {
+  take(parsed: LineValue): boolean {
     const [name = ""] = Object.keys(parsed);
     if ((name === "hint") === this.#number > 0) return false; // the first line, and no other
-    const rows = parsed[name] as readonly Row[];
-    const segment = this.#segments.at(-1);
+    const value = parsed[name];
     switch (name) {
       case "hint":
         return this.#begin(parsed);
       case "ledger":
-        return this.#beginSegment(parsed[name] as Row);
+        return this.#beginSegment(value as LedgerRow);
       case "deletes":
-        for (const [key, list] of rows as readonly [string, [number, number][]][])
+        for (const [key, list] of value as [string, [number, number][]][])
           this.#deletes.push([key, list.map(([inSegment, revision]) => ({ segment: inSegment, revision }))]);
         return true;
       case "transcript":
-        this.#transcripts.push(transcriptOf(parsed[name] as Row));
+        this.#transcripts.push(transcriptOf(value as TranscriptRow));
         return true;
       case "items":
-        for (const row of rows) this.#transcripts.at(-1)?.items.push(itemOf(row));
+        for (const row of value as ItemRow[]) this.#transcripts.at(-1)?.items.push(itemOf(row));
         return true;
       case "dead":
-        [this.#dead.inSegment, this.#dead.bytes] = parsed[name] as [number, number];
+        [this.#dead.inSegment, this.#dead.bytes] = value as [number, number];
         return true;
       case "given":
-        this.#dead.given.push(...(rows as [string, number][]));
+        this.#dead.given.push(...(value as [string, number][]));
         return true;
       case "nested":
-        for (const [hash, bytes] of rows as [string, number][])
+        for (const [hash, bytes] of value as [string, number][])
           this.#dead.nested.push({ hash, bytes, nested: true });
         return true;
       case "end":
-        this.ended = parsed[name] === this.#number;
+        this.ended = value === this.#number;
         return this.ended;
-      default:
-        return segment !== undefined && this.#takeOfSegment(segment, name, rows);
+      default: {
+        const segment = this.#segments.at(-1);
+        return segment !== undefined && this.#takeOfSegment(segment, name, value);
+      }
     }
   }
 
-  #begin({ hint, store, records, segments }: Line): boolean {
-    if (store !== this.storeId) return false;
+  #begin({ hint, form, store, records, segments }: LineValue): boolean {
+    if (form !== FORM || store !== this.storeId) return false;
     this.#number = hint as number;
     this.#places = segments as readonly Place[];
     this.#recordsRevision = (records as number | null) ?? undefined;
     return true;
   }
 
-  #beginSegment(row: Row): boolean {
-    const [number, firstRevision, stage, chunkBytes, after, lastRevision, sealed, end] = row as LedgerRow;
+  #beginSegment(row: LedgerRow): boolean {
+    const [number, firstRevision, stage, chunkBytes, after, lastRevision, sealed, end] = row;
     const ledger = newLedger(number);
     Object.assign(ledger, {
       firstRevision,
@@ -321,41 +315,41 @@ class HintReading {
     return true;
   }
 
-  #takeOfSegment({ ledger, states }: Writable<HintedState>, name: string, rows: readonly Row[]): boolean {
+  #takeOfSegment({ ledger, states }: Writable<HintedState>, name: string, value: unknown): boolean {
     switch (name) {
       case "seal": {
-        const [gap, bytes, wanted] = rows as unknown as [number | null, number | null, number];
+        const [gap, bytes, wanted] = value as [number | null, number | null, number];
         ledger.sealedGap = gap ?? undefined;
         ledger.sealedBytes = bytes ?? undefined;
         ledger.wantedFirstRevision = wanted;
         return true;
       }
       case "writers":
-        for (const [w, n] of rows as [string, number][]) ledger.numbers.set(w, n);
+        for (const [w, n] of value as [string, number][]) ledger.numbers.set(w, n);
         return true;
       case "cleared":
-        for (const [key, revision] of rows as [string, number][]) ledger.cleared.set(key, revision);
+        for (const [key, revision] of value as [string, number][]) ledger.cleared.set(key, revision);
         return true;
       case "operations":
-        for (const [id, hash, revision] of rows as [string, string, number][])
+        for (const [id, hash, revision] of value as [string, string, number][])
           ledger.operations.set(id, { hash, revision });
         return true;
       case "states":
-        for (const [key, revision, modifiedAt, value] of rows as StateRow[]) {
-          const stored = value === 0 ? undefined : value;
+        for (const [key, revision, modifiedAt, entry] of value as StateRow[]) {
+          const stored = entry === 0 ? undefined : entry;
           states.push({ key, revision, modifiedAt, stored });
           ledger.changed.set(key, stored === undefined ? 0 : revision);
         }
         return true;
       case "ledger-transcript": {
-        const [key, transcript, head, revision] = rows as unknown as [string, string, StoredValue, number];
+        const [key, transcript, head, revision] = value as [string, string, StoredValue, number];
         this.#ids = new Map();
         const ofKey = ledger.transcripts.get(key) ?? new Map<string, never>();
         ledger.transcripts.set(key, ofKey.set(transcript, { head: headOf(head), revision, ids: this.#ids }));
         return true;
       }
       case "ids":
-        for (const [id, seq, position] of rows as [string, number, number][])
+        for (const [id, seq, position] of value as [string, number, number][])
           this.#ids?.set(id, { seq, position });
         return true;
       default:
@@ -381,17 +375,19 @@ function headOf(value: StoredValue): TranscriptHead | undefined {
   return head === "none" ? undefined : head;
 }
 
-function transcriptOf(row: Row): HotTranscriptState & { readonly items: HotItem[] } {
-  const [key, name, base, head, revision, ends, cuts, chunks] = row as readonly [
-    key: string,
-    name: string,
-    base: StoredValue,
-    head: StoredValue,
-    revision: number,
-    ends: readonly (readonly [segment: number, head: StoredValue])[],
-    cuts: readonly Cut[],
-    chunks: readonly HotChunk[],
-  ];
+type TranscriptRow = readonly [
+  key: string,
+  name: string,
+  base: StoredValue,
+  head: StoredValue,
+  revision: number,
+  ends: readonly (readonly [segment: number, head: StoredValue])[],
+  cuts: readonly Cut[],
+  chunks: readonly HotChunk[],
+];
+
+function transcriptOf(row: TranscriptRow): HotTranscriptState & { readonly items: HotItem[] } {
+  const [key, name, base, head, revision, ends, cuts, chunks] = row;
   return {
     key,
     name,
@@ -400,15 +396,13 @@ function transcriptOf(row: Row): HotTranscriptState & { readonly items: HotItem[
     revision,
     ends: ends.map(([segment, at]) => ({ segment, head: headOf(at) })),
     cuts,
-    // JSON has no undefined: a chunk that takes nothing over has no such member.
-    chunks: chunks.map((chunk) => ({ ...chunk, recut: chunk.recut })),
+    chunks,
     items: [],
   };
 }
 
-function itemOf(row: Row): HotItem {
-  const [seq, position, gone, first, born, at, bytes, revision, time, segment, offset, op, index, id] =
-    row as ItemRow;
+function itemOf(row: ItemRow): HotItem {
+  const [seq, position, gone, first, born, at, bytes, revision, time, segment, offset, op, index, id] = row;
   return {
     seq,
     position,
@@ -443,11 +437,3 @@ type ItemRow = readonly [
   index: number,
   id: string | 0,
 ];
-
-/** JSON of a line whose checksum holds, or undefined. */
-function decodeLine(bytes: Buffer): Line | undefined {
-  const json = bytes.subarray(PREFIX_BYTES);
-  if (bytes[CRC_DIGITS] !== SPACE || crc32Number(json) !== readHex(bytes, 0)) return undefined;
-  const value: unknown = JSON.parse(json.toString());
-  return typeof value === "object" && value !== null ? (value as Line) : undefined;
-}

@@ -33,6 +33,8 @@ const CHECKED_BYTES = 256 * 1024;
 
 export interface HintWriterOptions {
   readonly segmentBytes: number;
+  /** Whether the room that is left on the disk is for commits, and for the way out. */
+  readonly isShort: () => boolean;
   readonly dead: () => DeadValuesState;
 }
 
@@ -68,9 +70,9 @@ export class HintWriter {
     }
   }
 
-  /** Whether the log has grown enough since the latest hint, as far as this process knows. */
+  /** Whether the log has grown enough since the latest hint, as far as this process knows, and there is room for another. */
   isDue(when: keyof typeof GROWTH): boolean {
-    if (this.log.options.readOnly || this.log.segments.length === 0) return false;
+    if (this.log.options.readOnly || this.log.segments.length === 0 || this.options.isShort()) return false;
     const { number, position } = this.log.active;
     const grown = number === this.#known.number ? position - this.#known.position : position;
     return grown >= Math.max(this.#logBytesMin, GROWTH[when] * this.#known.bytes);
@@ -103,7 +105,7 @@ export class HintWriter {
     try {
       const segments = await runInSlices(this.#withChecksums(snapshot), runtime);
       if (segments === undefined) return;
-      const last = segments.at(-1)!;
+      const last = segments.at(-1) as SegmentInHint<SessionState>;
       const lines = composeHint({ ...snapshot, segments, dead }, storeId);
       const temporary = `${layout.stageFolder(last.ledger.stage)}/${runtime.randomName(8)}`;
       let bytes: number;

@@ -243,6 +243,18 @@ describe("a part that is damaged", () => {
     expect(partsOf(disk)).toHaveLength(1);
   });
 
+  it("or not there, and one that the checkpoint would leave as it is, costs that one the same", async () => {
+    for (const size of [0, 40]) {
+      const { disk, a, keys } = await prepared();
+      const part = `${INTERNAL}/${partsOf(disk).find((name) => name.startsWith("catalog-1-"))!}`;
+      if (size === 0) disk.removeRaw(part);
+      else disk.writeRaw(part, disk.readRaw(part)!.subarray(0, size));
+      await checkpoint(a);
+      expect(a.warnings.map(({ code }) => code)).toEqual(["catalog_rebuilt"]);
+      expect(await listed(disk)).toEqual({ keys, newest: ["y", "x", "39"], rebuilt: false });
+    }
+  });
+
   it("or gone while a process reads it, is looked for again: a checkpoint may have replaced it", async () => {
     for (let calls = 1; calls < 16; calls++) {
       const { disk, a, keys } = await prepared();

@@ -7,6 +7,7 @@
 import { describe, expect, it } from "vitest";
 import { DeadValues } from "../../../../src/engine/directory/dead-values.js";
 import { SessionState } from "../../../../src/engine/directory/session-table.js";
+import { encodeLogLine } from "../../../../src/format/log-line.js";
 import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
 import { seededRandom } from "../../../../src/testing/seeded-random.js";
 import {
@@ -172,6 +173,28 @@ describe("a hint that is not right", () => {
     expect(readLog(disk, hint)).toMatchObject({ resumed: false });
   });
 
+  it("is no reason to fail: lines of another form, though their checksums are right", async () => {
+    const { disk, hint } = await hinted();
+    const path = hintPath(hint);
+    const lines = disk.readRaw(path)!.toString().split("\n").slice(0, -1);
+    const { known } = readLog(disk, 0);
+    for (const [number, line] of lines.entries()) {
+      const [name = ""] = Object.keys(JSON.parse(line.slice(9)) as object);
+      for (const other of [{ [name]: 7 }, { [name]: null }, { later: [] }, {}, null]) {
+        const changed: Buffer[] = lines.map((text) => Buffer.from(`${text}\n`));
+        changed[number] = encodeLogLine(JSON.stringify(other));
+        disk.writeRaw(path, Buffer.concat(changed));
+        expect(readLog(disk, hint), `line ${number}`).toMatchObject({ resumed: false, known });
+      }
+    }
+    const first = { ...(JSON.parse(lines[0]!.slice(9)) as object), form: 2 };
+    const rest = Buffer.from(`${lines.slice(1).join("\n")}\n`);
+    disk.writeRaw(path, Buffer.concat([encodeLogLine(JSON.stringify(first)), rest]));
+    expect(readLog(disk, hint)).toMatchObject({ resumed: false, known });
+    disk.writeRaw(path, Buffer.concat([encodeLogLine("{"), encodeLogLine('"end"')]));
+    expect(readLog(disk, hint)).toMatchObject({ resumed: false, known });
+  });
+
   it("is no reason to fail: a folder, a link or a file that is not ours in its place", async () => {
     const { disk, hint } = await hinted();
     const path = hintPath(hint);
@@ -269,6 +292,20 @@ describe("writing hints", () => {
     a.fs.gate = undefined;
     await pass(2000, a, b);
     expect(hintsIn(disk)).toEqual([]);
+  });
+
+  it.each([
+    ["is there", 1],
+    ["is gone, so that the disk may be full", 0],
+  ])("where the reserve %s, so many are written: %i", async (_name, count) => {
+    const disk = new SimulatedDisk();
+    const a = await start(disk, "a", { segmentBytes: 16_384 });
+    await fill(a);
+    a.fs.kill();
+    if (count === 0) disk.removeRaw(`${INTERNAL}/reserve`);
+    const b = await start(disk, "b", { segmentBytes: 16_384 });
+    await b.store.close();
+    expect(hintsIn(disk)).toHaveLength(count);
   });
 
   it("no room for one is no failure, and it leaves nothing behind", async () => {

@@ -233,11 +233,12 @@ describe("a file that others begin with is taken away before they are made", () 
     const b = await startSmall(elsewhere, "B", OS);
     await settled(b.store.flush(), b);
     const made = chunkNames(elsewhere, "k").find((name) => name !== old) ?? "";
-    // A finds that the new file is missing; B makes it, and removes the old one; A then finds nothing to begin with.
+    // A finds that the new file is missing, and lists the old one; B makes the new one, and removes that; A then finds nothing to begin with.
     let [missed, done] = [false, false];
     a.fs.onCall = ({ name, args }) => {
-      if (name === "open" && String(args[0]).endsWith(made)) missed = true;
-      if (name !== "readdir" || !missed || done) return;
+      if (name !== "open") return;
+      missed ||= String(args[0]).endsWith(made);
+      if (!String(args[0]).endsWith(old) || !missed || done) return;
       done = true;
       disk.writeRaw(`${STORE}/k/${made}`, elsewhere.readRaw(`${STORE}/k/${made}`) ?? "");
       disk.removeRaw(`${STORE}/k/${old}`);

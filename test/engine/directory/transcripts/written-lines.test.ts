@@ -159,6 +159,16 @@ describe("lines of a segment that is gone", () => {
     expect(await c.store.append("k", [5])).toMatchObject({ first: 5 });
   });
 
+  it("that another process has brought, behind those of this one, are not this one's", async () => {
+    const b = await startSmall(disk, "B", OS);
+    await append("k", 4, 1)(b.store);
+    // A hears of B's line in the second segment before the first one goes, so that it does not let go of the transcript.
+    await sealedMeanwhile(b, () => Promise.all([append("k", 5, 1)(b.store), a.store.transcript("k")]));
+    await append("k", 6, 1)(a.store);
+    await checkpoint(); // now A lets go of the first segment, and with it of the line in between
+    await expectRight();
+  });
+
   it("that another process has brought lie between those that this one has: each is where it belongs", async () => {
     const b = await startSmall(disk, "B", OS);
     await append("k", 4, 1)(b.store);
