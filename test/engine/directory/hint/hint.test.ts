@@ -121,7 +121,7 @@ describe("a hint that is not right", () => {
         expect(readLog(disk, hint), `byte ${at}`).toMatchObject({ resumed: false, known });
       }
     }
-  });
+  }, 120_000);
 
   it("counts for nothing: a line of it is missing, doubled or at another place", async () => {
     const { disk, hint } = await hinted();
@@ -163,7 +163,7 @@ describe("a hint that is not right", () => {
       disk.writeRaw(`${log}/${name}`, good);
     }
     expect(resumed).toBeGreaterThan(0);
-  });
+  }, 120_000);
 
   it("counts for nothing: it came from another store", async () => {
     const { disk, hint } = await hinted();
@@ -322,12 +322,11 @@ describe("writing hints", () => {
     ).toEqual([]);
   });
 
-  it(`killed at ${each("call", 3)} of it, everything is as it was`, async () => {
+  it(`killed at ${each("call", 3)} of closing, which writes one, everything is as it was`, async () => {
     for (let at = 1; at < 200; at += stride(3)) {
       const disk = new SimulatedDisk();
       const a = await start(disk, "a", { segmentBytes: 16_384 });
       await fill(a);
-      await a.store.flush();
       const { known } = readLog(disk, 0);
       const parking = parkFrom(a.fs, at);
       let closed = false;
@@ -335,7 +334,7 @@ describe("writing hints", () => {
       for (let turns = 0; turns < 60; turns++) await turn();
       if (parking.at === undefined) {
         expect(closed).toBe(true);
-        expect(at).toBeGreaterThan(3);
+        expect(at).toBeGreaterThan(10);
         expect(hintsIn(disk)).toEqual([1]);
         return;
       }
