@@ -579,6 +579,18 @@ const READS = [
         replace: ` || failure.message !== before`,
       },
       {
+        name: "damage behind a full page fails that page",
+        rule: "T7",
+        find: `if (full && (error instanceof Incomplete`,
+        replace: `if (!full && full && (error instanceof Incomplete`,
+      },
+      {
+        name: "damage behind a full page is the end of the transcript",
+        rule: "T7",
+        find: `more = next === "unreadable" || (full`,
+        replace: `more = next !== "unreadable" && (full`,
+      },
+      {
         name: "the log is not read again behind a look into files",
         rule: "T8",
         find: `      if (failure === undefined && wasHot) return answer as R;`,

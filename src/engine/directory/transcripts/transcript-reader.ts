@@ -162,13 +162,13 @@ export class TranscriptReader {
       const found = backwards
         ? this.#backwards(key, name, state, from, to)
         : this.#forwards(key, name, state, from, to);
-      for (const item of found) {
-        if (items.length >= limit || bytes > PAGE_BYTES_MAX) {
-          more = true;
-          break;
-        }
-        bytes += item.bytes;
-        items.push(item.item);
+      for (;;) {
+        const full = items.length >= limit || bytes > PAGE_BYTES_MAX;
+        const next = nextOf(found, full);
+        more = next === "unreadable" || (full && next !== undefined);
+        if (next === undefined || next === "unreadable" || full) break;
+        bytes += next.bytes;
+        items.push(next.item);
       }
       return { items, more, transcript: engineTranscript(head) };
     });
@@ -409,6 +409,17 @@ interface ReadItem {
   /** Bytes of its line. */
   readonly bytes: number;
   readonly item: EngineItem;
+}
+
+/** @param full Whether it is only asked whether there is one: damage there is the next page's to tell. */
+function nextOf(found: Generator<ReadItem, void>, full: boolean): ReadItem | "unreadable" | undefined {
+  try {
+    const { value, done } = found.next();
+    return done === true ? undefined : value;
+  } catch (error) {
+    if (full && (error instanceof Incomplete || isTranscriptDamaged(error))) return "unreadable";
+    throw error;
+  }
 }
 
 function itemOf({ seq, item, id, revision, time }: ItemLine): EngineItem {
