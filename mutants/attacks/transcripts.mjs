@@ -585,6 +585,12 @@ const READS = [
         replace: `if (!full && full && (error instanceof Incomplete`,
       },
       {
+        name: "a page that is full leaves the file open that it read",
+        rule: "descriptors",
+        find: `found.return(); //`,
+        replace: `//`,
+      },
+      {
         name: "damage behind a full page is the end of the transcript",
         rule: "T7",
         find: `more = next === "unreadable" || (full`,

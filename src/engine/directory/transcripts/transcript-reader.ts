@@ -162,13 +162,17 @@ export class TranscriptReader {
       const found = backwards
         ? this.#backwards(key, name, state, from, to)
         : this.#forwards(key, name, state, from, to);
-      for (;;) {
-        const full = items.length >= limit || bytes > PAGE_BYTES_MAX;
-        const next = nextOf(found, full);
-        more = next === "unreadable" || (full && next !== undefined);
-        if (next === undefined || next === "unreadable" || full) break;
-        bytes += next.bytes;
-        items.push(next.item);
+      try {
+        for (;;) {
+          const full = items.length >= limit || bytes > PAGE_BYTES_MAX;
+          const next = nextOf(found, full);
+          more = next === "unreadable" || (full && next !== undefined);
+          if (next === undefined || next === "unreadable" || full) break;
+          bytes += next.bytes;
+          items.push(next.item);
+        }
+      } finally {
+        found.return(); // closes the file that it reads
       }
       return { items, more, transcript: engineTranscript(head) };
     });

@@ -61,6 +61,7 @@ describe("a damaged line of a file", () => {
       const page = await b.store.readItems("k", { backwards, limit });
       expect(page.items).toHaveLength(limit);
       expect(page.next).toBe(seq); // who reads on is told
+      expect(b.fs.openPaths.filter((open) => open.endsWith(".jsonl") && !open.includes("/log/"))).toEqual([]);
     }
     // The ways out: what is left without it, or nothing.
     await b.store.truncate("k", { afterSeq: seq - 1 });
