@@ -1,6 +1,7 @@
 /** The tree of commands: what the command line can say. Help, completion and the man page are made from it. */
 import type { Command, CommanderError } from "commander";
 import { addCompletion } from "./commands/completion.js";
+import { addEdit } from "./commands/edit.js";
 import { addFlush } from "./commands/flush.js";
 import { addGet } from "./commands/get.js";
 import { addInspect } from "./commands/inspect.js";
@@ -26,6 +27,7 @@ const COMMANDS = [
   addGet,
   addPut,
   addPatch,
+  addEdit,
   addRm,
   addTranscript,
   addWatch,
@@ -53,10 +55,11 @@ const SYNONYMS: Readonly<Record<string, string>> = {
   dir: "ls",
   doctor: "mend",
   du: "stats",
-  edit: "patch",
   export: "rollback",
+  find: "ls",
   fix: "mend",
   follow: "watch",
+  grep: "ls",
   import: "migrate",
   info: "stats",
   keys: "ls",

@@ -43,6 +43,29 @@ export function parseAssignment(text: string, option: string): [path: FieldPath,
   return [path, text.slice(reader.position + 1)];
 }
 
+/** What is asked of a field. */
+export interface FieldCondition {
+  readonly path: FieldPath;
+  /** Undefined: that it is there. */
+  readonly operator: Comparison | undefined;
+  readonly value: string;
+}
+
+const COMPARISONS = ["!=", "<=", ">=", "=", "<", ">"] as const;
+export type Comparison = (typeof COMPARISONS)[number];
+
+/** `path`, or `path=value` with any of {@link COMPARISONS}; names with such a character are written in quotes. */
+export function parseCondition(text: string, option: string): FieldCondition {
+  const reader = new PathReader(text, option, /[.[\]="<>!]/);
+  const path = reader.path();
+  const rest = text.slice(reader.position);
+  if (rest === "") return { path, operator: undefined, value: "" };
+  const operator = COMPARISONS.find((sign) => rest.startsWith(sign));
+  if (operator === undefined)
+    return reader.fail(`${reader.found()} where one of ${COMPARISONS.join(" ")} is needed`);
+  return { path, operator, value: rest.slice(operator.length) };
+}
+
 /** The path as it is written, names quoted where they must be. */
 export function formatFieldPath(path: readonly FieldStep[]): string {
   return path
@@ -72,6 +95,8 @@ class PathReader {
   constructor(
     private readonly text: string,
     private readonly option: string,
+    /** What ends a name that is not quoted. */
+    private readonly end = /[.[\]="]/,
   ) {}
 
   /** Reads as far as there is a path. */
@@ -96,7 +121,7 @@ class PathReader {
     let name = "";
     for (;;) {
       const character = this.text[this.position];
-      if (character === undefined || /[.[\]="]/.test(character)) break;
+      if (character === undefined || this.end.test(character)) break;
       if (character === "\\") {
         const escaped = String.fromCodePoint(this.text.codePointAt(this.position + 1) ?? 0);
         if (this.position + 1 >= this.text.length) this.fail("a backslash with nothing behind it");

@@ -20,7 +20,9 @@ export class Interrupted extends Error {
 
 export class Interruption {
   readonly #controller = new AbortController();
-  readonly #onSignal = (): void => {
+  #held = false;
+  readonly #onSignal = (name: NodeJS.Signals): void => {
+    if (this.#held && name === "SIGINT") return;
     if (this.signal.aborted) process.exit(EXIT.interrupted);
     this.stop(new Interrupted("signal"));
   };
@@ -35,6 +37,16 @@ export class Interruption {
 
   stop(reason: Interrupted): void {
     this.#controller.abort(reason);
+  }
+
+  /** Leaves Ctrl-C to another program that has the terminal meanwhile. */
+  async hold<R>(work: () => Promise<R>): Promise<R> {
+    this.#held = true;
+    try {
+      return await work();
+    } finally {
+      this.#held = false;
+    }
   }
 
   /** Signals end the program again as they do by default. */

@@ -19,6 +19,8 @@ export interface Invocation {
    * Default undefined: the interruption is reported, and the program ends.
    */
   finishMs: number | undefined;
+  /** Runs what has the terminal for itself, as an editor has: Ctrl-C is a key there. */
+  readonly withoutInterruption: <R>(work: () => Promise<R>) => Promise<R>;
   /** How the program ends when the command returns. Default 0. */
   exitCode: ExitCode;
 }

@@ -9,9 +9,10 @@ import { CliError, reportOf } from "./failure.js";
 import type { Invocation, StoreOptions } from "./invocation.js";
 import { printListing, type ListingRow } from "./listing.js";
 import { withStore, type Entry } from "./open-store.js";
+import { SessionFilter, type FilterOptions } from "./session-filter.js";
 import { resolveStateDirectory } from "./store-target.js";
 
-interface Options extends StoreOptions {
+interface Options extends StoreOptions, FilterOptions {
   readonly prefix?: string;
   readonly order: "key" | "updatedAt";
   readonly descending?: true;
@@ -78,11 +79,9 @@ interface SessionsSeen extends Pick<StoreSeen, "revision" | "damaged"> {
   readonly hides: boolean;
 }
 
-function sessionsOf(
-  invocation: Invocation,
-  { path }: AgentStore,
-  { prefix, order: orderBy, descending, limit }: Options,
-): Promise<SessionsSeen> {
+function sessionsOf(invocation: Invocation, { path }: AgentStore, options: Options): Promise<SessionsSeen> {
+  const { prefix, order: orderBy, descending, limit } = options;
+  const filter = SessionFilter.of(invocation, options);
   return withStore(invocation, path, {}, async (store) => {
     const query: ListQuery = {
       prefix,
@@ -91,7 +90,7 @@ function sessionsOf(
       limit: limit === undefined ? undefined : limit + 1,
     };
     const revision = await store.revision();
-    const { sessions, damaged } = await store.list(query);
+    const { sessions, damaged } = await (filter?.list(store, query) ?? store.list(query));
     warnOfHidden(invocation, path, damaged);
     const hides = damaged !== undefined || (sessions.length === 0 && (await isLogDamaged(store)));
     return { revision, records: sessions, hides, ...(damaged !== undefined && { damaged }) };

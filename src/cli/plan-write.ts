@@ -51,6 +51,11 @@ export interface Write {
   readonly plan: (current: SessionRecord<Entry> | undefined) => WritePlan;
   /** What to do with a session that is there and cannot be read. Default: fail, with the ways out. */
   readonly planDamaged?: WritePlan;
+  /** The same where only its file is damaged, for a command that would build on what was in there. Default: fail. */
+  readonly overDamagedFile?: {
+    readonly plan: () => WritePlan;
+    readonly apply: () => Promise<SessionRecord<Entry>>;
+  };
   /** The error when there is no session; a command without it makes one. */
   readonly missing?: () => Promise<CliError>;
   /** Does it, provided that the session still has this revision; undefined: whatever it has. */
@@ -111,21 +116,30 @@ async function stateOf(store: Store, key: string): Promise<State> {
 }
 
 /** Nothing of the session can be read, so there is no condition to write on: it is replaced, or removed, as it is. */
-async function writeDamaged(write: Write, { code, message, data }: SessionStoreError): Promise<Outcome> {
-  const { key, dryRun, ifRevision, planDamaged } = write;
-  if (planDamaged === undefined || ifRevision !== undefined) {
-    const without = ifRevision === undefined ? "" : " Its revision cannot be known: leave --if-revision out.";
-    throw new CliError(
-      code,
-      `${message}${without} Ways out: sessiondir put ${shellQuoted(key)} replaces it as a whole, ` +
-        `sessiondir rm ${shellQuoted(key)} removes it.`,
-      { exitCode: EXIT.needsPerson, data },
+async function writeDamaged(write: Write, damage: SessionStoreError): Promise<Outcome> {
+  const { key, dryRun, ifRevision, planDamaged, overDamagedFile } = write;
+  const over = damage.code === "entry_corrupt" ? overDamagedFile : undefined;
+  const plan = ifRevision === undefined ? (planDamaged ?? over?.plan()) : undefined;
+  if (plan === undefined)
+    throw withWaysOut(
+      damage,
+      key,
+      ifRevision === undefined ? "" : " Its revision cannot be known: leave --if-revision out.",
     );
-  }
-  const done = { key, dryRun, ...planDamaged, previousRevision: 0, damaged: true } as const;
+  const done = { key, dryRun, ...plan, previousRevision: 0, damaged: true } as const;
   if (dryRun) return done;
-  const record = await write.apply(undefined);
+  const record = await (over ?? write).apply(undefined);
   return record === undefined ? done : { ...done, revision: record.revision };
+}
+
+/** The error of a session that cannot be read, and what a person can do with it. */
+export function withWaysOut({ code, message, data }: SessionStoreError, key: string, why = ""): CliError {
+  return new CliError(
+    code,
+    `${message}${why} Ways out: sessiondir put ${shellQuoted(key)} replaces it as a whole, ` +
+      `sessiondir rm ${shellQuoted(key)} removes it.`,
+    { exitCode: EXIT.needsPerson, data },
+  );
 }
 
 /**

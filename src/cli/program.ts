@@ -36,6 +36,7 @@ export async function run(args: readonly string[]): Promise<Ending> {
     doing: "starting",
     afterwards: () => "Nothing is half done; run the same command again.",
     finishMs: undefined,
+    withoutInterruption: (work) => interruption.hold(work),
     exitCode: EXIT.ok,
   };
   let outputError: NodeJS.ErrnoException | undefined;

@@ -100,7 +100,7 @@ function stepsTo(path: readonly string[], value: unknown): FieldStep[] {
 }
 
 /** What is not UTF-8 would be written with replacement characters, and nobody would know. */
-function textOf(bytes: Buffer, source: string): string {
+export function textOf(bytes: Buffer, source: string): string {
   if (!isUtf8(bytes)) throw usageError(`${source} is not UTF-8: convert it first, with iconv for example`);
   return bytes.toString("utf8");
 }

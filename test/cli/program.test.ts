@@ -11,7 +11,19 @@ import { describe, expect, it } from "vitest";
 import { errorOf, MAIN, run, runAlone, start } from "./support/program.js";
 import { emptyFolder, MAIN_KEY, makeStore, revisionOf } from "./support/stores.js";
 
-const COMMANDS = ["ls", "get", "put", "patch", "rm", "watch", "stats", "flush", "mend", "rebuild"].concat(
+const COMMANDS = [
+  "ls",
+  "get",
+  "put",
+  "patch",
+  "edit",
+  "rm",
+  "watch",
+  "stats",
+  "flush",
+  "mend",
+  "rebuild",
+].concat(
   ["inspect", "migrate", "rollback", "mirror"], // about sessions.json
 );
 

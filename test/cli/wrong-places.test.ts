@@ -25,6 +25,9 @@ const user = process.getuid?.() === 0 ? 65534 : undefined;
 /** A file that everybody may read: one item. */
 const LINES = fileURLToPath(new URL("support/item.jsonl", import.meta.url));
 
+/** An editor in which nobody changes anything. */
+const EDITOR = { EDITOR: "true" };
+
 const READING: readonly (readonly string[])[] = [
   ["ls"],
   ["get", MAIN_KEY],
@@ -32,6 +35,7 @@ const READING: readonly (readonly string[])[] = [
   ["watch", "--since", "0", "--limit", "1"],
   ["put", MAIN_KEY, "--data", "{}", "--dry-run"],
   ["patch", MAIN_KEY, "a=1", "--dry-run"],
+  ["edit", MAIN_KEY, "--dry-run"],
   ["rm", MAIN_KEY, "--dry-run"],
   ["flush", "--dry-run"],
   ["mend", "--dry-run"],
@@ -45,6 +49,7 @@ const READING: readonly (readonly string[])[] = [
 const WRITING: readonly (readonly string[])[] = [
   ["put", MAIN_KEY, "--data", "{}"],
   ["patch", MAIN_KEY, "a=1"],
+  ["edit", MAIN_KEY],
   ["rm", MAIN_KEY],
   ["flush", "--checkpoint"],
   ["mend", "--quiet"],
@@ -182,15 +187,19 @@ describe("a damaged store", () => {
     expect(await run(["get", MAIN_KEY, "--store", store])).toMatchObject({ code: 0, stderr: "" });
   });
 
-  it("a damaged session can be replaced and removed, each says so, and patch names the ways out", async () => {
+  it("a damaged session can be patched, replaced and removed, each says so", async () => {
     const store = await makeStore();
     await run(["flush", "--checkpoint", "--store", store]);
     const damage = (): void =>
       writeFileSync(join(store, "agent%3Aops%3Acron%3Anightly%3Arun%3A1/meta.json"), "{");
     damage();
+    const edit = await run(["edit", CRON_KEY, "--store", store], { env: { EDITOR: "false" } });
+    expect(edit).toMatchObject({ code: 3, stdout: "" });
+    expect(edit.stderr).toContain(CRON_KEY);
     const patch = await run(["patch", CRON_KEY, "a=1", "--store", store]);
-    expect(patch).toMatchObject({ code: 3, stdout: "" });
-    expect(patch.stderr).toContain(`sessiondir put ${CRON_KEY} replaces it`);
+    expect(patch.stdout).toMatch(/^replaced \S+, which was damaged, revision \d+: set a\n$/);
+    await run(["flush", "--checkpoint", "--store", store]);
+    damage();
     const held = await run([
       "put",
       CRON_KEY,
@@ -239,7 +248,7 @@ describe("in a read-only directory", () => {
     const before = traces(store);
     for (const given of READING) {
       const args = given.filter((arg) => arg !== "-f"); // which never ends
-      const { code, stderr } = await run([...args, "--store", store, "--quiet"], { user });
+      const { code, stderr } = await run([...args, "--store", store, "--quiet"], { user, env: EDITOR });
       expect({ args, code, stderr }).toEqual({
         args,
         code: 0,
@@ -248,7 +257,7 @@ describe("in a read-only directory", () => {
     }
     for (const args of [...WRITING, ["put", "k", "--data", "{}", "--create"]]) {
       const path = args.includes("--create") ? join(dirname(store), "new.d") : store;
-      const { code, stdout, stderr } = await run([...args, "--store", path], { user });
+      const { code, stdout, stderr } = await run([...args, "--store", path], { user, env: EDITOR });
       expect({ args, code, stdout }).toEqual({ args, code: 1, stdout: "" });
       expect(stderr).toMatch(/^sessiondir: .*EACCES.*Run it as the user that the gateway runs as.*\n$/);
       expect(stderr).not.toContain("try again"); // one next step, not two

@@ -1,10 +1,10 @@
-/** `sessiondir get`: one session's entry, or one field of it, as JSON. */
+/** `sessiondir get`: the entries of sessions, or one field of each, as JSON. */
 import type { Command } from "commander";
 import { CliError, usageError } from "../failure.js";
 import { formatFieldPath, hasStep, parseFieldPath, topLevel, type FieldPath } from "../field-path.js";
 import { addExamples, addStoreOptions, type Invocation, type StoreOptions } from "../invocation.js";
-import { acceptKey } from "../accept-key.js";
-import { resolveStore } from "../store-target.js";
+import { forEachKey, readKeys, requireOneKey, storeOfKeys } from "../key-arguments.js";
+import type { Store } from "../open-store.js";
 import { transcriptsBeside } from "../transcripts-beside.js";
 import { visible } from "../visible-text.js";
 
@@ -17,7 +17,7 @@ export function addGet(program: Command, invocation: Invocation): void {
   const command = program
     .command("get")
     .description("print a session's entry as JSON; with --json also its revision and time of change")
-    .argument("<key>", "the session's key");
+    .argument("<key...>", "the session's key, or several; - reads keys from standard input, one a line");
   addStoreOptions(command)
     .option(
       "--field <path>",
@@ -27,42 +27,60 @@ export function addGet(program: Command, invocation: Invocation): void {
       "--raw",
       "for scripts: a string without quotes, its bytes and nothing else; other values on one line",
     )
-    .action((key: string, options: Options) => get(invocation, key, options));
+    .action((keys: readonly string[], options: Options) => get(invocation, keys, options));
   addExamples(
     command,
     "get agent:main:main --store sessions.d",
     "get agent:main:main --store sessions.d --field skillsSnapshot.prompt --raw > prompt.txt",
     "get agent:main:main --store sessions.d --json | jq .revision",
+    "ls --store sessions.d --json | jq -r '.sessions[].key' | sessiondir get - --store sessions.d --json",
   );
 }
 
-async function get(invocation: Invocation, key: string, options: Options): Promise<void> {
-  await acceptKey(key);
+async function get(invocation: Invocation, given: readonly string[], options: Options): Promise<void> {
   const { field, raw = false } = options;
   if (raw && invocation.terminal.json) throw usageError("--raw and --json are two ways to print; give one");
   const fieldPath = field === undefined ? undefined : parseFieldPath(field, "--field");
-  const path = await resolveStore(invocation, options, { key });
+  const keys = await readKeys(invocation, given);
+  if (raw) requireOneKey(keys, "--raw", "prints one value and nothing around it");
+  const [key] = keys;
+  if (key === undefined) return;
+  const path = await storeOfKeys(invocation, options, keys);
   const { withStore } = await import("../open-store.js");
-  await withStore(invocation, path, { key }, async (store) => {
-    const record = await store.read(key);
-    if (record === undefined) {
-      const { missingRecord } = await import("../plan-write.js");
-      throw await missingRecord(store, path, key);
-    }
-    const value = fieldPath === undefined ? record.entry : fieldOf(record.entry, fieldPath, key);
-    const { terminal } = invocation;
-    if (raw) return printRaw(invocation, value);
-    const transcripts = field === undefined ? await transcriptsBeside(store, key) : [];
-    if (!terminal.json) {
-      await terminal.document(value, 2);
-      if (transcripts.length > 0) terminal.say(`transcripts: ${transcripts.join(", ")}`);
-      return;
-    }
-    const { revision, modifiedAt } = record;
-    const named = transcripts.length > 0 && { transcripts };
-    const head = { store: path, key, revision, modifiedAt, ...named };
-    return terminal.result(field === undefined ? { ...head, entry: value } : { ...head, field, value });
-  });
+  await withStore(invocation, path, { key }, (store) =>
+    forEachKey(invocation, keys, (key) => print(invocation, store, { path, key, fieldPath, ...options })),
+  );
+}
+
+interface Wanted extends Options {
+  readonly path: string;
+  readonly key: string;
+  readonly fieldPath: FieldPath | undefined;
+}
+
+async function print(
+  invocation: Invocation,
+  store: Store,
+  { path, key, field, fieldPath, raw }: Wanted,
+): Promise<void> {
+  const record = await store.read(key);
+  if (record === undefined) {
+    const { missingRecord } = await import("../plan-write.js");
+    throw await missingRecord(store, path, key);
+  }
+  const value = fieldPath === undefined ? record.entry : fieldOf(record.entry, fieldPath, key);
+  const { terminal } = invocation;
+  if (raw) return printRaw(invocation, value);
+  const transcripts = field === undefined ? await transcriptsBeside(store, key) : [];
+  if (!terminal.json) {
+    await terminal.document(value, 2);
+    if (transcripts.length > 0) terminal.say(`transcripts: ${transcripts.join(", ")}`);
+    return;
+  }
+  const { revision, modifiedAt } = record;
+  const named = transcripts.length > 0 && { transcripts };
+  const head = { store: path, key, revision, modifiedAt, ...named };
+  return terminal.result(field === undefined ? { ...head, entry: value } : { ...head, field, value });
 }
 
 /** The text's bytes and nothing else; on a terminal, which obeys what it is sent, escaped and with a line break. */

@@ -10,9 +10,11 @@ import {
   type Invocation,
   type StoreOptions,
 } from "../invocation.js";
+import { byteCount, timeSpan } from "../measures.js";
+import type { FilterOptions } from "../session-filter.js";
 import { resolveStore } from "../store-target.js";
 
-interface Options extends StoreOptions {
+interface Options extends StoreOptions, FilterOptions {
   readonly allAgents?: true;
   readonly prefix?: string;
   readonly order: "key" | "updatedAt";
@@ -30,8 +32,20 @@ export function addLs(program: Command, invocation: Invocation): void {
     .option("--prefix <text>", "only keys that start with this")
     .option("--order <field>", "key or updatedAt", parseOrder, "key")
     .option("--descending", "in reverse order")
+    .option(
+      "--where <condition>",
+      "only where a field is so: channel=telegram, usage.total>1000, error; = != < <= > >=; may be repeated",
+      (condition: string, all: readonly string[] | undefined) => [...(all ?? []), condition],
+    )
+    .option("--older-than <time>", "only those not used for so long: 90m, 12h, 30d", timeSpan("--older-than"))
+    .option(
+      "--larger-than <size>",
+      "only those whose entry has more bytes: 500kB, 1MB",
+      byteCount("--larger-than"),
+    )
+    .option("--grep <text>", "only those with this text in their key, entry or transcripts")
     .option("--limit <count>", "at most so many", wholeNumber("--limit", 1))
-    .option("--cursor <cursor>", "go on where an earlier ls with the same order and prefix stopped")
+    .option("--cursor <cursor>", "go on where an earlier ls that asked for the same stopped")
     .action((store: string | undefined, options: Options) => {
       const all = withStoreArgument(options, store);
       return all.allAgents === true ? lsAllAgents(invocation, all) : ls(invocation, all);
@@ -41,6 +55,7 @@ export function addLs(program: Command, invocation: Invocation): void {
     "ls sessions.d",
     "ls --state-dir ~/.openclaw --all-agents",
     "ls --state-dir ~/.openclaw --prefix agent:main:telegram: --order updatedAt --descending --limit 20",
+    "ls sessions.d --where channel=telegram --where 'tokens>100000' --older-than 30d",
     "ls --store sessions.d --json | jq '.sessions[] | select(.tokens > 100000).key'",
   );
 }
@@ -55,12 +70,15 @@ async function ls(invocation: Invocation, options: Options): Promise<void> {
   const { withStore } = await import("../open-store.js");
   const { printListing } = await import("../listing.js");
   const { isLogDamaged, warnOfHidden } = await import("../damaged-log.js");
+  const { SessionFilter } = await import("../session-filter.js");
+  const filter = SessionFilter.of(invocation, options);
   await withStore(invocation, path, {}, async (store) => {
     const { prefix, order: orderBy, descending, limit, cursor } = options;
     invocation.doing = `listing the sessions of ${path}`;
     // From before the listing: a watch since this revision misses nothing.
     const revision = await store.revision();
-    const found = await asUsage(() => store.list({ prefix, orderBy, descending, limit, cursor }));
+    const query = { prefix, orderBy, descending, limit, cursor };
+    const found = await asUsage(() => filter?.list(store, query) ?? store.list(query));
     const { cursor: next, damaged } = found;
     warnOfHidden(invocation, path, damaged);
     await printListing(invocation, {

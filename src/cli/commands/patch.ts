@@ -90,6 +90,17 @@ function patchOf(
       return { action: set.length + unset.length === 0 ? "unchanged" : "patch", set, unset };
     },
     apply: (base) => store.patch(key, planned?.fields ?? {}, { ifRevision: base }),
+    // The damaged file is kept in quarantine/; what goes on is at least what is known.
+    overDamagedFile: {
+      plan: (): WritePlan => {
+        planned = changeFields({}, changes, key);
+        return { action: "replace", set: planned.set };
+      },
+      apply: () => {
+        const given = Object.entries(planned?.fields ?? {}).filter(([, value]) => value !== undefined);
+        return store.put(key, Object.fromEntries(given));
+      },
+    },
   };
 }
 

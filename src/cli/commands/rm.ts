@@ -1,4 +1,4 @@
-/** `sessiondir rm`: deletes one session. */
+/** `sessiondir rm`: deletes sessions, one after the other. */
 import type { Command } from "commander";
 import {
   addExamples,
@@ -9,8 +9,7 @@ import {
 } from "../invocation.js";
 import { isSessionDamaged } from "../../errors.js";
 import type { Store } from "../open-store.js";
-import { acceptKey } from "../accept-key.js";
-import { resolveStore } from "../store-target.js";
+import { forEachKey, readKeys, requireOneKey, storeOfKeys } from "../key-arguments.js";
 import { transcriptsBeside } from "../transcripts-beside.js";
 
 interface Options extends StoreOptions {
@@ -22,49 +21,68 @@ export function addRm(program: Command, invocation: Invocation): void {
   const command = program
     .command("rm")
     .description("delete a session with its transcripts; there is no way back but a backup")
-    .argument("<key>", "the session's key");
+    .argument("<key...>", "the session's key, or several; - reads keys from standard input, one a line");
   addStoreOptions(command)
     .option("--if-revision <revision>", "only if it has this revision", wholeNumber("--if-revision", 1))
     .option("--dry-run", "say what would be done and do nothing")
-    .action((key: string, options: Options) => rm(invocation, key, options));
+    .action((keys: readonly string[], options: Options) => rm(invocation, keys, options));
   addExamples(
     command,
     "rm agent:main:subagent:8f2c --store sessions.d --dry-run",
     "rm agent:main:subagent:8f2c --store sessions.d --if-revision 12",
+    "rm - --store sessions.d --dry-run < keys.txt",
   );
 }
 
-async function rm(invocation: Invocation, key: string, options: Options): Promise<void> {
-  await acceptKey(key);
-  const path = await resolveStore(invocation, options, { key });
-  const { withStore } = await import("../open-store.js");
-  const { missingSession, planAndWrite, printWrite } = await import("../plan-write.js");
+async function rm(invocation: Invocation, given: readonly string[], options: Options): Promise<void> {
+  const keys = await readKeys(invocation, given);
   const { ifRevision, dryRun = false } = options;
-  await withStore(invocation, path, { write: !dryRun, key }, async (store) => {
-    const transcripts = await transcriptsBeside(store, key);
-    // Without a record there is nothing that planning could build on: a delete removes what there is.
-    const isBare = transcripts.length > 0 && ifRevision === undefined && (await lacksRecord(store, key));
-    const along = transcripts.length > 0 && { transcripts };
-    if (isBare) {
-      if (!dryRun && !(await store.delete(key))) throw await missingSession(store, path, key);
-      const bare = { key, dryRun, action: "delete", previousRevision: 0, ...along } as const;
-      return printWrite(invocation, { store: path, ...bare });
-    }
-    const outcome = await planAndWrite(store, invocation.signal, {
-      key,
-      ifRevision,
-      dryRun,
-      plan: () => ({ action: "delete" }),
-      planDamaged: { action: "delete" },
-      missing: () => missingSession(store, path, key),
-      apply: async (base) => {
-        // Without a base it was not seen before, and may not be there.
-        if (!(await store.delete(key, { ifRevision: base }))) throw await missingSession(store, path, key);
-        return undefined;
-      },
-    });
-    await printWrite(invocation, { store: path, ...outcome, ...along });
+  if (ifRevision !== undefined) requireOneKey(keys, "--if-revision", "is the revision of one session");
+  const [key] = keys;
+  if (key === undefined) return;
+  const path = await storeOfKeys(invocation, options, keys);
+  const { withStore } = await import("../open-store.js");
+  await withStore(invocation, path, { write: !dryRun, key }, (store) =>
+    forEachKey(invocation, keys, (key) => remove(invocation, store, { path, key, ifRevision, dryRun })),
+  );
+}
+
+interface Removal {
+  readonly path: string;
+  readonly key: string;
+  readonly ifRevision: number | undefined;
+  readonly dryRun: boolean;
+}
+
+async function remove(
+  invocation: Invocation,
+  store: Store,
+  { path, key, ifRevision, dryRun }: Removal,
+): Promise<void> {
+  const { missingSession, planAndWrite, printWrite } = await import("../plan-write.js");
+  const transcripts = await transcriptsBeside(store, key);
+  // Without a record there is nothing that planning could build on: a delete removes what there is.
+  const isBare = transcripts.length > 0 && ifRevision === undefined && (await lacksRecord(store, key));
+  const along = transcripts.length > 0 && { transcripts };
+  if (isBare) {
+    if (!dryRun && !(await store.delete(key))) throw await missingSession(store, path, key);
+    const bare = { key, dryRun, action: "delete", previousRevision: 0, ...along } as const;
+    return printWrite(invocation, { store: path, ...bare });
+  }
+  const outcome = await planAndWrite(store, invocation.signal, {
+    key,
+    ifRevision,
+    dryRun,
+    plan: () => ({ action: "delete" }),
+    planDamaged: { action: "delete" },
+    missing: () => missingSession(store, path, key),
+    apply: async (base) => {
+      // Without a base it was not seen before, and may not be there.
+      if (!(await store.delete(key, { ifRevision: base }))) throw await missingSession(store, path, key);
+      return undefined;
+    },
   });
+  await printWrite(invocation, { store: path, ...outcome, ...along });
 }
 
 /** Where the log is damaged, a record may be hidden: that is no lack. */

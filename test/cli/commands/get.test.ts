@@ -2,10 +2,21 @@
  * Goal: `get` prints exactly the entry, or one field of it, and says what is wrong with a key that is not there.
  * Method: the built program on a store of three sessions; its JSON against docs/cli.md.
  */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { deviations, documentedExamples } from "../support/documented-shape.js";
 import { errorOf, run, start } from "../support/program.js";
-import { CRON_KEY, MAIN_KEY, makeStore, revisionOf, SESSIONS, SNAPSHOT } from "../support/stores.js";
+import {
+  CRON_KEY,
+  emptyFolder,
+  JAMES_KEY,
+  MAIN_KEY,
+  makeStore,
+  revisionOf,
+  SESSIONS,
+  SNAPSHOT,
+} from "../support/stores.js";
 
 describe("get", () => {
   it("prints the entry as JSON, shared values included", async () => {
@@ -82,7 +93,6 @@ describe("get", () => {
     expect(await run(["get", "", "--store", store])).toMatchObject({ code: 2 });
     expect(await run(["get", "x".repeat(1025), "--store", store])).toMatchObject({ code: 1 });
     expect((await run(["get", "--store", store])).stderr).toContain("See sessiondir get --help");
-    expect(await run(["get", CRON_KEY, MAIN_KEY, "--store", store])).toMatchObject({ code: 2 });
   });
 
   it("reads with one syntax what patch wrote, names with dots too", async () => {
@@ -123,5 +133,64 @@ describe("get", () => {
     const { code, stderr } = await getting.ended;
     expect(code).toBe(130);
     expect(stderr).toContain(`interrupted while reading ${store}`);
+  });
+});
+
+describe("get of several keys", () => {
+  it("prints one after the other, each once; with --json one a line", async () => {
+    const store = await makeStore();
+    const plain = await run(["get", MAIN_KEY, CRON_KEY, MAIN_KEY, "--store", store]);
+    expect(plain.code).toBe(0);
+    expect(JSON.parse(`[${plain.stdout.replace(/^\}\n\{/m, "},{")}]`)).toEqual([
+      SESSIONS[MAIN_KEY],
+      SESSIONS[CRON_KEY],
+    ]);
+    const lines = (await run(["get", MAIN_KEY, CRON_KEY, "--store", store, "--json"])).stdout
+      .trimEnd()
+      .split("\n");
+    expect(lines.map((line) => (JSON.parse(line) as { key: string }).key)).toEqual([MAIN_KEY, CRON_KEY]);
+  });
+
+  it("takes keys from standard input, one a line, whatever ends it", async () => {
+    const store = await makeStore();
+    const input = `${CRON_KEY}\r\n\n${MAIN_KEY}`;
+    const { stdout } = await run(["get", "-", "--store", store, "--field", "sessionId"], { input });
+    expect(stdout).toBe('"s-3"\n"s-1"\n');
+    const none = await run(["get", "-", "--store", store], { input: "\n" });
+    expect(none).toEqual({
+      code: 0,
+      stdout: "",
+      stderr: "there is no key on standard input, so there is nothing to do\n",
+    });
+  });
+
+  it("one that is not there is said, the others are printed, and the code is 1", async () => {
+    const store = await makeStore();
+    const ended = await run(["get", "nobody", CRON_KEY, "--store", store, "--json"]);
+    expect(ended.code).toBe(1);
+    expect(JSON.parse(ended.stdout)).toMatchObject({ key: CRON_KEY });
+    expect(errorOf(ended)).toMatchObject({ code: "not_found", data: { key: "nobody" } });
+  });
+
+  it.each([
+    [[MAIN_KEY, CRON_KEY, "--raw"], "--raw"],
+    [["-", ""], "key"],
+  ])("refuses %s", async (args, message) => {
+    const { code, stderr } = await run(["get", ...args, "--store", await makeStore()], { input: "x\n" });
+    expect(code).toBe(2);
+    expect(stderr).toContain(message);
+  });
+
+  it("refuses keys of agents with a store each, and names both", async () => {
+    const state = emptyFolder();
+    for (const agent of ["main", "ops"]) {
+      mkdirSync(join(state, "agents", agent, "sessions"), { recursive: true });
+      await makeStore(SESSIONS, join(state, "agents", agent, "sessions", "sessions.d"));
+    }
+    const ended = await run(["get", MAIN_KEY, CRON_KEY, "--state-dir", state]);
+    expect(ended.code).toBe(2);
+    expect(ended.stderr).toContain("agents/main/");
+    expect(ended.stderr).toContain("agents/ops/");
+    expect((await run(["get", MAIN_KEY, JAMES_KEY, "--state-dir", state])).code).toBe(0);
   });
 });

@@ -2,12 +2,22 @@
  * Goal: `ls` shows every session with what is known of it, in the order and portion that was asked for.
  * Method: the built program on a store of three sessions; its JSON against docs/cli.md.
  */
-import { mkdirSync } from "node:fs";
-import { dirname } from "node:path";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { openDirectoryStore, openSessionStore } from "../../../src/index.js";
 import { documentedExamples, deviations } from "../support/documented-shape.js";
 import { run } from "../support/program.js";
-import { CRON_KEY, emptyFolder, JAMES_KEY, MAIN_KEY, makeStore, NOW, revisionOf } from "../support/stores.js";
+import {
+  CRON_KEY,
+  emptyFolder,
+  JAMES_KEY,
+  MAIN_KEY,
+  makeStore,
+  NOW,
+  revisionOf,
+  type Sessions,
+} from "../support/stores.js";
 
 interface Listing {
   readonly store: string;
@@ -172,5 +182,114 @@ describe("ls", () => {
     expect((await run(["get", "agent:old:main", "--state-dir", state])).stderr).toContain(
       'Agent "new" has it',
     );
+  });
+});
+
+describe("ls of some sessions only", () => {
+  it.each([
+    [["--where", "model=large"], [MAIN_KEY]],
+    [
+      ["--where", "model!=large"],
+      [CRON_KEY, JAMES_KEY],
+    ],
+    [["--where", "usage.total>=7"], [MAIN_KEY]],
+    [["--where", "usage.total>7"], []],
+    [["--where", "usage.parts[0].name=first"], [MAIN_KEY]],
+    [["--where", 'model="large"'], [MAIN_KEY]],
+    [["--where", "usage"], [MAIN_KEY]],
+    [["--where", "tokens=15"], [JAMES_KEY]],
+    [["--where", "channel=webchat"], [MAIN_KEY]],
+    [["--where", "channel=telegram"], [JAMES_KEY]],
+    [["--where", "model>a", "--where", "tokens<1"], []],
+    [["--where", "toString"], []],
+    [["--where", "__proto__"], []],
+    [["--older-than", "1d"], [JAMES_KEY]],
+    [
+      ["--older-than", "1h"],
+      [JAMES_KEY, MAIN_KEY],
+    ],
+    [
+      ["--larger-than", "10kB"],
+      [JAMES_KEY, MAIN_KEY],
+    ],
+    [["--larger-than", "1MB"], []],
+    [["--grep", "webchat"], [MAIN_KEY]],
+    [["--grep", "nightly"], [CRON_KEY]],
+    [
+      ["--prefix", "agent:main:", "--where", "sessionId"],
+      [JAMES_KEY, MAIN_KEY],
+    ],
+  ])("%j", async (filter, expected) => {
+    const found = keys(await list("--store", await makeStore(), ...filter));
+    expect(new Set(found)).toEqual(new Set(expected));
+  });
+
+  it("finds a text in what was said, quotes and line breaks included", async () => {
+    const path = await makeStore();
+    const store = await openSessionStore(path);
+    await store.append(JAMES_KEY, [{ role: "user", text: 'say "hi"\nthen go' }], { transcript: "tools" });
+    await store.close();
+    expect(keys(await list("--store", path, "--grep", 'say "hi"\nthen'))).toEqual([JAMES_KEY]);
+    expect(keys(await list("--store", path, "--grep", "say hi"))).toEqual([]);
+  });
+
+  it("its limit is of those that match, and its cursor goes on right behind them", async () => {
+    const sessions = Array.from({ length: 25 }, (_, n) => [
+      `k${String(n).padStart(2, "0")}`,
+      { even: n % 2 === 0 },
+    ]);
+    const path = await makeStore(Object.fromEntries(sessions) as Sessions);
+    const all = keys(await list("--store", path, "--where", "even=true"));
+    expect(all).toHaveLength(13);
+    const seen: unknown[] = [];
+    let cursor: string | undefined;
+    do {
+      const go = cursor === undefined ? [] : ["--cursor", cursor];
+      const page = await list("--store", path, "--where", "even=true", "--limit", "5", ...go);
+      seen.push(...keys(page));
+      ({ cursor } = page);
+    } while (cursor !== undefined);
+    expect(seen).toEqual(all);
+  });
+
+  it("a transcript that cannot be searched is said, and the code is 3", async () => {
+    const path = await makeStore();
+    const store = await openDirectoryStore(path);
+    await store.append(JAMES_KEY, ["one", "two"]);
+    await store.checkpoint();
+    await store.close();
+    const folder = readdirSync(path).find((name) => name.endsWith("james")) ?? "";
+    const chunk = readdirSync(join(path, folder)).find((name) => name.endsWith(".jsonl")) ?? "";
+    const bytes = readFileSync(join(path, folder, chunk));
+    bytes[bytes.length - 5] = 0x21;
+    writeFileSync(join(path, folder, chunk), bytes);
+    const { code, stderr } = await run(["ls", "--store", path, "--grep", "nothing like it"]);
+    expect(code).toBe(3);
+    expect(stderr).toContain("not all of it was searched");
+  });
+
+  it.each([
+    [["--older-than", "30"], "as in 30d"],
+    [["--older-than", "month"], "as in 30d"],
+    [["--larger-than", "1XB"], "as in 1.5MB"],
+    [["--where", "=1"], "--where"],
+  ])("refuses %j with what it should be", async (args, message) => {
+    const { code, stderr } = await run(["ls", "--store", await makeStore(), ...args]);
+    expect(code).toBe(2);
+    expect(stderr).toContain(message);
+  });
+
+  it("works over all agents", async () => {
+    const state = emptyFolder();
+    for (const agent of ["main", "ops"]) {
+      const path = join(state, "agents", agent, "sessions", "sessions.d");
+      mkdirSync(dirname(path), { recursive: true });
+      await makeStore(undefined, path);
+    }
+    const found = await list("--state-dir", state, "--all-agents", "--where", "model=large");
+    expect(found.sessions.map(({ key, agent }) => [key, agent])).toEqual([
+      [MAIN_KEY, "main"],
+      [MAIN_KEY, "ops"],
+    ]);
   });
 });

@@ -2,9 +2,10 @@
  * Goal: `patch` changes the fields that are named and no others, and says which. Method: the built program, then a reader
  * of the library.
  */
-import { readdirSync, rmSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { openDirectoryStore } from "../../../src/index.js";
 import { deviations, documentedExamples } from "../support/documented-shape.js";
 import { errorOf, run } from "../support/program.js";
 import { MAIN_KEY, makeStore, read, revisionOf, SESSIONS, traces } from "../support/stores.js";
@@ -150,3 +151,27 @@ describe("patch", () => {
     });
   });
 });
+
+it("replaces a session whose file is damaged, says so, and keeps what was in there", async () => {
+  const store = await makeStore();
+  await checkpoint(store);
+  const name = readdirSync(store).find((folder) => folder.endsWith("main")) ?? "";
+  writeFileSync(join(store, name, "meta.json"), "{ damaged");
+  const planned = await run(["patch", MAIN_KEY, "model=small", "--store", store, "--dry-run"]);
+  expect(planned.stdout).toBe(`would replace ${MAIN_KEY}, which was damaged: set model\n`);
+  const conditional = await run(["patch", MAIN_KEY, "model=small", "--if-revision", "1", "--store", store]);
+  expect(conditional.code).toBe(3);
+  const done = await run(["patch", MAIN_KEY, "model=small", "--unset", "error", "--store", store]);
+  expect(done.stdout).toMatch(/^replaced \S+, which was damaged, revision \d+: set model\n$/);
+  expect(await read(store, MAIN_KEY)).toEqual({ model: "small" });
+  await checkpoint(store);
+  const quarantine = join(store, ".store", "quarantine");
+  const kept = readdirSync(quarantine).map((file) => readFileSync(join(quarantine, file), "utf8"));
+  expect(kept).toContain("{ damaged");
+});
+
+async function checkpoint(path: string): Promise<void> {
+  const store = await openDirectoryStore(path);
+  await store.checkpoint();
+  await store.close();
+}

@@ -2,7 +2,16 @@
 import { describe, expect, it } from "vitest";
 import { deviations, documentedExamples } from "../support/documented-shape.js";
 import { errorOf, run } from "../support/program.js";
-import { JAMES_KEY, MAIN_KEY, makeStore, read, revisionOf, SESSIONS, traces } from "../support/stores.js";
+import {
+  CRON_KEY,
+  JAMES_KEY,
+  MAIN_KEY,
+  makeStore,
+  read,
+  revisionOf,
+  SESSIONS,
+  traces,
+} from "../support/stores.js";
 
 describe("rm", () => {
   it("deletes one session", async () => {
@@ -36,5 +45,22 @@ describe("rm", () => {
     const conflict = await run(["rm", MAIN_KEY, "--if-revision", "2", "--store", store, "--json"]);
     expect(errorOf(conflict).code).toBe("conflict");
     expect(await read(store, MAIN_KEY)).toEqual(SESSIONS[MAIN_KEY]);
+  });
+
+  it("deletes several, and one that is not there stops none of the others", async () => {
+    const store = await makeStore();
+    const args = ["rm", "-", "nobody", "--store", store];
+    const planned = await run([...args, "--dry-run"], { input: `${MAIN_KEY}\n${CRON_KEY}\n` });
+    expect(planned.stdout.split("\n").filter((line) => line.startsWith("would delete"))).toHaveLength(2);
+    expect(await read(store, MAIN_KEY)).toBeDefined();
+    const done = await run([...args, "--json"], { input: `${MAIN_KEY}\n${CRON_KEY}\n` });
+    expect(done.code).toBe(1);
+    expect(errorOf(done)).toMatchObject({ code: "not_found", data: { key: "nobody" } });
+    const deleted = done.stdout.trimEnd().split("\n");
+    expect(deleted.map((line) => (JSON.parse(line) as { key: string }).key)).toEqual([MAIN_KEY, CRON_KEY]);
+    expect(await read(store, MAIN_KEY)).toBeUndefined();
+    expect(await read(store, JAMES_KEY)).toEqual(SESSIONS[JAMES_KEY]);
+    const one = await run(["rm", MAIN_KEY, JAMES_KEY, "--if-revision", "2", "--store", store]);
+    expect(one.code).toBe(2);
   });
 });
