@@ -3,33 +3,40 @@
  * `npm run mutants`: takes one step of the protocol away after the other, and fails if no suite notices.
  *
  * Each mutant of the list is one change of one line or two, tried in a copy of the project with the suites that are most
- * likely to notice. Nothing is run before every mutant that was chosen fits the source. A run of everything writes docs/evidence/mutants.md.
+ * likely to notice. Nothing is run before every mutant that was chosen fits the source. What became of them is kept in
+ * docs/evidence/mutants.json, and docs/evidence/mutants.md is made from that.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { misfit } from "./apply.mjs";
 import { MUTANTS } from "./list.mjs";
+import { Outcomes } from "./outcomes.mjs";
 import { describeMutants } from "./report.mjs";
 import { Sandbox } from "./sandbox.mjs";
 
 const USAGE = `npm run mutants -- [options]
 
   --only TEXT     mutants whose name, rule or file has this text
+  --untried       of these, those that were never tried as they are now
+  --changed       of these, those too whose file has changed since
   --list          name them, and run nothing
   --workers N     so many at once, one a core (default 2)
   --sim           give survivors 20,000 schedules of the simulator as well
 `;
 const ROOT = new URL("../", import.meta.url);
 const REPORT = fileURLToPath(new URL("docs/evidence/mutants.md", ROOT));
+const outcomes = new Outcomes(fileURLToPath(new URL("docs/evidence/mutants.json", ROOT)));
 
 const options = readOptions();
 if (options === undefined) {
   console.error(USAGE);
   process.exitCode = 2;
 } else {
-  const chosen = MUTANTS.filter(({ name, rule, file }) => `${name}\n${rule}\n${file}`.includes(options.only));
-  if (chosen.length === 0) {
+  const named = MUTANTS.filter(({ name, rule, file }) => `${name}\n${rule}\n${file}`.includes(options.only));
+  const chosen = named.filter((mutant) => isDue(mutant, options));
+  if (named.length > 0 && chosen.length === 0) console.log("nothing to do: all of them were tried");
+  else if (chosen.length === 0) {
     console.error(
       `no mutant has ${JSON.stringify(options.only)} in its name, rule or file; --list names them all`,
     );
@@ -44,6 +51,8 @@ function readOptions() {
     const { values } = parseArgs({
       options: {
         only: { type: "string", default: "" },
+        untried: { type: "boolean", default: false },
+        changed: { type: "boolean", default: false },
         list: { type: "boolean", default: false },
         workers: { type: "string", default: "2" },
         sim: { type: "boolean", default: false },
@@ -54,6 +63,16 @@ function readOptions() {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * @param {import("./suites.mjs").Mutant} mutant
+ * @param {{ untried: boolean, changed: boolean }} options
+ */
+function isDue(mutant, { untried, changed }) {
+  if (!untried && !changed) return true;
+  if (mutant.equivalent !== undefined) return false;
+  return changed ? !outcomes.isFresh(mutant, readSource(mutant.file)) : outcomes.of(mutant) === undefined;
 }
 
 /**
@@ -80,13 +99,14 @@ function readSource(file) {
 
 /**
  * @param {readonly import("./suites.mjs").Mutant[]} chosen
- * @param {{ workers: number, sim: boolean, only: string }} options
+ * @param {{ workers: number, sim: boolean }} options
  * @returns {Promise<number>} The exit code.
  */
-async function runAll(chosen, { workers, sim, only }) {
+async function runAll(chosen, { workers, sim }) {
   const start = performance.now();
   /** @type {Map<import("./suites.mjs").Mutant, import("./sandbox.mjs").Outcome>} */
-  const outcomes = new Map();
+  const found = new Map();
+  const sources = new Map(chosen.map(({ file }) => [file, readSource(file)]));
   const open = chosen.filter(({ equivalent }) => equivalent === undefined);
   const total = open.length;
   const sandboxes = Array.from({ length: workers }, () => new Sandbox());
@@ -101,11 +121,11 @@ async function runAll(chosen, { workers, sim, only }) {
         console.error(message);
         return { by: undefined, seconds: 0 };
       });
-      outcomes.set(mutant, outcome);
+      found.set(mutant, outcome);
       const { by, seconds } = outcome;
       const fate = by === undefined ? "SURVIVED" : "killed";
       console.log(
-        `${String(outcomes.size)}/${total} ${fate} ${mutant.name} (${mutant.rule}) ${seconds.toFixed(1)} s ${by ?? mutant.file}`,
+        `${String(found.size)}/${total} ${fate} ${mutant.name} (${mutant.rule}) ${seconds.toFixed(1)} s ${by ?? mutant.file}`,
       );
     }
   };
@@ -113,7 +133,7 @@ async function runAll(chosen, { workers, sim, only }) {
   let broken;
   try {
     await Promise.all(sandboxes.map(work));
-    const killers = [...outcomes.values()].flatMap(({ by }) => by?.split(": ")[0] ?? []);
+    const killers = [...found.values()].flatMap(({ by }) => by?.split(": ")[0] ?? []);
     broken = await sandboxes[0]?.unchanged([...new Set(killers)]);
   } finally {
     for (const sandbox of sandboxes) sandbox.dispose();
@@ -122,12 +142,14 @@ async function runAll(chosen, { workers, sim, only }) {
     console.error(`This run says nothing: without any mutant fails ${broken}`);
     return 1;
   }
-  const survivors = [...outcomes].filter(([, { by }]) => by === undefined);
+  const survivors = [...found].filter(([, { by }]) => by === undefined);
   const minutes = (performance.now() - start) / 60_000;
   console.log(
     `${total} mutants, ${total - survivors.length} killed, ${survivors.length} survived, in ${minutes.toFixed(1)} minutes`,
   );
   for (const [{ name, file }] of survivors) console.log(`survived: ${name} (${file})`);
-  if (only === "") writeFileSync(REPORT, await describeMutants(chosen, outcomes, REPORT));
+  for (const [mutant, outcome] of found) outcomes.add(mutant, sources.get(mutant.file), outcome);
+  outcomes.write(MUTANTS);
+  writeFileSync(REPORT, await describeMutants(MUTANTS, outcomes, REPORT));
   return survivors.length === 0 ? 0 : 1;
 }

@@ -5,31 +5,31 @@ import { format, resolveConfig } from "prettier";
 const HEAD = `# Mutants
 
 Rebuilt by \`npm run mutants\`; what it is and what it is not: [testing](../testing.md#mutants). Each line is a program in which one step is
-missing or wrong, and the first test that failed with it. Seconds are those of the machine that made the table, other work
-beside it included.
+missing or wrong, and the first test that failed with it when it was tried last. Seconds are those of the machine that tried it, other
+work beside it included.
 `;
 
 /**
  * @param {readonly import("./suites.mjs").Mutant[]} mutants
- * @param {ReadonlyMap<import("./suites.mjs").Mutant, import("./sandbox.mjs").Outcome>} outcomes
+ * @param {import("./outcomes.mjs").Outcomes} outcomes
  * @param {string} path Where the page will be.
  * @returns {Promise<string>}
  */
 export async function describeMutants(mutants, outcomes, path) {
-  const tried = mutants.filter((mutant) => outcomes.has(mutant));
-  const killed = tried.filter((mutant) => outcomes.get(mutant)?.by !== undefined);
+  const open = mutants.filter((mutant) => mutant.equivalent === undefined);
+  const tried = open.filter((mutant) => outcomes.of(mutant) !== undefined);
+  const survivors = tried.filter((mutant) => outcomes.of(mutant)?.by === null).length;
   const lines = [
     HEAD,
-    `${tried.length} mutants, ${killed.length} killed, ${tried.length - killed.length} survived.\n`,
+    `${tried.length} mutants, ${tried.length - survivors} killed, ${survivors} survived.\n`,
   ];
-  const untried = mutants.filter((mutant) => mutant.equivalent === undefined && !outcomes.has(mutant)).length;
-  if (untried > 0) lines.push(`${untried} more were not tried in this run.\n`);
+  if (tried.length < open.length) lines.push(`${open.length - tried.length} more were not tried yet.\n`);
   for (const file of new Set(tried.map((mutant) => mutant.file))) {
     lines.push(`## ${file}\n`);
     const rows = tried
       .filter((mutant) => mutant.file === file)
       .map((mutant) => {
-        const { by, seconds } = outcomes.get(mutant) ?? { by: undefined, seconds: 0 };
+        const { by = null, seconds = 0 } = outcomes.of(mutant) ?? {};
         return [mutant.name, mutant.rule, by ?? "**nothing**", seconds.toFixed(0)];
       });
     lines.push(table(["mutant", "attacks", "killed by", "seconds"], rows));

@@ -32,7 +32,7 @@ const ENTRIES = Object.keys(manifest.exports)
   .map((path) => `sessiondir${path.slice(1)}`);
 
 /** Sources that pages speak of, and the page that only those need who change them: it is a tenth of what the package may have. */
-const OF_REPOSITORY = /^(?:src|test|sim|mutants|examples)\/|^docs\/evidence\/mutants\.md$/;
+const OF_REPOSITORY = /^(?:src|test|sim|mutants|examples)\/|^docs\/evidence\/mutants\./;
 /** Pages beside the manifest. */
 const PAGES = readdirSync(root).filter((name) => name.endsWith(".md"));
 

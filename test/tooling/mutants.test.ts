@@ -22,6 +22,8 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { apply } from "../../mutants/apply.mjs";
 import { MUTANTS } from "../../mutants/list.mjs";
+import { Outcomes } from "../../mutants/outcomes.mjs";
+import { describeMutants } from "../../mutants/report.mjs";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -47,8 +49,48 @@ describe("every mutant", () => {
     }
   });
 
-  it("is tried, or says why no test can tell", () => {
+  it("says why no test can tell, if it is not to be tried", () => {
     for (const { equivalent } of MUTANTS) expect(equivalent?.length ?? Infinity).toBeGreaterThan(30);
+  });
+
+  it("was tried as it is, and killed: npm run mutants -- --untried", () => {
+    const open = MUTANTS.filter((mutant) => mutant.equivalent === undefined);
+    const outcomes = new Outcomes(`${root}/docs/evidence/mutants.json`);
+    const names = (mutants: typeof open): string[] => mutants.map(({ file, name }) => `${file}: ${name}`);
+    expect(names(open.filter((mutant) => outcomes.of(mutant) === undefined))).toEqual([]);
+    expect(names(open.filter((mutant) => outcomes.of(mutant)?.by === null))).toEqual([]);
+  });
+
+  it("is on the page as it was tried", async () => {
+    const path = `${root}/docs/evidence/mutants.md`;
+    const page = await describeMutants(MUTANTS, new Outcomes(`${root}/docs/evidence/mutants.json`), path);
+    expect(readFileSync(path, "utf8")).toBe(page);
+  });
+});
+
+describe("what became of a mutant", () => {
+  const mutant = { name: "m", rule: "r", file: "f.ts", find: "a", replace: "b", suites: [] };
+  let folder: string;
+
+  beforeEach(() => (folder = mkdtempSync(join(tmpdir(), "sessiondir-outcomes-"))));
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  it("is kept as long as it is the same change, and fresh as long as its file is the same", () => {
+    const path = join(folder, "outcomes.json");
+    const first = new Outcomes(path);
+    first.add(mutant, "xay", { by: "a test", seconds: 1.6 });
+    first.add({ ...mutant, name: "survivor" }, "xay", { by: undefined, seconds: 2 });
+    first.write([mutant, { ...mutant, name: "survivor" }]);
+    const kept = new Outcomes(path);
+    expect(kept.of(mutant)).toMatchObject({ by: "a test", seconds: 2 });
+    expect(kept.of({ ...mutant, name: "survivor" })).toMatchObject({ by: null });
+    expect(kept.isFresh(mutant, "xay")).toBe(true);
+    expect(kept.isFresh(mutant, "xay and more")).toBe(false);
+    const other = { ...mutant, replace: "c" };
+    expect(kept.of(other)).toBeUndefined();
+    expect(kept.isFresh(other, "xay")).toBe(false);
+    kept.write([mutant]);
+    expect(new Outcomes(path).of({ ...mutant, name: "survivor" })).toBeUndefined();
   });
 });
 
