@@ -134,7 +134,7 @@ async function runAll(chosen, { workers, sim }) {
   try {
     await Promise.all(sandboxes.map(work));
     const killers = [...found.values()].flatMap(({ by }) => by?.split(": ")[0] ?? []);
-    broken = await sandboxes[0]?.unchanged([...new Set(killers)]);
+    if (killers.length > 0) broken = await sandboxes[0]?.unchanged([...new Set(killers)]);
   } finally {
     for (const sandbox of sandboxes) sandbox.dispose();
   }

@@ -569,6 +569,18 @@ const WRITTEN = inFile(
 
 const READS = [
   ...inFile(
+    "src/engine/directory/transcripts/transcript-files.ts",
+    [TRANSCRIPT_DAMAGE, TRANSCRIPT_READING],
+    [
+      {
+        name: "the first item that was not trimmed away may be missing",
+        rule: "T7",
+        find: `item.position > gone + 1)`,
+        replace: `item.position > gone + 2)`,
+      },
+    ],
+  ),
+  ...inFile(
     "src/engine/directory/transcripts/transcript-reader.ts",
     [TRANSCRIPT_READING, TRANSCRIPT_DAMAGE, TRANSCRIPT_ORDER],
     [

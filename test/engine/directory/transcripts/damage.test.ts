@@ -144,6 +144,35 @@ describe("a damaged line of a file", () => {
     expect(b.warnings).toEqual([]);
   });
 
+  it.each([6, 7, 12])(
+    "of item %i is met by who reads over it, wherever trimmed items end",
+    async (damaged) => {
+      const wide = { ...OS, chunkBytes: 40_000 };
+      disk = new SimulatedDisk();
+      a = await startSmall(disk, "A", wide);
+      await append("k", 1, 12)(a.store);
+      await a.store.trim("k", { beforeSeq: 6 });
+      await settled(a.store.checkpoint(), a);
+      const path = `${STORE}/k/${chunkNames(disk, "k")[0]}`;
+      const bytes = disk.readRaw(path) ?? Buffer.alloc(0);
+      const at = bytes.indexOf(`{"$item":{"seq":${damaged},`);
+      const end = bytes.indexOf("\n", at);
+      for (const place of [at + 3, at + 90, end]) {
+        disk.writeRaw(path, bytes);
+        flip(disk, path, place);
+        const b = await startSmall(disk, "B", OS);
+        for (const from of [1, 6, damaged])
+          await expect(
+            b.store.readItems("k", { from, to: 11 }),
+            `byte ${place} from ${from}`,
+          ).rejects.toMatchObject({
+            code: "transcript_damaged",
+          });
+        b.fs.kill();
+      }
+    },
+  );
+
   it("does not stop appends, nor the end from being read", async () => {
     await append("k", 1, 12)(a.store);
     await settled(a.store.checkpoint(), a);
