@@ -36,7 +36,7 @@ const APART = [
   "engine/directory/bad-bytes/copies",
   "engine/directory/bad-bytes/log-end",
   "engine/directory/damage/damages",
-  "engine/directory/hint/hint",
+  "engine/directory/hint/damaged-hint",
   "engine/directory/hostile/sizes",
   "engine/directory/protocol/failing-calls",
   "engine/directory/protocol/power-cut",

@@ -40,7 +40,7 @@ export const DEAD_VALUES = `${DIRECTORY}/dead-values.test.ts`;
 export const REMOVAL = `${DIRECTORY}/blob-removal.test.ts`;
 export const FLUSH = `${DIRECTORY}/entry-flush.test.ts`;
 export const TURNS = `${DIRECTORY}/turns.test.ts`;
-export const HINTS = `${DIRECTORY}/hint/hint.test.ts`;
+export const HINTS = ["hint", "damaged-hint"].map((subject) => `${DIRECTORY}/hint/${subject}.test.ts`);
 export const SWEEP = `${DIRECTORY}/sweep.test.ts`;
 export const BAD_LOG = ["end", "lines", "headers", "segments"].map(
   (part) => `${DIRECTORY}/bad-bytes/log-${part}.test.ts`,

@@ -15,14 +15,13 @@ const BEGIN = "<!-- layers: npm run draw:layers -->";
 const END = "<!-- end of layers -->";
 
 /**
- * The drawing, highest room first: files, lines, what lives there, and what it stands on.
+ * The drawing, highest room first: files, what lives there, and what it stands on.
  * @param {ReadonlyMap<string, string>} sources path in src/ -> text
  */
 export function drawing(sources) {
   const rooms = ROOMS.map((room) => ({
     ...room,
     files: 0,
-    lines: 0,
     uses: new Set(),
   }));
   for (const [file, text] of sources) {
@@ -30,7 +29,6 @@ export function drawing(sources) {
     const room = rooms[number];
     if (room === undefined) continue;
     room.files += 1;
-    room.lines += text.split("\n").length - 1;
     for (const { specifier } of importsOf(file, text)) {
       if (!specifier?.startsWith(".")) continue;
       const target = posix.normalize(posix.join(posix.dirname(file), specifier)).replace(/\.js$/, ".ts");
@@ -40,12 +38,12 @@ export function drawing(sources) {
   const below = rooms.map(({ uses }) => new Set(uses));
   for (const reach of below)
     for (const room of reach) for (const lower of below[room] ?? []) reach.add(lower);
-  const rows = rooms.map(({ name, what, files, lines, uses }) => {
+  const rows = rooms.map(({ name, what, files, uses }) => {
     const direct = [...uses].filter((room) => ![...uses].some((other) => below[other]?.has(room)));
     const on = direct.sort((a, b) => b - a).map((room) => ROOMS[room]?.name ?? "");
-    return `${name.padEnd(23)}${String(files).padStart(3)} ${String(lines).padStart(6)}  ${what}\n${on.length > 0 ? `${" ".repeat(35)}└ on ${on.join("; ")}\n` : ""}`;
+    return `${name.padEnd(23)}${String(files).padStart(3)}  ${what}\n${on.length > 0 ? `${" ".repeat(28)}└ on ${on.join("; ")}\n` : ""}`;
   });
-  const head = `${"room".padEnd(20)} files  lines  what lives there, and what it stands on\n`;
+  const head = `${"room".padEnd(20)} files  what lives there, and what it stands on\n`;
   return `\`\`\`text\n${head}${rows.reverse().join("")}\`\`\``;
 }
 

@@ -117,7 +117,7 @@ const MANIFESTS = inFile(
 
 const ROWS = inFile(
   "src/format/checked-line.ts",
-  [CATALOG_PARTS, HINTS],
+  [CATALOG_PARTS, ...HINTS],
   [
     {
       name: "a line counts whatever its checksum",

@@ -10,7 +10,7 @@
 import { errnoOf } from "../../../errors.js";
 import { ignoreMissing } from "../../../fs/missing.js";
 import { openRegularFile } from "../../../fs/regular-file.js";
-import { checksumOf } from "../../../log/hinted-segment.js";
+import { checksumOfLines, type Checksum } from "../../../log/hinted-segment.js";
 import type { Segment } from "../../../log/segment.js";
 import type { DeadValuesState } from "../dead-values.js";
 import type { LogSnapshot, SessionLog } from "../session-log.js";
@@ -49,7 +49,7 @@ export class HintWriter {
   readonly #logBytesMin: number;
   #known: Known = { number: 0, position: 0, bytes: 0 };
   /** Checksums of the live segments' first bytes. */
-  readonly #checksums = new WeakMap<Segment, { readonly end: number; readonly checksum: number }>();
+  readonly #checksums = new WeakMap<Segment, Checksum>();
 
   constructor(
     private readonly log: SessionLog,
@@ -124,7 +124,7 @@ export class HintWriter {
     }
   }
 
-  /** The bytes may be damaged by now, and the hint is right of what they were: nobody decides differently who has read them before. */
+  /** Undefined if somebody who begins now reads less than this process has: it was cut off, or damaged meanwhile. */
   *#withChecksums({ segments }: LogSnapshot): Generator<void, SegmentInHint<SessionState>[] | undefined> {
     const { fs } = this.log.options;
     const space = Buffer.allocUnsafe(CHECKED_BYTES);
@@ -132,8 +132,8 @@ export class HintWriter {
     for (const { segment, position, lastLineAt, ledger, states } of segments) {
       const before = this.#checksums.get(segment);
       const known = before !== undefined && before.end <= position ? before : undefined;
-      const checksum = yield* checksumOf(fs, segment.fd, position, space, known);
-      if (checksum === undefined) return undefined; // it was cut off
+      const checksum = yield* checksumOfLines(fs, segment.fd, position, space, known);
+      if (checksum === undefined) return undefined;
       this.#checksums.set(segment, { end: position, checksum });
       complete.push({ number: segment.number, position, lastLineAt, checksum, ledger, states });
     }

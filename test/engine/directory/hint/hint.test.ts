@@ -7,9 +7,7 @@
 import { describe, expect, it } from "vitest";
 import { DeadValues } from "../../../../src/engine/directory/dead-values.js";
 import { SessionState } from "../../../../src/engine/directory/session-table.js";
-import { encodeLogLine } from "../../../../src/format/log-line.js";
 import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
-import { seededRandom } from "../../../../src/testing/seeded-random.js";
 import {
   boot,
   openOn,
@@ -21,39 +19,9 @@ import {
   type Process,
 } from "../../../support/processes.js";
 import { each, many, stride } from "../../../support/thoroughness.js";
-import { startSmall } from "../transcripts/scene.js";
-import { change, hintPath, hintsIn, readLog } from "./scene.js";
+import { hintPath, hintsIn, readLog, work } from "./scene.js";
 
 const INTERNAL = `${STORE}/.store`;
-
-interface Work {
-  readonly disk: SimulatedDisk;
-  readonly processes: Process[];
-}
-
-/** Random work; after each step `look` may look at the disk. */
-async function work(seed: number, steps: number, look: (disk: SimulatedDisk) => void): Promise<Work> {
-  const random = seededRandom(seed);
-  const disk = new SimulatedDisk({ random });
-  const segmentBytes = random() < 0.5 ? 4096 : 16_384;
-  const begin = (name: string): Promise<Process> => startSmall(disk, name, { segmentBytes });
-  const processes = [await begin("a"), await begin("b")];
-  for (let step = 0; step < steps; step++) {
-    const chosen = Math.floor(random() * 2);
-    await change(processes[chosen] as Process, random).catch(ignoreConflict);
-    if (random() < 0.2) await pass(600, ...processes);
-    if (random() < 0.03) {
-      (processes[chosen] as Process).fs.kill();
-      processes[chosen] = await begin(`p${step}`);
-    }
-    if (step % 2 === 0) look(disk);
-  }
-  return { disk, processes };
-}
-
-function ignoreConflict(error: unknown): void {
-  if ((error as { code?: string }).code !== "operation_mismatch") throw error;
-}
 
 describe("H1: beginning with a hint", () => {
   let used = 0;
@@ -83,128 +51,6 @@ describe("H1: beginning with a hint", () => {
     expect(used).toBeGreaterThan(100);
     expect(several).toBeGreaterThan(2);
     expect(saved).toBeGreaterThan(1000);
-  });
-});
-
-/** A log with a hint and a few commits behind it. */
-async function hinted(): Promise<{ disk: SimulatedDisk; hint: number }> {
-  const { disk, processes } = await work(3, 40, () => {});
-  await pass(5000, ...processes);
-  for (const { fs } of processes) fs.kill();
-  const [hint = 0] = hintsIn(disk).toReversed();
-  const later = await start(disk, "later");
-  await later.store.put("k9", {});
-  later.fs.kill();
-  expect(readLog(disk, hint)).toMatchObject({ resumed: true, known: readLog(disk, 0).known });
-  return { disk, hint };
-}
-
-function attempt<T>(work: () => T): { readonly value?: T; readonly failure?: string } {
-  try {
-    return { value: work() };
-  } catch (error) {
-    return { failure: String(error) };
-  }
-}
-
-describe("a hint that is not right", () => {
-  it(`counts for nothing: ${each("byte", 37)} of it is damaged, or missing with all behind it`, async () => {
-    const { disk, hint } = await hinted();
-    const path = hintPath(hint);
-    const good = disk.readRaw(path)!;
-    const { known } = readLog(disk, 0);
-    for (let at = 0; at < good.length; at += stride(37)) {
-      const flipped = Buffer.from(good);
-      flipped[at] = good[at]! ^ (1 << (at % 8));
-      for (const bytes of [flipped, good.subarray(0, at)]) {
-        disk.writeRaw(path, bytes);
-        expect(readLog(disk, hint), `byte ${at}`).toMatchObject({ resumed: false, known });
-      }
-    }
-  }, 120_000);
-
-  it("counts for nothing: a line of it is missing, doubled or at another place", async () => {
-    const { disk, hint } = await hinted();
-    const path = hintPath(hint);
-    const lines = disk
-      .readRaw(path)!
-      .toString()
-      .split(/(?<=\n)/);
-    const { known } = readLog(disk, 0);
-    disk.writeRaw(path, lines.slice(0, -1).join(""));
-    expect(readLog(disk, hint)).toMatchObject({ resumed: false, known });
-    disk.writeRaw(path, [...lines, lines.at(-1)].join(""));
-    expect(readLog(disk, hint)).toMatchObject({ resumed: false, known });
-    disk.writeRaw(path, [lines[1], lines[0], ...lines.slice(2)].join(""));
-    expect(readLog(disk, hint)).toMatchObject({ resumed: false, known });
-    disk.writeRaw(path, [lines[0], ...lines].join(""));
-    expect(readLog(disk, hint)).toMatchObject({ resumed: false, known });
-  });
-
-  it(`counts for nothing: ${each("byte", 61)} of the log is another one, or the log is shorter`, async () => {
-    const { disk, hint } = await hinted();
-    const log = `${INTERNAL}/log`;
-    let resumed = 0; // where the damage is behind what the hint is about
-    for (const name of disk.names(log)) {
-      const good = disk.readRaw(`${log}/${name}`)!;
-      for (let at = 0; at < good.length; at += stride(61)) {
-        const flipped = Buffer.from(good);
-        flipped[at] = good[at]! ^ (1 << (at % 8));
-        for (const bytes of [flipped, good.subarray(0, at)]) {
-          disk.writeRaw(`${log}/${name}`, bytes);
-          const where = `byte ${at} of ${name}`;
-          const whole = attempt(() => readLog(disk, 0));
-          const read = attempt(() => readLog(disk, hint));
-          expect(read.failure, where).toBe(whole.failure);
-          expect(read.value?.known, where).toBe(whole.value?.known);
-          if (read.value?.resumed === true) resumed++;
-        }
-      }
-      disk.writeRaw(`${log}/${name}`, good);
-    }
-    expect(resumed).toBeGreaterThan(0);
-  }, 120_000);
-
-  it("counts for nothing: it came from another store", async () => {
-    const { disk, hint } = await hinted();
-    const other = await hinted();
-    const path = hintPath(hint);
-    disk.writeRaw(path, other.disk.readRaw(hintPath(other.hint))!);
-    expect(readLog(disk, hint)).toMatchObject({ resumed: false });
-  });
-
-  it("is no reason to fail: lines of another form, though their checksums are right", async () => {
-    const { disk, hint } = await hinted();
-    const path = hintPath(hint);
-    const lines = disk.readRaw(path)!.toString().split("\n").slice(0, -1);
-    const { known } = readLog(disk, 0);
-    for (const [number, line] of lines.entries()) {
-      const [name = ""] = Object.keys(JSON.parse(line.slice(9)) as object);
-      for (const other of [{ [name]: 7 }, { [name]: null }, { later: [] }, {}, null]) {
-        const changed: Buffer[] = lines.map((text) => Buffer.from(`${text}\n`));
-        changed[number] = encodeLogLine(JSON.stringify(other));
-        disk.writeRaw(path, Buffer.concat(changed));
-        expect(readLog(disk, hint), `line ${number}`).toMatchObject({ resumed: false, known });
-      }
-    }
-    const first = { ...(JSON.parse(lines[0]!.slice(9)) as object), form: 2 };
-    const rest = Buffer.from(`${lines.slice(1).join("\n")}\n`);
-    disk.writeRaw(path, Buffer.concat([encodeLogLine(JSON.stringify(first)), rest]));
-    expect(readLog(disk, hint)).toMatchObject({ resumed: false, known });
-    disk.writeRaw(path, Buffer.concat([encodeLogLine("{"), encodeLogLine('"end"')]));
-    expect(readLog(disk, hint)).toMatchObject({ resumed: false, known });
-  });
-
-  it("is no reason to fail: a folder, a link or a file that is not ours in its place", async () => {
-    const { disk, hint } = await hinted();
-    const path = hintPath(hint);
-    disk.removeRaw(path);
-    disk.makeDirectory(path);
-    const p = await start(disk, "p");
-    expect(await p.store.count()).toBeGreaterThan(0);
-    await p.store.checkpoint();
-    await p.store.close();
-    expect(p.warnings).toEqual([]);
   });
 });
 
@@ -347,6 +193,42 @@ describe("writing hints", () => {
       expect(hintsIn(disk)).toEqual([]);
       expect(disk.names(`${INTERNAL}/stage`)).toHaveLength(1);
     }
+  });
+
+  it.each(["the header", "a line", "the end of a line", "the last line"])(
+    "%s that was damaged after it was read is in none",
+    async (what) => {
+      const disk = new SimulatedDisk();
+      const a = await start(disk, "a", { segmentBytes: 16_384 });
+      await fill(a);
+      const path = `${INTERNAL}/log/00000001.jsonl`;
+      const bytes = disk.readRaw(path)!;
+      const second = bytes.indexOf("\n") + 1;
+      const places = {
+        "the header": 40,
+        "a line": second + 60,
+        "the end of a line": bytes.indexOf("\n", second),
+        "the last line": bytes.length - 20,
+      };
+      bytes[places[what as keyof typeof places]]! ^= 1;
+      disk.writeRaw(path, bytes);
+      await a.store.close().catch(() => {});
+      expect(hintsIn(disk)).toEqual([]);
+    },
+  );
+
+  it("torn writes to which lines are glued stop none, nor do long lines", async () => {
+    const disk = new SimulatedDisk();
+    const a = await start(disk, "a", { segmentBytes: 2 ** 22 });
+    await fill(a);
+    a.fs.kill();
+    const path = `${INTERNAL}/log/00000001.jsonl`;
+    disk.writeRaw(path, Buffer.concat([disk.readRaw(path)!, Buffer.from('0badcafe {"w":"gone","n":3')]));
+    const b = await start(disk, "b", { segmentBytes: 2 ** 22, blobThresholdBytes: 2 ** 24 });
+    await b.store.put("k9", { text: "x".repeat(700_000) });
+    await b.store.put("k9", { text: "y".repeat(70_000) });
+    await b.store.close();
+    expect(readLog(disk, hintsIn(disk)[0] ?? 0)).toMatchObject({ committed: 0, resumed: true });
   });
 
   it("a log with bytes that cannot be read has none", async () => {

@@ -1,12 +1,15 @@
 /**
  * What a process knows that has read the log of a store, beginning with a hint or without one; and random work that brings hints about.
  */
+import { expect } from "vitest";
 import { SessionLog } from "../../../../src/engine/directory/session-log.js";
 import { hintNumber, Layout } from "../../../../src/format/layout.js";
-import type { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
+import { SimulatedDisk } from "../../../../src/testing/simulated/disk.js";
+import { seededRandom } from "../../../../src/testing/seeded-random.js";
 import type { HotTranscriptState } from "../../../../src/engine/directory/transcripts/hot-transcript.js";
 import type { HotTranscriptsState } from "../../../../src/engine/directory/transcripts/hot-transcripts.js";
-import { boot, STORE, type Process } from "../../../support/processes.js";
+import { boot, pass, start, STORE, type Process } from "../../../support/processes.js";
+import { startSmall } from "../transcripts/scene.js";
 
 const INTERNAL = `${STORE}/.store`;
 
@@ -160,4 +163,46 @@ export async function change({ store }: Process, random: () => number): Promise<
     default:
       await store.append(key, items, { transcript, ids: items.map(() => `i${pick(40)}`) });
   }
+}
+
+export interface Work {
+  readonly disk: SimulatedDisk;
+  readonly processes: Process[];
+}
+
+/** Random work; after each step `look` may look at the disk. */
+export async function work(seed: number, steps: number, look: (disk: SimulatedDisk) => void): Promise<Work> {
+  const random = seededRandom(seed);
+  const disk = new SimulatedDisk({ random });
+  const segmentBytes = random() < 0.5 ? 4096 : 16_384;
+  const begin = (name: string): Promise<Process> => startSmall(disk, name, { segmentBytes });
+  const processes = [await begin("a"), await begin("b")];
+  for (let step = 0; step < steps; step++) {
+    const chosen = Math.floor(random() * 2);
+    await change(processes[chosen] as Process, random).catch(ignoreConflict);
+    if (random() < 0.2) await pass(600, ...processes);
+    if (random() < 0.03) {
+      (processes[chosen] as Process).fs.kill();
+      processes[chosen] = await begin(`p${step}`);
+    }
+    if (step % 2 === 0) look(disk);
+  }
+  return { disk, processes };
+}
+
+function ignoreConflict(error: unknown): void {
+  if ((error as { code?: string }).code !== "operation_mismatch") throw error;
+}
+
+/** A log with a hint and a few commits behind it. */
+export async function hinted(): Promise<{ disk: SimulatedDisk; hint: number }> {
+  const { disk, processes } = await work(3, 40, () => {});
+  await pass(5000, ...processes);
+  for (const { fs } of processes) fs.kill();
+  const [hint = 0] = hintsIn(disk).toReversed();
+  const later = await start(disk, "later");
+  await later.store.put("k9", {});
+  later.fs.kill();
+  expect(readLog(disk, hint)).toMatchObject({ resumed: true, known: readLog(disk, 0).known });
+  return { disk, hint };
 }
