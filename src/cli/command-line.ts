@@ -114,15 +114,23 @@ export function isCommanderError(error: unknown): error is CommanderError {
 }
 
 /** Commander's sentence on one line, without its own "error:", and with the next step. */
-export function usageMessage({ message }: CommanderError, command: string): string {
+export function usageMessage(
+  { message }: CommanderError,
+  [command = "", verb = ""]: readonly string[],
+): string {
   const text = message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
-  const synonym = text.startsWith("unknown command") ? synonymOf(command) : undefined;
+  const isUnknown = text.startsWith("unknown command");
+  const synonym = isUnknown ? synonymOf(command) : undefined;
   if (synonym !== undefined) return `there is no command '${command}', that is sessiondir ${synonym}`;
   if (text.includes("Did you mean")) return text;
-  const help =
-    /^[a-z]+$/.test(command) && !text.startsWith("unknown command") ? `${command} --help` : "--help";
+  const ofGroup = GROUPS.has(command) && NAME.test(verb) ? `${command} ${verb}` : command;
+  const help = NAME.test(command) && !isUnknown ? `${ofGroup} --help` : "--help";
   return `${text.replace(/\.$/, "")}. See sessiondir ${help}`;
 }
+
+const NAME = /^[a-z][a-z-]*$/;
+/** Commands that have commands. */
+const GROUPS: ReadonlySet<string> = new Set(["transcript"]);
 
 function synonymOf(command: string): string | undefined {
   return Object.hasOwn(SYNONYMS, command) ? SYNONYMS[command] : undefined;

@@ -45,6 +45,8 @@ export interface WriteResult extends WritePlan {
 }
 
 export interface Write {
+  /** Of the store, for commands that messages name. */
+  readonly path: string;
   readonly key: string;
   readonly ifRevision: number | undefined;
   readonly dryRun: boolean;
@@ -117,13 +119,13 @@ async function stateOf(store: Store, key: string): Promise<State> {
 
 /** Nothing of the session can be read, so there is no condition to write on: it is replaced, or removed, as it is. */
 async function writeDamaged(write: Write, damage: SessionStoreError): Promise<Outcome> {
-  const { key, dryRun, ifRevision, planDamaged, overDamagedFile } = write;
+  const { path, key, dryRun, ifRevision, planDamaged, overDamagedFile } = write;
   const over = damage.code === "entry_corrupt" ? overDamagedFile : undefined;
   const plan = ifRevision === undefined ? (planDamaged ?? over?.plan()) : undefined;
   if (plan === undefined)
     throw withWaysOut(
       damage,
-      key,
+      { path, key },
       ifRevision === undefined ? "" : " Its revision cannot be known: leave --if-revision out.",
     );
   const done = { key, dryRun, ...plan, previousRevision: 0, damaged: true } as const;
@@ -133,11 +135,15 @@ async function writeDamaged(write: Write, damage: SessionStoreError): Promise<Ou
 }
 
 /** The error of a session that cannot be read, and what a person can do with it. */
-export function withWaysOut({ code, message, data }: SessionStoreError, key: string, why = ""): CliError {
+export function withWaysOut(
+  { code, message, data }: SessionStoreError,
+  { path, key }: { readonly path: string; readonly key: string },
+  why = "",
+): CliError {
+  const target = `${shellQuoted(key)} --store ${shellQuoted(path)}`;
   return new CliError(
     code,
-    `${message}${why} Ways out: sessiondir put ${shellQuoted(key)} replaces it as a whole, ` +
-      `sessiondir rm ${shellQuoted(key)} removes it.`,
+    `${message}${why} Ways out: sessiondir put ${target} replaces it as a whole, sessiondir rm ${target} removes it.`,
     { exitCode: EXIT.needsPerson, data },
   );
 }
@@ -147,9 +153,9 @@ export function withWaysOut({ code, message, data }: SessionStoreError, key: str
  * @returns Undefined when nothing is hidden: the session is as it was read.
  */
 async function writeHidden(write: Write): Promise<Outcome | undefined> {
-  const { key, dryRun, ifRevision, planDamaged } = write;
+  const { path, key, dryRun, ifRevision, planDamaged } = write;
   const isPossible = planDamaged !== undefined && ifRevision === undefined;
-  if (dryRun && !isPossible) throw maybeHidden(key);
+  if (dryRun && !isPossible) throw maybeHidden(path, key);
   try {
     const record = dryRun ? undefined : await write.apply(ifRevision);
     if (planDamaged === undefined) return undefined; // it was not there when it was read, and now nothing was changed
@@ -164,10 +170,10 @@ async function writeHidden(write: Write): Promise<Outcome | undefined> {
 }
 
 /** A dry run cannot have the store refuse it. */
-function maybeHidden(key: string): CliError {
+function maybeHidden(path: string, key: string): CliError {
   const message =
     `the log is damaged, and session ${JSON.stringify(key)}, or a change of it, may be behind that: then this is refused. ` +
-    "See what mending would do: sessiondir mend --dry-run";
+    `See what mending would do: sessiondir mend --dry-run --store ${shellQuoted(path)}`;
   return new CliError("log_damaged", message, { exitCode: EXIT.needsPerson, data: { key } });
 }
 

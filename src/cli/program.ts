@@ -46,7 +46,7 @@ export async function run(args: readonly string[]): Promise<Ending> {
     if (!signal.aborted) interruption.stop(new Interrupted("reader"));
   });
   process.stderr.on("error", () => {}); // nobody listens; the work is worth doing all the same
-  const crashed = (error: unknown): void => process.exit(report(invocation, error, args[0] ?? ""));
+  const crashed = (error: unknown): void => process.exit(report(invocation, error, args));
   process.on("uncaughtException", crashed);
 
   const grace = graceOf(invocation);
@@ -91,7 +91,7 @@ async function runCommand(invocation: Invocation, args: readonly string[]): Prom
     const told = signal.aborted && !isReader(signal) && invocation.finishMs === undefined;
     return told ? EXIT.interrupted : invocation.exitCode;
   } catch (error) {
-    return report(invocation, error, args[0] ?? "");
+    return report(invocation, error, args);
   }
 }
 
@@ -105,13 +105,13 @@ function sayInterrupted({ terminal, doing, afterwards }: Invocation): void {
 }
 
 /** Says what went wrong, once; the exit code. */
-function report(invocation: Invocation, error: unknown, command: string): ExitCode {
+function report(invocation: Invocation, error: unknown, args: readonly string[]): ExitCode {
   const { terminal, signal, finishMs } = invocation;
   if (signal.aborted && isReader(signal)) return EXIT.ok;
   if (signal.aborted && (finishMs === undefined || error instanceof Interrupted)) return EXIT.interrupted;
   if (isCommanderError(error)) {
     if (error.exitCode === 0) return EXIT.ok; // --help was printed
-    const usage = reportOf(usageError(usageMessage(error, command)));
+    const usage = reportOf(usageError(usageMessage(error, args)));
     terminal.fail(usage.code, usage.message, usage.data, usage.exitCode);
     return usage.exitCode;
   }

@@ -5,7 +5,13 @@
  */
 import { SessionStoreError } from "../errors.js";
 import type { DamagedSession, ListQuery, SessionList, SessionRecord } from "../store/types.js";
-import { hasStep, parseCondition, type Comparison, type FieldCondition } from "./field-path.js";
+import {
+  hasStep,
+  parseCondition,
+  type Comparison,
+  type FieldCondition,
+  type FieldPath,
+} from "./field-path.js";
 import { needsPerson, type Invocation } from "./invocation.js";
 import type { Entry, Store } from "./open-store.js";
 import { factsOf } from "./session-facts.js";
@@ -115,22 +121,28 @@ export class SessionFilter {
 
 const UNREADABLE: ReadonlySet<string> = new Set(["transcript_damaged", "session_damaged", "log_damaged"]);
 
-/** Whether a session is as a condition says. What the listing shows under a name counts beside the field of that name. */
+/** Whether a session is as a condition says. What the listing shows under a name is meant before the field of that name. */
 function holds({ path, operator, value }: FieldCondition, record: SessionRecord<Entry>): boolean {
-  const candidates: unknown[] = [];
-  let field: unknown = record.entry;
-  const isThere = path.every((step) => {
-    if (!hasStep(field, step)) return false;
-    field = field[step.name];
-    return true;
-  });
-  if (isThere) candidates.push(field);
+  const found = valueAt(path, record);
+  if (operator === undefined) return found.isThere;
+  if (operator === "!=") return !found.isThere || !isEqual(found.value, value);
+  return found.isThere && compares(found.value, operator, value);
+}
+
+function valueAt(
+  path: FieldPath,
+  record: SessionRecord<Entry>,
+): { readonly isThere: boolean; readonly value?: unknown } {
   const [{ name }] = path;
   const facts = factsOf(record);
-  if (path.length === 1 && Object.hasOwn(facts, name)) candidates.push(facts[name as keyof typeof facts]);
-  if (operator === undefined) return candidates.length > 0;
-  if (operator === "!=") return !candidates.some((candidate) => isEqual(candidate, value));
-  return candidates.some((candidate) => compares(candidate, operator, value));
+  if (path.length === 1 && Object.hasOwn(facts, name))
+    return { isThere: true, value: facts[name as keyof typeof facts] };
+  let value: unknown = record.entry;
+  for (const step of path) {
+    if (!hasStep(value, step)) return { isThere: false };
+    value = value[step.name];
+  }
+  return { isThere: true, value };
 }
 
 function compares(actual: unknown, operator: Exclude<Comparison, "!=">, value: string): boolean {

@@ -27,7 +27,7 @@ const COMMANDS = [
   ["inspect", "migrate", "rollback", "mirror"], // about sessions.json
 );
 
-const TRANSCRIPT_COMMANDS = ["ls", "tail", "cat", "append", "rm", "import"].map(
+const TRANSCRIPT_COMMANDS = ["ls", "tail", "cat", "append", "truncate", "rm", "import"].map(
   (name) => `transcript ${name}`,
 );
 
@@ -127,6 +127,7 @@ describe("help", () => {
     for (const command of [
       "put",
       "patch",
+      "edit",
       "rm",
       "flush",
       "mend",
@@ -135,6 +136,7 @@ describe("help", () => {
       "rollback",
       "mirror",
       "transcript append",
+      "transcript truncate",
       "transcript rm",
       "transcript import",
     ]) {
@@ -147,6 +149,10 @@ describe("a wrong command line", () => {
   it.each([
     [[], "which command? Try sessiondir --help"],
     [["lss"], "unknown command 'lss' (Did you mean ls?)"],
+    [
+      ["transcript", "tail", "k", "--limit", "1"],
+      "unknown option '--limit'. See sessiondir transcript tail --help",
+    ],
     [["ls", "--stor", "x"], "unknown option '--stor' (Did you mean --store?)"],
     [["ls", "--store"], "option '--store <path>' argument missing. See sessiondir ls --help"],
     [["get"], "missing required argument 'key'. See sessiondir get --help"],
@@ -159,7 +165,7 @@ describe("a wrong command line", () => {
     [["repair"], "there is no command 'repair', that is sessiondir mend"],
     [["set"], "there is no command 'set', that is sessiondir patch"],
     [["append"], "there is no command 'append', that is sessiondir transcript append"],
-    [["transcript"], "which command: it has ls, tail, cat, append, rm, import"],
+    [["transcript"], "which command: it has ls, tail, cat, append, truncate, rm, import"],
     [["transcript", "show", "k"], 'transcript has no command "show": it has ls,'],
     [["transcript", "cat"], "missing required argument 'key'"],
     [["transcript", "cat", ""], "a session key must not be empty"],

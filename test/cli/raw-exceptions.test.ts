@@ -15,6 +15,7 @@ const COMMANDS: readonly (readonly string[])[] = [
   ["get", "k"],
   ["put", "k", "--data", "{}"],
   ["patch", "k", "a=1"],
+  ["edit", "k"],
   ["rm", "k"],
   ["watch", "--limit", "1", "--since", "0"],
   ["stats"],

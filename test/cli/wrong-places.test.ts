@@ -43,6 +43,7 @@ const READING: readonly (readonly string[])[] = [
   ["transcript", "cat", MAIN_KEY],
   ["transcript", "tail", MAIN_KEY, "-f"],
   ["transcript", "append", MAIN_KEY, "--dry-run"],
+  ["transcript", "truncate", MAIN_KEY, "--after-seq", "0", "--dry-run"],
   ["transcript", "rm", MAIN_KEY, "--name", "main", "--dry-run"],
   ["transcript", "import", MAIN_KEY, LINES, "--dry-run"],
 ];
@@ -54,6 +55,7 @@ const WRITING: readonly (readonly string[])[] = [
   ["flush", "--checkpoint"],
   ["mend", "--quiet"],
   ["transcript", "append", MAIN_KEY],
+  ["transcript", "truncate", MAIN_KEY, "--after-seq", "0"],
   ["transcript", "rm", MAIN_KEY, "--name", "main"],
   ["transcript", "import", MAIN_KEY, LINES],
 ];

@@ -11,7 +11,6 @@ import { shellQuoted } from "../../legacy/base/paths.js";
 import { CliError, reportOf } from "../failure.js";
 import { addExamples, addStoreOptions, type Invocation, type StoreOptions } from "../invocation.js";
 import type { Entry } from "../open-store.js";
-import type { Write } from "../plan-write.js";
 import { acceptKey } from "../accept-key.js";
 import { resolveStore } from "../store-target.js";
 
@@ -43,7 +42,7 @@ async function edit(invocation: Invocation, key: string, options: Options): Prom
   // To write as well, so that nobody types in vain what cannot be written.
   const record = await withStore(invocation, path, { write: !dryRun, key }, async (store) => {
     const found = await store.read(key).catch((error: unknown) => {
-      throw isSessionDamaged(error) ? withWaysOut(error, key) : error;
+      throw isSessionDamaged(error) ? withWaysOut(error, { path, key }) : error;
     });
     if (found === undefined) throw await missingRecord(store, path, key);
     const entry = JSON.parse(JSON.stringify(found.entry)) as Entry; // with its big values, before the store is closed
@@ -62,21 +61,26 @@ async function edit(invocation: Invocation, key: string, options: Options): Prom
       edited = file.read();
     }
     const entry = edited.equals(before) ? record.entry : await parsed(edited, file.path);
-    await withStore(invocation, path, { write: !dryRun, key }, async (store) => {
-      const write: Write = {
-        key,
-        ifRevision: record.revision,
-        dryRun,
-        plan: () => ({ action: isDeepStrictEqual(entry, record.entry) ? "unchanged" : "replace" }),
-        missing: () => missingRecord(store, path, key),
-        apply: (base) => store.put(key, entry, { ifRevision: base }),
-      };
-      const outcome = await planAndWrite(store, invocation.signal, write);
-      await printWrite(invocation, { store: path, ...outcome });
-    });
+    const { revision } = record;
+    if (isDeepStrictEqual(entry, record.entry)) {
+      const unchanged = { key, dryRun, action: "unchanged", previousRevision: revision, revision } as const;
+      await printWrite(invocation, { store: path, ...unchanged });
+    } else
+      await withStore(invocation, path, { write: !dryRun, key }, async (store) => {
+        const outcome = await planAndWrite(store, invocation.signal, {
+          path,
+          key,
+          ifRevision: revision,
+          dryRun,
+          plan: () => ({ action: "replace" }),
+          missing: () => missingRecord(store, path, key),
+          apply: (base) => store.put(key, entry, { ifRevision: base }),
+        });
+        await printWrite(invocation, { store: path, ...outcome });
+      });
     file.remove();
   } catch (error) {
-    if (!edited.equals(before)) throw kept(error, file.path, key);
+    if (!edited.equals(before)) throw kept(error, file.path, { path, key, revision: record.revision });
     file.remove();
     throw error;
   }
@@ -87,12 +91,23 @@ async function parsed(bytes: Buffer, path: string): Promise<Entry> {
   return parseObject(textOf(bytes, path), path);
 }
 
-/** The failure, and where the person's text is. */
-function kept(error: unknown, path: string, key: string): unknown {
+interface Shown {
+  readonly path: string;
+  readonly key: string;
+  readonly revision: number;
+}
+
+/** The failure, where the person's text is, and the commands to go on with: they replace nothing that the person has not seen. */
+function kept(error: unknown, file: string, { path, key, revision }: Shown): unknown {
   if (!(error instanceof CliError || error instanceof SessionStoreError)) return error;
   const { code, message, data, exitCode } = reportOf(error);
   const { actual } = data;
-  const condition = typeof actual === "number" ? ` --if-revision ${actual}` : "";
-  const next = `What you wrote is kept in ${path}: when it is right, sessiondir put ${shellQuoted(key)} --file ${path}${condition}`;
-  return new CliError(code, `${message} ${next}`, { exitCode, data: { ...data, kept: path } });
+  const target = `${shellQuoted(key)} --store ${shellQuoted(path)}`;
+  const changed = typeof actual === "number" ? actual : undefined;
+  const look = changed === undefined ? "" : `See what was written meanwhile: sessiondir get ${target}. `;
+  const next =
+    `${look}What you wrote is kept in ${file}: when it is right, ` +
+    `sessiondir put ${target} --file ${shellQuoted(file)} --if-revision ${changed ?? revision}`;
+  const sentence = message.endsWith(".") ? message : `${message}.`;
+  return new CliError(code, `${sentence} ${next}`, { exitCode, data: { ...data, kept: file } });
 }

@@ -4,7 +4,9 @@ import { CliError, usageError } from "../failure.js";
 import { formatFieldPath, hasStep, parseFieldPath, topLevel, type FieldPath } from "../field-path.js";
 import { addExamples, addStoreOptions, type Invocation, type StoreOptions } from "../invocation.js";
 import { forEachKey, readKeys, requireOneKey, storeOfKeys } from "../key-arguments.js";
-import type { Store } from "../open-store.js";
+import { isSessionDamaged } from "../../errors.js";
+import type { SessionRecord } from "../../store/types.js";
+import type { Entry, Store } from "../open-store.js";
 import { transcriptsBeside } from "../transcripts-beside.js";
 import { visible } from "../visible-text.js";
 
@@ -63,11 +65,7 @@ async function print(
   store: Store,
   { path, key, field, fieldPath, raw }: Wanted,
 ): Promise<void> {
-  const record = await store.read(key);
-  if (record === undefined) {
-    const { missingRecord } = await import("../plan-write.js");
-    throw await missingRecord(store, path, key);
-  }
+  const record = await readOrTell(store, { path, key });
   const value = fieldPath === undefined ? record.entry : fieldOf(record.entry, fieldPath, key);
   const { terminal } = invocation;
   if (raw) return printRaw(invocation, value);
@@ -81,6 +79,18 @@ async function print(
   const named = transcripts.length > 0 && { transcripts };
   const head = { store: path, key, revision, modifiedAt, ...named };
   return terminal.result(field === undefined ? { ...head, entry: value } : { ...head, field, value });
+}
+
+/** @throws `not_found` with the nearest keys; what cannot be read with the ways out. */
+async function readOrTell(
+  store: Store,
+  { path, key }: { readonly path: string; readonly key: string },
+): Promise<SessionRecord<Entry>> {
+  const found = await store.read(key).catch((error: unknown) => error);
+  if (found !== undefined && !(found instanceof Error)) return found as SessionRecord<Entry>;
+  const { missingRecord, withWaysOut } = await import("../plan-write.js");
+  if (found === undefined) throw await missingRecord(store, path, key);
+  throw isSessionDamaged(found) ? withWaysOut(found, { path, key }) : found;
 }
 
 /** The text's bytes and nothing else; on a terminal, which obeys what it is sent, escaped and with a line break. */

@@ -66,7 +66,7 @@ async function patch(
   const { missingSession, planAndWrite, printWrite } = await import("../plan-write.js");
   const { dryRun = false } = options;
   await withStore(invocation, path, { write: !dryRun, key }, async (store) => {
-    const write = patchOf(store, key, fieldChanges, options);
+    const write = patchOf(store, { path, key }, fieldChanges, options);
     const missing = (): Promise<CliError> => missingSession(store, path, key);
     const outcome = await planAndWrite(store, invocation.signal, { ...write, missing });
     await printWrite(invocation, { store: path, ...outcome });
@@ -75,12 +75,13 @@ async function patch(
 
 function patchOf(
   store: Store,
-  key: string,
+  { path, key }: { readonly path: string; readonly key: string },
   changes: readonly FieldChange[],
   { ifRevision, dryRun = false }: Options,
 ): Write {
   let planned: ChangedFields | undefined;
   return {
+    path,
     key,
     ifRevision,
     dryRun,

@@ -7,8 +7,6 @@ import {
   type Invocation,
   type StoreOptions,
 } from "../invocation.js";
-import type { Entry, Store } from "../open-store.js";
-import type { Write } from "../plan-write.js";
 import { acceptKey } from "../accept-key.js";
 import { resolveStore } from "../store-target.js";
 
@@ -60,29 +58,16 @@ async function put(invocation: Invocation, key: string, options: Options): Promi
     return printWrite(invocation, result);
   }
   await withStore(invocation, path, { write: !dryRun, create }, async (store) => {
-    const outcome = await planAndWrite(
-      store,
-      invocation.signal,
-      putOf(store, key, entry, ifRevision, dryRun),
-    );
+    const outcome = await planAndWrite(store, invocation.signal, {
+      path,
+      key,
+      ifRevision,
+      dryRun,
+      plan: (current) => ({ action: current === undefined ? "create" : "replace" }),
+      planDamaged: { action: "replace" },
+      apply: (base) => store.put(key, entry, { ifRevision: base }),
+    });
     const result = { store: path, ...outcome, ...(storeCreated && ({ storeCreated } as const)) };
     await printWrite(invocation, result);
   });
-}
-
-function putOf(
-  store: Store,
-  key: string,
-  entry: Entry,
-  ifRevision: number | undefined,
-  dryRun: boolean,
-): Write {
-  return {
-    key,
-    ifRevision,
-    dryRun,
-    plan: (current) => ({ action: current === undefined ? "create" : "replace" }),
-    planDamaged: { action: "replace" },
-    apply: (base) => store.put(key, entry, { ifRevision: base }),
-  };
 }

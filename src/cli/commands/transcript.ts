@@ -8,12 +8,14 @@ import { addTranscriptImport } from "./transcript-import.js";
 import { addTranscriptLs } from "./transcript-ls.js";
 import { addTranscriptRm } from "./transcript-rm.js";
 import { addTranscriptTail } from "./transcript-tail.js";
+import { addTranscriptTruncate } from "./transcript-truncate.js";
 
 const COMMANDS = [
   addTranscriptLs,
   addTranscriptTail,
   addTranscriptCat,
   addTranscriptAppend,
+  addTranscriptTruncate,
   addTranscriptRm,
   addTranscriptImport,
 ];
@@ -21,7 +23,7 @@ const COMMANDS = [
 export function addTranscript(program: Command, invocation: Invocation): void {
   const group = program
     .command("transcript")
-    .description("look into the transcripts of a session, append to them, remove and import them")
+    .description("look into the transcripts of a session, append to them, truncate, remove and import them")
     .helpCommand(false)
     .allowExcessArguments()
     .action(() => {

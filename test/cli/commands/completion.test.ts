@@ -36,7 +36,7 @@ describe("completion", () => {
       expect(await completeInBash("sessiondir ls --order u")).toEqual(["updatedAt"]);
       expect(await completeInBash("sessiondir completion ")).toEqual(["bash", "zsh", "fish"]);
       expect(await completeInBash("sessiondir tr")).toEqual(["transcript"]);
-      expect(await completeInBash("sessiondir transcript t")).toEqual(["tail"]);
+      expect(await completeInBash("sessiondir transcript ta")).toEqual(["tail"]);
       expect(await completeInBash("sessiondir transcript cat --la")).toEqual(["--last"]);
     },
   );

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { openSessionStore } from "../../../src/index.js";
 import { deviations, documentedExamples } from "../support/documented-shape.js";
-import { errorOf, run, runAlone, start, type Ended } from "../support/program.js";
+import { errorOf, MAIN, run, runAlone, start, type Ended } from "../support/program.js";
 import {
   emptyFolder,
   JAMES_KEY,
@@ -84,21 +84,12 @@ it("keeps what somebody else wrote meanwhile, and the text that was edited", asy
   const { code, message, data } = errorOf(ended);
   expect({ code, actual: data["actual"] }).toEqual({ code: "conflict", actual: revision });
   const kept = String(data["kept"]);
-  expect(message).toContain(`sessiondir put ${MAIN_KEY} --file ${kept} --if-revision ${revision}`);
+  const put = `put ${MAIN_KEY} --store ${path} --file ${kept} --if-revision ${revision}`;
+  expect(message).toContain(`sessiondir get ${MAIN_KEY} --store ${path}`);
+  expect(message).toContain(`sessiondir ${put}`);
   expect(JSON.parse(readFileSync(kept, "utf8"))).toMatchObject({ model: "small" });
   expect(await read(path, MAIN_KEY)).toMatchObject({ model: "other" });
-  // The command that it names works.
-  const put = await run([
-    "put",
-    MAIN_KEY,
-    "--file",
-    kept,
-    "--if-revision",
-    String(revision),
-    "--store",
-    path,
-  ]);
-  expect(put.code).toBe(0);
+  expect((await run(put.split(" "))).code).toBe(0); // the command that it names works
   expect(await read(path, MAIN_KEY)).toEqual({ ...SESSIONS[MAIN_KEY], model: "small" });
 });
 
@@ -113,8 +104,21 @@ it.each([
   expect(ended.code).toBe(2);
   const error = errorOf(ended);
   expect(error.message).toContain(message);
-  expect(existsSync(String(error.data["kept"]))).toBe(true);
+  const kept = String(error.data["kept"]);
+  expect(existsSync(kept)).toBe(true);
+  // It replaces nothing that the person has not seen.
+  const revision = await revisionOf(store, MAIN_KEY);
+  expect(error.message).toContain(`. What you wrote is kept in ${kept}`);
+  expect(error.message).toContain(`--store ${store} --file ${kept} --if-revision ${revision}`);
   expect(await read(store, MAIN_KEY)).toEqual(SESSIONS[MAIN_KEY]);
+});
+
+it("nothing was changed, though somebody else did meanwhile: nothing to do", async () => {
+  const path = await makeStore();
+  const ended = await edit(path, `node ${MAIN} patch ${MAIN_KEY} model=other --store ${path} >/dev/null`);
+  expect(ended).toMatchObject({ code: 0, stderr: "" });
+  expect(ended.stdout).toContain("unchanged");
+  expect(await read(path, MAIN_KEY)).toMatchObject({ model: "other" });
 });
 
 it("an editor that fails writes nothing; what it had changed is kept", async () => {

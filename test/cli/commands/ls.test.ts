@@ -224,6 +224,13 @@ describe("ls of some sessions only", () => {
     expect(new Set(found)).toEqual(new Set(expected));
   });
 
+  it("means by channel what it shows", async () => {
+    const path = await makeStore({ both: { channel: "webchat", lastChannel: "telegram" } });
+    expect(keys(await list("--store", path, "--where", "channel=telegram"))).toEqual(["both"]);
+    expect(keys(await list("--store", path, "--where", "channel=webchat"))).toEqual([]);
+    expect(keys(await list("--store", path, "--where", "lastChannel=telegram"))).toEqual(["both"]);
+  });
+
   it("finds a text in what was said, quotes and line breaks included", async () => {
     const path = await makeStore();
     const store = await openSessionStore(path);

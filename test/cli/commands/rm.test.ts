@@ -1,5 +1,6 @@
 /** Goal: `rm` deletes the session that was named and nothing else. Method: the built program, then a reader. */
 import { describe, expect, it } from "vitest";
+import { openSessionStore } from "../../../src/index.js";
 import { deviations, documentedExamples } from "../support/documented-shape.js";
 import { errorOf, run } from "../support/program.js";
 import {
@@ -62,5 +63,24 @@ describe("rm", () => {
     expect(await read(store, JAMES_KEY)).toEqual(SESSIONS[JAMES_KEY]);
     const one = await run(["rm", MAIN_KEY, JAMES_KEY, "--if-revision", "2", "--store", store]);
     expect(one.code).toBe(2);
+  });
+
+  it("--unchanged-since leaves alone what was used since a listing, in its record or a transcript", async () => {
+    const path = await makeStore();
+    const listed = JSON.parse((await run(["ls", "--store", path, "--json"])).stdout) as { revision: number };
+    const store = await openSessionStore<Record<string, unknown>>(path);
+    await store.patch(MAIN_KEY, { model: "new" });
+    await store.append(JAMES_KEY, ["hello"]);
+    await store.close();
+    const args = ["rm", MAIN_KEY, JAMES_KEY, CRON_KEY, "--unchanged-since", String(listed.revision)];
+    const planned = await run([...args, "--store", path, "--dry-run"]);
+    expect(planned.stdout).toMatch(new RegExp(`^would delete ${CRON_KEY},[^\n]*\n$`));
+    const done = await run([...args, "--store", path]);
+    expect(done.code).toBe(1);
+    expect(done.stdout).toMatch(new RegExp(`^deleted ${CRON_KEY},[^\n]*\n$`));
+    for (const key of [MAIN_KEY, JAMES_KEY]) {
+      expect(done.stderr).toContain(`session "${key}" was changed at revision`);
+      expect(await read(path, key)).toBeDefined();
+    }
   });
 });

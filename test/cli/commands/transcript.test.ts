@@ -3,7 +3,15 @@
  * place and writes nothing by half. Method: the built program on stores of real folders, beside a reader or writer in this process; killed
  * in the middle.
  */
-import { appendFileSync, linkSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
 import { openDirectoryStore, openSessionStore, type SessionStore } from "../../../src/index.js";
@@ -404,6 +412,51 @@ describe("transcript tail", () => {
   });
 });
 
+describe("transcript truncate", () => {
+  it("removes the newest items, numbers go on, and a dry run changes nothing", async () => {
+    const path = await storeWithItems();
+    const before = await itemsIn(path);
+    const args = ["transcript", "truncate", KEY, "--after-seq", "1", "--store", path];
+    const planned = await run([...args, "--dry-run"]);
+    expect(planned.stdout).toBe(
+      `would truncate transcript main of ${KEY} after item 1, now ${before.length} items\n`,
+    );
+    expect(await itemsIn(path)).toEqual(before);
+    const { stdout } = await run([...args, "--json"]);
+    const done = JSON.parse(stdout) as Entry;
+    expect(done).toMatchObject({ previousLength: before.length, length: 1, last: 7 });
+    expect(deviations(done, documentedExamples("`sessiondir transcript truncate`")[0])).toEqual([]);
+    expect(await itemsIn(path)).toEqual(before.slice(0, 1));
+  });
+
+  it("is the way out in front of a damaged item", async () => {
+    const path = await makeStore();
+    await withStore(path, async (store) => {
+      await store.append(KEY, [{ n: 1 }, { n: 2 }, { n: 3 }]);
+    });
+    await run(["flush", "--checkpoint", "--store", path]);
+    const folder = join(path, readdirSync(path).find((name) => name.endsWith("main")) ?? "");
+    const file = join(folder, readdirSync(folder).find((name) => name.endsWith(".jsonl")) ?? "");
+    writeFileSync(file, readFileSync(file, "utf8").replace('"n":2', '"n":9'));
+    expect((await run(["transcript", "cat", KEY, "--store", path])).code).toBe(3);
+    const ended = await run(["transcript", "truncate", KEY, "--after-seq", "1", "--store", path]);
+    expect(ended).toEqual({
+      code: 0,
+      stdout: `truncated transcript main of ${KEY} after item 1, 2 items removed, 1 item left\n`,
+      stderr: "",
+    });
+    expect(await itemsIn(path)).toEqual([{ n: 1 }]);
+  });
+
+  it("a transcript that is not there has the names of those that are", async () => {
+    const path = await storeWithItems();
+    const args = ["transcript", "truncate", KEY, "--name", "nope", "--after-seq", "1", "--store", path];
+    const { code, stderr } = await run(args);
+    expect(code).toBe(1);
+    expect(stderr).toContain('"main"');
+  });
+});
+
 describe("transcript rm", () => {
   it("removes the one that is named, with the documented JSON; a dry run says the same", async () => {
     const path = await storeWithItems();
@@ -569,7 +622,7 @@ describe("other commands", () => {
     for (const args of [["transcript"], ["transcript", "lss"]]) {
       const { code, stderr } = await run(args);
       expect(code).toBe(2);
-      expect(stderr).toContain("it has ls, tail, cat, append, rm, import");
+      expect(stderr).toContain("it has ls, tail, cat, append, truncate, rm, import");
     }
   });
 });
