@@ -77,6 +77,9 @@ export interface Room {
   readonly freeBytes: number;
   /** Free or not. */
   readonly totalBytes: number;
+  /** How many more files there may be, and free or not how many; undefined where the file system has no such bound. */
+  readonly freeFiles?: number | undefined;
+  readonly totalFiles?: number | undefined;
 }
 
 export interface FileSystem extends FileCalls {

@@ -132,8 +132,9 @@ export const nodeFileSystem: FileSystem = {
     return BigInt.asUintN(32, fs.statfsSync(path, { bigint: true }).type);
   },
   room(path) {
-    const { bsize, bavail, blocks } = fs.statfsSync(path);
-    return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
+    const { bsize, bavail, blocks, ffree, files } = fs.statfsSync(path);
+    const room = { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
+    return files === 0 ? room : { ...room, freeFiles: ffree, totalFiles: files };
   },
   bootedAt: () => Date.now() - uptime() * 1000,
   userId: () => process.geteuid?.(),
