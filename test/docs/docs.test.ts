@@ -24,6 +24,7 @@ import { fileURLToPath } from "node:url";
 import ts from "typescript";
 import { describe, expect, test } from "vitest";
 import * as sessiondir from "../../src/index.js";
+import * as doctor from "../../src/doctor/index.js";
 import * as legacy from "../../src/legacy/index.js";
 import * as openclaw from "../../src/openclaw/index.js";
 
@@ -119,7 +120,12 @@ import type { DirectorySessionStore } from "sessiondir";
 interface Session { sessionId: string; turns: number; updatedAt: number; model?: string }
 declare const store: DirectorySessionStore<Session>;
 `;
-const ENTRIES = { sessiondir, "sessiondir/legacy": legacy, "sessiondir/openclaw": openclaw };
+const ENTRIES = {
+  sessiondir,
+  "sessiondir/doctor": doctor,
+  "sessiondir/legacy": legacy,
+  "sessiondir/openclaw": openclaw,
+};
 const COMMENT_PRELUDE = `${PRELUDE}
 ${Object.entries(ENTRIES)
   .map(([entry, names]) => `import { ${Object.keys(names).join(", ")} } from "${entry}";`)
@@ -135,7 +141,7 @@ function programOf({ code, fragment }: Example, prelude: string): string {
 /** What the compiler has to say about the files, each with its line. */
 function complaints(files: ReadonlyMap<string, string>, options: ts.CompilerOptions): string[] {
   const paths = Object.fromEntries(
-    ["", "/legacy", "/openclaw", "/testing"].map((entry) => [
+    ["", "/doctor", "/legacy", "/openclaw", "/testing"].map((entry) => [
       `sessiondir${entry}`,
       [`./src${entry}/index.ts`],
     ]),

@@ -38,7 +38,7 @@ const PAGES = readdirSync(root).filter((name) => name.endsWith(".md"));
 
 /** A third of what was packed when each module was a file: 1,719 files of 6.3 MB together. */
 const FILES_MAX = 573;
-const BYTES_MAX = 2_100_000;
+const BYTES_MAX = 2_100_000 + 300_000; // and what the doctor is, with its page
 
 const folder = mkdtempSync(join(tmpdir(), "sessiondir-package-"));
 const project = join(folder, "project");
@@ -95,7 +95,13 @@ beforeAll(() => {
 }, 120_000);
 
 it("the list of entry points is the one that is documented", () => {
-  expect(ENTRIES).toEqual(["sessiondir", "sessiondir/legacy", "sessiondir/openclaw", "sessiondir/testing"]);
+  expect(ENTRIES).toEqual([
+    "sessiondir",
+    "sessiondir/doctor",
+    "sessiondir/legacy",
+    "sessiondir/openclaw",
+    "sessiondir/testing",
+  ]);
 });
 
 describe.each(ENTRIES)("%s", (entry) => {
