@@ -1,6 +1,7 @@
 /** The tree of commands: what the command line can say. Help, completion and the man page are made from it. */
 import type { Command, CommanderError } from "commander";
 import { addCompletion } from "./commands/completion.js";
+import { addDoctor } from "./commands/doctor.js";
 import { addEdit } from "./commands/edit.js";
 import { addFlush } from "./commands/flush.js";
 import { addGet } from "./commands/get.js";
@@ -33,6 +34,7 @@ const COMMANDS = [
   addWatch,
   addStats,
   addFlush,
+  addDoctor,
   addMend,
   addRebuild,
   addInspect,
@@ -53,11 +55,12 @@ const SYNONYMS: Readonly<Record<string, string>> = {
   del: "rm",
   delete: "rm",
   dir: "ls",
-  doctor: "mend",
   du: "stats",
   export: "rollback",
   find: "ls",
-  fix: "mend",
+  check: "doctor",
+  fix: "doctor",
+  fsck: "doctor",
   follow: "watch",
   grep: "ls",
   import: "migrate",
@@ -67,7 +70,7 @@ const SYNONYMS: Readonly<Record<string, string>> = {
   merge: "patch",
   read: "get",
   remove: "rm",
-  repair: "mend",
+  repair: "doctor",
   replace: "put",
   set: "patch",
   show: "get",

@@ -90,6 +90,11 @@ async function open(
   }
 }
 
+/** The error, or a better one with what is there instead of the store. */
+export function asMissingStore(error: unknown, path: string): unknown {
+  return missingStoreOf(error, path) ?? error;
+}
+
 /** The error with what is there instead of the store; undefined when it is about something else. */
 function missingStoreOf(error: unknown, path: string): CliError | undefined {
   if (error instanceof CliError && error.code === "store_not_found") return error;
