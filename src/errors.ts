@@ -85,7 +85,15 @@ export type SessionStoreErrorCode =
   /** An old gateway, or another process, holds the lock of a legacy file; `data.lock` and `data.pid` say which. */
   | "legacy_locked"
   /** What was built does not have the content of what it was built from; it was thrown away. */
-  | "legacy_mismatch";
+  | "legacy_mismatch"
+  /** There is no folder of backups at that path, or no backup of that name in it. */
+  | "backup_not_found"
+  /** A place for backups, or for what is restored, that is taken: it holds other things, or belongs to another store. */
+  | "backup_place"
+  /** A file of a backup is missing, or is not what it was made as. */
+  | "backup_damaged"
+  /** The store went on faster than it could be copied, again and again; no backup was made. */
+  | "backup_overtaken";
 
 /** What an error is about. Values are JSON, so that `toJSON` can be logged as it is. */
 export type ErrorData = Readonly<Record<string, string | number | boolean | undefined>>;

@@ -1,0 +1,211 @@
+/**
+ * Copies what a backup needs of a pinned store into objects, and lists it. What is not copied:
+ *
+ *  - `stage/`: files on their way. The folders of the log's segments are made anew by a restore.
+ *  - `reserve`, `durable`, hints: noise, a mark that means the very file, and a memory of the log's bytes.
+ *  - `quarantine/`: nothing reads it.
+ *  - `meta.json` of a session that the log changes: the log is right, whatever its file says.
+ *  - what a person has put beside `meta.json`: it is none of the store's.
+ */
+import { createHash } from "node:crypto";
+import { SessionStoreError, errnoOf } from "../../errors.js";
+import type { FileStatus } from "../../fs/file-system.js";
+import { isAbsent } from "../../fs/missing.js";
+import { readAt } from "../../fs/read-at.js";
+import { openRegularFile } from "../../fs/regular-file.js";
+import { namesInNow, statusNow } from "../../fs/status.js";
+import { ENTRY_FILE, isSystemName, partsOfChunkName, partsOfTrashName, segmentName } from "../../format/layout.js";
+import { forEach } from "./pace.js";
+import { PIECE_BYTES, type ObjectWriter } from "./objects.js";
+import { Overtaken, type PinnedStore } from "./pinned-store.js";
+import { piecesOf, type Row, type Rows } from "./rows.js";
+import type { BackupHost, BackupWarning } from "./types.js";
+
+/** What the backup before knows. */
+export interface Before {
+  readonly rows: Rows;
+  /** A file that was not written to since this instant need not be read again. Milliseconds since 1970. */
+  readonly unchangedSince: number;
+}
+
+/** How often a folder may change while it is being copied. */
+const LOOKS_MAX = 20;
+const ANY_SIZE = { bytesMax: Number.MAX_SAFE_INTEGER };
+const BLOB = /^([0-9a-f]{64})\.json$/;
+
+export class FileCopier {
+  readonly rows = new Map<string, Row>();
+  /** Files that could not be read. */
+  damaged = 0;
+  /** Folders of sessions whose entry file was copied. */
+  readonly #withEntry = new Set<string>();
+
+  constructor(
+    private readonly host: BackupHost,
+    private readonly store: PinnedStore,
+    private readonly objects: ObjectWriter,
+    private readonly before: Before,
+    private readonly step: () => Promise<void>,
+    private readonly warn: (warning: BackupWarning) => void,
+  ) {}
+
+  /** Copies all of it; the store's revision afterwards is the copy's. */
+  async copy(): Promise<void> {
+    const { store } = this;
+    await this.#copyFile(".store/format.json", store.layout.format);
+    for (const { path, fd, bytes } of store.files) await this.#copyPinned(path, fd, bytes);
+    await this.#copyBlobs();
+    const { fs } = this.host;
+    const folders = namesInNow(fs, store.layout.root).filter((name) => !name.startsWith(".") && !isSystemName(name));
+    await forEach(folders, (folder) => this.#copySession(folder));
+    store.freeze();
+    store.assertUndamaged();
+    for (const segment of store.segments)
+      await this.#copyPinned(`.store/log/${segmentName(segment.number)}`, segment.fd, segment.position);
+    await this.#copyBlobs();
+    this.#assertReferences();
+  }
+
+  /** How many sessions the copy has. */
+  get sessions(): number {
+    let cold = 0;
+    for (const folder of this.#withEntry) if (!this.store.isMentioned(folder)) cold++;
+    return cold + this.store.sessionsInLog;
+  }
+
+  /** A folder may come, go and change; what is there when all names of one look were copied is what counts. */
+  async #copySession(folder: string): Promise<void> {
+    const { fs } = this.host;
+    const path = `${this.store.layout.root}/${folder}`;
+    await this.step();
+    if (statusNow(fs, path)?.kind !== "directory") return;
+    for (let look = 0; look < LOOKS_MAX; look++) {
+      const names = namesInNow(fs, path).filter((name) => this.#isWanted(folder, name));
+      const copied: string[] = [];
+      for (const name of names) if (await this.#copyFile(`${folder}/${name}`, `${path}/${name}`)) copied.push(name);
+      if (copied.length === names.length) {
+        if (names.includes(ENTRY_FILE)) this.#withEntry.add(folder);
+        return;
+      }
+      // A chunk was replaced by another one: what was copied is of the look before.
+      for (const name of copied) this.rows.delete(`${folder}/${name}`);
+    }
+    throw new Overtaken(`the files of ${folder} came and went`);
+  }
+
+  #isWanted(folder: string, name: string): boolean {
+    return name === ENTRY_FILE ? !this.store.isMentioned(folder) : partsOfChunkName(name) !== undefined;
+  }
+
+  /**
+   * Values in the trash, too, as if they were in their place: whoever has discarded one may be about to put it back, and what
+   * nobody needs is discarded again.
+   */
+  async #copyBlobs(): Promise<void> {
+    const { fs } = this.host;
+    const { blobs, trash } = this.store.layout;
+    const places: [string, string][] = [];
+    for (const prefix of namesInNow(fs, blobs)) {
+      for (const name of namesInNow(fs, `${blobs}/${prefix}`)) {
+        const hash = BLOB.exec(name)?.[1];
+        if (hash?.startsWith(prefix) === true) places.push([hash, `${blobs}/${prefix}/${name}`]);
+      }
+    }
+    for (const name of namesInNow(fs, trash)) {
+      const { hash } = partsOfTrashName(name);
+      if (hash !== undefined) places.push([hash, `${trash}/${name}`]);
+    }
+    await forEach(places, async ([hash, from]) => {
+      const path = blobPath(hash);
+      if (this.rows.has(path)) return;
+      await this.step();
+      await this.#copyFile(path, from);
+    });
+  }
+
+  /** What the log's sessions need was there when they were committed: if it went since, so did the moment of the copy. */
+  #assertReferences(): void {
+    for (const hash of this.store.references())
+      if (!this.rows.has(blobPath(hash))) throw new Overtaken(`the shared value ${hash} came and went`);
+  }
+
+  /** @returns False if it is gone. */
+  async #copyFile(path: string, from: string): Promise<boolean> {
+    const { fs } = this.host;
+    let opened: { fd: number; status: FileStatus };
+    try {
+      const known = this.#unchanged(path, fs.lstat(from));
+      if (known !== undefined) {
+        this.rows.set(path, known);
+        return true;
+      }
+      opened = openRegularFile(fs, from, "read", ANY_SIZE);
+    } catch (error) {
+      if (isAbsent(error)) return false;
+      return this.#leaveOut(from, error);
+    }
+    try {
+      await this.#copyFrom(path, opened.fd, opened.status.size, opened.status);
+      return true;
+    } catch (error) {
+      if (errnoOf(error) !== "EIO" || (error as NodeJS.ErrnoException).syscall !== "read") throw error;
+      return this.#leaveOut(from, error);
+    } finally {
+      fs.close(opened.fd);
+    }
+  }
+
+  /** One file that nobody can read costs that file, not the backup. */
+  #leaveOut(from: string, error: unknown): true {
+    const unsafe = error instanceof SessionStoreError && error.code === "file_unsafe";
+    if (!unsafe && errnoOf(error) !== "EIO") throw error;
+    const path = this.store.display(from);
+    const why = unsafe ? "it is no regular file" : "the disk cannot read it";
+    this.damaged++;
+    const message = `${path} is not in the backup: ${why}. Put the file itself in its place, from an older backup.`;
+    this.warn({ code: "file_unsafe", message, data: { path } });
+    return true;
+  }
+
+  /** The row of the backup before, if nobody can have written to the file since it was read. */
+  #unchanged(path: string, { kind, size, inode, modifiedAt }: FileStatus): Row | undefined {
+    const row = this.before.rows.get(path);
+    if (row === undefined || kind !== "file") return undefined;
+    const same = row.bytes === size && row.inode === String(inode) && row.modifiedAt === modifiedAt;
+    if (!same || modifiedAt >= this.before.unchangedSince) return undefined;
+    return piecesOf(row).every((hash) => this.objects.has(hash)) ? row : undefined;
+  }
+
+  async #copyPinned(path: string, fd: number, bytes: number): Promise<void> {
+    await this.#copyFrom(path, fd, bytes, this.host.fs.fstat(fd));
+  }
+
+  /** Of a file that grows only what it had; a file that became shorter is one that is not what it was. */
+  async #copyFrom(path: string, fd: number, bytes: number, status: FileStatus): Promise<void> {
+    const { inode, modifiedAt } = status;
+    const stamp = { modifiedAt, inode: String(inode) };
+    const { fs } = this.host;
+    if (bytes <= PIECE_BYTES) {
+      const content = readAt(fs, fd, bytes, 0);
+      const sha256 = await this.objects.put(content);
+      this.rows.set(path, { path, bytes: content.length, sha256, ...stamp });
+      return;
+    }
+    const whole = createHash("sha256");
+    const pieces: string[] = [];
+    for (let position = 0; position < bytes; position += PIECE_BYTES) {
+      const wanted = Math.min(PIECE_BYTES, bytes - position);
+      const piece = readAt(fs, fd, wanted, position);
+      if (piece.length < wanted) throw new Overtaken(`${path} became shorter`);
+      whole.update(piece);
+      pieces.push(await this.objects.put(piece));
+      await this.step();
+    }
+    this.rows.set(path, { path, bytes, sha256: whole.digest("hex"), ...stamp, pieces });
+  }
+}
+
+function blobPath(hash: string): string {
+  return `.store/blobs/${hash.slice(0, 2)}/${hash}.json`;
+}
+

@@ -1,0 +1,209 @@
+/**
+ * Makes a store of a backup, in a place where nothing is.
+ *
+ * It is built in a folder beside that place, each piece checked as it is read, then opened as any store is, read-only, and
+ * asked for its revision and how many sessions it has; then all of it is made durable, and one rename makes it count. A
+ * crash before that leaves a folder `.<name>.restoring-<hex>`, which the next restore to that place removes when it is
+ * older than an hour. Nothing that is there is ever replaced: the rename succeeds only onto nothing, or an empty folder.
+ */
+import { basename, dirname, join, resolve } from "node:path";
+import { asStoreError, errnoOf, SessionStoreError } from "../../errors.js";
+import { createFileBy } from "../../fs/regular-file.js";
+import { namesInNow, statusNow } from "../../fs/status.js";
+import { assertLocalFileSystem, assertTrustedParents, type Trust } from "../../fs/trusted-path.js";
+import { writeAll } from "../../fs/write-all.js";
+import { internalFolders } from "../../entries/internal-folder.js";
+import { Layout } from "../../format/layout.js";
+import { removeTree, syncTree } from "../../legacy/base/tree.js";
+import { openDirectoryStoreOn } from "../../store/open.js";
+import { readFile } from "./check.js";
+import { openBackupFolder, place, type BackupFolder } from "./folder.js";
+import { damaged, findName, readRows, requireManifest, type Manifest } from "./manifest.js";
+import { forEach, Pace } from "./pace.js";
+import { recorded } from "./record.js";
+import type { Row } from "./rows.js";
+import { optionalText, settle, warner } from "./settle.js";
+import type { BackupHost, RestoreOptions, RestoreReport } from "./types.js";
+
+/** A folder of a restore that was killed. */
+const LEFT_MS = 60 * 60 * 1000;
+const RESTORING = /^\..*\.restoring-[0-9a-f]{16}$/;
+
+export async function restoreBackupOn(
+  host: BackupHost,
+  backups: string,
+  to: string,
+  options?: RestoreOptions,
+): Promise<RestoreReport> {
+  const settled = settle(options, { backups, to }, ["name"]);
+  const wanted = optionalText(options?.name, "options.name") ?? "latest";
+  const { runtime } = host;
+  const started = runtime.monotonic();
+  const { warn } = warner(settled.onWarning);
+  try {
+    const folder = openBackupFolder(host, backups, settled.trust);
+    return await recorded(host, folder, "restore", warn, async () => {
+      const name = findName(host.fs, folder, wanted);
+      const manifest = requireManifest(host.fs, folder, name);
+      const pace = new Pace(host, settled.signal);
+      const store = await restoreTo(host, folder, manifest, to, settled.trust, pace, settled.signal);
+      const { revision, sessions, files, bytes } = manifest;
+      const durationMs = Math.round(runtime.monotonic() - started);
+      const result = { path: folder.path, store, name, revision, sessions, files, bytes, durationMs };
+      return { result, outcome: { name, revision } };
+    });
+  } catch (error) {
+    throw asStoreError(error, `restore a backup of ${backups} to ${to}`);
+  }
+}
+
+/** @returns The real path of the new store. */
+export async function restoreTo(
+  host: BackupHost,
+  folder: BackupFolder,
+  manifest: Manifest,
+  to: string,
+  trust: Trust,
+  pace: Pace,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const { fs, runtime } = host;
+  const target = assertNewPlace(host, folder, to, trust);
+  const rows = readRows(fs, folder, manifest);
+  const parent = dirname(target);
+  await makeParents(host, target, trust);
+  await removeLeftovers(host, target);
+  const building = join(parent, `.${basename(target)}.restoring-${runtime.randomName(8)}`);
+  await fs.later.mkdir(building);
+  try {
+    await writeFiles(host, folder, manifest, rows, building, pace);
+    await assertOpens(host, manifest, building, trust);
+    await syncTree(host, building, () => {}, signal);
+    signal?.throwIfAborted();
+    await moveIn(host, building, target);
+  } catch (error) {
+    await removeTree(host, building).catch(() => {}); // the next restore does
+    throw error;
+  }
+  return target;
+}
+
+/** What would be in the way, before anything is written. */
+function assertNewPlace({ fs }: BackupHost, folder: BackupFolder, to: string, trust: Trust): string {
+  const { realPath, existing } = assertTrustedParents(fs, resolve(to), trust);
+  assertLocalFileSystem(fs, existing, "write");
+  if (realPath === folder.path || realPath.startsWith(`${folder.path}/`))
+    throw place(`${realPath} is in the folder of backups: give a place outside.`, { path: realPath });
+  const status = statusNow(fs, realPath);
+  if (status === undefined) return realPath;
+  if (status.kind !== "directory") throw taken(realPath, "is a file");
+  const [found] = fs.readdir(realPath);
+  if (found !== undefined) throw taken(realPath, `has something in it, for example ${JSON.stringify(found)}`);
+  return realPath;
+}
+
+function taken(path: string, what: string): SessionStoreError {
+  return place(
+    `${path} ${what}. Nothing was restored: a restore never replaces anything. Give a place where nothing is, or move away what ` +
+      "is there first (stop the gateways before that).",
+    { path },
+  );
+}
+
+async function makeParents({ fs }: BackupHost, target: string, trust: Trust): Promise<void> {
+  const { existing, missing } = assertTrustedParents(fs, target, trust);
+  let folder = existing;
+  for (const name of missing.slice(0, -1)) {
+    folder = join(folder, name);
+    await fs.later.mkdir(folder);
+  }
+}
+
+/** Of restores to the same place that were killed. */
+async function removeLeftovers(host: BackupHost, target: string): Promise<void> {
+  const { fs, runtime } = host;
+  const parent = dirname(target);
+  for (const name of namesInNow(fs, parent)) {
+    if (!RESTORING.test(name) || !name.startsWith(`.${basename(target)}.restoring-`)) continue;
+    const path = join(parent, name);
+    const status = statusNow(fs, path);
+    if (status?.kind === "directory" && runtime.now() - status.modifiedAt > LEFT_MS) await removeTree(host, path);
+  }
+}
+
+async function writeFiles(
+  host: BackupHost,
+  folder: BackupFolder,
+  manifest: Manifest,
+  rows: ReadonlyMap<string, Row>,
+  building: string,
+  pace: Pace,
+): Promise<void> {
+  const { fs } = host;
+  const layout = new Layout(building);
+  const made = new Set<string>([building]);
+  const make = (path: string): void => {
+    if (made.has(path)) return;
+    make(dirname(path));
+    fs.mkdir(path);
+    made.add(path);
+  };
+  for (const path of internalFolders(layout)) make(path);
+  for (const stage of manifest.stages) make(layout.stageFolder(stage));
+  await forEach(rows.values(), async (row) => {
+    await pace.step();
+    const path = join(building, row.path);
+    make(dirname(path));
+    const problem = await createFileBy(
+      fs,
+      path,
+      (fd) => readFile(fs, folder, row, (bytes) => writeAll(fs, fd, bytes), pace.step),
+      { sync: false },
+    );
+    if (problem !== undefined) throw damaged(problem.path, problem.reason, manifest.name);
+  });
+}
+
+/** A restore counts when the store itself says that it has what the manifest says. */
+async function assertOpens(host: BackupHost, manifest: Manifest, building: string, trust: Trust): Promise<void> {
+  const store = await openDirectoryStoreOn(host.fs, host.runtime, building, {
+    readOnly: true,
+    trust,
+    onWarning: () => {}, // a damaged session is in the list below, and was damaged in the store
+  });
+  try {
+    const { revision } = await store.stats();
+    const { damaged: lost = [] } = await store.list({ limit: 1 });
+    const sessions = await store.count();
+    const expected = manifest.sessions;
+    if (revision === manifest.revision && (sessions === expected || lost.length > 0 || manifest.damaged > 0)) return;
+    throw new SessionStoreError(
+      "backup_damaged",
+      `what was restored of ${manifest.name} has ${sessions} sessions at revision ${revision}, and not ${expected} at ` +
+        `${manifest.revision}. It was removed again: use another backup, and report this.`,
+      { data: { name: manifest.name, sessions, expected, revision } },
+    );
+  } finally {
+    await store.close();
+  }
+}
+
+async function moveIn({ fs }: BackupHost, building: string, target: string): Promise<void> {
+  try {
+    await fs.later.rename(building, target);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === "ENOTEMPTY" || errno === "EEXIST" || errno === "ENOTDIR")
+      throw taken(target, "was taken by another program meanwhile");
+    if (errno === "EBUSY" || errno === "EXDEV")
+      throw taken(target, "is a mount point, so that nothing can take its place; give a folder in it");
+    throw error;
+  }
+  const fd = fs.open(dirname(target), "directory");
+  try {
+    if (fs.guarantees.directorySync) await fs.later.fsync(fd);
+  } finally {
+    fs.close(fd);
+  }
+}
+
