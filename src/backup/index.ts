@@ -6,6 +6,7 @@ import { restoreBackupOn } from "../care/backup/restore.js";
 import type {
   BackupHost,
   BackupOptions,
+  CreateOptions,
   CreateReport,
   KeepRules,
   PruneOptions,
@@ -26,6 +27,7 @@ export type {
   BackupOptions,
   BackupProblem,
   BackupWarning,
+  CreateOptions,
   CreateReport,
   KeepRules,
   ListedBackup,
@@ -51,7 +53,7 @@ const host: BackupHost = { fs: nodeFileSystem, runtime: systemRuntime };
  * @example
  * const { name, revision } = await createBackup("/var/lib/gateway/sessions.d", "/mnt/backups/gateway");
  */
-export function createBackup(store: string, backups: string, options?: BackupOptions): Promise<CreateReport> {
+export function createBackup(store: string, backups: string, options?: CreateOptions): Promise<CreateReport> {
   return createBackupOn(host, store, backups, options);
 }
 

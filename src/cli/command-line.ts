@@ -1,5 +1,6 @@
 /** The tree of commands: what the command line can say. Help, completion and the man page are made from it. */
 import type { Command, CommanderError } from "commander";
+import { addBackup } from "./commands/backup.js";
 import { addCompletion } from "./commands/completion.js";
 import { addDoctor } from "./commands/doctor.js";
 import { addEdit } from "./commands/edit.js";
@@ -37,6 +38,7 @@ const COMMANDS = [
   addDoctor,
   addMend,
   addRebuild,
+  addBackup,
   addInspect,
   addMigrate,
   addRollback,
@@ -72,8 +74,10 @@ const SYNONYMS: Readonly<Record<string, string>> = {
   remove: "rm",
   repair: "doctor",
   replace: "put",
+  restore: "backup restore",
   set: "patch",
   show: "get",
+  snapshot: "backup create",
   status: "stats",
   tail: "watch",
   unset: "patch",

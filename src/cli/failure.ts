@@ -84,6 +84,7 @@ const NEEDS_PERSON: ReadonlySet<SessionStoreErrorCode> = new Set<SessionStoreErr
   "commit_unknown",
   "legacy_invalid",
   "legacy_mismatch",
+  "backup_damaged",
 ]);
 
 /** Exit code of a library error. */

@@ -35,7 +35,7 @@ export interface StoreOptions {
 
 /** `--store`, `--state-dir`, `--agent`, `--trust` and `--json`, the same for every command on one store. */
 export function addStoreOptions(command: Command): Command {
-  return command
+  command
     .option(
       "--store <path>",
       "the store's folder, or the sessions.json that it stands for (default: $SESSIONDIR_STORE, or what is found)",
@@ -44,7 +44,13 @@ export function addStoreOptions(command: Command): Command {
       "--state-dir <path>",
       "a gateway's state directory (default: $OPENCLAW_STATE_DIR, then ~/.openclaw)",
     )
-    .option("--agent <id>", "whose store in the state directory (default: the key's agent, or the only one)")
+    .option("--agent <id>", "whose store in the state directory (default: the key's agent, or the only one)");
+  return addCommonOptions(command);
+}
+
+/** `--trust`, `--json` and `--quiet`, of commands that are not on a store, too. */
+export function addCommonOptions(command: Command): Command {
+  return command
     .option(
       "--trust <who>",
       "who may change the folders of the store: owner, or group (all members of their groups, for shared volumes)",

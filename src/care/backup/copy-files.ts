@@ -14,7 +14,13 @@ import { isAbsent } from "../../fs/missing.js";
 import { readAt } from "../../fs/read-at.js";
 import { openRegularFile } from "../../fs/regular-file.js";
 import { namesInNow, statusNow } from "../../fs/status.js";
-import { ENTRY_FILE, isSystemName, partsOfChunkName, partsOfTrashName, segmentName } from "../../format/layout.js";
+import {
+  ENTRY_FILE,
+  isSystemName,
+  partsOfChunkName,
+  partsOfTrashName,
+  segmentName,
+} from "../../format/layout.js";
 import { forEach } from "./pace.js";
 import { PIECE_BYTES, type ObjectWriter } from "./objects.js";
 import { Overtaken, type PinnedStore } from "./pinned-store.js";
@@ -56,7 +62,9 @@ export class FileCopier {
     for (const { path, fd, bytes } of store.files) await this.#copyPinned(path, fd, bytes);
     await this.#copyBlobs();
     const { fs } = this.host;
-    const folders = namesInNow(fs, store.layout.root).filter((name) => !name.startsWith(".") && !isSystemName(name));
+    const folders = namesInNow(fs, store.layout.root).filter(
+      (name) => !name.startsWith(".") && !isSystemName(name),
+    );
     await forEach(folders, (folder) => this.#copySession(folder));
     store.freeze();
     store.assertUndamaged();
@@ -82,7 +90,8 @@ export class FileCopier {
     for (let look = 0; look < LOOKS_MAX; look++) {
       const names = namesInNow(fs, path).filter((name) => this.#isWanted(folder, name));
       const copied: string[] = [];
-      for (const name of names) if (await this.#copyFile(`${folder}/${name}`, `${path}/${name}`)) copied.push(name);
+      for (const name of names)
+        if (await this.#copyFile(`${folder}/${name}`, `${path}/${name}`)) copied.push(name);
       if (copied.length === names.length) {
         if (names.includes(ENTRY_FILE)) this.#withEntry.add(folder);
         return;
@@ -208,4 +217,3 @@ export class FileCopier {
 function blobPath(hash: string): string {
   return `.store/blobs/${hash.slice(0, 2)}/${hash}.json`;
 }
-

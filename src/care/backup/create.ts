@@ -11,16 +11,24 @@ import { assertTrustedParents, type Trust } from "../../fs/trusted-path.js";
 import { checkBackup } from "./check.js";
 import { Claim, removeSilentClaims } from "./claims.js";
 import { FileCopier, type Before } from "./copy-files.js";
-import { backupName, makeBackupFolder, place, type BackupFolder } from "./folder.js";
-import { backupNames, composeManifest, infoOf, readManifest, readRows, requirePart, type Manifest } from "./manifest.js";
+import { backupName, makeBackupFolder, openBackupFolder, place, type BackupFolder } from "./folder.js";
+import {
+  backupNames,
+  composeManifest,
+  infoOf,
+  readManifest,
+  readRows,
+  requirePart,
+  type Manifest,
+} from "./manifest.js";
 import { listObjects, ObjectWriter } from "./objects.js";
 import { forEach, Pace } from "./pace.js";
 import { Overtaken, PinnedStore } from "./pinned-store.js";
 import { recorded } from "./record.js";
 import { changesBetween, composePart, mergeParts, type ListPart, type Row } from "./rows.js";
-import { settle, warner, type Settled } from "./settle.js";
+import { optionalBoolean, settle, warner, type Settled } from "./settle.js";
 import { syncFolder } from "./sync-folder.js";
-import type { BackupHost, BackupOptions, BackupWarning, CreateReport } from "./types.js";
+import type { BackupHost, BackupWarning, CreateOptions, CreateReport } from "./types.js";
 
 /** Each attempt begins with the log as it is then, so that one fails only on a machine that hardly gives it any time. */
 const ATTEMPTS_MAX = 5;
@@ -41,11 +49,12 @@ export async function createBackupOn(
   host: BackupHost,
   store: string,
   backups: string,
-  options?: BackupOptions,
+  options?: CreateOptions,
 ): Promise<CreateReport> {
-  const settled = settle(options, { store, backups });
+  const settled = settle(options, { store, backups }, ["create"]);
+  const mayMake = optionalBoolean(options?.create, "options.create") ?? true;
   try {
-    return await create(host, store, backups, settled);
+    return await create(host, store, backups, settled, mayMake);
   } catch (error) {
     throw told(error, backups);
   }
@@ -56,6 +65,7 @@ async function create(
   store: string,
   backups: string,
   settled: Settled,
+  mayMake: boolean,
 ): Promise<CreateReport> {
   const { runtime } = host;
   const { trust } = settled;
@@ -66,6 +76,7 @@ async function create(
   const { storeId, path } = first;
   first.close();
   assertApart(host, path, backups, trust);
+  if (!mayMake) openBackupFolder(host, backups, trust);
   const folder = await makeBackupFolder(host, backups, trust, storeId);
   return recorded(host, folder, "create", warn, async () => {
     const manifest = await tryAll(host, store, folder, settled, warn);
@@ -189,7 +200,11 @@ class Making {
     const { fs } = this.host;
     for (const name of backupNames(fs, this.folder)) {
       const manifest = readManifest(fs, this.folder, name);
-      if (typeof manifest !== "object" || manifest.lists.some(({ sha256 }) => this.damagedObjects.has(sha256))) continue;
+      if (
+        typeof manifest !== "object" ||
+        manifest.lists.some(({ sha256 }) => this.damagedObjects.has(sha256))
+      )
+        continue;
       try {
         const rows = readRows(fs, this.folder, manifest);
         return { before: { rows, unchangedSince: manifest.startedAt - CLOCK_MS }, manifest };
@@ -266,5 +281,8 @@ function told(error: unknown, backups: string): unknown {
   const message =
     `there is no room for a backup in ${backups}. The backups that are there are as they were: free some space, or ` +
     `remove old ones (sessiondir backup prune), and try again.`;
-  return new SessionStoreError("disk_full", message, { data: { ...known.data, path: backups }, cause: error });
+  return new SessionStoreError("disk_full", message, {
+    data: { ...known.data, path: backups },
+    cause: error,
+  });
 }

@@ -17,7 +17,12 @@ import { SessionStoreError } from "../../errors.js";
 import { ignoreExisting, unlessMissing } from "../../fs/missing.js";
 import { createFile, readRegularFile } from "../../fs/regular-file.js";
 import { namesInNow, statusNow } from "../../fs/status.js";
-import { assertTrustedFolders, assertTrustedParents, openTrustedRoot, type Trust } from "../../fs/trusted-path.js";
+import {
+  assertTrustedFolders,
+  assertTrustedParents,
+  openTrustedRoot,
+  type Trust,
+} from "../../fs/trusted-path.js";
 import { isSystemName } from "../../format/layout.js";
 import { syncFolder } from "./sync-folder.js";
 import type { BackupHost } from "./types.js";
@@ -67,7 +72,9 @@ export class BackupFolder {
 
   /** Whether a name in the folder itself is one of ours. */
   isOurs(name: string): boolean {
-    const ours = [this.record, this.olderRecord, ...this.folders].map((path) => path.slice(this.path.length + 1));
+    const ours = [this.record, this.olderRecord, ...this.folders].map((path) =>
+      path.slice(this.path.length + 1),
+    );
     return name === MARKER || ours.includes(name);
   }
 }
@@ -106,8 +113,11 @@ export function openBackupFolder({ fs }: BackupHost, path: string, trust: Trust)
   const root = openTrustedRoot(fs, absolute, trust);
   const { realPath } = root;
   root.close();
-  const marker = unlessMissing(() => readRegularFile(fs, `${realPath}/${MARKER}`, { bytesMax: MARKER_BYTES_MAX }));
-  if (marker === undefined) throw isUnused(fs.readdir(realPath)) ? notFound(realPath) : holdsOthers(fs, realPath);
+  const marker = unlessMissing(() =>
+    readRegularFile(fs, `${realPath}/${MARKER}`, { bytesMax: MARKER_BYTES_MAX }),
+  );
+  if (marker === undefined)
+    throw isUnused(fs.readdir(realPath)) ? notFound(realPath) : holdsOthers(fs, realPath);
   const folder = new BackupFolder(realPath, storeIdOf(marker.toString(), realPath));
   assertTrustedFolders(fs, folder.folders, trust);
   return folder;
@@ -178,7 +188,10 @@ function isUnused(names: readonly string[]): boolean {
 function assertFolderKind(fs: BackupHost["fs"], path: string): void {
   const { kind } = fs.lstat(fs.realpath(path));
   if (kind === "directory") return;
-  throw place(`${path} is not a folder. Nothing was written: give the path of a folder for backups.`, { path, kind });
+  throw place(`${path} is not a folder. Nothing was written: give the path of a folder for backups.`, {
+    path,
+    kind,
+  });
 }
 
 function storeIdOf(text: string, path: string): string {

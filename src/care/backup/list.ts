@@ -43,7 +43,18 @@ export function listed(host: BackupHost, folder: BackupFolder): ListedBackup[] {
       const startedAt = timeOfName(name);
       const nothing = { revision: 0, sessions: 0, damaged: 0, files: 0, bytes: 0, writtenBytes: 0 };
       const { storeId } = folder;
-      return [{ name, startedAt, endedAt: startedAt, ...nothing, storeId, store: "", verifiedAt: startedAt, good: false }];
+      return [
+        {
+          name,
+          startedAt,
+          endedAt: startedAt,
+          ...nothing,
+          storeId,
+          store: "",
+          verifiedAt: startedAt,
+          good: false,
+        },
+      ];
     }
     const verifiedAt = last?.at ?? manifest.endedAt;
     return [{ ...infoOf(manifest), verifiedAt, good: last === undefined || last.outcome === "done" }];

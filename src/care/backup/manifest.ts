@@ -41,7 +41,14 @@ export function parseManifest(bytes: Buffer, name: string): Manifest | string {
     return "its content does not match its checksum";
   const value = JSON.parse(json) as { form: unknown } & Manifest;
   if (value.form !== FORM) return `it has the form ${String(value.form)}, this version knows form ${FORM}`;
-  const counts = [value.revision, value.sessions, value.files, value.bytes, value.writtenBytes, value.damaged];
+  const counts = [
+    value.revision,
+    value.sessions,
+    value.files,
+    value.bytes,
+    value.writtenBytes,
+    value.damaged,
+  ];
   const ok =
     value.name === name &&
     counts.every(isCount) &&
@@ -82,7 +89,11 @@ export function findName(fs: FileSystem, folder: BackupFolder, name: string): st
 }
 
 /** @returns What is wrong with it, if it cannot be read; undefined where it is gone. */
-export function readManifest(fs: FileSystem, folder: BackupFolder, name: string): Manifest | string | undefined {
+export function readManifest(
+  fs: FileSystem,
+  folder: BackupFolder,
+  name: string,
+): Manifest | string | undefined {
   try {
     const limits = { bytesMax: MANIFEST_BYTES_MAX };
     const bytes = unlessMissing(() => readRegularFile(fs, folder.manifest(name), limits));
@@ -141,7 +152,17 @@ export function requirePart(fs: FileSystem, folder: BackupFolder, part: ListPart
 
 /** What is told of a backup. */
 export function infoOf(manifest: Manifest): BackupInfo {
-  const { name, revision, startedAt, endedAt, sessions, damaged: lost, files, bytes, writtenBytes } = manifest;
+  const {
+    name,
+    revision,
+    startedAt,
+    endedAt,
+    sessions,
+    damaged: lost,
+    files,
+    bytes,
+    writtenBytes,
+  } = manifest;
   const { storeId, store } = manifest;
   return {
     name,

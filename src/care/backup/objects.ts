@@ -56,13 +56,16 @@ export function readObject(
   try {
     bytes = readRegularFile(fs, folder.object(hash), { bytesMax });
   } catch (error) {
-    if (["ENOENT", "ENOTDIR"].includes(errnoOf(error) ?? "")) return { what: "missing", reason: "it is not there" };
+    if (["ENOENT", "ENOTDIR"].includes(errnoOf(error) ?? ""))
+      return { what: "missing", reason: "it is not there" };
     if (errnoOf(error) === "EIO") return { what: "damaged", reason: "the disk cannot read it" };
     if (error instanceof SessionStoreError && error.code === "file_unsafe")
       return { what: "damaged", reason: "it is larger than it was, or no regular file" };
     throw error;
   }
-  return hashOf(bytes) === hash ? { bytes } : { what: "damaged", reason: "its content does not match its name" };
+  return hashOf(bytes) === hash
+    ? { bytes }
+    : { what: "damaged", reason: "its content does not match its name" };
 }
 
 /** Writes the objects of one backup. */

@@ -50,7 +50,11 @@ export async function pruneBackupsOn(
   }
 }
 
-function decide(host: BackupHost, folder: BackupFolder, rules: KeepRules): { kept: string[]; removed: string[] } {
+function decide(
+  host: BackupHost,
+  folder: BackupFolder,
+  rules: KeepRules,
+): { kept: string[]; removed: string[] } {
   const names = backupNames(host.fs, folder);
   const kept = keptBy(names, rules);
   const [newest] = names;
@@ -60,7 +64,11 @@ function decide(host: BackupHost, folder: BackupFolder, rules: KeepRules): { kep
   return { kept: names.filter((name) => kept.has(name)), removed: names.filter((name) => !kept.has(name)) };
 }
 
-async function removeManifests({ fs }: BackupHost, folder: BackupFolder, names: readonly string[]): Promise<void> {
+async function removeManifests(
+  { fs }: BackupHost,
+  folder: BackupFolder,
+  names: readonly string[],
+): Promise<void> {
   for (const name of names.toReversed()) await ignoreMissing(fs.later.unlink(folder.manifest(name)));
   if (names.length > 0) await syncFolder(fs, folder.manifests);
 }
@@ -77,7 +85,10 @@ async function sweep(
   const { fs, runtime } = host;
   if (dryRun) {
     const garbage = await findGarbage(host, folder, kept, pace);
-    return { freedBytes: garbage?.reduce((sum, { bytes }) => sum + bytes, 0) ?? 0, postponed: garbage === undefined };
+    return {
+      freedBytes: garbage?.reduce((sum, { bytes }) => sum + bytes, 0) ?? 0,
+      postponed: garbage === undefined,
+    };
   }
   const away = `${folder.sweeping}/${runtime.randomName(8)}`;
   await fs.later.mkdir(away);

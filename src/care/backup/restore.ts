@@ -127,7 +127,8 @@ async function removeLeftovers(host: BackupHost, target: string): Promise<void> 
     if (!RESTORING.test(name) || !name.startsWith(`.${basename(target)}.restoring-`)) continue;
     const path = join(parent, name);
     const status = statusNow(fs, path);
-    if (status?.kind === "directory" && runtime.now() - status.modifiedAt > LEFT_MS) await removeTree(host, path);
+    if (status?.kind === "directory" && runtime.now() - status.modifiedAt > LEFT_MS)
+      await removeTree(host, path);
   }
 }
 
@@ -165,7 +166,12 @@ async function writeFiles(
 }
 
 /** A restore counts when the store itself says that it has what the manifest says. */
-async function assertOpens(host: BackupHost, manifest: Manifest, building: string, trust: Trust): Promise<void> {
+async function assertOpens(
+  host: BackupHost,
+  manifest: Manifest,
+  building: string,
+  trust: Trust,
+): Promise<void> {
   const store = await openDirectoryStoreOn(host.fs, host.runtime, building, {
     readOnly: true,
     trust,
@@ -176,7 +182,8 @@ async function assertOpens(host: BackupHost, manifest: Manifest, building: strin
     const { damaged: lost = [] } = await store.list({ limit: 1 });
     const sessions = await store.count();
     const expected = manifest.sessions;
-    if (revision === manifest.revision && (sessions === expected || lost.length > 0 || manifest.damaged > 0)) return;
+    if (revision === manifest.revision && (sessions === expected || lost.length > 0 || manifest.damaged > 0))
+      return;
     throw new SessionStoreError(
       "backup_damaged",
       `what was restored of ${manifest.name} has ${sessions} sessions at revision ${revision}, and not ${expected} at ` +
@@ -206,4 +213,3 @@ async function moveIn({ fs }: BackupHost, building: string, target: string): Pro
     fs.close(fd);
   }
 }
-

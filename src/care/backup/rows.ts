@@ -98,7 +98,9 @@ function parseRow(value: unknown): [string, Row | undefined] {
 export function isSafePath(path: string): boolean {
   return path
     .split("/")
-    .every((name) => name !== "" && name !== "." && name !== ".." && !name.includes("\0") && !name.includes("\\"));
+    .every(
+      (name) => name !== "" && name !== "." && name !== ".." && !name.includes("\0") && !name.includes("\\"),
+    );
 }
 
 /** How much larger a part may be than what is merged into it already. */

@@ -4,7 +4,15 @@ import type { FileSystem } from "../../fs/file-system.js";
 import { syncDirectory } from "../../fs/regular-file.js";
 
 /** What file systems answer that cannot sync a folder, or do not let it be opened for that. */
-const CANNOT: ReadonlySet<string> = new Set(["EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EISDIR", "EPERM", "EACCES"]);
+const CANNOT: ReadonlySet<string> = new Set([
+  "EINVAL",
+  "ENOTSUP",
+  "EOPNOTSUPP",
+  "ENOSYS",
+  "EISDIR",
+  "EPERM",
+  "EACCES",
+]);
 
 /** @returns Whether the names are durable now. */
 export async function syncFolder(fs: FileSystem, path: string): Promise<boolean> {

@@ -65,6 +65,14 @@ export interface ListedBackup extends BackupInfo {
   readonly good: boolean;
 }
 
+export interface CreateOptions extends BackupOptions {
+  /**
+   * Whether the folder of backups is made where there is none. Default true. False is for a service: where a disk is not mounted,
+   * backups do not go to another one.
+   */
+  readonly create?: boolean | undefined;
+}
+
 export interface CreateReport extends BackupInfo {
   /** The backups folder. */
   readonly path: string;

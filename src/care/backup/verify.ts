@@ -58,7 +58,10 @@ export async function verifyBackupsOn(
   }
 }
 
-function failureOf({ problems: [first], problemCount }: VerifiedBackup): { code: string; message: string } | undefined {
+function failureOf({
+  problems: [first],
+  problemCount,
+}: VerifiedBackup): { code: string; message: string } | undefined {
   if (first === undefined) return undefined;
   const more = problemCount === 1 ? "" : `, and ${problemCount - 1} more`;
   return { code: "backup_damaged", message: `${first.path} is ${first.what}: ${first.reason}${more}` };
@@ -82,7 +85,15 @@ async function verifyOne(
   const { problems } = await checkBackup(host, folder, manifest, good, pace.step);
   const { revision, sessions, files, bytes } = manifest;
   const problemCount = problems.length;
-  const found = { name, revision, sessions, files, bytes, problems: problems.slice(0, PROBLEMS_MAX), problemCount };
+  const found = {
+    name,
+    revision,
+    sessions,
+    files,
+    bytes,
+    problems: problems.slice(0, PROBLEMS_MAX),
+    problemCount,
+  };
   if (scratch === undefined || problemCount > 0) return found;
   const read = await readDeep(host, folder, manifest, scratch, settled, pace);
   return { ...found, ...read, problemCount: read.problems.length };
@@ -146,7 +157,11 @@ async function readDeep(
 function unknownFiles({ fs }: BackupHost, folder: BackupFolder): BackupProblem[] {
   const unknown: BackupProblem[] = [];
   const add = (path: string): void =>
-    void unknown.push({ what: "unknown", path, reason: "no backup put it there: look at it, and move it away" });
+    void unknown.push({
+      what: "unknown",
+      path,
+      reason: "no backup put it there: look at it, and move it away",
+    });
   for (const name of namesInNow(fs, folder.path))
     if (!name.startsWith(".") && !folder.isOurs(name)) add(`${folder.path}/${name}`);
   for (const name of namesInNow(fs, folder.manifests))
@@ -154,7 +169,9 @@ function unknownFiles({ fs }: BackupHost, folder: BackupFolder): BackupProblem[]
   for (const prefix of namesInNow(fs, folder.objects)) {
     const path = `${folder.objects}/${prefix}`;
     if (!/^[0-9a-f]{2}$/.test(prefix)) add(path);
-    else for (const name of namesInNow(fs, path)) if (!isHash(name) || !name.startsWith(prefix)) add(`${path}/${name}`);
+    else
+      for (const name of namesInNow(fs, path))
+        if (!isHash(name) || !name.startsWith(prefix)) add(`${path}/${name}`);
   }
   return unknown;
 }

@@ -84,7 +84,8 @@ function entryOf(key: string, n: number): Entry {
 /** Revision of each commit, in order, as the store tells that has them all. */
 export async function revisionsOf(store: Store): Promise<number[]> {
   const revisions: number[] = [];
-  for await (const { revision } of store.iterateItems(KEYS[0]!, { transcript: TRANSCRIPT })) revisions.push(revision);
+  for await (const { revision } of store.iterateItems(KEYS[0]!, { transcript: TRANSCRIPT }))
+    revisions.push(revision);
   return revisions;
 }
 
@@ -103,13 +104,23 @@ export async function expectPrefix(store: Store, revisions: readonly number[]): 
   for (const { key, entry } of sessions) {
     expect(JSON.parse(JSON.stringify(entry)), key).toEqual(entryOf(key, expected));
     const items: unknown[] = [];
-    for await (const { item } of store.iterateItems<{ n: number }>(key, { transcript: TRANSCRIPT })) items.push(item.n);
+    for await (const { item } of store.iterateItems<{ n: number }>(key, { transcript: TRANSCRIPT }))
+      items.push(item.n);
     expect(items, key).toEqual(Array.from({ length: expected }, (_, index) => index + 1));
   }
   return expected;
 }
 
-const CHANGES: ReadonlySet<string> = new Set(["write", "mkdir", "rmdir", "unlink", "rename", "link", "fdatasync", "fsync"]);
+const CHANGES: ReadonlySet<string> = new Set([
+  "write",
+  "mkdir",
+  "rmdir",
+  "unlink",
+  "rename",
+  "link",
+  "fdatasync",
+  "fsync",
+]);
 
 export function isChange({ name, args }: SimulatedCall): boolean {
   return CHANGES.has(name) || (name === "open" && args[1] === "create");

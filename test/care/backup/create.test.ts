@@ -8,7 +8,16 @@ import { createBackupOn } from "../../../src/care/backup/create.js";
 import { listBackupsOn } from "../../../src/care/backup/list.js";
 import { restoreBackupOn } from "../../../src/care/backup/restore.js";
 import { verifyBackupsOn } from "../../../src/care/backup/verify.js";
-import { BACKUPS, BackupMachine, commit, expectPrefix, KEYS, RESTORED, revisionsOf, STORE } from "./backup-machine.js";
+import {
+  BACKUPS,
+  BackupMachine,
+  commit,
+  expectPrefix,
+  KEYS,
+  RESTORED,
+  revisionsOf,
+  STORE,
+} from "./backup-machine.js";
 
 describe("a backup", () => {
   it("of an idle store is restored as it was, verified, listed and recorded", async () => {
@@ -17,13 +26,26 @@ describe("a backup", () => {
     for (let n = 0; n < 40; n++) await commit(store);
     const { revision } = await store.stats();
     const report = await createBackupOn(machine.process(), STORE, BACKUPS);
-    expect(report).toMatchObject({ revision, sessions: KEYS.length, damaged: 0, path: BACKUPS, warnings: [] });
+    expect(report).toMatchObject({
+      revision,
+      sessions: KEYS.length,
+      damaged: 0,
+      path: BACKUPS,
+      warnings: [],
+    });
     expect(report.writtenBytes).toBeGreaterThan(0);
     const verified = await verifyBackupsOn(machine.process(), BACKUPS, { deep: true, scratch: "/tmp" });
-    expect(verified).toMatchObject({ good: true, unknown: [], backups: [{ name: report.name, problemCount: 0 }] });
+    expect(verified).toMatchObject({
+      good: true,
+      unknown: [],
+      backups: [{ name: report.name, problemCount: 0 }],
+    });
     expect(verified.backups[0]?.deep).toEqual({ sessions: 3, transcripts: 3, items: 120 });
     expect(machine.disk.names("/tmp")).toEqual([]);
-    expect(await restoreBackupOn(machine.process(), BACKUPS, RESTORED)).toMatchObject({ store: RESTORED, revision });
+    expect(await restoreBackupOn(machine.process(), BACKUPS, RESTORED)).toMatchObject({
+      store: RESTORED,
+      revision,
+    });
     const restored = await machine.open(machine.process(), RESTORED);
     expect(await expectPrefix(restored, await revisionsOf(store))).toBe(40);
     // The restored store is one like any other: it goes on, flushes, checkpoints.

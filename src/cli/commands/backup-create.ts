@@ -1,0 +1,50 @@
+/** `sessiondir backup create`: a consistent copy of a store in use. Stopped anywhere, the backups before it are as they were. */
+import type { Command } from "commander";
+import {
+  addBackupsFolder,
+  backupsFolder,
+  goLast,
+  libraryOptions,
+  sentenceOf,
+  type BackupsOptions,
+} from "../backup-options.js";
+import { asUsage } from "../failure.js";
+import {
+  addExamples,
+  addStoreArgument,
+  addStoreOptions,
+  needsPerson,
+  withStoreArgument,
+  type Invocation,
+  type StoreOptions,
+} from "../invocation.js";
+import { resolveStore } from "../store-target.js";
+import { visible } from "../visible-text.js";
+
+type Options = StoreOptions & BackupsOptions;
+
+export function addBackupCreate(group: Command, invocation: Invocation): void {
+  const command = group
+    .command("create")
+    .description("make a backup of a store in use, as of one revision, and verify it");
+  addBackupsFolder(addStoreOptions(addStoreArgument(command))).action(
+    (store: string | undefined, options: Options) => create(invocation, withStoreArgument(options, store)),
+  );
+  addExamples(command, "backup create --store sessions.d --backups /mnt/backups/gateway");
+}
+
+async function create(invocation: Invocation, options: Options): Promise<void> {
+  const backups = backupsFolder(options);
+  const store = await resolveStore(invocation, options);
+  const { assertMayOpen } = await import("../open-store.js");
+  assertMayOpen(store, false);
+  const { createBackup } = await import("../../backup/index.js");
+  goLast();
+  invocation.doing = `backing up ${store}`;
+  invocation.afterwards = () => "No backup was made; those that were there are as they were.";
+  const report = await asUsage(() => createBackup(store, backups, libraryOptions(invocation)));
+  if (report.damaged > 0) needsPerson(invocation);
+  const { terminal } = invocation;
+  if (terminal.json) await terminal.result(report);
+  else await terminal.done(visible(sentenceOf(report)));
+}

@@ -1,0 +1,50 @@
+/** `sessiondir backup restore`: a store from a backup, in a place where nothing is. */
+import type { Command } from "commander";
+import { plural } from "../../plural.js";
+import {
+  addBackupsOptions,
+  backupsFolder,
+  formatDuration,
+  libraryOptions,
+  type BackupsOptions,
+} from "../backup-options.js";
+import { asUsage } from "../failure.js";
+import { formatCount } from "../figures.js";
+import { addExamples, type Invocation } from "../invocation.js";
+import { visible } from "../visible-text.js";
+
+interface Options extends BackupsOptions {
+  readonly to: string;
+}
+
+export function addBackupRestore(group: Command, invocation: Invocation): void {
+  const command = group
+    .command("restore")
+    .description("make a store of a backup, in a new or empty place, and verify it")
+    .argument("[backup]", "its name, or latest", "latest");
+  addBackupsOptions(command)
+    .requiredOption("--to <path>", "the new store: nothing may be there, or an empty folder")
+    .action((name: string, options: Options) => restore(invocation, name, options));
+  addExamples(
+    command,
+    "backup restore --backups /mnt/backups/gateway --to sessions.d",
+    "backup restore 20261130T191248123Z-1a2b3c --backups /mnt/backups/gateway --to /tmp/look.d",
+  );
+}
+
+async function restore(invocation: Invocation, name: string, options: Options): Promise<void> {
+  const { restoreBackup } = await import("../../backup/index.js");
+  const backups = backupsFolder(options);
+  invocation.doing = `restoring to ${options.to}`;
+  invocation.afterwards = () => "Nothing was restored; run the same command again.";
+  const report = await asUsage(() =>
+    restoreBackup(backups, options.to, { ...libraryOptions(invocation), name }),
+  );
+  const { terminal } = invocation;
+  if (terminal.json) return terminal.result(report);
+  const { store, sessions, revision, durationMs } = report;
+  const count = plural(sessions, "session", "sessions", formatCount(sessions));
+  await terminal.done(
+    `restored ${report.name} to ${visible(store)}: ${count} at revision ${formatCount(revision)}, verified, in ${formatDuration(durationMs)}`,
+  );
+}
