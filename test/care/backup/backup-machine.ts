@@ -35,9 +35,13 @@ export class BackupMachine {
   }
 
   /** @param clock `"ticking"`: every look at the clock takes so long that whoever looked lets others go on. */
-  process(clock: "still" | "ticking" = "still"): Host {
+  process(clock: "still" | "ticking" = "still", hoursLater = 0): Host {
     const number = ++this.#processes;
-    const runtime = new ManualRuntime({ seed: number, yields: "event-loop", now: NOW + 60_000 + number });
+    const runtime = new ManualRuntime({
+      seed: number,
+      yields: "event-loop",
+      now: NOW + 60_000 + number + hoursLater * 3_600_000,
+    });
     let elapsed = 0;
     if (clock === "ticking") runtime.monotonic = () => (elapsed += 50);
     return { fs: this.disk.mount(`process ${number}`), runtime };
