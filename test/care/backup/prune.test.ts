@@ -111,6 +111,8 @@ describe("prune", () => {
     { timeout: 120_000 },
     async () => {
       const { machine: prepared, names } = await withBackups(6);
+      // As after a prune that was killed: what the newest backup had is there, and nobody needs it until the next one does.
+      prepared.disk.removeRaw(`${BACKUPS}/manifests/${names[0]}.json`);
       const probe = prepared.copy().process();
       await pruneBackupsOn(probe, BACKUPS, { last: 2 });
       let fenced = 0;
@@ -126,10 +128,6 @@ describe("prune", () => {
         };
         const pruned = pruneBackupsOn(pruning, BACKUPS, { last: 2 });
         await new Promise(setImmediate);
-        // The store as it was at the first backup: what the prune is about to remove is needed again.
-        const store = await machine.open();
-        await commit(store);
-        await store.close();
         const { name } = await createBackupOn(machine.process(), STORE, BACKUPS);
         wake();
         const report = await pruned;
