@@ -104,11 +104,11 @@ export const ROOMS = [
     pattern: /^(?:care\/)?doctor\//,
     what: "`sessiondir/doctor`: checks, and repairs",
   },
+  {
     name: "care/backup",
-    pattern: /^care\/backup\//,
-    what: "a copy as of one revision, verified; and back",
+    pattern: /^(care\/)?backup\//,
+    what: "`sessiondir/backup`",
   },
-  { name: "backup (public)", pattern: /^backup\/index\.c?ts$/, what: "`sessiondir/backup`" },
   { name: "index", pattern: /^index\.c?ts$/, what: "`sessiondir`: the public surface" },
   {
     name: "cli",

@@ -65,10 +65,10 @@ export function keepRules({
   return Object.values(rules).every((rule) => rule === undefined) ? undefined : rules;
 }
 
-/** A backup takes the processor only when nobody else wants it: gateways go first. */
+/** Gateways go first where the processor is short; a backup still gets its part. */
 export function goLast(): void {
   try {
-    setPriority(constants.priority.PRIORITY_LOW);
+    setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
   } catch {
     // where that is not allowed it goes on as it is
   }

@@ -25,6 +25,7 @@ import ts from "typescript";
 import { describe, expect, test } from "vitest";
 import * as sessiondir from "../../src/index.js";
 import * as doctor from "../../src/doctor/index.js";
+import * as backup from "../../src/backup/index.js";
 import * as legacy from "../../src/legacy/index.js";
 import * as openclaw from "../../src/openclaw/index.js";
 
@@ -123,6 +124,7 @@ declare const store: DirectorySessionStore<Session>;
 const ENTRIES = {
   sessiondir,
   "sessiondir/doctor": doctor,
+  "sessiondir/backup": backup,
   "sessiondir/legacy": legacy,
   "sessiondir/openclaw": openclaw,
 };
@@ -141,7 +143,7 @@ function programOf({ code, fragment }: Example, prelude: string): string {
 /** What the compiler has to say about the files, each with its line. */
 function complaints(files: ReadonlyMap<string, string>, options: ts.CompilerOptions): string[] {
   const paths = Object.fromEntries(
-    ["", "/doctor", "/legacy", "/openclaw", "/testing"].map((entry) => [
+    ["", "/backup", "/doctor", "/legacy", "/openclaw", "/testing"].map((entry) => [
       `sessiondir${entry}`,
       [`./src${entry}/index.ts`],
     ]),

@@ -121,7 +121,7 @@ describe("verify", () => {
   });
 
   it("a manifest that leads out of the new store is refused, however well it is signed", async () => {
-    const { machine, name } = await withBackup();
+    const { name } = await withBackup();
     const { composePart, parsePart } = await import("../../../src/care/backup/rows.js");
     const part = composePart(
       new Map([
