@@ -41,22 +41,25 @@ export function parseManifest(bytes: Buffer, name: string): Manifest | string {
     return "its content does not match its checksum";
   const value = JSON.parse(json) as { form: unknown } & Manifest;
   if (value.form !== FORM) return `it has the form ${String(value.form)}, this version knows form ${FORM}`;
-  const counts = [
-    value.revision,
-    value.sessions,
-    value.files,
-    value.bytes,
-    value.writtenBytes,
-    value.damaged,
-  ];
+  const { revision, sessions, files, startedAt, endedAt, writtenBytes, storeId, store } = value;
+  const counts = [revision, sessions, files, value.bytes, writtenBytes, value.damaged, startedAt, endedAt];
+  const stages: unknown = value.stages;
+  const lists: unknown = value.lists;
   const ok =
     value.name === name &&
     counts.every(isCount) &&
-    Array.isArray(value.stages) &&
-    value.stages.every((stage) => STAGE.test(stage)) &&
-    Array.isArray(value.lists) &&
-    value.lists.every((part) => isHash(part.sha256) && isCount(part.rows) && isCount(part.bytes));
+    typeof storeId === "string" &&
+    typeof store === "string" &&
+    Array.isArray(stages) &&
+    stages.every((stage: unknown) => typeof stage === "string" && STAGE.test(stage)) &&
+    Array.isArray(lists) &&
+    lists.every(isListPart);
   return ok ? value : "it does not describe the backup of that name";
+}
+
+function isListPart(value: unknown): value is ListPart {
+  const { sha256, rows, bytes } = (value ?? {}) as Partial<ListPart>;
+  return isHash(sha256) && isCount(rows) && isCount(bytes);
 }
 
 /** Names of all backups, newest first. A manifest that cannot be read is among them. */
