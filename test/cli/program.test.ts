@@ -103,7 +103,7 @@ it.runIf(keepsCompiled)(
 );
 
 describe("help", () => {
-  it.each([...COMMANDS, ...TRANSCRIPT_COMMANDS])(
+  it.each([...COMMANDS, ...TRANSCRIPT_COMMANDS, "backup create", "backup run"])(
     "%s --help has an example and says --store, --state-dir and --json",
     async (command) => {
       const { code, stdout, stderr } = await run([...command.split(" "), "--help"]);
@@ -118,7 +118,7 @@ describe("help", () => {
   it("lists every command, and the exit codes", async () => {
     const { code, stdout } = await run(["--help"]);
     expect(code).toBe(0);
-    for (const command of [...COMMANDS, "transcript"])
+    for (const command of [...COMMANDS, "transcript", "backup"])
       expect(stdout).toMatch(new RegExp(`^  ${command} `, "m"));
     expect(stdout).toContain("130 interrupted");
     expect((await run(["help", "get"])).stdout).toContain("Usage: sessiondir get");
@@ -141,6 +141,7 @@ describe("help", () => {
       "transcript truncate",
       "transcript rm",
       "transcript import",
+      "backup prune",
     ]) {
       expect((await run([...command.split(" "), "--help"])).stdout).toContain("--dry-run");
     }
