@@ -39,6 +39,14 @@ export function libraryOptions(invocation: Invocation): {
   return { trust, signal, onWarning: ({ code, message, data }) => terminal.warn(code, message, data) };
 }
 
+/** `--no-create`, of commands that make backups. */
+export function addCreateOption(command: Command): Command {
+  return command.option(
+    "--no-create",
+    "fail where the folder of backups is not there, as when its disk is not mounted",
+  );
+}
+
 export interface KeepOptions {
   readonly keepLast?: number;
   readonly keepDaily?: number;

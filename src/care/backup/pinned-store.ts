@@ -11,6 +11,7 @@
  */
 import { errnoOf, SessionStoreError, type StoreWarning } from "../../errors.js";
 import { parseManifest as parseCatalog } from "../../engine/directory/catalog/manifest.js";
+import { durableBytes, readMark } from "../../engine/directory/durable-mark.js";
 import { findStoreFolder } from "../../engine/directory/store-folder.js";
 import { unlessMissing } from "../../fs/missing.js";
 import { openRegularFile, readRegularFile } from "../../fs/regular-file.js";
@@ -53,6 +54,7 @@ export class PinnedStore {
   /** What the log says of the sessions that it changes; undefined: deleted. */
   readonly #states = new Map<string, StoredObject | undefined>();
   readonly #mentioned = new Set<string>();
+  #mark: ReturnType<typeof readMark>;
   #rewinds = 0;
   #frozen = false;
 
@@ -66,6 +68,7 @@ export class PinnedStore {
       committed: (_segment, commit) => this.#committed(commit),
       entered: (segment) => this.#hold(segment),
       dropped: () => {},
+      durableBytes: (segment) => durableBytes(this.#mark, segment),
       rewound: () => void this.#rewinds++,
     });
   }
@@ -99,6 +102,7 @@ export class PinnedStore {
   async begin(pace: () => Promise<void>): Promise<void> {
     this.#hold(this.#tail.rewind());
     while (this.#tail.advance()) await pace();
+    this.#mark = readMark(this.host.fs, this.layout); // behind the log, which is read once more before it is believed
     this.follow();
     this.#pinFiles();
     this.follow();
@@ -148,7 +152,8 @@ export class PinnedStore {
     throw new SessionStoreError(
       "log_damaged",
       `${path} has bytes that cannot be read (at byte ${damaged.ledger.gap}), so what it says behind them cannot be backed ` +
-        `up. No backup was made: mend the log first (sessiondir mend --store ${this.path}).`,
+        `up. No backup was made. What a power cut left ends when the store is opened for writing (sessiondir flush --store ` +
+        `${this.path}); otherwise mend the log first (sessiondir mend --store ${this.path}).`,
       { data: { path, offset: damaged.ledger.gap } },
     );
   }

@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import {
   addBackupsFolder,
+  addCreateOption,
   backupsFolder,
   goLast,
   libraryOptions,
@@ -21,13 +22,15 @@ import {
 import { resolveStore } from "../store-target.js";
 import { visible } from "../visible-text.js";
 
-type Options = StoreOptions & BackupsOptions;
+interface Options extends StoreOptions, BackupsOptions {
+  readonly create: boolean;
+}
 
 export function addBackupCreate(group: Command, invocation: Invocation): void {
   const command = group
     .command("create")
     .description("make a backup of a store in use, as of one revision, and verify it");
-  addBackupsFolder(addStoreOptions(addStoreArgument(command))).action(
+  addCreateOption(addBackupsFolder(addStoreOptions(addStoreArgument(command)))).action(
     (store: string | undefined, options: Options) => create(invocation, withStoreArgument(options, store)),
   );
   addExamples(command, "backup create --store sessions.d --backups /mnt/backups/gateway");
@@ -42,7 +45,9 @@ async function create(invocation: Invocation, options: Options): Promise<void> {
   goLast();
   invocation.doing = `backing up ${store}`;
   invocation.afterwards = () => "No backup was made; those that were there are as they were.";
-  const report = await asUsage(() => createBackup(store, backups, libraryOptions(invocation)));
+  const report = await asUsage(() =>
+    createBackup(store, backups, { ...libraryOptions(invocation), create: options.create }),
+  );
   if (report.damaged > 0) needsPerson(invocation);
   const { terminal } = invocation;
   if (terminal.json) await terminal.result(report);

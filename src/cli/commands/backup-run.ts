@@ -8,6 +8,7 @@ import type { Command } from "commander";
 import type { CreateReport, PruneReport } from "../../care/backup/types.js";
 import {
   addBackupsFolder,
+  addCreateOption,
   addKeepOptions,
   backupsFolder,
   goLast,
@@ -35,6 +36,7 @@ import { sentenceOfPrune } from "./backup-prune.js";
 interface Options extends StoreOptions, BackupsOptions, KeepOptions {
   readonly every: number;
   readonly times?: number;
+  readonly create: boolean;
 }
 
 /** One line of `backup run --json`. */
@@ -49,7 +51,7 @@ const FINISH_MS = 1000;
 
 export function addBackupRun(group: Command, invocation: Invocation): void {
   const command = group.command("run").description("make backups again and again, until Ctrl-C");
-  addKeepOptions(addBackupsFolder(addStoreOptions(addStoreArgument(command))))
+  addKeepOptions(addCreateOption(addBackupsFolder(addStoreOptions(addStoreArgument(command)))))
     .requiredOption("--every <time>", "from one beginning to the next: 30s, 5m, 6h, 1d", durationOf)
     .option("--times <n>", "end after n attempts (default: never)", wholeNumber("--times", 1))
     .action((store: string | undefined, options: Options) =>
@@ -75,7 +77,7 @@ async function run(invocation: Invocation, options: Options): Promise<void> {
   let next = performance.now();
   let made = false;
   for (let attempt = 1; attempt <= times && !signal.aborted; attempt++) {
-    made = (await once(invocation, store, backups, options, !made)) || made;
+    made = (await once(invocation, store, backups, options, options.create && !made)) || made;
     next = Math.max(next + every, performance.now());
     if (attempt < times) await pause(next - performance.now(), signal);
   }

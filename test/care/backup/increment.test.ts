@@ -16,9 +16,11 @@ import {
 } from "../../../src/care/backup/rows.js";
 import { verifyBackupsOn } from "../../../src/care/backup/verify.js";
 import { seededRandom } from "../../../src/testing/seeded-random.js";
+import { many } from "../../support/thoroughness.js";
 import { BACKUPS, BackupMachine, isChange, RESTORED, STORE } from "./backup-machine.js";
 
 const SESSIONS = 600;
+const ROUNDS = many(300, 60);
 
 async function withSessions(): Promise<BackupMachine> {
   const machine = new BackupMachine();
@@ -109,7 +111,7 @@ describe("the list of files", () => {
     let rows = new Map<string, Row>();
     let stored: { part: { sha256: string; rows: number; bytes: number }; bytes: Buffer }[] = [];
     let written = 0;
-    for (let round = 1; round <= 300; round++) {
+    for (let round = 1; round <= ROUNDS; round++) {
       const next = new Map(rows);
       for (let change = 0; change < (round === 1 ? 2000 : 20); change++) {
         const path = `s${Math.floor(random() * 2000)}/meta.json`;
@@ -131,6 +133,6 @@ describe("the list of files", () => {
       expect(stored.length).toBeLessThan(12);
       rows = next;
     }
-    expect(written / 299).toBeLessThan(20 * 12); // by what changed, times a few merges
+    expect(written / (ROUNDS - 1)).toBeLessThan(20 * 12); // by what changed, times a few merges
   });
 });

@@ -116,6 +116,22 @@ describe("what a store has that cannot be backed up", () => {
     expect(machine.disk.names(`${BACKUPS}/making`)).toEqual([]);
   });
 
+  it("a log that was cut off at the end of a line", async () => {
+    const machine = await withStore();
+    const store = await machine.open();
+    await commit(store);
+    await store.flush(); // says how far the log is durable
+    await store.close();
+    const [segment = ""] = machine.disk.names(`${STORE}/.store/log`);
+    const path = `${STORE}/.store/log/${segment}`;
+    const bytes = machine.disk.readRaw(path)!;
+    const end = bytes.lastIndexOf("\n", bytes.length - 2) + 1;
+    machine.disk.writeRaw(path, bytes.subarray(0, end));
+    await expect(createBackupOn(machine.process(), STORE, BACKUPS)).rejects.toMatchObject({
+      code: "log_damaged",
+    });
+  });
+
   it("a link in the place of a file: the file is left out, said, and counted", async () => {
     const machine = await withStore();
     const store = await machine.open();

@@ -129,7 +129,7 @@ describe("for people", () => {
     const failed = await create(place);
     expect(failed).toMatchObject({ code: 3, stdout: "" });
     expect(failed.stderr).toMatch(
-      /No backup was made: mend the log first \(sessiondir mend --store .*\)\.\n$/,
+      /No backup was made\. .*mend the log first \(sessiondir mend --store .*\)\.\n$/,
     );
     expect((await on(place, "list")).stderr).toMatch(
       /^1 of the newest attempts made no backup; the last one: .*\n$/,
