@@ -5,19 +5,21 @@
  * shows is compared with the revisions that the store itself gives in the end. SESSIONDIR_BACKUP_SECONDS says how long.
  */
 import { spawn, spawnSync } from "node:child_process";
+import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 import { createBackup, listBackups, restoreBackup, verifyBackups } from "../../src/backup/index.js";
-import { openDirectoryStore } from "../../src/index.js";
+import { openDirectoryStore, type SessionStore } from "../../src/index.js";
 import { many } from "../support/thoroughness.js";
 import { start, type Child } from "./support/child.js";
-import { temporaryFolder } from "./support/temporary-folder.js";
+import { temporaryFolder, temporaryFolderForMany } from "./support/temporary-folder.js";
 
 const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const SECONDS = Number(process.env["SESSIONDIR_BACKUP_SECONDS"] ?? many(60, 6));
 const WRITERS = 4;
+const SESSIONS = many(100_000, 10_000);
 
 type Entry = Record<string, unknown>;
 
@@ -137,6 +139,54 @@ it(
   },
   SECONDS * 10_000 + 60_000,
 );
+
+it(`${SESSIONS} sessions: a backup after 1 % changed writes at most 3 % of the bytes`, async () => {
+  const folder = temporaryFolderForMany();
+  const path = join(folder, "sessions.d");
+  const backups = join(folder, "backups");
+  const put = async (
+    store: SessionStore<Entry>,
+    from: number,
+    step: number,
+    version: number,
+  ): Promise<void> => {
+    const some: Promise<unknown>[] = [];
+    for (let n = from; n < SESSIONS; n += step) {
+      const entry = { sessionId: `id-${n}`, updatedAt: 1_795_000_000_000 + n, version };
+      some.push(
+        store.put(`agent:main:telegram:direct:${n}`, { ...entry, text: `${n}${version} `.repeat(50) }),
+      );
+      if (some.length === 500) await Promise.all(some.splice(0));
+    }
+    await Promise.all(some);
+  };
+  const store = await openDirectoryStore<Entry>(path, { durability: "os" });
+  await put(store, 0, 1, 0);
+  await store.checkpoint();
+  const first = await createBackup(path, backups);
+  expect(first.sessions).toBe(SESSIONS);
+  const before = bytesIn(backups);
+  await put(store, 0, 100, 1);
+  await createBackup(path, backups);
+  const changed = bytesIn(backups);
+  expect(changed - before).toBeLessThanOrEqual(first.bytes * 0.03);
+  await put(store, 50, 100, 1);
+  await store.checkpoint();
+  await store.close();
+  await createBackup(path, backups);
+  expect(bytesIn(backups) - changed).toBeLessThanOrEqual(first.bytes * 0.03);
+  if (process.env["SESSIONDIR_BACKUP_FIGURES"] !== undefined) {
+    const shares = [changed - before, bytesIn(backups) - changed].map((bytes) => bytes / first.bytes);
+    process.stderr.write(`${JSON.stringify({ bytes: first.bytes, shares })}\n`);
+  }
+}, 900_000);
+
+function bytesIn(folder: string): number {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) =>
+    entry.isFile(),
+  );
+  return files.reduce((sum, { parentPath, name }) => sum + statSync(join(parentPath, name)).size, 0);
+}
 
 interface Ended {
   readonly code: number | null;
