@@ -36,9 +36,9 @@ const OF_REPOSITORY = /^(?:src|test|sim|mutants|examples)\/|^docs\/evidence\/mut
 /** Pages beside the manifest. */
 const PAGES = readdirSync(root).filter((name) => name.endsWith(".md"));
 
-/** A third of what was packed when each module was a file: 1,719 files of 6.3 MB together; and what came since, such as backups. */
+/** A third of what was packed when each module was a file, 1,719 files of 6.3 MB together; and what is new since: the care of stores. */
 const FILES_MAX = 573;
-const BYTES_MAX = 2_100_000 + 300_000; // and what the doctor is, with its page
+const BYTES_MAX = 2_100_000 + 600_000;
 
 const folder = mkdtempSync(join(tmpdir(), "sessiondir-package-"));
 const project = join(folder, "project");
@@ -97,6 +97,7 @@ beforeAll(() => {
 it("the list of entry points is the one that is documented", () => {
   expect(ENTRIES).toEqual([
     "sessiondir",
+    "sessiondir/backup",
     "sessiondir/doctor",
     "sessiondir/legacy",
     "sessiondir/openclaw",
