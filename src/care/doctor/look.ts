@@ -4,6 +4,7 @@
  *
  * A check that cannot be done says so as a finding; damage never makes the doctor fail.
  */
+import { folderNameForKey } from "../../format/session-key.js";
 import { asStoreError, SessionStoreError } from "../../errors.js";
 import { CHECKS } from "./checks/all.js";
 import type { Check } from "./checks/check.js";
@@ -105,11 +106,21 @@ async function lookOnce(
   }
 }
 
-/** Those that are in their places; where no content was read, the folders. */
+/** Those that are in their places, or in the log only; where no content was read, the folders. */
 async function sessionsOf(patient: Patient): Promise<number> {
-  if (!patient.includes("default")) return patient.folders.length;
-  const { all, placed } = await patient.entries();
-  return placed.size + all.filter(({ state }) => state.kind === "unread").length;
+  const folders = new Set<string>(patient.folders);
+  if (patient.includes("default")) {
+    folders.clear();
+    const { all, placed } = await patient.entries();
+    for (const key of placed.keys()) folders.add(folderNameForKey(key));
+    for (const { folder, state } of all) if (state.kind === "unread") folders.add(folder);
+  }
+  const log = patient.hasStore ? patient.log : undefined;
+  for (const [key, { stored }] of log?.error === undefined ? (log?.states ?? []) : []) {
+    if (stored === undefined) folders.delete(folderNameForKey(key));
+    else folders.add(folderNameForKey(key));
+  }
+  return folders.size;
 }
 
 function reasonToSkip(check: Check, patient: Patient): string | undefined {

@@ -45,6 +45,15 @@ async function store(): Promise<Sandbox> {
   return box;
 }
 
+it("sessions that only the log has are counted, and those that it deletes are not", async () => {
+  const box = await store();
+  expect(await examine(box)).toMatchObject({ verdict: "healthy", sessions: 4 });
+  expect(await examine(box, { level: "quick" })).toMatchObject({ sessions: 4 });
+  const open = await box.open();
+  await open.delete("a");
+  expect(await examine(box)).toMatchObject({ verdict: "healthy", sessions: 3 });
+});
+
 const format = (box: Sandbox): string => box.at(".store", "format.json");
 
 describe("format.json", () => {
