@@ -66,6 +66,11 @@ export const ROOMS = [
     pattern: /^legacy\/[^/]+\.c?ts$/,
     what: "`sessiondir/legacy`: one store, or all of a gateway",
   },
+  {
+    name: "care/moving",
+    pattern: /^(?:care\/)?moving\//,
+    what: "`sessiondir/moving`: in and out",
+  },
   { name: "openclaw/base", pattern: /^openclaw\/base\//, what: "keys, paths, what a process says once" },
   {
     name: "openclaw/entry",

@@ -56,6 +56,13 @@ export type SessionStoreErrorCode =
   | "item_too_large"
   | "transcript_name_too_long"
   | "id_too_long"
+  /** A session that would be made is there already; `data.key`. */
+  | "session_exists"
+  /** A file is no export, or it is cut or damaged; `data.reason` and `data.line` say where it shows. */
+  | "export_invalid"
+  /** A file that would be made is there already, or one that is to be read is not; `data.path`. */
+  | "file_exists"
+  | "file_not_found"
   /** The operation's id was committed before, with another content. */
   | "operation_mismatch"
   /** `watch({ since })` asked for revisions that the log no longer has: list, then start at `data.revision`. */

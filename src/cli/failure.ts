@@ -82,6 +82,7 @@ const NEEDS_PERSON: ReadonlySet<SessionStoreErrorCode> = new Set<SessionStoreErr
   "blob_corrupt",
   "durability_unknown",
   "commit_unknown",
+  "export_invalid",
   "legacy_invalid",
   "legacy_mismatch",
   "backup_damaged",

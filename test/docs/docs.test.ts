@@ -27,6 +27,7 @@ import * as sessiondir from "../../src/index.js";
 import * as doctor from "../../src/doctor/index.js";
 import * as backup from "../../src/backup/index.js";
 import * as legacy from "../../src/legacy/index.js";
+import * as moving from "../../src/moving/index.js";
 import * as openclaw from "../../src/openclaw/index.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -126,13 +127,14 @@ const ENTRIES = {
   "sessiondir/doctor": doctor,
   "sessiondir/backup": backup,
   "sessiondir/legacy": legacy,
+  "sessiondir/moving": moving,
   "sessiondir/openclaw": openclaw,
 };
 const COMMENT_PRELUDE = `${PRELUDE}
 ${Object.entries(ENTRIES)
   .map(([entry, names]) => `import { ${Object.keys(names).join(", ")} } from "${entry}";`)
   .join("\n")}
-declare const storePath: string, sessionKey: string, config: import("sessiondir/openclaw").AgentStoreConfig;
+declare const storePath: string, sessionKey: string, exportedBytes: AsyncIterable<Uint8Array>, config: import("sessiondir/openclaw").AgentStoreConfig;
 `;
 
 /** As it stands in a user's file. A block of its own: an example may declare what the prelude does. */
@@ -143,7 +145,7 @@ function programOf({ code, fragment }: Example, prelude: string): string {
 /** What the compiler has to say about the files, each with its line. */
 function complaints(files: ReadonlyMap<string, string>, options: ts.CompilerOptions): string[] {
   const paths = Object.fromEntries(
-    ["", "/backup", "/doctor", "/legacy", "/openclaw", "/testing"].map((entry) => [
+    ["", "/backup", "/doctor", "/legacy", "/moving", "/openclaw", "/testing"].map((entry) => [
       `sessiondir${entry}`,
       [`./src${entry}/index.ts`],
     ]),
