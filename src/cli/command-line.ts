@@ -4,8 +4,10 @@ import { addBackup } from "./commands/backup.js";
 import { addCompletion } from "./commands/completion.js";
 import { addDoctor } from "./commands/doctor.js";
 import { addEdit } from "./commands/edit.js";
+import { addExport } from "./commands/export.js";
 import { addFlush } from "./commands/flush.js";
 import { addGet } from "./commands/get.js";
+import { addImport } from "./commands/import.js";
 import { addInspect } from "./commands/inspect.js";
 import { addLs } from "./commands/ls.js";
 import { addMan } from "./commands/man.js";
@@ -15,6 +17,8 @@ import { addMirror } from "./commands/mirror.js";
 import { addPatch } from "./commands/patch.js";
 import { addPut } from "./commands/put.js";
 import { addRebuild } from "./commands/rebuild.js";
+import { addRenameKey } from "./commands/rename-key.js";
+import { addRewrite } from "./commands/rewrite.js";
 import { addRm } from "./commands/rm.js";
 import { addRollback } from "./commands/rollback.js";
 import { addStats } from "./commands/stats.js";
@@ -39,6 +43,10 @@ const COMMANDS = [
   addMend,
   addRebuild,
   addBackup,
+  addExport,
+  addImport,
+  addRenameKey,
+  addRewrite,
   addInspect,
   addMigrate,
   addRollback,
@@ -58,20 +66,23 @@ const SYNONYMS: Readonly<Record<string, string>> = {
   delete: "rm",
   dir: "ls",
   du: "stats",
-  export: "rollback",
+  dump: "export",
   find: "ls",
   check: "doctor",
   fix: "doctor",
   fsck: "doctor",
   follow: "watch",
   grep: "ls",
-  import: "migrate",
   info: "stats",
   keys: "ls",
   list: "ls",
+  load: "import",
   merge: "patch",
+  move: "rename-key",
+  mv: "rename-key",
   read: "get",
   remove: "rm",
+  rename: "rename-key",
   repair: "doctor",
   replace: "put",
   restore: "backup restore",

@@ -5,6 +5,7 @@
  * caller to name the line and decide whether to go on.
  */
 import { isUtf8 } from "node:buffer";
+import { linesIn as linesUpTo, type InputLine } from "../care/moving/input-lines.js";
 import { SessionStoreError } from "../errors.js";
 import { jsonFault } from "../format/json-fault.js";
 import { DEFAULT_LIMITS } from "../format/limits.js";
@@ -13,48 +14,13 @@ import { inexactNumber } from "./read-input.js";
 
 /** The largest item as it stands in a line. */
 const LINE_BYTES_MAX = DEFAULT_LIMITS.itemBytesMax;
-const NEWLINE = 0x0a;
 const BYTE_ORDER_MARK = "\ufeff";
 
-export interface InputLine {
-  /** From 1. */
-  readonly number: number;
-  /** Without its line break; undefined: there are too many. */
-  readonly bytes: Buffer | undefined;
-  readonly length: number;
-  /** A line break ends it. */
-  readonly ended: boolean;
-}
+export type { InputLine };
 
 /** The lines that each piece of the input completes. */
-export async function* linesIn(pieces: AsyncIterable<Buffer>): AsyncGenerator<readonly InputLine[], void> {
-  let number = 0;
-  let held: Buffer[] = [];
-  let length = 0;
-  const hold = (part: Buffer): void => {
-    length += part.length;
-    if (length > LINE_BYTES_MAX) held = [];
-    else held.push(part);
-  };
-  const take = (ended: boolean): InputLine => {
-    const bytes = length > LINE_BYTES_MAX ? undefined : Buffer.concat(held);
-    const line = { number: ++number, bytes, length, ended };
-    held = [];
-    length = 0;
-    return line;
-  };
-  for await (const piece of pieces) {
-    const lines: InputLine[] = [];
-    let start = 0;
-    for (let end = piece.indexOf(NEWLINE); end >= 0; end = piece.indexOf(NEWLINE, start)) {
-      hold(piece.subarray(start, end));
-      lines.push(take(true));
-      start = end + 1;
-    }
-    hold(piece.subarray(start));
-    if (lines.length > 0) yield lines;
-  }
-  if (length > 0) yield [take(false)];
+export function linesIn(pieces: AsyncIterable<Buffer>): AsyncGenerator<readonly InputLine[], void> {
+  return linesUpTo(pieces, LINE_BYTES_MAX);
 }
 
 /** What a line says; `fault` is what is wrong with it, as in "is not JSON: …". */

@@ -28,6 +28,8 @@ export interface OpenMode {
   readonly key?: string;
   /** No other process has the store open: a damaged log is mended. */
   readonly soleProcess?: boolean;
+  /** How much of sessions is kept in memory; for commands that meet each session once. Default: the library's. */
+  readonly cacheBytes?: number;
   /** Whether the command tells of a warning itself: then it is not printed, and the exit code is the command's to set. */
   readonly tells?: (warning: StoreWarning) => boolean;
 }
@@ -74,13 +76,21 @@ async function open(
     key,
     trust,
     soleProcess,
+    cacheBytes,
   }: OpenMode & { readonly trust: Trust | undefined },
   onWarning: (warning: StoreWarning) => void,
 ): Promise<Store> {
   try {
     if (write && create) assertMayOpen(path, create);
     return await asUsage(() =>
-      openDirectoryStore<Entry>(path, { readOnly: !write, create, trust, soleProcess, onWarning }),
+      openDirectoryStore<Entry>(path, {
+        readOnly: !write,
+        create,
+        trust,
+        soleProcess,
+        onWarning,
+        ...(cacheBytes !== undefined && { cacheBytes }),
+      }),
     );
   } catch (error) {
     const missing = missingStoreOf(error, path);

@@ -25,6 +25,7 @@ const COMMANDS = [
   "mend",
   "rebuild",
 ].concat(
+  ["export", "import", "rename-key", "rewrite"],
   ["inspect", "migrate", "rollback", "mirror"], // about sessions.json
 );
 
@@ -134,6 +135,10 @@ describe("help", () => {
       "doctor",
       "mend",
       "rebuild",
+      "export",
+      "import",
+      "rename-key",
+      "rewrite",
       "migrate",
       "rollback",
       "mirror",

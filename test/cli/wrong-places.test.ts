@@ -24,6 +24,8 @@ const user = process.getuid?.() === 0 ? 65534 : undefined;
 
 /** A file that everybody may read: one item. */
 const LINES = fileURLToPath(new URL("support/item.jsonl", import.meta.url));
+/** The same: an export of one session. */
+const MOVED = fileURLToPath(new URL("support/moved.jsonl", import.meta.url));
 
 /** An editor in which nobody changes anything. */
 const EDITOR = { EDITOR: "true" };
@@ -47,6 +49,11 @@ const READING: readonly (readonly string[])[] = [
   ["transcript", "truncate", MAIN_KEY, "--after-seq", "0", "--dry-run"],
   ["transcript", "rm", MAIN_KEY, "--name", "main", "--dry-run"],
   ["transcript", "import", MAIN_KEY, LINES, "--dry-run"],
+  ["export"],
+  ["export", "--dry-run"],
+  ["import", MOVED, "--dry-run"],
+  ["rename-key", MAIN_KEY, "agent:main:new", "--dry-run"],
+  ["rewrite", "sessionFile", "/home/old", "/home/new", "--dry-run"],
 ];
 const WRITING: readonly (readonly string[])[] = [
   ["put", MAIN_KEY, "--data", "{}"],
@@ -60,6 +67,9 @@ const WRITING: readonly (readonly string[])[] = [
   ["transcript", "truncate", MAIN_KEY, "--after-seq", "0"],
   ["transcript", "rm", MAIN_KEY, "--name", "main"],
   ["transcript", "import", MAIN_KEY, LINES],
+  ["import", MOVED],
+  ["rename-key", MAIN_KEY, "agent:main:new"],
+  ["rewrite", "model", "large", "small"],
 ];
 const ALL = [...READING, ...WRITING];
 /** These work on `sessions.json` as well as on a store, or need both. */
