@@ -69,7 +69,7 @@ export const ROOMS = [
   {
     name: "care/moving",
     pattern: /^(?:care\/)?moving\//,
-    what: "`sessiondir/moving`: in and out",
+    what: "`sessiondir/moving`",
   },
   { name: "openclaw/base", pattern: /^openclaw\/base\//, what: "keys, paths, what a process says once" },
   {
