@@ -18,7 +18,7 @@ const sources = readSources(join(root, "src"));
 const ARCHITECTURE_BYTES_MAX = 12 * 1024;
 /** Two screens of 50 lines. */
 const README_LINES_BEFORE_A_TABLE_MAX = 100;
-const README_LINES_MAX = 130;
+const README_LINES_MAX = 140;
 const COLUMNS_MAX = 120;
 
 describe("ARCHITECTURE.md", () => {
