@@ -33,6 +33,9 @@ const ALONE = ["event-loop", "budget", "stress", "kills", "transcript-kills", "s
  * All other tests proper leave nothing behind that the next file could see.
  */
 const APART = [
+  "care/backup/kills",
+  "care/doctor/interrupted",
+  "care/doctor/random-damage",
   "engine/directory/bad-bytes/copies",
   "engine/directory/bad-bytes/log-end",
   "engine/directory/damage/damages",

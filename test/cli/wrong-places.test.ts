@@ -40,6 +40,7 @@ const READING: readonly (readonly string[])[] = [
   ["edit", MAIN_KEY, "--dry-run"],
   ["rm", MAIN_KEY, "--dry-run"],
   ["flush", "--dry-run"],
+  ["doctor", "--fix"], // of a healthy store there is nothing to write
   ["doctor"],
   ["mend", "--dry-run"],
   ["transcript", "ls", MAIN_KEY],
@@ -61,7 +62,6 @@ const WRITING: readonly (readonly string[])[] = [
   ["edit", MAIN_KEY],
   ["rm", MAIN_KEY],
   ["flush", "--checkpoint"],
-  ["doctor", "--fix"],
   ["mend", "--quiet"],
   ["transcript", "append", MAIN_KEY],
   ["transcript", "truncate", MAIN_KEY, "--after-seq", "0"],

@@ -17,9 +17,9 @@ import { start, type Child } from "./support/child.js";
 import { temporaryFolder, temporaryFolderForMany } from "./support/temporary-folder.js";
 
 const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
-const SECONDS = Number(process.env["SESSIONDIR_BACKUP_SECONDS"] ?? many(60, 6));
+const SECONDS = Number(process.env["SESSIONDIR_BACKUP_SECONDS"] ?? many(20, 6));
 const WRITERS = 4;
-const SESSIONS = many(100_000, 10_000);
+const SESSIONS = Number(process.env["SESSIONDIR_BACKUP_SESSIONS"] ?? many(30_000, 10_000));
 
 type Entry = Record<string, unknown>;
 

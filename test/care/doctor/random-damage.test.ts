@@ -22,7 +22,7 @@ import { codes, diagnosed, examine, wrong } from "./ward.js";
 
 const holder = useSandbox();
 
-const RUNS = Number(process.env["DOCTOR_RUNS"] ?? many(500, 25));
+const RUNS = Number(process.env["DOCTOR_RUNS"] ?? many(100, 25));
 const SEED = Number(process.env["DOCTOR_SEED"] ?? 1);
 const SESSIONS = 50;
 
