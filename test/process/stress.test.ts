@@ -90,8 +90,8 @@ async function weather(
   await store.flush();
   await store.checkpoint();
   const { sessions } = await store.list();
+  await store.close(); // ends what goes on in the background
   const found = untidiness(traffic.store, sessions);
-  await store.close();
   console.log("storm", JSON.stringify({ seed: SEED, ...storm, ...course, ...settlement, segments }));
   expect(settlement.wrong).toEqual([]);
   expect(settlement.money).toBe(traffic.shape.accounts * 1000);

@@ -55,8 +55,9 @@ describe(`with seed ${SEED}`, () => {
       const settlement = await traffic.settle(store);
       await store.flush();
       await store.checkpoint();
-      const found = untidiness(traffic.store, (await store.list()).sessions);
-      await store.close();
+      const { sessions } = await store.list();
+      await store.close(); // ends what goes on in the background
+      const found = untidiness(traffic.store, sessions);
       console.log("sleep", JSON.stringify({ seed: SEED, ...settlement, missedSegments: missed, excused }));
       expect(settlement.wrong).toEqual([]);
       expect(settlement.open).toBe(0);

@@ -43,6 +43,8 @@ function internalFolders(store: string): string[] {
     "reserve",
     "durable",
   ]);
+  // Of the live segment there may be one: made while others stood in front of it, it goes with the segment.
+  expected.add(`hint-${header.segment}`);
   const catalog = `catalog-${header.segment - 1}`;
   expected.add(catalog);
   const { parts } = JSON.parse(readFileSync(join(room, catalog), "utf8").slice(9)) as {
