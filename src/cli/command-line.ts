@@ -1,5 +1,6 @@
 /** The tree of commands: what the command line can say. Help, completion and the man page are made from it. */
 import type { Command, CommanderError } from "commander";
+import { GROUPS } from "./command-group.js";
 import { addBackup } from "./commands/backup.js";
 import { addCompletion } from "./commands/completion.js";
 import { addDoctor } from "./commands/doctor.js";
@@ -147,8 +148,6 @@ export function usageMessage(
 }
 
 const NAME = /^[a-z][a-z-]*$/;
-/** Commands that have commands. */
-const GROUPS: ReadonlySet<string> = new Set(["transcript"]);
 
 function synonymOf(command: string): string | undefined {
   return Object.hasOwn(SYNONYMS, command) ? SYNONYMS[command] : undefined;

@@ -161,6 +161,7 @@ describe("a wrong command line", () => {
       ["transcript", "tail", "k", "--limit", "1"],
       "unknown option '--limit'. See sessiondir transcript tail --help",
     ],
+    [["backup", "list", "--limit", "1"], "unknown option '--limit'. See sessiondir backup list --help"],
     [["ls", "--stor", "x"], "unknown option '--stor' (Did you mean --store?)"],
     [["ls", "--store"], "option '--store <path>' argument missing. See sessiondir ls --help"],
     [["get"], "missing required argument 'key'. See sessiondir get --help"],

@@ -153,7 +153,7 @@ export function requirePart(fs: FileSystem, folder: BackupFolder, part: ListPart
   throw damaged(folder.object(part.sha256), found.reason, name);
 }
 
-/** What is told of a backup. */
+/** What is told of a backup: member by member, for a manifest that was read may have others. */
 export function infoOf(manifest: Manifest): BackupInfo {
   const {
     name,

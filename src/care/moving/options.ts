@@ -2,7 +2,7 @@
 import type { RewriteRule } from "./rewrite-rule.js";
 import type { SessionStore } from "../../store/types.js";
 
-/** Any store: entries come and go as they are. */
+/** Any store: entries come and go as they are. A store both takes and gives its entries, so no other type stands for all of them. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 export type AnyStore = SessionStore<any>;
 

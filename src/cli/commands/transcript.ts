@@ -1,6 +1,6 @@
 /** `sessiondir transcript`: the commands on the transcripts of a session, a file each. */
 import type { Command } from "commander";
-import { usageError } from "../failure.js";
+import { addGroup } from "../command-group.js";
 import type { Invocation } from "../invocation.js";
 import { addTranscriptAppend } from "./transcript-append.js";
 import { addTranscriptCat } from "./transcript-cat.js";
@@ -21,17 +21,7 @@ const COMMANDS = [
 ];
 
 export function addTranscript(program: Command, invocation: Invocation): void {
-  const group = program
-    .command("transcript")
-    .description("look into the transcripts of a session, append to them, truncate, remove and import them")
-    .helpCommand(false)
-    .allowExcessArguments()
-    .action(() => {
-      const names = group.commands.map((command) => command.name()).join(", ");
-      const [unknown] = group.args;
-      const what =
-        unknown === undefined ? "which command" : `transcript has no command ${JSON.stringify(unknown)}`;
-      throw usageError(`${what}: it has ${names}. See sessiondir transcript --help`);
-    });
-  for (const add of COMMANDS) add(group, invocation);
+  const description =
+    "look into the transcripts of a session, append to them, truncate, remove and import them";
+  addGroup(program, invocation, "transcript", description, COMMANDS);
 }
