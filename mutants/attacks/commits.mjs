@@ -100,8 +100,15 @@ const COMMIT = inFile("src/engine/directory/committer.ts", ENGINE, [
     name: "a record is appended though an entry's toJSON moved the store on",
     rule: "O3",
     suites: [suite.COMMIT, suite.CALLBACKS],
-    find: `if (log.active !== segment) return undefined;`,
+    find: `if (log.active !== segment || segment.ledger.sealed) return undefined;`,
     replace: ``,
+  },
+  {
+    name: "a record is appended behind a seal that was read while it was composed",
+    rule: "O3, rule 2",
+    suites: [suite.BUG_BASE],
+    find: `|| segment.ledger.sealed) return undefined;`,
+    replace: `) return undefined;`,
   },
   {
     name: "who is fenced while a shared value is made waits for ever",

@@ -104,6 +104,12 @@ const LEDGER = inFile("src/log/segment-ledger.ts", HINTS, [
 
 const FILE = inFile("src/engine/directory/hint/hint-file.ts", HINTS, [
   {
+    name: "a hint forgets how many lines were committed",
+    rule: "H1, watch",
+    find: `      end,\n      commits,\n    });`,
+    replace: `      end,\n      commits: Number(commits > 0),\n    });`,
+  },
+  {
     name: "a hint of a later version is read as one of this",
     rule: "H1",
     find: `if (form !== FORM || store !== this.storeId) return false;`,

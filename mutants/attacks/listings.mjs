@@ -186,6 +186,19 @@ const REPLAY = inFile(
   [CHANGES, CONFORMANCE],
   [
     {
+      name: "a replay may have read less of a segment than its process had",
+      rule: "watch, damage",
+      suites: suite.DAMAGED_LOG,
+      find: `this.#assertAllIsThere();`,
+      replace: ``,
+    },
+    {
+      name: "a replay compares what it has read with any position",
+      rule: "watch",
+      find: ` || known.position !== position) continue;`,
+      replace: `) continue;`,
+    },
+    {
       name: "a watch that was outrun has a gap",
       rule: "watch",
       find: `if ((this.#after ?? 0) > this.since) throw this.#missing("no longer has", false);`,

@@ -27,6 +27,8 @@ export interface SegmentLedger {
   after: number;
   /** Revision of the latest commit, in an earlier segment while this one has none. */
   lastRevision: number;
+  /** How many lines were committed. */
+  commits: number;
   sealed: boolean;
   /** Offset of the first bytes that cannot be read. */
   gap: number | undefined;
@@ -62,6 +64,7 @@ export function newLedger(number: number): SegmentLedger {
     chunkBytes: CHUNK_BYTES,
     after: 0,
     lastRevision: 0,
+    commits: 0,
     sealed: false,
     gap: undefined,
     behind: new Map(),

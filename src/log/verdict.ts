@@ -188,6 +188,7 @@ function commit(
   revision: number,
 ): readonly TranscriptEffect[] | undefined {
   ledger.lastRevision = revision;
+  ledger.commits += 1;
   for (const op of record.ops) {
     if (isChange(op)) ledger.changed.set(op.k, op.d === undefined ? revision : 0);
     if (op.d !== undefined) clearTranscripts(ledger, op.k, revision);

@@ -399,8 +399,8 @@ export class Committer {
   #append(plan: CommitPlan): CommitOutcome | undefined {
     const { segment, ops, after, blobs } = plan;
     const { log } = this;
-    // A toJSON or getter of the entry may have used the store in between, and moved it on (O3).
-    if (log.active !== segment) return undefined;
+    // A look into files, or a toJSON or getter of the entry that used the store, may have moved it on in between (O3).
+    if (log.active !== segment || segment.ledger.sealed) return undefined;
     const transcripts = plan.transcripts.filter(({ index }) => index >= 0).map(({ composed }) => composed.op);
     const record = log.end.newRecord(segment, {
       ...(plan.operation && { o: [plan.operation.id, plan.operation.hash] as const }),

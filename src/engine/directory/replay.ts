@@ -46,6 +46,7 @@ export class Replay implements LogObserver {
   take(more: boolean): Commit[] {
     this.#assertBegins();
     this.#assertWhole(more);
+    this.#assertAllIsThere();
     const commits = this.#commits;
     this.#commits = [];
     return commits;
@@ -117,6 +118,15 @@ export class Replay implements LogObserver {
       const next = this.tail.segments.find(({ number }) => number === segment.number + 1);
       if (next === undefined ? !more : next.ledger.after > this.since)
         throw this.#missing("cannot be read for", true);
+    }
+  }
+
+  /** What this process had read may have been damaged since into what looks like a write that was cut short, and never counted. */
+  #assertAllIsThere(): void {
+    for (const { number, position, damaged, ledger } of this.tail.segments) {
+      const known = this.log.segments.find((segment) => segment.number === number);
+      if (damaged || known === undefined || known.damaged || known.position !== position) continue;
+      if (known.ledger.commits !== ledger.commits) throw this.#missing("cannot be read for", true);
     }
   }
 

@@ -9,7 +9,7 @@
  *
  * For each segment follow its ledger, and what it made of sessions; then transcripts, and what is dead; then an end:
  *
- *     { "ledger": [number, firstRevision, stage, chunkBytes, after, lastRevision, sealed, end] }
+ *     { "ledger": [number, firstRevision, stage, chunkBytes, after, lastRevision, sealed, end, commits] }
  *     { "seal": [gap | null, bytes | null, wantedFirstRevision] }                             of a sealed one
  *     { "writers": [[w, n], …] }  { "cleared": [[key, revision], …] }  { "operations": [[id, hash, revision], …] }
  *     { "states": [[key, revision, modifiedAt, stored | 0], …] }
@@ -97,9 +97,9 @@ function* linesOf(hint: Hint<SessionState>, storeId: string): Generator<Buffer, 
 }
 
 function* composeSegment({ ledger, states }: SegmentInHint<SessionState>): Generator<Buffer, void> {
-  const { number, firstRevision, stage, chunkBytes, after, lastRevision, sealed, end } = ledger;
+  const { number, firstRevision, stage, chunkBytes, after, lastRevision, sealed, end, commits } = ledger;
   yield lineOf({
-    ledger: [number, firstRevision, stage, chunkBytes, after, lastRevision, sealed ? 1 : 0, end],
+    ledger: [number, firstRevision, stage, chunkBytes, after, lastRevision, sealed ? 1 : 0, end, commits],
   });
   const { sealedGap = null, sealedBytes = null, wantedFirstRevision } = ledger;
   if (sealed) yield lineOf({ seal: [sealedGap, sealedBytes, wantedFirstRevision] });
@@ -300,7 +300,7 @@ class HintReading {
   }
 
   #beginSegment(row: LedgerRow): boolean {
-    const [number, firstRevision, stage, chunkBytes, after, lastRevision, sealed, end] = row;
+    const [number, firstRevision, stage, chunkBytes, after, lastRevision, sealed, end, commits] = row;
     const ledger = newLedger(number);
     Object.assign(ledger, {
       firstRevision,
@@ -310,6 +310,7 @@ class HintReading {
       lastRevision,
       sealed: sealed === 1,
       end,
+      commits,
     });
     this.#segments.push({ ledger, states: [] });
     return true;
@@ -367,6 +368,7 @@ type LedgerRow = readonly [
   lastRevision: number,
   sealed: 0 | 1,
   end: number,
+  commits: number,
 ];
 type StateRow = readonly [key: string, revision: number, modifiedAt: number, stored: StoredObject | 0];
 

@@ -166,4 +166,19 @@ describe("a watch in doubt", () => {
     expect(await settled(watching.next(), live)).toMatchObject({ value: { key: "b" } });
     await expect(settled(watching.next(), live)).rejects.toMatchObject({ code: "revision_too_old" });
   });
+
+  it("does not go live without what this process had read, and what looks like a write that was cut short now", async () => {
+    const disk = new SimulatedDisk();
+    const live = await start(disk, "live");
+    const { revision } = await live.store.put("a", { updatedAt: 1 });
+    await live.store.put("b", { updatedAt: 2, text: "x".repeat(20) });
+    const [path = ""] = segments(disk);
+    const end = disk.readRaw(path)!.length;
+    await live.store.put("c", { updatedAt: 3 });
+    const bytes = Buffer.from(disk.readRaw(path)!);
+    bytes.fill("x", end - `"}}]}\n`.length, end); // in the middle of a text, and the next line right behind it
+    disk.writeRaw(path, bytes);
+    const watching = live.store.watch({ since: revision })[Symbol.asyncIterator]();
+    await expect(settled(watching.next(), live)).rejects.toMatchObject({ code: "revision_too_old" });
+  });
 });
