@@ -573,6 +573,20 @@ const READS = [
     [TRANSCRIPT_DAMAGE, TRANSCRIPT_READING],
     [
       {
+        name: "files that have a part of a commit are taken to have all of it",
+        rule: "D1",
+        suites: [TRANSCRIPT_DAMAGE],
+        find: `if (inFiles.revision !== revision) return inFiles.revision > revision;`,
+        replace: `return inFiles.revision >= revision + 0 * items;`,
+      },
+      {
+        name: "items of earlier commits count as those of the last one",
+        rule: "D1",
+        suites: [TRANSCRIPT_DAMAGE],
+        find: `          if (item.revision !== revision) return;\n`,
+        replace: ``,
+      },
+      {
         name: "the first item that was not trimmed away may be missing",
         rule: "T7",
         find: `item.position > gone + 1)`,
@@ -637,15 +651,15 @@ const READS = [
         name: "a transcript that is in doubt is read as it was",
         rule: "doubt",
         suites: [TRANSCRIPT_DAMAGE],
-        find: `    if (behind > 0) throw doubts.unreadableTranscript(key, behind);\n    return inMemory;`,
+        find: `    if (behind !== undefined) throw doubts.unreadableTranscript(key, behind.revision);\n    return inMemory;`,
         replace: `    return inMemory;`,
       },
       {
         name: "a file that is new enough does not settle a doubt",
         rule: "doubt",
         suites: [TRANSCRIPT_DAMAGE],
-        find: `if (revision >= behind && revision > (inMemory?.revision ?? 0))`,
-        replace: `if (revision < 0)`,
+        find: `if (tellOfIt && revision > (inMemory?.revision ?? 0))`,
+        replace: `if (tellOfIt && revision < 0)`,
       },
       {
         name: "an item is not given if the one behind it is damaged",
@@ -872,6 +886,18 @@ const MENDING = inFile(
   "src/engine/directory/transcripts/transcript-mending.ts",
   [TRANSCRIPT_DAMAGE],
   [
+    {
+      name: "the doctor takes files that have a part of a commit for all of it",
+      rule: "D5",
+      find: `const op = isInFiles ? { ...this.#restOf(given, revision), b: revision } : given;`,
+      replace: `const op = isInFiles ? { k, l, b: revision } : given;`,
+    },
+    {
+      name: "the doctor adds all of a commit to the part that files have",
+      rule: "D5",
+      find: `return index < 0 || index === a.length - 1 ? { k, l } : { k, l, a: a.slice(index + 1) };`,
+      replace: `return index === a.length - 1 ? { k, l } : { k, l, a };`,
+    },
     {
       name: "what the doctor guessed is not told",
       rule: "doctor",

@@ -4,7 +4,7 @@
  */
 import { isChange, type LogRecord } from "../format/log-line.js";
 import { changesTranscript, type TranscriptOp } from "../format/transcript-op.js";
-import type { SegmentLedger } from "./segment-ledger.js";
+import type { MentionedChange, SegmentLedger } from "./segment-ledger.js";
 import { inLedger } from "./transcript-verdict.js";
 
 /** In place of a transcript's name: all of a session. */
@@ -16,9 +16,10 @@ export function mention(ledger: SegmentLedger, record: LogRecord, offset: number
   if (record.g !== number) return;
   for (const op of record.ops) if (isChange(op)) behind.set(op.k, firstRevision + offset);
   for (const { k, d } of record.ops)
-    if (d !== undefined) mentionTranscript(ledger, k, ALL, firstRevision + offset);
+    if (d !== undefined) mentionTranscript(ledger, k, ALL, { revision: firstRevision + offset, items: 0 });
   for (const op of record.transcripts ?? [])
-    if (changesTranscript(op)) mentionTranscript(ledger, op.k, op.l, firstRevision + offset);
+    if (changesTranscript(op))
+      mentionTranscript(ledger, op.k, op.l, { revision: firstRevision + offset, items: op.a?.length ?? 0 });
 }
 
 /** Notes that a record changes a transcript, which may have counted or not. */
@@ -26,11 +27,11 @@ export function mentionTranscript(
   { transcriptsBehind }: SegmentLedger,
   key: string,
   name: string,
-  revision: number,
+  change: MentionedChange,
 ): void {
   const ofKey = transcriptsBehind.get(key);
-  if (ofKey === undefined) transcriptsBehind.set(key, new Map([[name, revision]]));
-  else ofKey.set(name, revision);
+  if (ofKey === undefined) transcriptsBehind.set(key, new Map([[name, change]]));
+  else ofKey.set(name, change);
 }
 
 /** Whether a revision of a key was a commit of this segment, for a writer has read it, and is not there. */

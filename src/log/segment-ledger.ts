@@ -13,6 +13,13 @@ export interface LedgerTranscript {
   readonly ids: Map<string, { readonly seq: number; readonly position: number }>;
 }
 
+/** A change of a transcript in a record behind a gap: it has this revision, if it counts. */
+export interface MentionedChange {
+  readonly revision: number;
+  /** Items that it appends, unless some are left out for their ids. */
+  readonly items: number;
+}
+
 /** What the decided lines of one segment add up to. */
 export interface SegmentLedger {
   /** Number of the segment. */
@@ -51,7 +58,7 @@ export interface SegmentLedger {
   /** Sessions that this segment has deleted, with the revision of the latest delete: only transcripts that came later are there. */
   readonly cleared: Map<string, number>;
   /** Transcripts that records behind the gap change, as `behind` has sessions. */
-  readonly transcriptsBehind: Map<string, Map<string, number>>;
+  readonly transcriptsBehind: Map<string, Map<string, MentionedChange>>;
   /** What was committed under a name in this segment. */
   readonly operations: Map<string, { readonly hash: string; readonly revision: number }>;
 }

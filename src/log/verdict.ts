@@ -145,7 +145,7 @@ function decideRecord(ledger: SegmentLedger, record: LogRecord, offset: number, 
   for (const op of record.transcripts ?? []) {
     if (!isChangeMissing(ledger, ledger.firstRevision, op)) continue;
     ledger.gap = (op.b ?? 0) - ledger.firstRevision;
-    mentionTranscript(ledger, op.k, op.l, op.b ?? 0);
+    mentionTranscript(ledger, op.k, op.l, { revision: op.b ?? 0, items: 0 });
     mention(ledger, record, offset);
     return { fate: "undecided" }; // rule 7
   }

@@ -14,7 +14,7 @@ import type { Layout } from "../../format/layout.js";
 import type { DurableMark } from "../../format/log-line.js";
 import type { LogTail } from "../../log/log-tail.js";
 import type { Segment } from "../../log/segment.js";
-import type { SegmentLedger } from "../../log/segment-ledger.js";
+import type { MentionedChange, SegmentLedger } from "../../log/segment-ledger.js";
 import { ALL } from "../../log/behind-gap.js";
 import { inLedger } from "../../log/transcript-verdict.js";
 import type { ColdSessions } from "./cold-sessions.js";
@@ -92,18 +92,17 @@ export class LogDoubts {
   }
 
   /**
-   * The latest change of a transcript that is behind bytes which cannot be read, if it counts; 0 if none is.
+   * The latest change of a transcript that is behind bytes which cannot be read, if it counts; undefined if none is.
    * @param name Undefined: of any transcript of the session.
    */
-  transcriptBehind(key: string, name: string | undefined): number {
-    let latest = 0;
+  transcriptBehind(key: string, name: string | undefined): MentionedChange | undefined {
+    let latest: MentionedChange | undefined;
     if (this.damagedSegment === 0) return latest;
     for (const { ledger } of this.damagedSegments()) {
       const behind = ledger.transcriptsBehind.get(key);
       if (behind === undefined) continue;
-      const revisions =
-        name === undefined ? [...behind.values()] : [behind.get(name) ?? 0, behind.get(ALL) ?? 0];
-      latest = Math.max(latest, ...revisions);
+      const changes = name === undefined ? [...behind.values()] : [behind.get(name), behind.get(ALL)];
+      for (const change of changes) if ((change?.revision ?? 0) > (latest?.revision ?? 0)) latest = change;
     }
     return latest;
   }

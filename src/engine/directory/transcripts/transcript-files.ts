@@ -13,6 +13,7 @@ import { partsOfChunkName, type Layout } from "../../../format/layout.js";
 import { folderNameForKey } from "../../../format/session-key.js";
 import type { ChunkId, TranscriptHead } from "../../../format/transcript-head.js";
 import type { ItemLine } from "../../../format/transcript-lines.js";
+import type { MentionedChange } from "../../../log/segment-ledger.js";
 
 const NEWLINE = Buffer.from("\n");
 
@@ -156,6 +157,30 @@ export class TranscriptFiles {
     } catch (error) {
       if (error instanceof Incomplete || isTranscriptDamaged(error)) return undefined;
       throw error;
+    }
+  }
+
+  /** Whether they tell of a later commit than a change, or have all that the change appended: it may have been written in part. */
+  haveAll({ revision, items }: MentionedChange, inFiles: { readonly revision: number }): boolean {
+    if (inFiles.revision !== revision) return inFiles.revision > revision;
+    let found = 0;
+    for (const _item of this.appendedLast(revision)) if (++found >= items) break;
+    return found >= items;
+  }
+
+  /** Items at their end that a commit appended, the last one first. */
+  *appendedLast(revision: number): Generator<ItemLine, void> {
+    for (const id of youngest(this.chunks()).toReversed()) {
+      const chunk = this.#open(id);
+      try {
+        for (const line of chunk.backwards(chunk.end)) {
+          const item = chunk.parse(line);
+          if (item.revision !== revision) return;
+          yield item;
+        }
+      } finally {
+        chunk.close();
+      }
     }
   }
 

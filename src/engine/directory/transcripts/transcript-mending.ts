@@ -150,11 +150,11 @@ class Doctor {
     segment: Segment,
     ledger: SegmentLedger,
     record: LogRecord,
-    op: TranscriptOp,
+    given: TranscriptOp,
     revision: number,
   ): TranscriptEffect {
-    const { k, l } = op;
-    if (changesTranscript(op)) {
+    const { k, l } = given;
+    if (changesTranscript(given)) {
       const name = nameOf({ key: k, transcript: l });
       const behind = this.#behind.get(name);
       if (behind === undefined) this.#behind.set(name, { key: k, name: l, revisions: [revision] });
@@ -162,10 +162,24 @@ class Doctor {
     }
     if (inLedger(ledger, k, l) === undefined) this.#adopt(ledger, k, l, segment.firstRevision - 1);
     const now = inLedger(ledger, k, l);
+    const isInFiles = now?.revision === revision;
+    const op = isInFiles ? { ...this.#restOf(given, revision), b: revision } : given;
     const nothing = { op, before: now?.head, after: now?.head, chunks: [], items: [], skipped: [] };
-    if ((now?.revision ?? 0) >= revision || transcriptRefusal(ledger, op) !== undefined) return nothing;
+    if ((now?.revision ?? 0) > revision || transcriptRefusal(ledger, op) !== undefined) return nothing;
     const [effect = nothing] = commitTranscripts(ledger, { ...record, transcripts: [op] }, revision) ?? [];
     return effect;
+  }
+
+  /** What files that tell of the op's commit do not have of it: a process may have died while it wrote them. */
+  #restOf({ k, l, a = [] }: TranscriptOp, revision: number): TranscriptOp {
+    const { fs, layout } = this.log.options;
+    const files = new TranscriptFiles(fs, layout, k, l);
+    for (const { id, item } of files.appendedLast(revision)) {
+      const json = JSON.stringify(item);
+      const index = a.findLastIndex((one) => one.id === id && one.json === json);
+      return index < 0 || index === a.length - 1 ? { k, l } : { k, l, a: a.slice(index + 1) };
+    }
+    return { k, l, a };
   }
 
   /** Where files tell of later commits than the log in front of the damage, they are the better witness. */

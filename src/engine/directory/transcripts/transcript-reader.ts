@@ -97,12 +97,14 @@ export class TranscriptReader {
     const { doubts } = this.log;
     if (!doubts.isTranscriptInDoubt(key, name)) return inMemory;
     const behind = doubts.transcriptBehind(key, name);
-    if (behind === 0 && inMemory === undefined) return undefined;
-    const inFiles = this.#files(key, name).wholeHead();
+    if (behind === undefined && inMemory === undefined) return undefined;
+    const files = this.#files(key, name);
+    const inFiles = files.wholeHead();
     const revision = inFiles?.revision ?? 0;
-    if (revision >= behind && revision > (inMemory?.revision ?? 0))
+    const tellOfIt = behind === undefined || (inFiles !== undefined && files.haveAll(behind, inFiles));
+    if (tellOfIt && revision > (inMemory?.revision ?? 0))
       return { head: inFiles?.head, hot: undefined, revision };
-    if (behind > 0) throw doubts.unreadableTranscript(key, behind);
+    if (behind !== undefined) throw doubts.unreadableTranscript(key, behind.revision);
     return inMemory;
   }
 
@@ -121,7 +123,7 @@ export class TranscriptReader {
   names(key: string): string[] {
     return this.#look(() => {
       const behind = this.log.doubts.transcriptBehind(key, undefined);
-      if (behind > 0) throw this.log.doubts.unreadableTranscript(key, behind);
+      if (behind !== undefined) throw this.log.doubts.unreadableTranscript(key, behind.revision);
       const names = new Set<string>();
       const { transcripts, options } = this.log;
       if (transcripts.deletedAt(key) === 0)

@@ -404,6 +404,21 @@ describe("a file that knows more than the log in front of the damage", () => {
     await settled(b.store.checkpoint(), b);
     expect(await b.store.append("k", ["behind"])).toMatchObject({ first: 6 });
   });
+
+  it("is not taken for whole if its writer died in the middle of a commit: the doctor takes the rest from the log", async () => {
+    const path = `${STORE}/k/${chunkNames(disk, "k").at(-1)}`;
+    const bytes = disk.readRaw(path) ?? Buffer.alloc(0);
+    disk.writeRaw(path, bytes.subarray(0, bytes.lastIndexOf("\n", -2) + 1));
+    const b = await startSmall(disk, "B", OS);
+    await expect(b.store.readItems("k")).rejects.toMatchObject({ code: "session_damaged" });
+    await expect(b.store.transcript("k")).rejects.toMatchObject({ code: "session_damaged" });
+    b.fs.kill();
+    const doctor = await startSmall(disk, "doctor", { ...OS, soleProcess: true });
+    expect(await seqs(doctor)).toEqual([1, 2, 3, 4, 5]);
+    expect(await doctor.store.append("k", ["behind"])).toMatchObject({ first: 6 });
+    await settled(doctor.store.checkpoint(), doctor);
+    expect(await seqs(await startSmall(disk, "C", OS))).toEqual([1, 2, 3, 4, 5, 6]);
+  });
 });
 
 it("what only a file has of a record that is lost is kept", async () => {
