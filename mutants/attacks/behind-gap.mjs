@@ -52,8 +52,8 @@ export const BEHIND_GAP = [
       {
         name: "behind a gap no transcripts are noted",
         rule: "rule 6",
-        find: `if (changesTranscript(op)) mentionTranscript(`,
-        replace: `if (op.k === "") mentionTranscript(`,
+        find: `if (changesTranscript(op))\n      mentionTranscript(`,
+        replace: `if (op.k === "")\n      mentionTranscript(`,
       },
       {
         name: "behind a gap a delete is not noted for transcripts",

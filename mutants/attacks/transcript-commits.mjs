@@ -257,8 +257,8 @@ const DOUBTS = inFile(
     {
       name: "a delete of a session behind damage does not concern its transcripts",
       rule: "D1",
-      find: `[behind.get(name) ?? 0, behind.get(ALL) ?? 0];`,
-      replace: `[behind.get(name) ?? 0];`,
+      find: `[behind.get(name), behind.get(ALL)];`,
+      replace: `[behind.get(name)];`,
     },
   ],
 );

@@ -913,13 +913,13 @@ const MENDING = inFile(
     {
       name: "what does not fit behind the damage is taken",
       rule: "doctor",
-      find: `if ((now?.revision ?? 0) >= revision || transcriptRefusal(ledger, op) !== undefined) return nothing;`,
-      replace: `if ((now?.revision ?? 0) >= revision) return nothing;`,
+      find: `if ((now?.revision ?? 0) > revision || transcriptRefusal(ledger, op) !== undefined) return nothing;`,
+      replace: `if ((now?.revision ?? 0) > revision) return nothing;`,
     },
     {
       name: "what a file has already is taken again",
       rule: "doctor",
-      find: `if ((now?.revision ?? 0) >= revision || transcriptRefusal`,
+      find: `if ((now?.revision ?? 0) > revision || transcriptRefusal`,
       replace: `if (transcriptRefusal`,
     },
     {

@@ -172,7 +172,9 @@ describe("rule 6: behind a gap it is only noted which transcripts are mentioned"
     const ledger = withGap();
     expect(fate(ledger, change({ h: "none", a: some(1) }), 60)).toBe("undecided");
     expect(fate(ledger, change({ h: "none", a: some(1) }), 80)).toBe("undecided");
-    expect(ledger.transcriptsBehind).toEqual(new Map([["k", new Map([["main", { revision: 180, items: 1 }]])]]));
+    expect(ledger.transcriptsBehind).toEqual(
+      new Map([["k", new Map([["main", { revision: 180, items: 1 }]])]]),
+    );
     expect(ledger.transcripts.size).toBe(0);
   });
 
