@@ -421,6 +421,18 @@ describe("a file that knows more than the log in front of the damage", () => {
   });
 });
 
+it("of several commits behind the damage that files have, none is taken again", async () => {
+  await append("k", 1, 2)(a.store);
+  await a.store.put("damaged", { text: "damaged" });
+  for (const first of [3, 5, 7]) await append("k", first, 2)(a.store);
+  await settled(a.store.flush(), a);
+  damageRecord("damaged");
+  a.fs.kill();
+  const b = await startSmall(disk, "B", { ...OS, soleProcess: true });
+  expect(await seqs(b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+  expect(await b.store.append("k", ["behind"])).toMatchObject({ first: 9 });
+});
+
 it("what only a file has of a record that is lost is kept", async () => {
   await append("k", 1, 3)(a.store);
   await append("other", 1, 2)(a.store);
