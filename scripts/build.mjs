@@ -47,6 +47,8 @@ function chunkOf(id, graph) {
   }
   if (beginning.has(id) || /^(?:[^/]*$|format\/|fs\/)/.test(path)) return "base";
   if (/^(?:engine|entries|log|store)\//.test(path)) return "store";
+  // Gateways judge ages with the one that stands on nothing, and need not load the rest.
+  if (path === "care/retention/age.ts") return "base";
   const [, part] = /^care\/([^/]+)\//.exec(path) ?? [];
   if (part !== undefined) return part;
   return path.startsWith("legacy/") ? "legacy" : undefined;

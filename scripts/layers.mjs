@@ -16,7 +16,7 @@
 export const ROOMS = [
   {
     name: "errors, runtime",
-    pattern: /^(errors|runtime|plural|home)\.ts$/,
+    pattern: /^(errors|runtime|plural|home|measures)\.ts$/,
     what: "the one error class; time and chance; words",
   },
   { name: "fs", pattern: /^fs\//, what: "the only door to node:fs; which paths can be trusted" },
@@ -70,6 +70,11 @@ export const ROOMS = [
     name: "care/moving",
     pattern: /^(?:care\/)?moving\//,
     what: "`sessiondir/moving`",
+  },
+  {
+    name: "care/retention",
+    pattern: /^(?:care\/)?retention\//,
+    what: "`sessiondir/retention`",
   },
   { name: "openclaw/base", pattern: /^openclaw\/base\//, what: "keys, paths, what a process says once" },
   {

@@ -100,7 +100,17 @@ export type SessionStoreErrorCode =
   /** A file of a backup is missing, or is not what it was made as. */
   | "backup_damaged"
   /** The store went on faster than it could be copied, again and again; no backup was made. */
-  | "backup_overtaken";
+  | "backup_overtaken"
+  /** A file of retention rules cannot be read, or says something that no rule can mean; `data.path`, `data.member`. */
+  | "policy_invalid"
+  /** A plan removes more than may go at once, or what time it is cannot be believed; nothing was removed. `data.reason`. */
+  | "retention_stopped"
+  /** There is no archive at that path. */
+  | "archive_not_found"
+  /** A place for an archive that is taken: it holds other things, or the archive of another store. */
+  | "archive_place"
+  /** What was written to an archive cannot be read back; the sessions are still in the store. */
+  | "archive_damaged";
 
 /** What an error is about. Values are JSON, so that `toJSON` can be logged as it is. */
 export type ErrorData = Readonly<Record<string, string | number | boolean | undefined>>;

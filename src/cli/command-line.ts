@@ -16,9 +16,11 @@ import { addMend } from "./commands/mend.js";
 import { addMigrate } from "./commands/migrate.js";
 import { addMirror } from "./commands/mirror.js";
 import { addPatch } from "./commands/patch.js";
+import { addPrune } from "./commands/prune.js";
 import { addPut } from "./commands/put.js";
 import { addRebuild } from "./commands/rebuild.js";
 import { addRenameKey } from "./commands/rename-key.js";
+import { addRestore } from "./commands/restore.js";
 import { addRewrite } from "./commands/rewrite.js";
 import { addRm } from "./commands/rm.js";
 import { addRollback } from "./commands/rollback.js";
@@ -44,6 +46,8 @@ const COMMANDS = [
   addMend,
   addRebuild,
   addBackup,
+  addPrune,
+  addRestore,
   addExport,
   addImport,
   addRenameKey,
@@ -60,6 +64,7 @@ const COMMANDS = [
 const SYNONYMS: Readonly<Record<string, string>> = {
   add: "put",
   append: "transcript append",
+  archive: "prune",
   cat: "get",
   create: "put",
   count: "stats",
@@ -70,6 +75,10 @@ const SYNONYMS: Readonly<Record<string, string>> = {
   dump: "export",
   find: "ls",
   check: "doctor",
+  clean: "prune",
+  cleanup: "prune",
+  expire: "prune",
+  gc: "prune",
   fix: "doctor",
   fsck: "doctor",
   follow: "watch",
@@ -86,12 +95,12 @@ const SYNONYMS: Readonly<Record<string, string>> = {
   rename: "rename-key",
   repair: "doctor",
   replace: "put",
-  restore: "backup restore",
   set: "patch",
   show: "get",
   snapshot: "backup create",
   status: "stats",
   tail: "watch",
+  unarchive: "restore",
   unset: "patch",
   update: "patch",
   write: "put",

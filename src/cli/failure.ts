@@ -86,6 +86,8 @@ const NEEDS_PERSON: ReadonlySet<SessionStoreErrorCode> = new Set<SessionStoreErr
   "legacy_invalid",
   "legacy_mismatch",
   "backup_damaged",
+  "retention_stopped",
+  "archive_damaged",
 ]);
 
 /** Exit code of a library error. */

@@ -197,7 +197,8 @@ class ReturningIterable<T, R> implements AsyncIterable<T> {
   }
 }
 
-async function* gzipped(texts: AsyncIterable<string>): AsyncGenerator<Uint8Array, void> {
+/** Packed, as one gzip member. */
+export async function* gzipped(texts: AsyncIterable<string>): AsyncGenerator<Uint8Array, void> {
   const source = Readable.from(texts, { objectMode: false });
   const gzip = createGzip();
   source.on("error", (error) => gzip.destroy(error));

@@ -80,12 +80,31 @@ const DAMAGE: ReadonlySet<string> = new Set([
  * @example
  * for await (const text of exportSessions(store, { prefix: "agent:main:" })) process.stdout.write(text);
  */
-export async function* exportSessions(
+export function exportSessions(
   store: AnyStore,
   options: ExportOptions = {},
 ): AsyncGenerator<string, ExportReport, void> {
+  return exportWatched(store, options, {});
+}
+
+/** Somebody who decides about each session as it is read, and hears which state of it is in the file. */
+export interface ExportWatcher {
+  /** @returns Whether it goes into the file. Asked again for a later state if it was cut meanwhile. */
+  readonly accepts?: (snapshot: SessionSnapshot) => boolean | Promise<boolean>;
+  /** All of it is written. */
+  readonly written?: (snapshot: SessionSnapshot) => void;
+  /** The time of the header. Default: the system's. */
+  readonly now?: () => number;
+}
+
+/** {@link exportSessions} for those who do something with the very states that were exported. */
+export async function* exportWatched(
+  store: AnyStore,
+  options: ExportOptions,
+  watcher: ExportWatcher,
+): AsyncGenerator<string, ExportReport, void> {
   const { signal, name, onProgress } = options;
-  const writer = new ExportWriter(store, options);
+  const writer = new ExportWriter(store, options, watcher);
   const revision = await store.revision();
   writer.line({
     type: "header",
@@ -93,7 +112,7 @@ export async function* exportSessions(
     version: EXPORT_VERSION,
     ...(name !== undefined && { store: name }),
     revision,
-    time: Date.now(),
+    time: (watcher.now ?? Date.now)(),
   } satisfies HeaderLine);
   const damaged: DamagedExport[] = [];
   const missing: string[] = [];
@@ -138,6 +157,7 @@ class ExportWriter {
   constructor(
     private readonly store: AnyStore,
     private readonly options: ExportOptions,
+    private readonly watcher: ExportWatcher,
   ) {
     this.#rules = checkRules(options.rewrite);
   }
@@ -164,7 +184,11 @@ class ExportWriter {
     for (let attempt = 1; ; attempt++) {
       const snapshot = await takeSnapshot(this.store, key, this.options.signal);
       if (snapshot === undefined) return false;
-      if (yield* this.#snapshot(snapshot)) return true;
+      if ((await this.watcher.accepts?.(snapshot)) === false) return true;
+      if (yield* this.#snapshot(snapshot)) {
+        this.watcher.written?.(snapshot);
+        return true;
+      }
       this.abandon(key);
       if (attempt === ATTEMPTS_MAX) throw alwaysCut(key);
     }

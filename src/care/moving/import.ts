@@ -79,8 +79,17 @@ export async function importSessions(
   pieces: AsyncIterable<Uint8Array>,
   options: ImportOptions = {},
 ): Promise<ImportReport> {
+  return importEvents(store, readExport(pieces, { salvage: options.salvage ?? false }), options);
+}
+
+/** {@link importSessions} from what was read of a file, or a part of it. */
+export async function importEvents(
+  store: AnyStore,
+  events: AsyncGenerator<ExportEvent, void>,
+  options: ImportOptions,
+): Promise<ImportReport> {
   const work = new ImportWork(store, options);
-  await work.run(readExport(pieces, { salvage: options.salvage ?? false }));
+  await work.run(events);
   return work.report();
 }
 

@@ -1,5 +1,6 @@
 /**
- * Reads an export, line by line, and gives what is in it as events. A file is told to be wrong at the first line that shows it.
+ * Reads an export, line by line, and gives what is in it as events. A file is told to be wrong at the first line that shows it. Behind the
+ * end of an export another one may begin, with a header of its own, as in the files of an archive: nothing of the one is known to the other.
  *
  * What is given of a session counts only when `sessionEnd` has come: all that its line announced was there. With `salvage` what is
  * wrong is told, its session called off, and reading goes on with the next one.
@@ -22,6 +23,8 @@ export interface IncomingSession {
   readonly transcripts: readonly { readonly name: string; readonly length: number }[];
   /** Of its line. */
   readonly bytes: number;
+  /** What it had in the store that it was exported from, if the line says so. */
+  readonly revision?: number;
 }
 
 export interface IncomingItem {
@@ -32,6 +35,8 @@ export interface IncomingItem {
 }
 
 export type ExportEvent =
+  /** An export begins. */
+  | { readonly kind: "header"; readonly time: number | undefined }
   | { readonly kind: "session"; readonly session: IncomingSession }
   | { readonly kind: "transcript"; readonly name: string }
   | { readonly kind: "item"; readonly item: IncomingItem }
@@ -88,8 +93,8 @@ class ExportReader {
   #ended = false;
   /** Number of the line that was read last. */
   #line = 0;
-  readonly #hash = createHash("sha256");
-  readonly #shared = new SharedValueReader();
+  #hash = createHash("sha256");
+  #shared = new SharedValueReader();
   /** The session that was begun, and what is still to come of it. */
   #session: IncomingSession | undefined;
   #transcript = 0;
@@ -104,9 +109,12 @@ class ExportReader {
     if (bytes === undefined) throw this.#fault("line", `has more than ${LINE_BYTES_MAX} bytes`);
     const fields = this.#fieldsOf(line, bytes);
     if (fields === undefined) return this.#digest(bytes);
-    if (this.#ended) throw this.#fault("line", "comes behind the end");
     const { type } = fields;
-    if (!this.hasHeader) this.#header(fields);
+    if (this.#ended) {
+      if (type !== "header") throw this.#fault("line", "comes behind the end");
+      this.#beginAnother();
+      yield* this.#header(fields);
+    } else if (!this.hasHeader) yield* this.#header(fields);
     else if (type === "end") return this.#end(fields);
     else if (type === "session") yield* this.#begin(fields, line.length);
     else if (type === "value") this.#value(fields, line.length);
@@ -160,7 +168,16 @@ class ExportReader {
     return value as Fields;
   }
 
-  #header({ type, format, version }: Fields): void {
+  #beginAnother(): void {
+    this.#ended = false;
+    this.#skipping = false;
+    this.#hadFaults = false;
+    this.#sessions = 0;
+    this.#hash = createHash("sha256");
+    this.#shared = new SharedValueReader();
+  }
+
+  *#header({ type, format, version, time }: Fields): Generator<ExportEvent, void> {
     if (type !== "header" || format !== EXPORT_FORMAT)
       throw this.#fault("not_an_export", `is no header of an export ("format":"${EXPORT_FORMAT}")`);
     if (version !== EXPORT_VERSION)
@@ -169,6 +186,7 @@ class ExportReader {
         `says version ${JSON.stringify(version)}, and this program reads ${EXPORT_VERSION}: use a newer one`,
       );
     this.hasHeader = true;
+    yield { kind: "header", time: typeof time === "number" ? time : undefined };
   }
 
   #value({ id, value }: Fields, bytes: number): void {
@@ -191,6 +209,7 @@ class ExportReader {
       entry: entry === undefined ? undefined : this.#expanding(() => this.#shared.entry(entry, bytes), key),
       transcripts: this.#summaries(transcripts),
       bytes,
+      ...(typeof fields["revision"] === "number" && { revision: fields["revision"] }),
     };
     if (session.entry === undefined && session.transcripts.length === 0)
       throw this.#fault("line", "is a session with neither an entry nor a transcript");

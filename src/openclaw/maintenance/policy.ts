@@ -2,6 +2,7 @@
  * Which sessions the limits take, and what they would do to the one that is in use. Pure: every path through the retention
  * asks here, for a directory, for a `sessions.json` and for an object in memory.
  */
+import { isOlder } from "../../care/retention/age.js";
 import type { SessionEntry } from "../entry/session-entry.js";
 import type { ListedSession } from "./maintained-store.js";
 import { isDurable, type Protection } from "./protection.js";
@@ -76,8 +77,7 @@ export function warningFor(
  * 0, of which a gateway has said that the next message is to begin afresh: its settings are still wanted.
  */
 export function isStale(entry: Readonly<SessionEntry> | undefined, cutoff: number): boolean {
-  const time: unknown = entry?.updatedAt;
-  return typeof time === "number" && time !== 0 && time < cutoff;
+  return isOlder(entry?.updatedAt, cutoff);
 }
 
 /** Negative if the cap takes `a` before `b`. */

@@ -19,6 +19,7 @@ import {
 } from "../../../format/layout.js";
 import { isHashedFolderName, keyFromFolderName } from "../../../format/session-key.js";
 import { plural } from "../../../plural.js";
+import { OLDER_RECORD_FILE, RECORD_FILE } from "../../retention/record.js";
 import { HISTORY_FILE } from "../history.js";
 import type { Patient } from "../patient.js";
 import type { Finding } from "../types.js";
@@ -171,6 +172,8 @@ const INTERNAL: ReadonlySet<string> = new Set([
   "durable",
   "legacy",
   HISTORY_FILE,
+  RECORD_FILE,
+  OLDER_RECORD_FILE,
 ]);
 
 function isInternal(name: string): boolean {

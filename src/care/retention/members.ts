@@ -1,0 +1,60 @@
+/**
+ * The members of an archive file, each by itself: what is wrong with one is nothing to the others.
+ *
+ * A member begins with the fixed bytes of a gzip header as this library writes it. That packed data has the same nine bytes by chance
+ * happens once in 2^72; then that member is told to be damaged, and nothing else.
+ */
+import type { FileSystem } from "../../fs/file-system.js";
+
+/** Magic, deflate, no flags, no time, no extra flags. */
+const BEGINNING = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0]);
+const READ_BYTES = 256 * 1024;
+
+export interface MemberRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Bytes of a file, from one offset to another. */
+export async function* piecesOf(
+  fs: FileSystem,
+  fd: number,
+  start: number,
+  end: number,
+): AsyncGenerator<Uint8Array, void> {
+  for (let position = start; position < end;) {
+    const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, end - position));
+    const count = await fs.later.read(fd, buffer, 0, buffer.length, position);
+    if (count === 0) return;
+    yield buffer.subarray(0, count);
+    position += count;
+  }
+}
+
+/** Where members begin and end. What stands in front of the first one belongs to none. */
+export async function* membersIn(
+  fs: FileSystem,
+  fd: number,
+  size: number,
+): AsyncGenerator<MemberRange, void> {
+  let start: number | undefined;
+  let position = 0;
+  let rest = Buffer.alloc(0);
+  for await (const piece of piecesOf(fs, fd, 0, size)) {
+    const bytes = Buffer.concat([rest, piece]);
+    const first = position - rest.length;
+    for (let at = bytes.indexOf(BEGINNING); at >= 0; at = bytes.indexOf(BEGINNING, at + BEGINNING.length)) {
+      if (start !== undefined) yield { start, end: first + at };
+      start = first + at;
+    }
+    position += piece.length;
+    // A beginning may be in two pieces; one that was found is not found again.
+    const keep = Math.min(
+      BEGINNING.length - 1,
+      bytes.length,
+      position - (start ?? -BEGINNING.length) - BEGINNING.length,
+    );
+    rest = keep > 0 ? bytes.subarray(bytes.length - keep) : Buffer.alloc(0);
+  }
+  if (start !== undefined) yield { start, end: position };
+}
