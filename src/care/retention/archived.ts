@@ -6,7 +6,7 @@ import { openRegularFile } from "../../fs/regular-file.js";
 import { throwIfAborted } from "../../store/retry.js";
 import { readExport } from "../moving/read-export.js";
 import { filesOf, type ArchiveFolder } from "./archive-folder.js";
-import { membersIn, piecesOf, type MemberRange } from "./members.js";
+import { membersIn, piecesOf, withoutTornHeader, type MemberRange } from "./members.js";
 import type { RetentionWarning } from "./record.js";
 
 /** A session as it was archived once. */
@@ -55,14 +55,15 @@ export async function* archivedSessions(
     try {
       for await (const member of membersIn(fs, opened.fd, opened.size)) {
         throwIfAborted(signal);
-        try {
-          yield* await sessionsOf(fs, opened.fd, path, member, key);
-        } catch (error) {
-          const fault = asStoreError(error, `read ${path}`);
-          if (!(fault instanceof SessionStoreError) || fault.code !== "export_invalid") throw fault;
-          const isTorn = fault.data["reason"] === "cut" && member.end === opened.size;
-          if (!isTorn) warn(damaged(path, member, fault));
-        }
+        const isLast = member.end === opened.size;
+        const read = (range: MemberRange): Promise<ArchivedPlace[] | SessionStoreError> =>
+          sessionsOf(fs, opened.fd, path, range, key).catch(asFault);
+        let found = await read(member);
+        const shorter =
+          isLast && !Array.isArray(found) ? withoutTornHeader(fs, opened.fd, member) : undefined;
+        if (shorter !== undefined) found = await read(shorter);
+        if (Array.isArray(found)) yield* found;
+        else if (!isLast || found.data["reason"] !== "cut") warn(damaged(path, member, found));
       }
     } finally {
       fs.close(opened.fd);
@@ -105,6 +106,12 @@ async function sessionsOf(
     else if (event.kind === "sessionEnd" && current !== undefined) found.push({ ...current, items });
   }
   return found;
+}
+
+/** What is wrong with a member; everything else is thrown. */
+function asFault(error: unknown): SessionStoreError {
+  if (error instanceof SessionStoreError && error.code === "export_invalid") return error;
+  throw asStoreError(error, "read the archive");
 }
 
 /** Reads the file from its path again: a caller may wait in between. @returns Undefined if it is gone. */

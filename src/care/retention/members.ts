@@ -5,6 +5,7 @@
  * happens once in 2^72; then that member is told to be damaged, and nothing else.
  */
 import type { FileSystem } from "../../fs/file-system.js";
+import { readAt } from "../../fs/read-at.js";
 
 /** Magic, deflate, no flags, no time, no extra flags. */
 const BEGINNING = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0]);
@@ -57,4 +58,22 @@ export async function* membersIn(
     rest = keep > 0 ? bytes.subarray(bytes.length - keep) : Buffer.alloc(0);
   }
   if (start !== undefined) yield { start, end: position };
+}
+
+/**
+ * The last member of a file without the first bytes of another one, of which a kill left no more than that; undefined: it does not end with
+ * such bytes. A member may also end with them by itself: try it as it is first.
+ */
+export function withoutTornHeader(
+  fs: FileSystem,
+  fd: number,
+  { start, end }: MemberRange,
+): MemberRange | undefined {
+  const from = Math.max(start + BEGINNING.length, end - BEGINNING.length + 1);
+  if (from >= end) return undefined;
+  const tail = readAt(fs, fd, end - from, from);
+  for (let length = tail.length; length > 0; length--)
+    if (tail.subarray(tail.length - length).equals(BEGINNING.subarray(0, length)))
+      return { start, end: end - length };
+  return undefined;
 }

@@ -22,9 +22,9 @@ export const open = (host: LegacyHost): Promise<Store> =>
     onWarning: () => {},
   });
 
-export async function on<R>(
-  host: LegacyHost,
-  work: (store: Store, host: LegacyHost) => Promise<R>,
+export async function on<Host extends LegacyHost, R>(
+  host: Host,
+  work: (store: Store, host: Host) => Promise<R>,
 ): Promise<R> {
   const store = await open(host);
   try {

@@ -1,0 +1,419 @@
+/**
+ * Goal: a run removes what was planned and nothing else, whoever works beside it; and an archive is what its pages say: a file a run, whole
+ * members, other places refused, old files removed by their month. Method: the real code on a simulated disk, with another writer between
+ * any two calls of the run.
+ */
+import { gzipSync } from "node:zlib";
+import { describe, expect, it } from "vitest";
+import { applyRetentionOn } from "../../../src/care/retention/apply.js";
+import { pruneArchiveOn } from "../../../src/care/retention/archive-retention.js";
+import { planRetentionOn } from "../../../src/care/retention/plan.js";
+import { retentionAttemptsOn } from "../../../src/care/retention/record.js";
+import { listArchivedOn, restoreSessionOn } from "../../../src/care/retention/restore.js";
+import { importFromFileOn } from "../../../src/care/moving/export-file.js";
+import { ManualRuntime } from "../../../src/testing/manual-runtime.js";
+import { DIRECTORY, type LegacyMachine } from "../../legacy/legacy-machine.js";
+import type { LegacyHost } from "../../../src/legacy/base/host.js";
+import { contentOf, memoryStore, type Store } from "../moving/support/stores.js";
+import {
+  ARCHIVE,
+  bytesOf,
+  DAY,
+  fill,
+  machineWith,
+  on,
+  open,
+  prune,
+  WEEK,
+} from "./support/archive-machine.js";
+
+const archived = async (
+  host: LegacyHost,
+  store: Store,
+): Promise<{ readonly keys: string[]; readonly warnings: string[] }> => {
+  const keys: string[] = [];
+  const warnings: string[] = [];
+  const onWarning = ({ code }: { code: string }): void => void warnings.push(code);
+  for await (const { key } of listArchivedOn(host, store, { onWarning })) keys.push(key);
+  return { keys, warnings };
+};
+
+describe("what was changed since the plan stays", () => {
+  const CHANGES: Readonly<Record<string, (store: Store) => Promise<unknown>>> = {
+    "its entry": (store) => store.patch("old:1", { n: 7 }),
+    "its entry, by an equal one": async (store) => store.put("old:1", (await store.get("old:1")) ?? {}),
+    "an item": (store) => store.append("old:1", ["new"]),
+    "an item of another transcript": (store) => store.append("old:1", ["new"], { transcript: "other" }),
+    "a removal at the end": (store) => store.truncate("old:1", { afterSeq: 1 }),
+    "a transcript that is made again": async (store) => {
+      await store.removeTranscript("old:1", {});
+      await store.append("old:1", ["x"]);
+    },
+  };
+
+  it.each(Object.keys(CHANGES))("%s, between plan and run", async (name) => {
+    const machine = await machineWith(fill);
+    await on(machine.process(), async (store, host) => {
+      const plan = await planRetentionOn(host, store, WEEK);
+      await CHANGES[name]?.(store);
+      const before = (await contentOf(store))["old:1"];
+      const report = await applyRetentionOn(host, store, plan);
+      expect(report).toMatchObject({ planned: 3, removed: 2, changed: 1, gone: 0 });
+      expect((await contentOf(store))["old:1"]).toEqual(before);
+      expect((await archived(host, store)).keys.sort()).toEqual(["old:0", "old:2"]);
+    });
+  });
+
+  it.each(Object.keys(CHANGES))(
+    "%s, while it is archived, at any call",
+    { timeout: 60_000 },
+    async (name) => {
+      const machine = await machineWith(fill);
+      let late = 0;
+      for (let nth = 1; ; nth++) {
+        const copy = machine.copy();
+        const host = copy.process();
+        const other = await open(copy.process());
+        const run = await open(host);
+        const plan = await planRetentionOn(host, run, WEEK);
+        let calls = 0;
+        let change: Promise<unknown> | undefined;
+        host.fs.gate = () => {
+          if (++calls !== nth) return undefined;
+          change = (CHANGES[name]?.(other) ?? Promise.resolve()).catch(() => {});
+          return change.then(() => {});
+        };
+        const { removed, changed, gone } = await applyRetentionOn(host, run, plan);
+        host.fs.gate = undefined;
+        if (change === undefined) {
+          expect(nth).toBeGreaterThan(5);
+          expect(late).toBeGreaterThan(1);
+          return;
+        }
+        const at = `${name} at deferred call ${nth}`;
+        expect(removed + changed + gone, at).toBe(3);
+        const now = await contentOf(run);
+        if (changed === 1) {
+          // It came before the removal: it stays, with what was changed.
+          expect(removed, at).toBe(2);
+          expect(now["old:1"], at).toEqual((await contentOf(other))["old:1"]);
+          expect(now["old:1"], at).toBeDefined();
+          late += 1;
+        } else {
+          // It came behind it: what was removed is in the archive as it was planned.
+          expect(removed, at).toBe(3);
+          await run.delete("old:1");
+          await restoreSessionOn(host, run, "old:1");
+          expect(
+            bytesOf(await contentOf(run)).find((text) => text.startsWith("old:1")),
+            at,
+          ).toBe(
+            bytesOf(await contentOf(await open(machine.copy().process()))).find((text) =>
+              text.startsWith("old:1"),
+            ),
+          );
+        }
+        await Promise.all([other.close(), run.close()]);
+      }
+    },
+  );
+});
+
+it(
+  "two runs at once archive into files of their own, and each session goes once",
+  { timeout: 60_000 },
+  async () => {
+    const machine = await machineWith(fill);
+    const [a, b] = [machine.process(), machine.process()];
+    const [one, two] = [await open(a), await open(b)];
+    const before = bytesOf(await contentOf(one));
+    const reports = await Promise.all([prune(a, one), prune(b, two)]);
+    const sum = (name: "removed" | "gone" | "changed"): number =>
+      reports.reduce((all, report) => all + report[name], 0);
+    expect(sum("removed")).toBe(3);
+    expect(sum("gone") + sum("changed")).toBe(3);
+    const { keys, warnings } = await archived(a, one);
+    expect([...new Set(keys)].sort()).toEqual(["old:0", "old:1", "old:2"]);
+    expect(warnings).toEqual([]);
+    for (const key of new Set(keys)) await restoreSessionOn(a, one, key);
+    expect(bytesOf(await contentOf(one))).toEqual(before);
+    await Promise.all([one.close(), two.close()]);
+  },
+);
+
+it("a plan that is stopped, or not for enforcing, changes nothing but the record", async () => {
+  const machine = await machineWith(fill);
+  await on(machine.process(), async (store, host) => {
+    const before = bytesOf(await contentOf(store));
+    const stopped = await planRetentionOn(host, store, { ...WEEK, maxShare: 0.49 });
+    await expect(applyRetentionOn(host, store, stopped)).rejects.toMatchObject({
+      code: "retention_stopped",
+      data: { reason: "share", removing: 3, sessions: 6, allowed: 2 },
+    });
+    for (const mode of ["off", "warn"] as const) {
+      const plan = await planRetentionOn(host, store, { ...WEEK, mode });
+      await expect(applyRetentionOn(host, store, plan)).rejects.toThrow(TypeError);
+    }
+    expect(bytesOf(await contentOf(store))).toEqual(before);
+    expect(machine.names()).not.toContain("sessions.archive");
+    const said = await planRetentionOn(host, store, { ...WEEK, maxShare: 0.49 }, { yesRemove: 3 });
+    expect(await applyRetentionOn(host, store, said)).toMatchObject({ removed: 3 });
+    const attempts = await retentionAttemptsOn(host, store);
+    expect(attempts.map(({ what, outcome }) => `${what} ${outcome}`)).toEqual([
+      "prune stopped",
+      "prune done",
+    ]);
+    expect(attempts[0]).toMatchObject({ error: { code: "retention_stopped" }, figures: { planned: 3 } });
+  });
+});
+
+it("an abort ends it between two batches, and a new plan does the rest", async () => {
+  const machine = await machineWith(async (store, { runtime }) => {
+    for (let n = 0; n < 300; n++) await store.put(`old:${n}`, { n, updatedAt: runtime.now() - 9 * DAY });
+  });
+  await on(machine.process(), async (store, host) => {
+    const controller = new AbortController();
+    const seen: number[] = [];
+    const onProgress = (done: number, total: number): void => {
+      expect(total).toBe(300);
+      seen.push(done);
+      if (done > 200) controller.abort(new Error("enough"));
+    };
+    const all = { ...WEEK, maxShare: 1 };
+    await expect(prune(host, store, all, { signal: controller.signal, onProgress })).rejects.toThrow(
+      "enough",
+    );
+    expect(seen).toEqual([128, 256]);
+    expect(await store.count()).toBe(44);
+    expect(await prune(host, store, all)).toMatchObject({ planned: 44, removed: 44 });
+    expect((await archived(host, store)).keys).toHaveLength(300);
+    const attempts = await retentionAttemptsOn(host, store);
+    expect(attempts.map(({ outcome }) => outcome)).toEqual(["stopped", "done"]);
+  });
+});
+
+it("a session that cannot be read stays, and is told", async () => {
+  const machine = await machineWith(async (store, host) => {
+    await fill(store, host);
+    await store.flush();
+  });
+  await on(machine.process(), (store) => (store as unknown as { checkpoint(): Promise<void> }).checkpoint());
+  const file = `${DIRECTORY}/old%3A1/meta.json`;
+  const raw = Buffer.from(machine.disk.readRaw(file) ?? "");
+  raw[raw.length - 10] = (raw[raw.length - 10] ?? 0) ^ 1;
+  machine.disk.writeRaw(file, raw);
+  await on(machine.process(), async (store, host) => {
+    const plan = await planRetentionOn(host, store, WEEK);
+    expect(plan.explain("old:1")).toMatchObject({ action: "keep", reason: "damaged" });
+    expect(await applyRetentionOn(host, store, plan)).toMatchObject({ planned: 2, removed: 2 });
+    expect(machine.disk.readRaw(file)).toEqual(raw);
+  });
+});
+
+describe("a place for an archive", () => {
+  const refused = async (
+    place: string,
+    prepare: (machine: LegacyMachine) => void,
+    code: string,
+  ): Promise<void> => {
+    const machine = await machineWith(fill);
+    prepare(machine);
+    await on(machine.process(), async (store, host) => {
+      const before = bytesOf(await contentOf(store));
+      await expect(prune(host, store, WEEK, { archive: place })).rejects.toMatchObject({ code });
+      expect(bytesOf(await contentOf(store))).toEqual(before);
+    });
+  };
+
+  it("that holds other things, lies in the store, is a file or is another store's, is refused", async () => {
+    await refused(
+      "/home/other",
+      (machine) => {
+        machine.disk.makeDirectory("/home/other");
+        machine.disk.writeRaw("/home/other/mine.txt", Buffer.from("mine"));
+      },
+      "archive_place",
+    );
+    await refused(`${DIRECTORY}/archive`, () => {}, "archive_place");
+    await refused(DIRECTORY, () => {}, "archive_place");
+    await refused(
+      "/home/file",
+      (machine) => machine.disk.writeRaw("/home/file", Buffer.from("x")),
+      "archive_place",
+    );
+    const foreign = '{"kind":"sessiondir-archive","form":1,"storeId":"another"}\n';
+    await refused(
+      "/home/other",
+      (machine) => {
+        machine.disk.makeDirectory("/home/other");
+        machine.disk.writeRaw("/home/other/sessiondir-archive.json", Buffer.from(foreign));
+      },
+      "archive_place",
+    );
+    await refused(
+      "/home/other",
+      (machine) => {
+        machine.disk.makeDirectory("/home/other");
+        machine.disk.writeRaw(
+          "/home/other/sessiondir-archive.json",
+          Buffer.from(foreign.replace(":1,", ":9,")),
+        );
+      },
+      "format_unsupported",
+    );
+  });
+
+  it("that is not there has nothing to restore", async () => {
+    const machine = await machineWith(fill);
+    await on(machine.process(), async (store, host) => {
+      const nothing = { code: "archive_not_found" };
+      await expect(restoreSessionOn(host, store, "old:0")).rejects.toMatchObject(nothing);
+      await expect(archived(host, store)).rejects.toMatchObject(nothing);
+      await expect(pruneArchiveOn(host, store, WEEK)).rejects.toMatchObject(nothing);
+      await prune(host, store);
+      await expect(restoreSessionOn(host, store, "nobody")).rejects.toMatchObject({ code: "not_found" });
+    });
+    expect(machine.names()).toContain("sessions.archive");
+  });
+});
+
+describe("a session that was archived several times", () => {
+  it("comes back as it was last, or as it was at a time; one that is there stays", async () => {
+    const machine = await machineWith(fill);
+    await on(machine.process(), async (store, host) => {
+      const { runtime } = host;
+      await prune(host, store);
+      runtime.advance(DAY);
+      const middle = runtime.now();
+      runtime.advance(DAY);
+      await store.put("old:0", { n: "second", updatedAt: runtime.now() - 9 * DAY });
+      await prune(host, store);
+      const first = await restoreSessionOn(host, store, "old:0", { at: middle, dryRun: true });
+      expect(first).toMatchObject({ outcome: "created", dryRun: true });
+      expect(await store.get("old:0")).toBeUndefined();
+      await restoreSessionOn(host, store, "old:0");
+      expect(await store.get("old:0")).toMatchObject({ n: "second" });
+      await expect(restoreSessionOn(host, store, "old:0", { at: middle })).rejects.toMatchObject({
+        code: "session_exists",
+        data: { key: "old:0" },
+      });
+      const dry = restoreSessionOn(host, store, "old:0", { at: middle, dryRun: true });
+      await expect(dry).rejects.toMatchObject({ code: "session_exists" });
+      expect(await restoreSessionOn(host, store, "old:0")).toMatchObject({ outcome: "unchanged" });
+      const skip = await restoreSessionOn(host, store, "old:0", { at: middle, onConflict: "skip" });
+      expect(skip).toMatchObject({ outcome: "skipped" });
+      const replace = await restoreSessionOn(host, store, "old:0", { at: middle, onConflict: "replace" });
+      expect(replace).toMatchObject({ outcome: "replaced", items: 4 });
+      expect(await store.get("old:0")).toMatchObject({ n: 0 });
+      const before = restoreSessionOn(host, store, "old:0", { at: 0 });
+      await expect(before).rejects.toMatchObject({ code: "not_found" });
+    });
+  });
+});
+
+describe("files of an archive", () => {
+  /** Two batches are two members. */
+  async function twoMembers(): Promise<{
+    machine: LegacyMachine;
+    file: string;
+    raw: Buffer;
+    second: number;
+  }> {
+    const machine = await machineWith(async (store, { runtime }) => {
+      for (let n = 100; n < 300; n++) await store.put(`old:${n}`, { n, updatedAt: runtime.now() - 9 * DAY });
+    });
+    const path = await on(machine.process(), async (store, host) => {
+      const { archive = "" } = await prune(host, store, { ...WEEK, maxShare: 1 });
+      return archive;
+    });
+    const raw = Buffer.from(machine.disk.readRaw(path) ?? "");
+    const second = raw.indexOf(raw.subarray(0, 9), 1);
+    expect(second).toBeGreaterThan(100);
+    return { machine, file: path, raw, second };
+  }
+
+  it("can be imported as they are", async () => {
+    const { machine, file } = await twoMembers();
+    const into = await memoryStore();
+    expect(await importFromFileOn(machine.process(), into, file)).toMatchObject({ created: 200 });
+    expect(await into.get("old:299")).toMatchObject({ n: 299 });
+  });
+
+  it("that end in the middle give what is whole, and damage of one member costs that one", async () => {
+    const { machine, file, raw, second } = await twoMembers();
+    const listed = async (bytes: Buffer): Promise<{ keys: string[]; warnings: string[] }> => {
+      machine.disk.writeRaw(file, bytes);
+      return on(machine.process(), (store, host) => archived(host, store));
+    };
+    expect((await listed(raw)).keys).toHaveLength(200);
+    // Cut anywhere: that a kill left it so is no damage.
+    for (let end = second + 1; end < raw.length; end += end < second + 20 ? 1 : 97) {
+      const { keys, warnings } = await listed(raw.subarray(0, end));
+      expect(keys, `cut at ${end}`).toHaveLength(128);
+      expect(warnings, `cut at ${end}`).toEqual([]);
+    }
+    for (const at of [second - 1, second - 20, 50]) {
+      const bytes = Buffer.from(raw);
+      bytes[at] = (bytes[at] ?? 0) ^ 0x55;
+      const { keys, warnings } = await listed(bytes);
+      expect(
+        keys.every((key) => key >= "old:228"),
+        `byte ${at}`,
+      ).toBe(true);
+      expect(keys, `byte ${at}`).toHaveLength(72);
+      expect(warnings, `byte ${at}`).toEqual(["archive_damaged"]);
+    }
+    // Every place where the beginning of a member can lie in what is read at once.
+    const filler = gzipSync(Buffer.alloc(0));
+    for (const shift of [0, 1, 8, 9, 10]) {
+      const size = 256 * 1024 - shift - filler.length;
+      const noise = Buffer.concat([filler, Buffer.alloc(size, 1), raw.subarray(second)]);
+      expect((await listed(noise)).keys, `shift ${shift}`).toHaveLength(72);
+    }
+  });
+
+  it("go by their month and their bytes, never the latest, nor more than a share at once", async () => {
+    const machine = await machineWith(fill);
+    await on(machine.process(), async (store, host) => {
+      await prune(host, store);
+      const kept = machine.disk.readRaw(`${ARCHIVE}/2026-11.jsonl.gz`);
+      for (const name of ["2024-01", "2025-10", "2025-11", "2025-11-2", "2025-11-10", "2026-10"])
+        machine.disk.writeRaw(`${ARCHIVE}/${name}.jsonl.gz`, Buffer.alloc(1000));
+      machine.disk.writeRaw(`${ARCHIVE}/notes.txt`, Buffer.from("mine"));
+      machine.disk.writeRaw(`${ARCHIVE}/2025-13.jsonl.gz`, Buffer.from("mine"));
+      const names = (): string[] => machine.disk.names(ARCHIVE).sort();
+      const before = names();
+      const old = { ...WEEK, archive: { olderThan: "365d" } };
+      const dry = await pruneArchiveOn(host, store, old, { dryRun: true });
+      const going = dry.files
+        .filter(({ action }) => action === "remove")
+        .map(({ file }) => file.slice(ARCHIVE.length + 1));
+      expect(names()).toEqual(before);
+      // In November 2026 that ends a year after October 2025 has.
+      expect(going).toEqual(["2024-01.jsonl.gz", "2025-10.jsonl.gz"]);
+      expect(await pruneArchiveOn(host, store, { ...old, mode: "warn" })).toMatchObject({ dryRun: true });
+      expect(names()).toEqual(before);
+      expect(await pruneArchiveOn(host, store, old)).toMatchObject({ removed: 2, freedBytes: 2000 });
+      const small = { ...WEEK, archive: { maxBytes: 1500 } };
+      await expect(pruneArchiveOn(host, store, small)).rejects.toMatchObject({
+        code: "retention_stopped",
+        data: { removing: 4, files: 5, allowed: 2 },
+      });
+      expect(names()).toHaveLength(before.length - 2);
+      expect(await pruneArchiveOn(host, store, { ...small, maxShare: 0.8 })).toMatchObject({ removed: 4 });
+      expect(names()).toEqual([
+        "2025-13.jsonl.gz",
+        "2026-11.jsonl.gz",
+        "notes.txt",
+        "sessiondir-archive.json",
+      ]);
+      expect(machine.disk.readRaw(`${ARCHIVE}/2026-11.jsonl.gz`)).toEqual(kept);
+      const runtime = new ManualRuntime({ now: host.runtime.now() + 5000 * DAY });
+      const tiny = { ...WEEK, archive: { maxBytes: 1, olderThan: "1d" } };
+      expect(await pruneArchiveOn({ fs: host.fs, runtime }, store, tiny)).toMatchObject({
+        removed: 0,
+        overBudget: true,
+      });
+    });
+  });
+});
