@@ -16,7 +16,7 @@ import type { AnyStore } from "../moving/options.js";
 import { isStill, type SessionSnapshot } from "../moving/session-snapshot.js";
 import { defaultArchive, makeArchive, makeFile, monthOf, type ArchiveFolder } from "./archive-folder.js";
 import { ArchiveWriter } from "./archive-writer.js";
-import { SYSTEM, told, type RetentionHost } from "./host.js";
+import { SYSTEM, told, Turns, type RetentionHost } from "./host.js";
 import { stopped, type RetentionPlan } from "./plan.js";
 import { recorded, type RetentionWarning } from "./record.js";
 
@@ -158,9 +158,12 @@ class RemovalWork {
   async #batch(batch: ReadonlyMap<string, number>): Promise<void> {
     const writer = (this.#writer ??= await this.#makeWriter());
     const written = new Map<string, SessionSnapshot>();
+    const turns = new Turns(this.host.runtime);
     const watcher = {
-      accepts: async (snapshot: SessionSnapshot): Promise<boolean> =>
-        (await this.#isAsPlanned(snapshot, batch.get(snapshot.key))) || this.#leave(),
+      accepts: async (snapshot: SessionSnapshot): Promise<boolean> => {
+        await turns.give();
+        return (await this.#isAsPlanned(snapshot, batch.get(snapshot.key))) || this.#leave();
+      },
       written: (snapshot: SessionSnapshot): void => void written.set(snapshot.key, snapshot),
       now: () => this.host.runtime.now(),
     };
@@ -169,7 +172,10 @@ class RemovalWork {
     const pieces = await unlessEmpty(this.#told(text), written);
     if (pieces !== undefined) await writer.add(pieces, () => [...written.keys()]);
     const crowd = new Crowd();
-    for (const [key, snapshot] of written) await crowd.add(key, SMALL, () => this.#remove(snapshot));
+    for (const [key, snapshot] of written) {
+      await crowd.add(key, SMALL, () => this.#remove(snapshot));
+      await turns.give();
+    }
     await crowd.settled();
     crowd.throwFailure();
   }

@@ -19,3 +19,22 @@ export async function told<R>(doing: string, work: () => Promise<R>): Promise<R>
     throw asStoreError(error, doing);
   }
 }
+
+/** So long may work go on before others have their turn; what is done between two looks comes on top. */
+const SLICE_MS = 8;
+
+/** Turns of the event loop for others, in work that would not wait by itself. */
+export class Turns {
+  #since: number;
+
+  constructor(private readonly runtime: Runtime) {
+    this.#since = runtime.monotonic();
+  }
+
+  /** Call it often: it waits only when a slice is over. */
+  async give(): Promise<void> {
+    if (this.runtime.monotonic() - this.#since < SLICE_MS) return;
+    await this.runtime.yieldToEventLoop();
+    this.#since = this.runtime.monotonic();
+  }
+}

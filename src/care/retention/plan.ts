@@ -63,7 +63,7 @@ export interface RetentionPlan extends Omit<Verdict, "newest"> {
 }
 
 /** Rows of a listing in memory at once; reading so many cold sessions takes some milliseconds. */
-const PAGE_SESSIONS = 200;
+const PAGE_SESSIONS = 100;
 const SILENCE_MS_MAX = 365 * 24 * 3600 * 1000;
 
 /**
