@@ -25,7 +25,7 @@ const COMMANDS = [
   "mend",
   "rebuild",
 ].concat(
-  ["export", "import", "rename-key", "rewrite"],
+  ["prune", "restore", "export", "import", "rename-key", "rewrite"],
   ["inspect", "migrate", "rollback", "mirror"], // about sessions.json
 );
 
@@ -135,6 +135,8 @@ describe("help", () => {
       "doctor",
       "mend",
       "rebuild",
+      "prune",
+      "restore",
       "export",
       "import",
       "rename-key",

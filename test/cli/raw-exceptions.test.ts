@@ -20,6 +20,8 @@ const COMMANDS: readonly (readonly string[])[] = [
   ["watch", "--limit", "1", "--since", "0"],
   ["stats"],
   ["flush"],
+  ["prune", "--older-than", "1d"],
+  ["restore", "k"],
   ["inspect"],
   ["migrate"],
   ["rollback"],

@@ -28,6 +28,7 @@ import * as doctor from "../../src/doctor/index.js";
 import * as backup from "../../src/backup/index.js";
 import * as legacy from "../../src/legacy/index.js";
 import * as moving from "../../src/moving/index.js";
+import * as retention from "../../src/retention/index.js";
 import * as openclaw from "../../src/openclaw/index.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -129,6 +130,7 @@ const ENTRIES = {
   "sessiondir/legacy": legacy,
   "sessiondir/moving": moving,
   "sessiondir/openclaw": openclaw,
+  "sessiondir/retention": retention,
 };
 const COMMENT_PRELUDE = `${PRELUDE}
 ${Object.entries(ENTRIES)
@@ -145,7 +147,7 @@ function programOf({ code, fragment }: Example, prelude: string): string {
 /** What the compiler has to say about the files, each with its line. */
 function complaints(files: ReadonlyMap<string, string>, options: ts.CompilerOptions): string[] {
   const paths = Object.fromEntries(
-    ["", "/backup", "/doctor", "/legacy", "/moving", "/openclaw", "/testing"].map((entry) => [
+    ["", "/backup", "/doctor", "/legacy", "/moving", "/openclaw", "/retention", "/testing"].map((entry) => [
       `sessiondir${entry}`,
       [`./src${entry}/index.ts`],
     ]),

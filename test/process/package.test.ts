@@ -102,6 +102,7 @@ it("the list of entry points is the one that is documented", () => {
     "sessiondir/legacy",
     "sessiondir/moving",
     "sessiondir/openclaw",
+    "sessiondir/retention",
     "sessiondir/testing",
   ]);
 });

@@ -66,7 +66,8 @@ const SMALL = 1;
  *   it has to be said where the archive is; `archive_place`, `path_untrusted`, `archive_damaged`, `disk_full`, `io_error`: what was not archived is still in the
  *   store; what reading and writing throws.
  * @example
- * const { removed, archive } = await applyRetention(store, await planRetention(store, policy));
+ * const plan = await planRetention(store, readPolicyFile("retention.json"));
+ * const { removed, archive } = await applyRetention(store, plan);
  */
 export function applyRetention(
   store: AnyStore,

@@ -52,20 +52,23 @@ export async function recorded<T>(
   const folder = await recordFolder(store);
   const id = host.runtime.randomName(6);
   let figures = begin;
-  const write = async (line: object): Promise<void> => {
+  const write = async (line: object, mayFail: (error: SessionStoreError) => boolean): Promise<void> => {
     if (folder === undefined) return;
     try {
       await append(host, folder, `${JSON.stringify({ id, ...line })}\n`);
     } catch (failure) {
       const error = asStoreError(failure, `record the attempt in ${folder}/${RECORD_FILE}`);
-      if (!(error instanceof SessionStoreError)) throw error;
+      if (!(error instanceof SessionStoreError) || !mayFail(error)) throw error;
       warn({ code: "retention_unrecorded", message: error.message, data: error.data });
     }
   };
-  await write({ what, at: Math.trunc(host.runtime.now()), figures });
+  // On a full disk removing is what is wanted; where nothing may be written, nothing can be removed.
+  const isFull = ({ code }: SessionStoreError): boolean => code === "disk_full";
+  const always = (): boolean => true;
+  await write({ what, at: Math.trunc(host.runtime.now()), figures }, isFull);
   try {
     const result = await work((told) => (figures = { ...figures, ...told }));
-    await write({ outcome: "done", figures });
+    await write({ outcome: "done", figures }, always);
     return result;
   } catch (thrown) {
     const error = asStoreError(thrown, "go on");
@@ -75,7 +78,7 @@ export async function recorded<T>(
     // A signal's reason is whatever its owner wants, and no failure of a call.
     const isFailure =
       error instanceof SessionStoreError ? code !== "retention_stopped" : error instanceof TypeError;
-    await write({ outcome: isFailure ? "failed" : "stopped", figures, error: { code, message } });
+    await write({ outcome: isFailure ? "failed" : "stopped", figures, error: { code, message } }, always);
     throw thrown;
   }
 }

@@ -190,3 +190,13 @@ it("the published schema knows the same members", () => {
   expect(namesOf(archive ?? {})).toEqual(["folder", "maxBytes", "olderThan"]);
   for (const one of [schema, rules?.items, store, archive]) expect(one?.additionalProperties).toBe(false);
 });
+
+it("every policy on the page about retention can be used", () => {
+  const path = fileURLToPath(new URL("../../../docs/retention.md", import.meta.url));
+  const page = readFileSync(path, "utf8").replaceAll(/\s+/g, " ");
+  const policies = [...page.matchAll(/(\{ (?:"\$schema": "[^"]*", )?"version": 1.*?\}) ?`/g)].map(
+    ([, text = ""]) => text,
+  );
+  expect(policies.length).toBeGreaterThan(1);
+  for (const text of policies) expect(checkPolicy(JSON.parse(text) as RetentionPolicy).mode).toBe("enforce");
+});
