@@ -151,7 +151,7 @@ async function policyOf(options: Options): Promise<Policy> {
   const { policy, keys, olderThan, maxCount, keepNewest } = options;
   const hasRule = [keys, olderThan, maxCount, keepNewest].some((option) => option !== undefined);
   if (policy !== undefined && hasRule)
-    throw usageError("--policy has the rules; --keys and its limits are one in its place");
+    throw usageError("--keys and its limits are a rule in place of a policy: leave out --policy, or them");
   if (policy !== undefined) {
     const { readPolicyFile } = await import("../../retention/index.js");
     return readPolicyFile(policy);

@@ -157,4 +157,7 @@ async function restore() {
   await Promise.all([store.close(), fresh.close()]);
 }
 
-await { make, prune, look, restore }[/** @type {"make" | "prune" | "look" | "restore"} */ (work)]();
+if (work === "make") await make();
+else if (work === "prune") await prune();
+else if (work === "look") await look();
+else await restore();
