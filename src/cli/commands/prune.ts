@@ -19,6 +19,7 @@ import {
   type StoreOptions,
 } from "../invocation.js";
 import type { Store } from "../open-store.js";
+import type { Progress } from "../progress.js";
 import { resolveStore } from "../store-target.js";
 import { visible } from "../visible-text.js";
 
@@ -119,8 +120,8 @@ async function prune(invocation: Invocation, options: Options): Promise<void> {
   const looks = options.dryRun === true || explain !== undefined || policy?.mode !== "enforce";
   await withStore(invocation, path, { write: !looks, cacheBytes: MODEST_CACHE_BYTES }, async (store) => {
     if (policy === undefined) return tellHistory(invocation, store);
-    const { Progress } = await import("../progress.js");
-    const progress = new Progress(invocation, QUIET_MS);
+    const { Progress: Bar } = await import("../progress.js");
+    const progress = new Bar(invocation, QUIET_MS);
     const { signal } = invocation;
     const doing = `pruning ${path}`;
     invocation.doing = doing;
@@ -177,7 +178,7 @@ async function carryOut(
   policy: Policy,
   plan: RetentionPlan,
   { archive = policy.archive.folder }: Options,
-  progress: InstanceType<typeof import("../progress.js").Progress>,
+  progress: Progress,
 ): Promise<RetentionReport> {
   const { applyRetention } = await import("../../retention/index.js");
   const { trust, signal, terminal } = invocation;
