@@ -5,7 +5,7 @@
  * was made, or cannot be read, stays. Nothing that the plan keeps is touched. Killed at any instant, every session is in the store, in the archive,
  * or in both; a new plan goes on from there. Two processes may do this at once: whoever comes second finds that nothing is there any more.
  */
-import { isSessionDamaged } from "../../errors.js";
+import { asStoreError, isSessionDamaged, SessionStoreError } from "../../errors.js";
 import type { Trust } from "../../fs/trusted-path.js";
 import { throwIfAborted } from "../../store/retry.js";
 import type { SessionRecord } from "../../store/types.js";
@@ -95,6 +95,8 @@ export async function applyRetentionOn(
       const work = new RemovalWork(host, store, plan, options);
       try {
         return await work.run();
+      } catch (error) {
+        throw asFarAs(asStoreError(error, "archive sessions"), work.report());
       } finally {
         const { removed, changed, gone, archive = "" } = work.report();
         tell({ removed, changed, gone, archive });
@@ -261,6 +263,21 @@ async function unlessEmpty(
     if (second.done !== true) yield second.value;
     yield* text;
   })();
+}
+
+/** A disk that is full, or broken, when some sessions have gone: what is said of one call is not all that there is to say. */
+function asFarAs(error: unknown, { removed, planned, archive }: RetentionReport): unknown {
+  if (!(error instanceof SessionStoreError) || (error.code !== "disk_full" && error.code !== "io_error"))
+    return error;
+  const { code, message, data, cause } = error;
+  const [what = ""] = message.split(". ");
+  const where = archive === undefined ? "" : ` to ${archive}`;
+  return new SessionStoreError(
+    code,
+    `${what}. ${removed} of ${planned} sessions are archived${where} and removed, the others are in the store as they were: make room or ` +
+      "mend the disk, or take another one (--archive), then run it again.",
+    { data: { ...data, removed, planned }, cause },
+  );
 }
 
 class Changed extends Error {}

@@ -11,6 +11,7 @@ import { planRetentionOn } from "../../../src/care/retention/plan.js";
 import { retentionAttemptsOn } from "../../../src/care/retention/record.js";
 import { listArchivedOn, restoreSessionOn } from "../../../src/care/retention/restore.js";
 import { importFromFileOn } from "../../../src/care/moving/export-file.js";
+import { systemError } from "../../../src/testing/simulated/system-error.js";
 import { ManualRuntime } from "../../../src/testing/manual-runtime.js";
 import { DIRECTORY, type LegacyMachine } from "../../legacy/legacy-machine.js";
 import type { LegacyHost } from "../../../src/legacy/base/host.js";
@@ -191,6 +192,35 @@ it("an abort ends it between two batches, and a new plan does the rest", async (
     expect(attempts.map(({ outcome }) => outcome)).toEqual(["stopped", "done"]);
   });
 });
+
+it("a disk that is full on the way tells how far it came", async () => {
+  const machine = await machineWith(async (store, { runtime }) => {
+    for (let n = 100; n < 400; n++) await store.put(`old:${n}`, { n, updatedAt: runtime.now() - 9 * DAY });
+  });
+  await on(machine.process(), async (store, host) => {
+    host.fs.onCall = (call) => {
+      const isFull = machine.names().includes("sessions.archive") && archivedBytes(machine) > 1500;
+      if (call.name === "write" && isFull) throw systemError("ENOSPC", call);
+    };
+    const outcome = await prune(host, store, { ...WEEK, maxShare: 1 }).catch((error: unknown) => error);
+    host.fs.onCall = undefined;
+    const left = await store.count();
+    expect(left).toBeLessThan(300);
+    expect(outcome).toMatchObject({ code: "disk_full", data: { removed: 300 - left, planned: 300 } });
+    expect((outcome as Error).message).toContain(`${300 - left} of 300 sessions are archived`);
+    const { keys, warnings } = await archived(host, store);
+    const there = new Set(Object.keys(await contentOf(store)));
+    for (let n = 100; n < 400; n++)
+      expect(there.has(`old:${n}`) || keys.includes(`old:${n}`), `old:${n}`).toBe(true);
+    expect(warnings).toEqual([]);
+  });
+});
+
+const archivedBytes = ({ disk }: LegacyMachine): number =>
+  disk
+    .names(ARCHIVE)
+    .filter((name) => name.endsWith(".gz"))
+    .reduce((sum, name) => sum + (disk.readRaw(`${ARCHIVE}/${name}`)?.length ?? 0), 0);
 
 it("a session that cannot be read stays, and is told", async () => {
   const machine = await machineWith(async (store, host) => {
