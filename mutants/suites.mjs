@@ -142,6 +142,8 @@ export const LOCK = "test/openclaw/backend/legacy-lock.test.ts";
 export const RETENTION = ["session-maintenance", "maintenance-warnings", "maintenance-processes"].map(
   (subject) => `test/openclaw/maintenance/${subject}.test.ts`,
 );
+export const PLANNER = ["planner", "policy"].map((subject) => `test/care/retention/${subject}.test.ts`);
+export const ARCHIVING = ["runs", "kills"].map((subject) => `test/care/retention/${subject}.test.ts`);
 export const FILE_FORM = "test/openclaw/backend/file-backend.test.ts";
 
 /**

@@ -15,12 +15,6 @@ const POLICY = inFile("src/openclaw/maintenance/policy.ts", RETENTION, [
     find: `oldestFirst.filter(({ key, entry }) => !protection.covers(key, entry)).slice(0, excess)`,
     replace: `oldestFirst.slice(0, protection === undefined ? 0 : excess)`,
   },
-  {
-    name: "a session without an age is stale",
-    rule: "retention",
-    find: `typeof time === "number" && time !== 0 && time < cutoff`,
-    replace: `typeof time === "number" && time < cutoff`,
-  },
 ]);
 
 const REMOVAL = inFile("src/openclaw/maintenance/removal.ts", RETENTION, [
@@ -62,5 +56,30 @@ const BACKENDS = [
     },
   ]),
 ];
+
+const AGE = inFile(
+  "src/care/retention/age.ts",
+  [...PLANNER, ...RETENTION],
+  [
+    {
+      name: "a session without an age is stale",
+      rule: "retention",
+      find: `typeof time === "number" && time !== 0 && time < cutoff`,
+      replace: `typeof time === "number" && time < cutoff`,
+    },
+    {
+      name: "seconds are taken for milliseconds",
+      rule: "retention",
+      find: `if (value < TIME_MIN) return`,
+      replace: `if (value < 1) return`,
+    },
+    {
+      name: "a time in the future is one like any other",
+      rule: "retention",
+      find: `return value > now + CLOCKS_APART_MS ?`,
+      replace: `return value > now * 2 ?`,
+    },
+  ],
+);
 
 export const RETENTION_OF_SESSIONS = [...POLICY, ...REMOVAL, ...BACKENDS];

@@ -31,6 +31,10 @@ export interface ArchiveOptions {
   readonly onWarning?: ((warning: RetentionWarning) => void) | undefined;
 }
 
+export function warningsOf({ onWarning }: ArchiveOptions): (warning: RetentionWarning) => void {
+  return onWarning ?? (({ message, code }) => process.emitWarning(message, { code }));
+}
+
 export interface ApplyOptions extends ArchiveOptions {
   /** What the store is called in the archive, for people. Default: nothing. */
   readonly name?: string | undefined;
@@ -62,7 +66,7 @@ const SMALL = 1;
 
 /**
  * Archives and removes what a plan says.
- * @throws `retention_stopped`, with nothing removed, for a plan that may not be carried out; `TypeError` for one whose mode is not `enforce`, and where
+ * @throws `retention_stopped`, with nothing removed, for a plan that may not be carried out; `TypeError` for one whose mode is not `enforce` or that is of another store, and where
  *   it has to be said where the archive is; `archive_place`, `path_untrusted`, `archive_damaged`, `disk_full`, `io_error`: what was not archived is still in the
  *   store; what reading and writing throws.
  * @example
@@ -86,23 +90,30 @@ export async function applyRetentionOn(
 ): Promise<RetentionReport> {
   if (plan.mode !== "enforce")
     throw new TypeError(`a plan of the mode ${plan.mode} removes nothing: the policy must say "enforce"`);
+  return told("archive sessions", () => apply(host, store, plan, options));
+}
+
+async function apply(
+  host: RetentionHost,
+  store: AnyStore,
+  plan: RetentionPlan,
+  options: ApplyOptions,
+): Promise<RetentionReport> {
+  if ((await store.stats()).directory?.storeId !== plan.storeId)
+    throw new TypeError("the plan was made for another store: make one for this");
   const { removed: planned, sessions, stop } = plan;
-  const warn =
-    options.onWarning ?? ((warning) => process.emitWarning(warning.message, { code: warning.code }));
-  return told("archive sessions", () =>
-    recorded(host, store, "prune", warn, { planned, sessions }, async (tell) => {
-      if (stop !== undefined) throw stopped(stop, planned, sessions);
-      const work = new RemovalWork(host, store, plan, options);
-      try {
-        return await work.run();
-      } catch (error) {
-        throw asFarAs(asStoreError(error, "archive sessions"), work.report());
-      } finally {
-        const { removed, changed, gone, archive = "" } = work.report();
-        tell({ removed, changed, gone, archive });
-      }
-    }),
-  );
+  return recorded(host, store, "prune", warningsOf(options), { planned, sessions }, async (tell) => {
+    if (stop !== undefined) throw stopped(stop, planned, sessions);
+    const work = new RemovalWork(host, store, plan, options);
+    try {
+      return await work.run();
+    } catch (error) {
+      throw asFarAs(asStoreError(error, "archive sessions"), work.report());
+    } finally {
+      const { removed, changed, gone, archive = "" } = work.report();
+      tell({ removed, changed, gone, archive });
+    }
+  });
 }
 
 class RemovalWork {
@@ -267,8 +278,9 @@ async function unlessEmpty(
 
 /** A disk that is full, or broken, when some sessions have gone: what is said of one call is not all that there is to say. */
 function asFarAs(error: unknown, { removed, planned, archive }: RetentionReport): unknown {
-  if (!(error instanceof SessionStoreError) || (error.code !== "disk_full" && error.code !== "io_error"))
-    return error;
+  const isDisk =
+    error instanceof SessionStoreError && (error.code === "disk_full" || error.code === "io_error");
+  if (!isDisk || removed === 0) return error;
   const { code, message, data, cause } = error;
   const [what = ""] = message.split(". ");
   const where = archive === undefined ? "" : ` to ${archive}`;

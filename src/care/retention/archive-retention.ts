@@ -8,14 +8,14 @@ import { wasThere } from "../../fs/missing.js";
 import { syncDirectoryOnTheWay } from "../../fs/regular-file.js";
 import { statusOf } from "../../fs/status.js";
 import type { AnyStore } from "../moving/options.js";
-import type { ArchiveOptions } from "./apply.js";
+import { warningsOf, type ArchiveOptions } from "./apply.js";
 import { endOfMonth, filesOf } from "./archive-folder.js";
 import { SYSTEM, told, type RetentionHost } from "./host.js";
 import { policyOf } from "./plan.js";
 import type { Policy } from "./policy.js";
 import type { RetentionPolicy } from "./policy-types.js";
 import { recorded } from "./record.js";
-import { archiveOf, warningsOf } from "./restore.js";
+import { archiveOf } from "./restore.js";
 
 export interface PruneArchiveOptions extends ArchiveOptions {
   /** Nothing is removed. Default false, but in the mode `warn`. */

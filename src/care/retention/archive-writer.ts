@@ -10,7 +10,7 @@ import { syncDirectoryOnTheWay } from "../../fs/regular-file.js";
 import { writeAll } from "../../fs/write-all.js";
 import { gzipped } from "../moving/export-file.js";
 import { readExport } from "../moving/read-export.js";
-import type { RetentionHost } from "./host.js";
+import { told, type RetentionHost } from "./host.js";
 import { piecesOf } from "./members.js";
 
 export class ArchiveWriter {
@@ -37,12 +37,14 @@ export class ArchiveWriter {
     const { fs } = this.host;
     let end = this.#end;
     for await (const piece of gzipped(text)) {
-      await writeAll(fs, this.fd, piece);
+      await told(`write to ${this.path}`, () => writeAll(fs, this.fd, piece));
       end += piece.length;
     }
-    await fs.later.fdatasync(this.fd);
-    // The name: the first time it is new.
-    if (this.#end === 0) await syncDirectoryOnTheWay(fs, dirname(this.path));
+    await told(`sync ${this.path}`, async () => {
+      await fs.later.fdatasync(this.fd);
+      // The name: the first time it is new.
+      if (this.#end === 0) await syncDirectoryOnTheWay(fs, dirname(this.path));
+    });
     await this.#assertReadable(end, keys());
     this.#end = end;
   }

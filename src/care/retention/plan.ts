@@ -50,6 +50,8 @@ export interface RetentionPlan extends Omit<Verdict, "newest"> {
   readonly now: number;
   /** Of the store, right before it was looked at. */
   readonly revision: number;
+  /** Which store; undefined: it is no directory. */
+  readonly storeId: string | undefined;
   readonly sessions: number;
   readonly stop?: Stop;
   /** Nothing goes, although a limit is exceeded: the policy cannot do what it is for. */
@@ -105,6 +107,7 @@ async function plan(
   const now = runtime.now();
   const planner = new Planner(policy, now);
   const revision = await store.revision();
+  const { directory } = await store.stats();
   if (policy.mode !== "off") {
     const bytesOf = policy.store === undefined ? undefined : await measure(host, store);
     if (bytesOf !== undefined) planner.addBytes(bytesOf.shared);
@@ -129,6 +132,7 @@ async function plan(
     mode: policy.mode,
     now,
     revision,
+    storeId: directory?.storeId,
     sessions: planner.sessions,
     ...verdict,
     ...(stop !== undefined && { stop }),

@@ -7,12 +7,12 @@ import { importEvents, type ImportReport } from "../moving/import.js";
 import type { AnyStore } from "../moving/options.js";
 import { readExport, type ExportEvent } from "../moving/read-export.js";
 import { sessionExists, type OnConflict } from "../moving/settle-session.js";
-import type { ArchiveOptions } from "./apply.js";
+import { warningsOf, type ArchiveOptions } from "./apply.js";
 import { defaultArchive, openArchive, type ArchiveFolder } from "./archive-folder.js";
 import { archivedSessions, openIfThere, type ArchivedPlace, type ArchivedSession } from "./archived.js";
 import { SYSTEM, told, type RetentionHost } from "./host.js";
 import { piecesOf } from "./members.js";
-import { recorded, type RetentionWarning } from "./record.js";
+import { recorded } from "./record.js";
 
 export interface ListOptions extends ArchiveOptions {
   /** Only of this session. Default: of all. */
@@ -195,8 +195,4 @@ export async function archiveOf(
   if (path === undefined)
     throw new TypeError("archive must be given: a store that is no directory has no default");
   return openArchive(host, path, directory?.storeId, trust);
-}
-
-export function warningsOf({ onWarning }: ArchiveOptions): (warning: RetentionWarning) => void {
-  return onWarning ?? (({ message, code }) => process.emitWarning(message, { code }));
 }

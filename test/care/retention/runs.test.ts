@@ -193,6 +193,40 @@ it("an abort ends it between two batches, and a new plan does the rest", async (
   });
 });
 
+it("what cannot be read back from the archive is not removed", async () => {
+  const machine = await machineWith(fill);
+  await on(machine.process(), async (store, host) => {
+    const before = bytesOf(await contentOf(store));
+    const file = `${ARCHIVE}/2026-11.jsonl.gz`;
+    let spoiled = 0;
+    host.fs.onCall = (call) => {
+      const bytes = Buffer.from(machine.disk.readRaw(file) ?? "");
+      if (call.name !== "fdatasync" || bytes.length === 0) return;
+      // The disk took the bytes, and has others.
+      spoiled += 1;
+      bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
+      machine.disk.writeRaw(file, bytes);
+    };
+    await expect(prune(host, store)).rejects.toMatchObject({ code: "archive_damaged", data: { path: file } });
+    host.fs.onCall = undefined;
+    expect(spoiled).toBeGreaterThan(0);
+    expect(bytesOf(await contentOf(store))).toEqual(before);
+  });
+});
+
+it("a plan is for the store that it was made for", async () => {
+  const [machine, other] = [await machineWith(fill), await machineWith(async () => {})];
+  await on(machine.process(), async (store, host) => {
+    const plan = await planRetentionOn(host, store, WEEK);
+    await on(other.process(), async (another, elsewhere) => {
+      await expect(applyRetentionOn(elsewhere, another, { ...plan, storeId: "x" })).rejects.toThrow(
+        TypeError,
+      );
+    });
+    expect(await applyRetentionOn(host, store, plan)).toMatchObject({ removed: 3 });
+  });
+});
+
 it("a disk that is full on the way tells how far it came", async () => {
   const machine = await machineWith(async (store, { runtime }) => {
     for (let n = 100; n < 400; n++) await store.put(`old:${n}`, { n, updatedAt: runtime.now() - 9 * DAY });
@@ -237,6 +271,32 @@ it("a session that cannot be read stays, and is told", async () => {
     expect(plan.explain("old:1")).toMatchObject({ action: "keep", reason: "damaged" });
     expect(await applyRetentionOn(host, store, plan)).toMatchObject({ planned: 2, removed: 2 });
     expect(machine.disk.readRaw(file)).toEqual(raw);
+  });
+});
+
+it("bytes of a store are those of its files", async () => {
+  const machine = await machineWith(async (store, host) => {
+    await fill(store, host);
+    await (store as unknown as { checkpoint(): Promise<void> }).checkpoint();
+  });
+  await on(machine.process(), async (store, host) => {
+    const sizes = new Map<string, number>();
+    for (const folder of machine.disk.names(DIRECTORY).filter((name) => !name.startsWith(".")))
+      for (const name of machine.disk.names(`${DIRECTORY}/${folder}`)) {
+        const bytes = machine.disk.readRaw(`${DIRECTORY}/${folder}/${name}`)?.length ?? 0;
+        sizes.set(folder, (sizes.get(folder) ?? 0) + bytes);
+      }
+    const { directory } = await store.stats();
+    const own = [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
+    const total = own + (directory?.blobBytes ?? 0);
+    expect(directory?.blobBytes).toBeGreaterThan(5000);
+    const planOf = (maxBytes: number): ReturnType<typeof planRetentionOn> =>
+      planRetentionOn(host, store, { version: 1, mode: "enforce", store: { maxBytes, highWater: 1 } });
+    expect(await planOf(total)).toMatchObject({ removed: 0, bytes: { before: total } });
+    const plan = await planOf(total - 1);
+    expect([...plan.removals()].map(({ key }) => key)).toEqual(["old:0"]);
+    expect(plan.bytes).toEqual({ before: total, removed: sizes.get("old%3A0") });
+    expect(await applyRetentionOn(host, store, plan)).toMatchObject({ removed: 1 });
   });
 });
 
