@@ -1,6 +1,7 @@
 // @ts-check
 /** All mutants. A step of a protocol that is added brings the mutant that lacks it. */
 import { APPENDING } from "./attacks/appending.mjs";
+import { ARCHIVING_OF_SESSIONS } from "./attacks/archiving.mjs";
 import { BEHIND_GAP } from "./attacks/behind-gap.mjs";
 import { CATALOGS } from "./attacks/catalogs.mjs";
 import { CHECKPOINTS } from "./attacks/checkpoints.mjs";
@@ -47,6 +48,7 @@ export const MUTANTS = [
   ...WAY_BACK,
   ...LEGACY_FILE,
   ...RETENTION_OF_SESSIONS,
+  ...ARCHIVING_OF_SESSIONS,
   ...TRANSCRIPTS,
   ...TRANSCRIPT_COMMITS,
   ...SIMULATOR,

@@ -1,6 +1,6 @@
 // @ts-check
 /** Mutants of the retention of sessions: which ones go, and that none goes that is alive. */
-import { RETENTION, inFile } from "../suites.mjs";
+import { PLANNER, RETENTION, inFile } from "../suites.mjs";
 
 const POLICY = inFile("src/openclaw/maintenance/policy.ts", RETENTION, [
   {
@@ -82,4 +82,4 @@ const AGE = inFile(
   ],
 );
 
-export const RETENTION_OF_SESSIONS = [...POLICY, ...REMOVAL, ...BACKENDS];
+export const RETENTION_OF_SESSIONS = [...POLICY, ...AGE, ...REMOVAL, ...BACKENDS];
