@@ -108,7 +108,11 @@ class ExportReader {
     const { bytes } = line;
     if (bytes === undefined) throw this.#fault("line", `has more than ${LINE_BYTES_MAX} bytes`);
     const fields = this.#fieldsOf(line, bytes);
-    if (fields === undefined) return this.#digest(bytes);
+    if (fields === undefined) {
+      // Behind the end it is of no export.
+      if (!this.#ended) this.#digest(bytes);
+      return;
+    }
     const { type } = fields;
     if (this.#ended) {
       if (type !== "header") throw this.#fault("line", "comes behind the end");

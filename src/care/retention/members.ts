@@ -1,14 +1,15 @@
 /**
  * The members of an archive file, each by itself: what is wrong with one is nothing to the others.
  *
- * A member begins with the fixed bytes of a gzip header as this library writes it. That packed data has the same nine bytes by chance
- * happens once in 2^72; then that member is told to be damaged, and nothing else.
+ * A member begins with the fixed bytes of a gzip header as this library writes it; the first one begins with the file, whatever stands
+ * there, so that a file which somebody packed anew is read as one. That packed data has the same eight bytes by chance happens once in
+ * 2^64; then that member is told to be damaged, and nothing else.
  */
 import type { FileSystem } from "../../fs/file-system.js";
 import { readAt } from "../../fs/read-at.js";
 
-/** Magic, deflate, no flags, no time, no extra flags. */
-const BEGINNING = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0]);
+/** Magic, deflate, no flags, no time. What comes next is another one's business: how hard was packed, and where. */
+const BEGINNING = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0]);
 const READ_BYTES = 256 * 1024;
 
 export interface MemberRange {
@@ -32,32 +33,27 @@ export async function* piecesOf(
   }
 }
 
-/** Where members begin and end. What stands in front of the first one belongs to none. */
+/** Where members begin and end. */
 export async function* membersIn(
   fs: FileSystem,
   fd: number,
   size: number,
 ): AsyncGenerator<MemberRange, void> {
-  let start: number | undefined;
+  let start = 0;
   let position = 0;
   let rest = Buffer.alloc(0);
   for await (const piece of piecesOf(fs, fd, 0, size)) {
     const bytes = Buffer.concat([rest, piece]);
     const first = position - rest.length;
     for (let at = bytes.indexOf(BEGINNING); at >= 0; at = bytes.indexOf(BEGINNING, at + BEGINNING.length)) {
-      if (start !== undefined) yield { start, end: first + at };
+      if (first + at > start) yield { start, end: first + at };
       start = first + at;
     }
     position += piece.length;
-    // A beginning may be in two pieces; one that was found is not found again.
-    const keep = Math.min(
-      BEGINNING.length - 1,
-      bytes.length,
-      position - (start ?? -BEGINNING.length) - BEGINNING.length,
-    );
-    rest = keep > 0 ? bytes.subarray(bytes.length - keep) : Buffer.alloc(0);
+    // A beginning may be in two pieces.
+    rest = bytes.subarray(Math.max(0, bytes.length - BEGINNING.length + 1));
   }
-  if (start !== undefined) yield { start, end: position };
+  if (position > start) yield { start, end: position };
 }
 
 /**

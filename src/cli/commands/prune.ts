@@ -228,8 +228,7 @@ async function tellOne(
   key: string,
   plan: RetentionPlan,
 ): Promise<void> {
-  if (plan.mode === "off")
-    return terminal.line("the policy's mode is off: nothing is looked at, and nothing goes");
+  if (plan.mode === "off") return sayOff(terminal);
   const decision = plan.explain(key);
   if (decision === undefined)
     throw new CliError(
@@ -248,6 +247,7 @@ async function tellAll(
   progress: { end(): void },
 ): Promise<void> {
   progress.end();
+  if (plan.mode === "off") return sayOff(terminal);
   const { lineOfDecision } = await import("../prune-text.js");
   const show = (decision: Decision): Promise<void> =>
     terminal.json ? terminal.result(decision) : terminal.line(lineOfDecision(decision));
@@ -255,6 +255,10 @@ async function tellAll(
     signal.throwIfAborted();
     await show(decision);
   }
+}
+
+function sayOff(terminal: Invocation["terminal"]): void {
+  terminal.say("the policy's mode is off: nothing is looked at, and nothing goes");
 }
 
 async function tellHistory({ terminal }: Invocation, store: Store): Promise<void> {

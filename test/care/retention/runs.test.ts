@@ -3,7 +3,7 @@
  * members, other places refused, old files removed by their month. Method: the real code on a simulated disk, with another writer between
  * any two calls of the run.
  */
-import { gzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { applyRetentionOn } from "../../../src/care/retention/apply.js";
 import { pruneArchiveOn } from "../../../src/care/retention/archive-retention.js";
@@ -453,13 +453,28 @@ describe("files of an archive", () => {
       expect(keys, `byte ${at}`).toHaveLength(72);
       expect(warnings, `byte ${at}`).toEqual(["archive_damaged"]);
     }
-    // Every place where the beginning of a member can lie in what is read at once.
+    // Every place where the beginning of a member can lie in what is read at once; what stands in front of it is damage.
     const filler = gzipSync(Buffer.alloc(0));
-    for (const shift of [0, 1, 8, 9, 10]) {
+    for (let shift = 0; shift < 12; shift++) {
       const size = 256 * 1024 - shift - filler.length;
       const noise = Buffer.concat([filler, Buffer.alloc(size, 1), raw.subarray(second)]);
-      expect((await listed(noise)).keys, `shift ${shift}`).toHaveLength(72);
+      const { keys, warnings } = await listed(noise);
+      expect(keys, `shift ${shift}`).toHaveLength(72);
+      expect(warnings, `shift ${shift}`).toEqual(["archive_damaged"]);
     }
+    // Packed anew by somebody, as one, with another header; or not packed at all.
+    const text = gunzipSync(raw);
+    const anew = gzipSync(text, { level: 9 });
+    anew[4] = 17; // its time
+    for (const bytes of [anew, text]) {
+      const { keys, warnings } = await listed(bytes);
+      expect(keys).toHaveLength(200);
+      expect(warnings).toEqual([]);
+    }
+    await on(machine.process(), async (store, host) => {
+      expect(await restoreSessionOn(host, store, "old:299")).toMatchObject({ outcome: "created" });
+      expect(await restoreSessionOn(host, store, "old:100")).toMatchObject({ outcome: "created" });
+    });
   });
 
   it("go by their month and their bytes, never the latest, nor more than a share at once", async () => {
