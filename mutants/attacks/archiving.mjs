@@ -166,8 +166,14 @@ const READING = [
     {
       name: "other sessions of the file come along",
       rule: "archive",
-      find: `isIt = event.session.key === key;`,
-      replace: `isIt = key !== "";`,
+      find: `isIt = isThen && event.session.key === key && `,
+      replace: `isIt = isThen && key !== "" && `,
+    },
+    {
+      name: "of a file that was put together every state of a session comes back",
+      rule: "archive",
+      find: `isIt = isThen && event.session.key === key && (event.session.revision ?? 0) === revision;`,
+      replace: `isIt = event.session.key === key && revision > 0;`,
     },
   ]),
 ];

@@ -137,9 +137,10 @@ function isLater(a: ArchivedSession, b: ArchivedSession): boolean {
 async function bringIn(
   { fs }: RetentionHost,
   store: AnyStore,
-  { key, file, member }: ArchivedPlace,
+  place: ArchivedPlace,
   options: { onConflict: OnConflict; dryRun: boolean; signal: AbortSignal | undefined },
 ): Promise<ImportReport> {
+  const { file, member } = place;
   const opened = openIfThere(fs, file);
   if (opened === undefined)
     throw new SessionStoreError("file_not_found", `${file} was removed meanwhile. Nothing was changed.`, {
@@ -148,7 +149,7 @@ async function bringIn(
   try {
     return await importEvents(
       store,
-      only(key, readExport(piecesOf(fs, opened.fd, member.start, member.end))),
+      only(place, readExport(piecesOf(fs, opened.fd, member.start, member.end))),
       options,
     );
   } finally {
@@ -156,14 +157,17 @@ async function bringIn(
   }
 }
 
-/** Of an export, one session. */
+/** Of a member, one session as it was archived once: a member that somebody put together may have it several times. */
 async function* only(
-  key: string,
+  { key, revision, archivedAt }: ArchivedSession,
   events: AsyncGenerator<ExportEvent, void>,
 ): AsyncGenerator<ExportEvent, void> {
   let isIt = false;
+  let isThen = false;
   for await (const event of events) {
-    if (event.kind === "session") isIt = event.session.key === key;
+    if (event.kind === "header") isThen = (event.time ?? 0) === archivedAt;
+    if (event.kind === "session")
+      isIt = isThen && event.session.key === key && (event.session.revision ?? 0) === revision;
     if (isIt) yield event;
   }
 }

@@ -395,6 +395,19 @@ describe("a session that was archived several times", () => {
       const replace = await restoreSessionOn(host, store, "old:0", { at: middle, onConflict: "replace" });
       expect(replace).toMatchObject({ outcome: "replaced", items: 4 });
       expect(await store.get("old:0")).toMatchObject({ n: 0 });
+      // Both states in one member, as somebody may have put the files together.
+      const [one, two] = ["2026-11", "2026-11-2"].map((name) => `${ARCHIVE}/${name}.jsonl.gz`);
+      const texts = [one, two].map((path = "") => gunzipSync(machine.disk.readRaw(path) ?? Buffer.alloc(0)));
+      machine.disk.writeRaw(one ?? "", gzipSync(Buffer.concat(texts)));
+      host.fs.unlink(two ?? "");
+      for (const [time, n] of [
+        [middle, 0],
+        [undefined, "second"],
+      ] as const) {
+        await store.delete("old:0");
+        await restoreSessionOn(host, store, "old:0", { at: time });
+        expect(await store.get("old:0")).toMatchObject({ n });
+      }
       const before = restoreSessionOn(host, store, "old:0", { at: 0 });
       await expect(before).rejects.toMatchObject({ code: "not_found" });
     });
