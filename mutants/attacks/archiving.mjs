@@ -146,8 +146,8 @@ const READING = [
     {
       name: "a member that begins in two pieces is not found",
       rule: "archive",
-      find: `rest = keep > 0 ? bytes.subarray(bytes.length - keep) : Buffer.alloc(0);`,
-      replace: `rest = Buffer.alloc(0 * keep);`,
+      find: `rest = bytes.subarray(Math.max(0, bytes.length - BEGINNING.length + 1));`,
+      replace: `rest = Buffer.alloc(0);`,
     },
   ]),
   ...inFile("src/care/retention/restore.ts", ARCHIVING, [

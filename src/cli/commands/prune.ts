@@ -54,8 +54,10 @@ interface PruneResult extends Omit<RetentionReport, "damaged" | "archive"> {
   readonly stop?: RetentionPlan["stop"];
   readonly unreadable: number;
   readonly archive: string | null;
-  readonly archives?: Omit<PruneArchiveReport, "files" | "dryRun">;
+  readonly archives?: ArchiveSums;
 }
+
+type ArchiveSums = Omit<PruneArchiveReport, "files" | "dryRun">;
 
 const QUIET_MS = 1000;
 
@@ -289,7 +291,6 @@ async function print(
   const { planned: _planned, removed, changed, gone, archivedBytes } = done;
   const archive = report?.archive ?? null;
   if (terminal.json) {
-    const { files: _files, dryRun: _dryRun, ...files } = archives ?? {};
     const result: PruneResult = {
       store,
       policy,
@@ -309,7 +310,7 @@ async function print(
       alarm,
       ...(bytes && { bytes }),
       ...(stop && { stop }),
-      ...(archives && { archives: files as Omit<PruneArchiveReport, "files" | "dryRun"> }),
+      ...(archives && { archives: sumsOf(archives) }),
     };
     return terminal.result(result);
   }
@@ -339,6 +340,10 @@ async function print(
     const text = `${countOf(archives.removed, "file")} of ${visible(archives.archive)}, ${formatBytes(archives.freedBytes)}`;
     await (dryRun ? terminal.line(`would remove ${text}`) : terminal.done(`removed ${text}`));
   }
+}
+
+function sumsOf({ files: _files, dryRun: _dryRun, ...sums }: PruneArchiveReport): ArchiveSums {
+  return sums;
 }
 
 /** What a person has to look at. */

@@ -90,3 +90,15 @@ export const bytesOf = (content: Content): string[] =>
   Object.entries(content)
     .map(([key, value]) => `${key} ${JSON.stringify(value)}`)
     .sort();
+
+/** Keys that the archive has, with each state once more, and codes of warnings. */
+export const archived = async (
+  host: LegacyHost,
+  store: Store,
+): Promise<{ readonly keys: string[]; readonly warnings: string[] }> => {
+  const keys: string[] = [];
+  const warnings: string[] = [];
+  const onWarning = ({ code }: { code: string }): void => void warnings.push(code);
+  for await (const { key } of listArchivedOn(host, store, { onWarning })) keys.push(key);
+  return { keys, warnings };
+};
