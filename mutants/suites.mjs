@@ -143,9 +143,9 @@ export const RETENTION = ["session-maintenance", "maintenance-warnings", "mainte
   (subject) => `test/openclaw/maintenance/${subject}.test.ts`,
 );
 export const PLANNER = ["planner", "policy"].map((subject) => `test/care/retention/${subject}.test.ts`);
-export const ARCHIVING = ["archive", "runs", "kills"].map(
-  (subject) => `test/care/retention/${subject}.test.ts`,
-);
+export const ARCHIVES = "test/care/retention/archive.test.ts";
+export const RUNS_OF_RETENTION = "test/care/retention/runs.test.ts";
+export const KILLED_RETENTION = "test/care/retention/kills.test.ts";
 export const FILE_FORM = "test/openclaw/backend/file-backend.test.ts";
 
 /**

@@ -1,8 +1,8 @@
 // @ts-check
 /** Mutants of the retention of any store: what goes, that it is in the archive first, and that it comes back. */
-import { ARCHIVING, PLANNER, inFile } from "../suites.mjs";
+import { ARCHIVES, KILLED_RETENTION, PLANNER, RUNS_OF_RETENTION, inFile } from "../suites.mjs";
 
-const RUNS = inFile("src/care/retention/apply.ts", ARCHIVING, [
+const RUNS = inFile("src/care/retention/apply.ts", RUNS_OF_RETENTION, [
   {
     name: "a plan that may not be carried out is",
     rule: "archive",
@@ -85,44 +85,48 @@ const RUNS = inFile("src/care/retention/apply.ts", ARCHIVING, [
   },
 ]);
 
-const WRITING = inFile("src/care/retention/archive-writer.ts", ARCHIVING, [
-  {
-    name: "sessions go before the archive is durable",
-    rule: "archive",
-    find: `      await fs.later.fdatasync(this.fd);
+const WRITING = inFile(
+  "src/care/retention/archive-writer.ts",
+  [KILLED_RETENTION, RUNS_OF_RETENTION],
+  [
+    {
+      name: "sessions go before the archive is durable",
+      rule: "archive",
+      find: `      await fs.later.fdatasync(this.fd);
 `,
-    replace: ``,
-  },
-  {
-    name: "the name of the archive's file is not durable",
-    rule: "archive",
-    find: `if (this.#end === 0) await syncDirectoryOnTheWay(fs, dirname(this.path));`,
-    replace: ``,
-  },
-  {
-    name: "the archive is not read back",
-    rule: "archive",
-    find: `    await this.#assertReadable(end, keys());
+      replace: ``,
+    },
+    {
+      name: "the name of the archive's file is not durable",
+      rule: "archive",
+      find: `if (this.#end === 0) await syncDirectoryOnTheWay(fs, dirname(this.path));`,
+      replace: ``,
+    },
+    {
+      name: "the archive is not read back",
+      rule: "archive",
+      find: `    await this.#assertReadable(end, keys());
 `,
-    replace: `    keys();
+      replace: `    keys();
 `,
-  },
-  {
-    name: "a file that has members is removed at the end",
-    rule: "archive",
-    find: `if (this.#end === 0) await fs.later.unlink`,
-    replace: `if (this.#end >= 0) await fs.later.unlink`,
-  },
-  {
-    name: "a file without a member is left behind",
-    rule: "archive",
-    find: `if (this.#end === 0) await fs.later.unlink(this.path).catch(() => {});`,
-    replace: ``,
-  },
-]);
+    },
+    {
+      name: "a file that has members is removed at the end",
+      rule: "archive",
+      find: `if (this.#end === 0) await fs.later.unlink`,
+      replace: `if (this.#end >= 0) await fs.later.unlink`,
+    },
+    {
+      name: "a file without a member is left behind",
+      rule: "archive",
+      find: `if (this.#end === 0) await fs.later.unlink(this.path).catch(() => {});`,
+      replace: ``,
+    },
+  ],
+);
 
 const READING = [
-  ...inFile("src/care/retention/archived.ts", ARCHIVING, [
+  ...inFile("src/care/retention/archived.ts", ARCHIVES, [
     {
       name: "a member that a kill left is told as damage",
       rule: "archive",
@@ -142,7 +146,7 @@ const READING = [
       replace: ``,
     },
   ]),
-  ...inFile("src/care/retention/members.ts", ARCHIVING, [
+  ...inFile("src/care/retention/members.ts", ARCHIVES, [
     {
       name: "a member that begins in two pieces is not found",
       rule: "archive",
@@ -150,7 +154,7 @@ const READING = [
       replace: `rest = Buffer.alloc(0);`,
     },
   ]),
-  ...inFile("src/care/retention/restore.ts", ARCHIVING, [
+  ...inFile("src/care/retention/restore.ts", ARCHIVES, [
     {
       name: "the oldest state comes back",
       rule: "archive",
@@ -179,7 +183,7 @@ const READING = [
 ];
 
 const PLACES = [
-  ...inFile("src/care/retention/archive-folder.ts", ARCHIVING, [
+  ...inFile("src/care/retention/archive-folder.ts", ARCHIVES, [
     {
       name: "an archive lies in its store",
       rule: "archive",
@@ -206,7 +210,7 @@ const PLACES = [
       replace: `a.month === b.month ? (a.name < b.name ? -1 : 1)`,
     },
   ]),
-  ...inFile("src/care/retention/archive-retention.ts", ARCHIVING, [
+  ...inFile("src/care/retention/archive-retention.ts", ARCHIVES, [
     {
       name: "the latest file of an archive goes",
       rule: "archive",

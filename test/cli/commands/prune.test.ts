@@ -361,17 +361,33 @@ it("a store and its archive are moved together", async () => {
   expect(ended.code).toBe(0);
 });
 
-it.runIf(process.platform !== "win32")("Ctrl-C stops it, and it goes on", { timeout: 60_000 }, async () => {
+/** A store of sessions that are older than a week, of some bytes that do not pack well. */
+async function manyOld(sessions: number): Promise<string> {
   const path = join(emptyFolder(), "sessions.d");
   const made = await openSessionStore(path, { durability: "os" });
   const noise = (n: number): string => createHash("sha512").update(String(n)).digest("hex").repeat(20);
-  for (let first = 0; first < 3000; first += 500)
+  for (let first = 0; first < sessions; first += 500)
     await Promise.all(
       Array.from({ length: 500 }, (_, index) =>
         made.put(`s${first + index}`, at(9, { t: noise(first + index) })),
       ),
     );
   await made.close();
+  return path;
+}
+
+async function archivedKeys(path: string): Promise<ReadonlySet<string>> {
+  const { stdout } = await run(["restore", "--list", "--store", path, "--json"]);
+  return new Set(
+    stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => (JSON.parse(line) as { key: string }).key),
+  );
+}
+
+it.runIf(process.platform !== "win32")("Ctrl-C stops it, and it goes on", { timeout: 60_000 }, async () => {
+  const path = await manyOld(3000);
   const args = ["prune", "--store", path, "--older-than", "7d", "--yes-remove", "3000"];
   const running = start(args);
   const archive = archiveOf(path);
@@ -389,12 +405,23 @@ it.runIf(process.platform !== "win32")("Ctrl-C stops it, and it goes on", { time
   const { removed, sessions } = JSON.parse(rest.stdout) as { removed: number; sessions: number };
   expect(removed).toBe(sessions);
   expect(removed).toBeLessThan(3000);
-  const listed = await run(["restore", "--list", "--store", path, "--json"]);
-  const keys = listed.stdout
-    .trimEnd()
-    .split("\n")
-    .map((line) => (JSON.parse(line) as { key: string }).key);
-  expect(new Set(keys).size).toBe(3000);
+  expect((await archivedKeys(path)).size).toBe(3000);
+});
+
+it("two at once: each session goes once, and all of them come back", { timeout: 60_000 }, async () => {
+  const path = await manyOld(1000);
+  const args = ["prune", "--store", path, "--older-than", "7d", "--yes-remove", "1000", "--json"];
+  const ended = await Promise.all([start(args).ended, start(args).ended]);
+  const reports = ended.map(({ code, stdout, stderr }) => {
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    return JSON.parse(stdout) as { planned: number; removed: number; gone: number; changed: number };
+  });
+  expect(reports.reduce((sum, { removed }) => sum + removed, 0)).toBe(1000);
+  for (const { planned, removed, gone, changed } of reports) expect(removed + gone + changed).toBe(planned);
+  expect(await keysIn(path)).toEqual([]);
+  expect((await archivedKeys(path)).size).toBe(1000);
+  const [first = ""] = readdirSync(archiveOf(path)).filter((name) => name.endsWith(".gz"));
+  expect((await run(["import", join(archiveOf(path), first), "--store", path])).code).toBe(0);
 });
 
 /** A number or a text, as it was written. */
