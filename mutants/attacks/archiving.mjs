@@ -2,7 +2,7 @@
 /** Mutants of the retention of any store: what goes, that it is in the archive first, and that it comes back. */
 import { ARCHIVES, KILLED_RETENTION, PLANNER, RUNS_OF_RETENTION, inFile } from "../suites.mjs";
 
-const RUNS = inFile("src/care/retention/apply.ts", RUNS_OF_RETENTION, [
+const RUNS = inFile("src/care/retention/apply.ts", [RUNS_OF_RETENTION], [
   {
     name: "a plan that may not be carried out is",
     rule: "archive",
@@ -126,7 +126,7 @@ const WRITING = inFile(
 );
 
 const READING = [
-  ...inFile("src/care/retention/archived.ts", ARCHIVES, [
+  ...inFile("src/care/retention/archived.ts", [ARCHIVES], [
     {
       name: "a member that a kill left is told as damage",
       rule: "archive",
@@ -146,7 +146,7 @@ const READING = [
       replace: ``,
     },
   ]),
-  ...inFile("src/care/retention/members.ts", ARCHIVES, [
+  ...inFile("src/care/retention/members.ts", [ARCHIVES], [
     {
       name: "a member that begins in two pieces is not found",
       rule: "archive",
@@ -154,7 +154,7 @@ const READING = [
       replace: `rest = Buffer.alloc(0);`,
     },
   ]),
-  ...inFile("src/care/retention/restore.ts", ARCHIVES, [
+  ...inFile("src/care/retention/restore.ts", [ARCHIVES], [
     {
       name: "the oldest state comes back",
       rule: "archive",
@@ -183,7 +183,7 @@ const READING = [
 ];
 
 const PLACES = [
-  ...inFile("src/care/retention/archive-folder.ts", ARCHIVES, [
+  ...inFile("src/care/retention/archive-folder.ts", [ARCHIVES], [
     {
       name: "an archive lies in its store",
       rule: "archive",
@@ -210,7 +210,7 @@ const PLACES = [
       replace: `a.month === b.month ? (a.name < b.name ? -1 : 1)`,
     },
   ]),
-  ...inFile("src/care/retention/archive-retention.ts", ARCHIVES, [
+  ...inFile("src/care/retention/archive-retention.ts", [ARCHIVES], [
     {
       name: "the latest file of an archive goes",
       rule: "archive",
