@@ -2,88 +2,92 @@
 /** Mutants of the retention of any store: what goes, that it is in the archive first, and that it comes back. */
 import { ARCHIVES, KILLED_RETENTION, PLANNER, RUNS_OF_RETENTION, inFile } from "../suites.mjs";
 
-const RUNS = inFile("src/care/retention/apply.ts", [RUNS_OF_RETENTION], [
-  {
-    name: "a plan that may not be carried out is",
-    rule: "archive",
-    find: `if (stop !== undefined) throw stopped(stop, planned, sessions);`,
-    replace: `if (stop !== undefined && planned < 0) throw stopped(stop, planned, sessions);`,
-  },
-  {
-    name: "a plan that only warns removes",
-    rule: "archive",
-    find: `if (plan.mode !== "enforce")`,
-    replace: `if (plan.mode === "off")`,
-  },
-  {
-    name: "a plan of another store is carried out",
-    rule: "archive",
-    find: `directory?.storeId !== plan.storeId)`,
-    replace: `directory?.storeId === "")`,
-  },
-  {
-    name: "a record that was changed since the plan is removed",
-    rule: "archive",
-    find: `if (record?.revision !== revision) return false;`,
-    replace: ``,
-  },
-  {
-    name: "a transcript that was cut since the plan goes",
-    rule: "archive",
-    find: `if (info.revision > since || info.cut > since) return false;`,
-    replace: ``,
-  },
-  {
-    name: "a transcript that was appended to since the plan goes",
-    rule: "archive",
-    find: `if ((items[0]?.revision ?? 0) > since) return false;`,
-    replace: ``,
-  },
-  {
-    name: "the removal does not look whether the session is what was archived",
-    rule: "archive",
-    find: `        await assertUnchanged(tx, snapshot);
+const RUNS = inFile(
+  "src/care/retention/apply.ts",
+  [RUNS_OF_RETENTION],
+  [
+    {
+      name: "a plan that may not be carried out is",
+      rule: "archive",
+      find: `if (stop !== undefined) throw stopped(stop, planned, sessions);`,
+      replace: `if (stop !== undefined && planned < 0) throw stopped(stop, planned, sessions);`,
+    },
+    {
+      name: "a plan that only warns removes",
+      rule: "archive",
+      find: `if (plan.mode !== "enforce")`,
+      replace: `if (plan.mode === "off")`,
+    },
+    {
+      name: "a plan of another store is carried out",
+      rule: "archive",
+      find: `directory?.storeId !== plan.storeId)`,
+      replace: `directory?.storeId === "")`,
+    },
+    {
+      name: "a record that was changed since the plan is removed",
+      rule: "archive",
+      find: `if (record?.revision !== revision) return false;`,
+      replace: ``,
+    },
+    {
+      name: "a transcript that was cut since the plan goes",
+      rule: "archive",
+      find: `if (info.revision > since || info.cut > since) return false;`,
+      replace: ``,
+    },
+    {
+      name: "a transcript that was appended to since the plan goes",
+      rule: "archive",
+      find: `if ((items[0]?.revision ?? 0) > since) return false;`,
+      replace: ``,
+    },
+    {
+      name: "the removal does not look whether the session is what was archived",
+      rule: "archive",
+      find: `        await assertUnchanged(tx, snapshot);
 `,
-    replace: ``,
-  },
-  {
-    name: "the removal does not look at the record's revision",
-    rule: "archive",
-    find: `if (now?.revision !== record?.revision || names.length`,
-    replace: `if (names.length`,
-  },
-  {
-    name: "the removal does not look at how many transcripts there are",
-    rule: "archive",
-    find: `|| names.length !== transcripts.size) throw`,
-    replace: `) throw`,
-  },
-  {
-    name: "the removal does not look at what transcripts are",
-    rule: "archive",
-    find: `if (!isStill(before, found) || found?.last !== before.last || found.length !== before.length)`,
-    replace: `if (names.length < 0)`,
-  },
-  {
-    name: "sessions go that were not written to the archive",
-    rule: "archive",
-    find: `if (pieces !== undefined) await writer.add(pieces, () => [...written.keys()]);`,
-    replace: `if (pieces !== undefined) for await (const _ of pieces);`,
-  },
-  {
-    name: "an abort is not heard between batches",
-    rule: "archive",
-    find: `        throwIfAborted(signal);
+      replace: ``,
+    },
+    {
+      name: "the removal does not look at the record's revision",
+      rule: "archive",
+      find: `if (now?.revision !== record?.revision || names.length`,
+      replace: `if (names.length`,
+    },
+    {
+      name: "the removal does not look at how many transcripts there are",
+      rule: "archive",
+      find: `|| names.length !== transcripts.size) throw`,
+      replace: `) throw`,
+    },
+    {
+      name: "the removal does not look at what transcripts are",
+      rule: "archive",
+      find: `if (!isStill(before, found) || found?.last !== before.last || found.length !== before.length)`,
+      replace: `if (names.length < 0)`,
+    },
+    {
+      name: "sessions go that were not written to the archive",
+      rule: "archive",
+      find: `if (pieces !== undefined) await writer.add(pieces, () => [...written.keys()]);`,
+      replace: `if (pieces !== undefined) for await (const _ of pieces);`,
+    },
+    {
+      name: "an abort is not heard between batches",
+      rule: "archive",
+      find: `        throwIfAborted(signal);
 `,
-    replace: ``,
-  },
-  {
-    name: "the last batch is left out",
-    rule: "archive",
-    find: `if (batch.size > 0) await next();`,
-    replace: ``,
-  },
-]);
+      replace: ``,
+    },
+    {
+      name: "the last batch is left out",
+      rule: "archive",
+      find: `if (batch.size > 0) await next();`,
+      replace: ``,
+    },
+  ],
+);
 
 const WRITING = inFile(
   "src/care/retention/archive-writer.ts",
@@ -126,116 +130,136 @@ const WRITING = inFile(
 );
 
 const READING = [
-  ...inFile("src/care/retention/archived.ts", [ARCHIVES], [
-    {
-      name: "a member that a kill left is told as damage",
-      rule: "archive",
-      find: `else if (!isLast || found.data["reason"] !== "cut") warn`,
-      replace: `else warn`,
-    },
-    {
-      name: "damage of a member is not told",
-      rule: "archive",
-      find: `else if (!isLast || found.data["reason"] !== "cut") warn(damaged(path, member, found));`,
-      replace: ``,
-    },
-    {
-      name: "the first bytes of a torn member cost the one in front of it",
-      rule: "archive",
-      find: `if (shorter !== undefined) found = await read(shorter);`,
-      replace: ``,
-    },
-  ]),
-  ...inFile("src/care/retention/members.ts", [ARCHIVES], [
-    {
-      name: "a member that begins in two pieces is not found",
-      rule: "archive",
-      find: `rest = bytes.subarray(Math.max(0, bytes.length - BEGINNING.length + 1));`,
-      replace: `rest = Buffer.alloc(0);`,
-    },
-  ]),
-  ...inFile("src/care/retention/restore.ts", [ARCHIVES], [
-    {
-      name: "the oldest state comes back",
-      rule: "archive",
-      find: `(newest === undefined || isLater(place, newest))`,
-      replace: `newest === undefined`,
-    },
-    {
-      name: "whatever time is given, the last state comes back",
-      rule: "archive",
-      find: `if (place.archivedAt <= at && (newest`,
-      replace: `if (at < Infinity * 2 && (newest`,
-    },
-    {
-      name: "other sessions of the file come along",
-      rule: "archive",
-      find: `isIt = isThen && event.session.key === key && `,
-      replace: `isIt = isThen && key !== "" && `,
-    },
-    {
-      name: "of a file that was put together every state of a session comes back",
-      rule: "archive",
-      find: `isIt = isThen && event.session.key === key && (event.session.revision ?? 0) === revision;`,
-      replace: `isIt = event.session.key === key && revision > 0;`,
-    },
-  ]),
+  ...inFile(
+    "src/care/retention/archived.ts",
+    [ARCHIVES],
+    [
+      {
+        name: "a member that a kill left is told as damage",
+        rule: "archive",
+        find: `else if (!isLast || found.data["reason"] !== "cut") warn`,
+        replace: `else warn`,
+      },
+      {
+        name: "damage of a member is not told",
+        rule: "archive",
+        find: `else if (!isLast || found.data["reason"] !== "cut") warn(damaged(path, member, found));`,
+        replace: ``,
+      },
+      {
+        name: "the first bytes of a torn member cost the one in front of it",
+        rule: "archive",
+        find: `if (shorter !== undefined) found = await read(shorter);`,
+        replace: ``,
+      },
+    ],
+  ),
+  ...inFile(
+    "src/care/retention/members.ts",
+    [ARCHIVES],
+    [
+      {
+        name: "a member that begins in two pieces is not found",
+        rule: "archive",
+        find: `rest = bytes.subarray(Math.max(0, bytes.length - BEGINNING.length + 1));`,
+        replace: `rest = Buffer.alloc(0);`,
+      },
+    ],
+  ),
+  ...inFile(
+    "src/care/retention/restore.ts",
+    [ARCHIVES],
+    [
+      {
+        name: "the oldest state comes back",
+        rule: "archive",
+        find: `(newest === undefined || isLater(place, newest))`,
+        replace: `newest === undefined`,
+      },
+      {
+        name: "whatever time is given, the last state comes back",
+        rule: "archive",
+        find: `if (place.archivedAt <= at && (newest`,
+        replace: `if (at < Infinity * 2 && (newest`,
+      },
+      {
+        name: "other sessions of the file come along",
+        rule: "archive",
+        find: `isIt = isThen && event.session.key === key && (event.session.revision ?? 0) === revision;`,
+        replace: `isIt = isThen && key !== "" && revision > 0;`,
+      },
+      {
+        name: "of a file that was put together every state of a session comes back",
+        rule: "archive",
+        find: `isIt = isThen && event.session.key === key && (event.session.revision ?? 0) === revision;`,
+        replace: `isIt = event.session.key === key && revision > 0;`,
+      },
+    ],
+  ),
 ];
 
 const PLACES = [
-  ...inFile("src/care/retention/archive-folder.ts", [ARCHIVES], [
-    {
-      name: "an archive lies in its store",
-      rule: "archive",
-      find: `\${fs.realpath(storePath)}\${sep}\`))`,
-      replace: `\${fs.realpath(storePath)}\${sep}none\`))`,
-    },
-    {
-      name: "two stores share an archive",
-      rule: "archive",
-      find: `if (storeId !== undefined && found !== storeId)`,
-      replace: `if (storeId === "")`,
-    },
-    {
-      name: "a folder with other things becomes an archive",
-      rule: "archive",
-      find: `if (!isUnused(fs, realPath)) throw holdsOthers(fs, realPath);
+  ...inFile(
+    "src/care/retention/archive-folder.ts",
+    [ARCHIVES],
+    [
+      {
+        name: "an archive lies in its store",
+        rule: "archive",
+        find: `\${fs.realpath(storePath)}\${sep}\`))`,
+        replace: `\${fs.realpath(storePath)}\${sep}none\`))`,
+      },
+      {
+        name: "two stores share an archive",
+        rule: "archive",
+        find: `if (storeId !== undefined && found !== storeId)`,
+        replace: `if (storeId === "")`,
+      },
+      {
+        name: "a folder with other things becomes an archive",
+        rule: "archive",
+        find: `if (!isUnused(fs, realPath)) throw holdsOthers(fs, realPath);
     const`,
-      replace: `const`,
-    },
-    {
-      name: "files of a month are in the order of their names",
-      rule: "archive",
-      find: `a.month === b.month ? a.number - b.number`,
-      replace: `a.month === b.month ? (a.name < b.name ? -1 : 1)`,
-    },
-  ]),
-  ...inFile("src/care/retention/archive-retention.ts", [ARCHIVES], [
-    {
-      name: "the latest file of an archive goes",
-      rule: "archive",
-      find: `const isLatest = index === all.length - 1;`,
-      replace: `const isLatest = index === all.length;`,
-    },
-    {
-      name: "a dry run removes files of an archive",
-      rule: "archive",
-      find: `if (dryRun || going.length === 0) return report;`,
-      replace: `if (going.length === 0) return report;`,
-    },
-    {
-      name: "any number of files of an archive goes at once",
-      rule: "archive",
-      find: `if (going.length > allowed) throw`,
-      replace: `if (going.length > files.length) throw`,
-    },
-    {
-      name: "a file of an archive goes by the beginning of its month",
-      rule: "archive",
-      find: `const isOld = olderThanMs !== undefined && endedAt <= now - olderThanMs;`,
-      replace: `const isOld = olderThanMs !== undefined && endedAt - 31 * 24 * 3600 * 1000 <= now - olderThanMs;`,
-    },
-  ]),
+        replace: `const`,
+      },
+      {
+        name: "files of a month are in the order of their names",
+        rule: "archive",
+        find: `a.month === b.month ? a.number - b.number`,
+        replace: `a.month === b.month ? (a.name < b.name ? -1 : 1)`,
+      },
+    ],
+  ),
+  ...inFile(
+    "src/care/retention/archive-retention.ts",
+    [ARCHIVES],
+    [
+      {
+        name: "the latest file of an archive goes",
+        rule: "archive",
+        find: `const isLatest = index === all.length - 1;`,
+        replace: `const isLatest = index === all.length;`,
+      },
+      {
+        name: "a dry run removes files of an archive",
+        rule: "archive",
+        find: `if (dryRun || going.length === 0) return report;`,
+        replace: `if (going.length === 0) return report;`,
+      },
+      {
+        name: "any number of files of an archive goes at once",
+        rule: "archive",
+        find: `if (going.length > allowed) throw`,
+        replace: `if (going.length > files.length) throw`,
+      },
+      {
+        name: "a file of an archive goes by the beginning of its month",
+        rule: "archive",
+        find: `const isOld = olderThanMs !== undefined && endedAt <= now - olderThanMs;`,
+        replace: `const isOld = olderThanMs !== undefined && endedAt - 31 * 24 * 3600 * 1000 <= now - olderThanMs;`,
+      },
+    ],
+  ),
 ];
 
 const PLANNING = [

@@ -254,6 +254,13 @@ describe("files of an archive", () => {
         removed: 0,
         overBudget: true,
       });
+      // The tenth file of a month is later than the second.
+      for (const name of ["2026-11-2", "2026-11-10"])
+        machine.disk.writeRaw(`${ARCHIVE}/${name}.jsonl.gz`, Buffer.alloc(1000));
+      await pruneArchiveOn(host, store, { ...WEEK, maxShare: 1, archive: { maxBytes: 1 } });
+      expect(names().filter((name) => name.startsWith("2026"))).toEqual(["2026-11-10.jsonl.gz"]);
+      await store.put("old:7", { updatedAt: host.runtime.now() - 9 * DAY });
+      expect(await prune(host, store)).toMatchObject({ archive: `${ARCHIVE}/2026-11-11.jsonl.gz` });
     });
   });
 });

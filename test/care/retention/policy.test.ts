@@ -151,6 +151,12 @@ it("patterns match as a regular expression would, and soon", () => {
     const expected = new RegExp(`^${pattern.replaceAll("*", "[^]*")}$`).test(key);
     expect(globOf(pattern)(key), `${pattern} of ${key}`).toBe(expected);
   }
+  for (const [pattern, key] of [
+    ["a*a", "a"],
+    ["ab*ba", "aba"],
+    ["a*b*b", "ab"],
+  ] as const)
+    expect(globOf(pattern)(key), `${pattern} of ${key}`).toBe(false);
   // A regular expression would not come back.
   expect(globOf(`${"a*".repeat(200)}b`)("a".repeat(1000))).toBe(false);
 });

@@ -201,6 +201,7 @@ it("what cannot be read back from the archive is not removed", async () => {
     await expect(prune(host, store)).rejects.toMatchObject({ code: "archive_damaged", data: { path: file } });
     host.fs.onCall = undefined;
     expect(spoiled).toBeGreaterThan(0);
+    expect(machine.disk.names(ARCHIVE)).toEqual(["sessiondir-archive.json"]);
     expect(bytesOf(await contentOf(store))).toEqual(before);
   });
 });
