@@ -4,7 +4,8 @@
  */
 import { describe, expect, it } from "vitest";
 import { planRetentionOn, type PlanOptions, type RetentionPlan } from "../../../src/care/retention/plan.js";
-import type { Decision } from "../../../src/care/retention/planner.js";
+import { Planner, type Decision } from "../../../src/care/retention/planner.js";
+import { checkPolicy } from "../../../src/care/retention/policy.js";
 import type { RetentionPolicy, RetentionRule } from "../../../src/care/retention/policy-types.js";
 import { nodeFileSystem } from "../../../src/fs/node-file-system.js";
 import { ManualRuntime } from "../../../src/testing/manual-runtime.js";
@@ -107,12 +108,18 @@ describe("one rule", () => {
     );
     expect(removedBy(deep)).toEqual(["a"]);
     // Only fields of the entry's own.
-    Object.defineProperty(Object.prototype, "until", { value: NOW - 1, configurable: true });
-    try {
-      const proto = await planOf({ a: {} }, { rules: [{ name: "r", ttl: { field: "until" } }] });
-      expect(removedBy(proto)).toEqual([]);
-    } finally {
-      delete (Object.prototype as { until?: number }).until;
+    const policy = checkPolicy({
+      version: 1,
+      mode: "enforce",
+      rules: [{ name: "r", ttl: { field: "until" } }],
+    });
+    for (const [entry, removed] of [
+      [Object.create({ until: NOW - 1 }), 0],
+      [{ until: NOW - 1 }, 1],
+    ] as const) {
+      const planner = new Planner(policy, NOW);
+      planner.add({ key: "a", entry: entry as Entry, revision: 1, modifiedAt: NOW });
+      expect(await planner.finish(async () => {})).toMatchObject({ removed });
     }
   });
 
