@@ -3,10 +3,11 @@
  * killed there is only the first. A line that was cut short is left out, and the next one begins on a line of its own. At 4 MiB the file
  * becomes `retention.1.jsonl`, in place of the one that had that name.
  */
-import { asStoreError, SessionStoreError, type ErrorData } from "../../errors.js";
+import { asStoreError, errnoOf, SessionStoreError, type ErrorData } from "../../errors.js";
+import type { FileSystem } from "../../fs/file-system.js";
 import { readAt } from "../../fs/read-at.js";
-import { unlessMissing } from "../../fs/missing.js";
-import { createFileBy, openRegularFile, readRegularFile } from "../../fs/regular-file.js";
+import { ignoreMissing, unlessMissing } from "../../fs/missing.js";
+import { openRegularFile, readRegularFile } from "../../fs/regular-file.js";
 import { statusNow } from "../../fs/status.js";
 import { writeAll } from "../../fs/write-all.js";
 import { Layout } from "../../format/layout.js";
@@ -18,6 +19,8 @@ export const OLDER_RECORD_FILE = "retention.1.jsonl";
 const BYTES_MAX = 4 * 1024 * 1024;
 const READ_BYTES_MAX = 4 * BYTES_MAX;
 const MESSAGE_LENGTH_MAX = 2000;
+/** How often another run may come between. */
+const ATTEMPTS_MAX = 10;
 
 /** What was tried, and what came of it. */
 export interface RetentionAttempt {
@@ -133,18 +136,33 @@ async function recordFolder(store: AnyStore): Promise<string | undefined> {
 
 async function append({ fs }: RetentionHost, folder: string, text: string): Promise<void> {
   const record = `${folder}/${RECORD_FILE}`;
-  const size = statusNow(fs, record)?.size;
-  if (size !== undefined && size > BYTES_MAX) await fs.later.rename(record, `${folder}/${OLDER_RECORD_FILE}`);
-  if (size === undefined || size > BYTES_MAX) {
-    await createFileBy(fs, record, (fd) => writeAll(fs, fd, Buffer.from(text)), { sync: true });
-    return;
-  }
-  const { fd, status } = openRegularFile(fs, record, "append", { bytesMax: Number.MAX_SAFE_INTEGER });
+  if ((statusNow(fs, record)?.size ?? 0) > BYTES_MAX)
+    await ignoreMissing(fs.later.rename(record, `${folder}/${OLDER_RECORD_FILE}`));
+  const { fd, size } = await openEither(fs, record);
   try {
-    const isWhole = status.size === 0 || readAt(fs, fd, 1, status.size - 1).toString() === "\n";
+    const isWhole = size === 0 || readAt(fs, fd, 1, size - 1).toString() === "\n";
     await writeAll(fs, fd, Buffer.from(isWhole ? text : `\n${text}`));
     await fs.later.fdatasync(fd);
   } finally {
     fs.close(fd);
+  }
+}
+
+/** The record, made if there is none. Another run may make it, or move it away, at any instant. */
+async function openEither(
+  fs: FileSystem,
+  record: string,
+): Promise<{ readonly fd: number; readonly size: number }> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const opened = unlessMissing(() =>
+        openRegularFile(fs, record, "append", { bytesMax: Number.MAX_SAFE_INTEGER }),
+      );
+      if (opened !== undefined) return { fd: opened.fd, size: opened.status.size };
+      // Made empty and opened again, so that every line is appended.
+      fs.close(await fs.later.open(record, "create"));
+    } catch (error) {
+      if (errnoOf(error) !== "EEXIST" || attempt === ATTEMPTS_MAX) throw error;
+    }
   }
 }

@@ -7,6 +7,7 @@ import { applyRetentionOn } from "../../../src/care/retention/apply.js";
 import { planRetentionOn } from "../../../src/care/retention/plan.js";
 import { retentionAttemptsOn } from "../../../src/care/retention/record.js";
 import { restoreSessionOn } from "../../../src/care/retention/restore.js";
+import { seededRandom } from "../../../src/testing/seeded-random.js";
 import { systemError } from "../../../src/testing/simulated/system-error.js";
 import { DIRECTORY, type LegacyMachine } from "../../legacy/legacy-machine.js";
 import { contentOf, type Store } from "../moving/support/stores.js";
@@ -132,6 +133,59 @@ it(
     await Promise.all([one.close(), two.close()]);
   },
 );
+
+it("two runs and a gateway, however they come between each other", { timeout: 60_000 }, async () => {
+  const machine = await machineWith(fill);
+  const outcomes = new Set<string>();
+  for (let seed = 1; seed <= 25; seed++) {
+    const at = `seed ${seed}`;
+    const random = seededRandom(seed);
+    const copy = machine.copy();
+    const hosts = [copy.process(), copy.process(), copy.process()] as const;
+    const wait = async (most: number): Promise<void> => {
+      for (let turns = Math.floor(random() * most); turns > 0; turns--)
+        await new Promise((resolve) => setImmediate(resolve));
+    };
+    for (const { fs } of hosts) {
+      const most = 1 + random() ** 2 * 12; // one is quick, another one slow
+      fs.gate = () => wait(most);
+    }
+    const [a, b] = hosts;
+    const [one, two, gateway] = await Promise.all(hosts.map(open));
+    if (one === undefined || two === undefined || gateway === undefined) throw new Error(at);
+    const before = await contentOf(one);
+    const [first, second, written] = await Promise.all([
+      prune(a, one),
+      prune(b, two),
+      wait(200)
+        .then(() => gateway.patch("old:1", { n: "alive", updatedAt: a.runtime.now() }))
+        .then(
+          () => true,
+          () => false, // it has gone
+        ),
+    ]);
+    for (const { fs } of hosts) fs.gate = undefined;
+    for (const { planned, removed, changed, gone } of [first, second])
+      expect(removed + changed + gone, at).toBe(planned);
+    const left = await contentOf(gateway);
+    expect(left["old:1"] !== undefined, at).toBe(written);
+    if (written) expect(left["old:1"]?.entry, at).toMatchObject({ n: "alive" });
+    expect(first.removed + second.removed, at).toBe(6 - Object.keys(left).length);
+    outcomes.add(`${written} ${first.removed} ${second.removed}`);
+    const { keys, warnings } = await archived(a, one);
+    expect(warnings, at).toEqual([]);
+    const gone = Object.keys(before).filter((key) => left[key] === undefined);
+    expect(
+      gone.filter((key) => !keys.includes(key)),
+      at,
+    ).toEqual([]);
+    for (const key of gone) await restoreSessionOn(a, one, key);
+    const after = await contentOf(one);
+    for (const key of gone) expect(JSON.stringify(after[key]), at).toBe(JSON.stringify(before[key]));
+    await Promise.all([one.close(), two.close(), gateway.close()]);
+  }
+  expect(outcomes.size).toBeGreaterThan(3);
+});
 
 it("a plan that is stopped, or not for enforcing, changes nothing but the record", async () => {
   const machine = await machineWith(fill);
