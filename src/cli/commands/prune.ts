@@ -317,7 +317,7 @@ async function print(
   if (mode === "off")
     return terminal.done("the policy's mode is off: nothing was looked at, and nothing removed");
   const { countOf } = await import("../moving-text.js");
-  const { lineOfRule } = await import("../prune-text.js");
+  const { lineOfRule, sentenceOfLimit } = await import("../prune-text.js");
   const of = `${formatCount(sessions)} sessions`;
   if (dryRun) {
     const why = mode === "warn" ? ` (mode warn: nothing is removed)` : "";
@@ -336,6 +336,7 @@ async function print(
     const where = archive === null ? "" : ` to ${visible(archive)} (${formatBytes(archivedBytes)})`;
     await terminal.done([`removed ${formatCount(removed)} of ${of}${where}`, ...left].join("; "));
   }
+  for (const limit of alarm ? [] : exceeded) terminal.say(`still too much: ${sentenceOfLimit(limit)}`);
   if (archives !== undefined && archives.removed > 0) {
     const text = `${countOf(archives.removed, "file")} of ${visible(archives.archive)}, ${formatBytes(archives.freedBytes)}`;
     await (dryRun ? terminal.line(`would remove ${text}`) : terminal.done(`removed ${text}`));

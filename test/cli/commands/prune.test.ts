@@ -190,6 +190,17 @@ describe("what stops a run", () => {
     }
   });
 
+  it("a limit that is exceeded although something goes is said, and no alarm", async () => {
+    const path = await makeStore({ a: {}, b: {}, c: at(9), d: at(0) });
+    const policy = policyFile({ rules: [{ name: "few", olderThan: "7d", maxCount: 2 }] });
+    const { code, stdout, stderr } = await run(["prune", "--store", path, "--policy", policy]);
+    expect({ code, stderr }).toEqual({
+      code: 0,
+      stderr: 'still too much: rule "few" has 3, and maxCount is 2\n',
+    });
+    expect(stdout).toMatch(/^removed 1 of 4/);
+  });
+
   it("a session that cannot be read stays and is told, code 3", async () => {
     const path = await store();
     await run(["flush", "--checkpoint", "--store", path]);
