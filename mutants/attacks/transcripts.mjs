@@ -1,6 +1,7 @@
 // @ts-check
 /** Mutants of transcripts: rules 7 to 11, the steps T1 to T10, operations, and what the doctor does with them. */
 import {
+  BUG_BASE,
   CHUNK_FILE,
   CHUNK_WRITER,
   HOT_TRANSCRIPT,
@@ -882,6 +883,15 @@ const READS = [
   ),
 ];
 
+const RECORDS = inFile("src/engine/directory/transcripts/item-records.ts", [BUG_BASE], [
+  {
+    name: "of glued records the last one is read for items of the first",
+    rule: "O1, T7",
+    find: `parseLogLines(line, 0, line.length)[0]?.line`,
+    replace: `parseLogLines(line, 0, line.length).at(-1)?.line`,
+  },
+]);
+
 const MENDING = inFile(
   "src/engine/directory/transcripts/transcript-mending.ts",
   [TRANSCRIPT_DAMAGE],
@@ -996,6 +1006,7 @@ export const TRANSCRIPTS = [
   ...FLUSHES,
   ...WRITTEN,
   ...READS,
+  ...RECORDS,
   ...MENDING,
   ...OPERATIONS,
 ];

@@ -1,7 +1,7 @@
 /** Items as the live log has them: what JSON.stringify made of each, from memory, or read once more from the record that appended it. */
 import { SessionStoreError } from "../../../errors.js";
 import { readAt } from "../../../fs/read-at.js";
-import { parseLogLine } from "../../../format/log-line.js";
+import { parseLogLines } from "../../../format/log-line.js";
 import type { Segment } from "../../../log/segment.js";
 import type { SessionLog } from "../session-log.js";
 import type { HotItem } from "./hot-transcript.js";
@@ -28,8 +28,9 @@ export class ItemRecords {
       const segment = this.log.segments.find((live) => live.number === number);
       if (segment === undefined) throw new Incomplete(this.log.options.layout.segment(number), "it is gone");
       const line = this.#lineAt(segment, offset);
-      const parsed = parseLogLine(line, 0, line.length);
-      if (parsed.kind !== "record") throw changedLog(segment.path, offset);
+      // Where its newline was lost in a power cut, the next line is glued to it.
+      const parsed = parseLogLines(line, 0, line.length)[0]?.line;
+      if (parsed?.kind !== "record") throw changedLog(segment.path, offset);
       const items = (parsed.record.transcripts ?? []).map(({ a = [] }) => a.map(({ json }) => json));
       this.#record = { segment: number, offset, items };
     }
