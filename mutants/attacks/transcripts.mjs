@@ -883,14 +883,18 @@ const READS = [
   ),
 ];
 
-const RECORDS = inFile("src/engine/directory/transcripts/item-records.ts", [BUG_BASE], [
-  {
-    name: "of glued records the last one is read for items of the first",
-    rule: "O1, T7",
-    find: `parseLogLines(line, 0, line.length)[0]?.line`,
-    replace: `parseLogLines(line, 0, line.length).at(-1)?.line`,
-  },
-]);
+const RECORDS = inFile(
+  "src/engine/directory/transcripts/item-records.ts",
+  [BUG_BASE],
+  [
+    {
+      name: "of glued records the last one is read for items of the first",
+      rule: "O1, T7",
+      find: `parseLogLines(line, 0, line.length)[0]?.line`,
+      replace: `parseLogLines(line, 0, line.length).at(-1)?.line`,
+    },
+  ],
+);
 
 const MENDING = inFile(
   "src/engine/directory/transcripts/transcript-mending.ts",
