@@ -45,6 +45,8 @@ export class FileCopier {
   damaged = 0;
   /** Folders of sessions whose entry file was copied. */
   readonly #withEntry = new Set<string>();
+  /** Those whose entry file could not be read: that was said. */
+  readonly #told = new Set<string>();
 
   constructor(
     private readonly host: BackupHost,
@@ -68,6 +70,7 @@ export class FileCopier {
     await forEach(folders, (folder) => this.#copySession(folder));
     store.freeze();
     store.assertUndamaged();
+    this.#tellMissing();
     for (const segment of store.segments)
       await this.#copyPinned(`.store/log/${segmentName(segment.number)}`, segment.fd, segment.position);
     await this.#copyBlobs();
@@ -79,6 +82,22 @@ export class FileCopier {
     let cold = 0;
     for (const folder of this.#withEntry) if (!this.store.isMentioned(folder)) cold++;
     return cold + this.store.sessionsInLog;
+  }
+
+  /**
+   * The catalog of the copy knows sessions that have no file in it: whoever restores it is told so by the store, and whoever makes
+   * it is told so here. A session that was removed meanwhile is in the log.
+   */
+  #tellMissing(): void {
+    for (const [folder, key] of this.store.catalogued) {
+      if (this.#withEntry.has(folder) || this.#told.has(folder) || this.store.isMentioned(folder)) continue;
+      const path = `${this.store.path}/${folder}/${ENTRY_FILE}`;
+      this.damaged++;
+      const message =
+        `session ${JSON.stringify(key)} is not in the backup: its file ${path} is missing. sessiondir doctor says what can be done; ` +
+        "older backups may have it.";
+      this.warn({ code: "entry_corrupt", message, data: { path, key } });
+    }
   }
 
   /** A folder may come, go and change; what is there when all names of one look were copied is what counts. */
@@ -93,7 +112,8 @@ export class FileCopier {
       for (const name of names)
         if (await this.#copyFile(`${folder}/${name}`, `${path}/${name}`)) copied.push(name);
       if (copied.length === names.length) {
-        if (names.includes(ENTRY_FILE)) this.#withEntry.add(folder);
+        if (this.rows.has(`${folder}/${ENTRY_FILE}`)) this.#withEntry.add(folder);
+        else if (names.includes(ENTRY_FILE)) this.#told.add(folder);
         return;
       }
       // A chunk was replaced by another one: what was copied is of the look before.

@@ -10,11 +10,14 @@
  * A reader that falls so far behind that a segment was made and removed unseen cannot go on: {@link Overtaken}.
  */
 import { errnoOf, SessionStoreError, type StoreWarning } from "../../errors.js";
-import { parseManifest as parseCatalog } from "../../engine/directory/catalog/manifest.js";
+import { liveRows } from "../../engine/directory/catalog/layer.js";
+import { parseManifest as parseCatalog, type Part } from "../../engine/directory/catalog/manifest.js";
+import { DamagedPart, PartFiles } from "../../engine/directory/catalog/part-file.js";
 import { durableBytes, readMark } from "../../engine/directory/durable-mark.js";
 import { findStoreFolder } from "../../engine/directory/store-folder.js";
 import { unlessMissing } from "../../fs/missing.js";
 import { openRegularFile, readRegularFile } from "../../fs/regular-file.js";
+import { existsNow } from "../../fs/status.js";
 import type { Trust, TrustedRoot } from "../../fs/trusted-path.js";
 import { catalogNumber, operationsNumber, partOfFileName, type Layout } from "../../format/layout.js";
 import { LINE_BYTES_MAX } from "../../format/limits.js";
@@ -48,6 +51,8 @@ export class PinnedStore {
   readonly segments: Segment[] = [];
   /** Catalog, its parts and operations, held open or read. */
   readonly files: PinnedFile[] = [];
+  /** Folders of the sessions that the catalog knows: each has its file, unless the log says otherwise. */
+  readonly catalogued = new Map<string, string>();
   readonly #releases: (() => void)[] = [];
   readonly #descriptors: number[] = [];
   readonly #tail: LogTail;
@@ -212,7 +217,21 @@ export class PinnedStore {
     if (catalog === undefined) return true;
     const parts = catalog.parts.map(({ name }) => `catalog-${name}`);
     if (!parts.every((name) => partOfFileName(name) !== undefined)) return true;
-    return [`catalog-${newest}`, ...parts].every((name) => this.#pin(name));
+    return [`catalog-${newest}`, ...parts].every((name) => this.#pin(name)) && this.#readCatalog(catalog.parts);
+  }
+
+  /** @returns False if a part is gone. One that is damaged tells of no session: a store reads all files then. */
+  #readCatalog(parts: readonly Part[]): boolean {
+    this.catalogued.clear();
+    try {
+      for (const rows of liveRows(new PartFiles(this.host.fs, this.layout).layersOf(parts)))
+        for (const { key } of rows) this.catalogued.set(folderNameForKey(key), key);
+      return true;
+    } catch (error) {
+      if (!(error instanceof DamagedPart)) throw error;
+      this.catalogued.clear();
+      return parts.every(({ name }) => existsNow(this.host.fs, this.layout.part(name)));
+    }
   }
 
   #pin(name: string): boolean {

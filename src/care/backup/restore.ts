@@ -16,6 +16,7 @@ import { internalFolders } from "../../entries/internal-folder.js";
 import { Layout } from "../../format/layout.js";
 import { removeTree, syncTree } from "../../legacy/base/tree.js";
 import { openDirectoryStoreOn } from "../../store/open.js";
+import type { DirectorySessionStore } from "../../store/types.js";
 import { readFile } from "./check.js";
 import { openBackupFolder, place, type BackupFolder } from "./folder.js";
 import { damaged, findName, readRows, requireManifest, type Manifest } from "./manifest.js";
@@ -27,6 +28,8 @@ import type { BackupHost, RestoreOptions, RestoreReport } from "./types.js";
 
 /** A folder of a restore that was killed. */
 const LEFT_MS = 60 * 60 * 1000;
+/** Sessions of a listing that are in memory at once. */
+const PAGE = 500;
 const RESTORING = /^\..*\.restoring-[0-9a-f]{16}$/;
 
 export async function restoreBackupOn(
@@ -179,11 +182,9 @@ async function assertOpens(
   });
   try {
     const { revision } = await store.stats();
-    const { damaged: lost = [] } = await store.list({ limit: 1 });
     const sessions = await store.count();
     const expected = manifest.sessions;
-    if (revision === manifest.revision && (sessions === expected || lost.length > 0 || manifest.damaged > 0))
-      return;
+    if (revision === manifest.revision && (sessions === expected || (await isKnownDamage(store, manifest)))) return;
     throw new SessionStoreError(
       "backup_damaged",
       `what was restored of ${manifest.name} has ${sessions} sessions at revision ${revision}, and not ${expected} at ` +
@@ -193,6 +194,20 @@ async function assertOpens(
   } finally {
     await store.close();
   }
+}
+
+/** Whether sessions that cannot be read explain that they are not as many: what was damaged when the backup was made comes back so. */
+async function isKnownDamage(
+  store: DirectorySessionStore<Record<string, unknown>>,
+  { damaged: known }: Manifest,
+): Promise<boolean> {
+  if (known > 0) return true;
+  for (let cursor: string | undefined, first = true; first || cursor !== undefined; first = false) {
+    const page = await store.list({ orderBy: "key", limit: PAGE, cursor });
+    if ((page.damaged ?? []).length > 0) return true;
+    cursor = page.cursor;
+  }
+  return false;
 }
 
 async function moveIn({ fs }: BackupHost, building: string, target: string): Promise<void> {
