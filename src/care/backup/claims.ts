@@ -11,7 +11,7 @@
  * has been silent for an hour: its process was killed, or sleeps and will fail, with all backups as they were.
  */
 import { errnoOf } from "../../errors.js";
-import { isMissing } from "../../fs/missing.js";
+import { ignoreMissing, isMissing } from "../../fs/missing.js";
 import { createFile } from "../../fs/regular-file.js";
 import { namesInNow, statusNow } from "../../fs/status.js";
 import { removeTree } from "../../legacy/base/tree.js";
@@ -38,19 +38,20 @@ export class Claim {
     const path = `${folder.making}/${runtime.randomName(8)}`;
     await fs.later.mkdir(path);
     const claim = new Claim(host, path);
-    for (const name of namesInNow(fs, folder.sweeping)) await fence(host, `${folder.sweeping}/${name}`);
+    for (const name of namesInNow(fs, folder.sweeping)) {
+      const sweeping = `${folder.sweeping}/${name}`;
+      // Nothing is ever moved into anything else, whoever put that there.
+      if (statusNow(fs, sweeping)?.kind === "directory") await fence(host, sweeping);
+    }
     return claim;
   }
 
   /** Says that it is alive. */
   async beat(): Promise<void> {
-    const { fs, runtime } = this.host;
-    const now = runtime.monotonic();
+    const now = this.host.runtime.monotonic();
     if (now - this.#beat < BEAT_MS) return;
     this.#beat = now;
-    const path = `${this.path}/beat-${++this.#beats}`;
-    await createFile(fs, path, Buffer.alloc(0), { sync: false });
-    await fs.later.unlink(path);
+    await touch(this.host, `${this.path}/beat-${++this.#beats}`);
   }
 
   /** Removes it with what is in it. */
@@ -60,7 +61,8 @@ export class Claim {
 }
 
 /**
- * Removes claims that have been silent for an hour.
+ * Removes claims that have been silent for an hour. One from the future, of before the clock was set back, is given the time of now:
+ * if nobody beats it, its hour begins.
  * @returns Whether there are others.
  */
 export async function removeSilentClaims(host: BackupHost, folder: BackupFolder): Promise<boolean> {
@@ -69,11 +71,22 @@ export async function removeSilentClaims(host: BackupHost, folder: BackupFolder)
   for (const name of namesInNow(fs, folder.making)) {
     const path = `${folder.making}/${name}`;
     const status = statusNow(fs, path);
-    if (status === undefined) continue;
-    if (runtime.now() - status.modifiedAt < SILENT_MS) others = true;
-    else await fence(host, path);
+    if (status?.kind !== "directory") continue;
+    const silentMs = runtime.now() - status.modifiedAt;
+    if (silentMs >= SILENT_MS) {
+      await fence(host, path);
+      continue;
+    }
+    others = true;
+    if (silentMs < -SILENT_MS) await ignoreMissing(touch(host, `${path}/${runtime.randomName(8)}`));
   }
   return others;
+}
+
+/** Gives a folder the time of now. @param path A name in it that nobody has. */
+async function touch({ fs }: BackupHost, path: string): Promise<void> {
+  await createFile(fs, path, Buffer.alloc(0), { sync: false });
+  await fs.later.unlink(path);
 }
 
 /** Others may still be moving files into it. */

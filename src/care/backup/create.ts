@@ -11,7 +11,7 @@ import { assertTrustedParents, type Trust } from "../../fs/trusted-path.js";
 import { checkBackup } from "./check.js";
 import { Claim, removeSilentClaims } from "./claims.js";
 import { FileCopier, type Before } from "./copy-files.js";
-import { backupName, makeBackupFolder, openBackupFolder, place, type BackupFolder } from "./folder.js";
+import { assertOutsideStores, backupName, makeBackupFolder, openBackupFolder, place, type BackupFolder } from "./folder.js";
 import {
   backupNames,
   composeManifest,
@@ -174,7 +174,7 @@ class Making {
       let bytes = 0;
       for (const row of copier.rows.values()) bytes += row.bytes;
       const manifest: Manifest = {
-        name: backupName(startedAt, runtime.randomName(3)),
+        name: backupName(startedAt, runtime.randomName(3), backupNames(fs, folder)[0]),
         revision: store.revision,
         startedAt,
         endedAt: Math.trunc(runtime.now()),
@@ -266,6 +266,7 @@ class Making {
 /** Backups in a store would be taken for a session, and a store in a folder of backups for damage. */
 function assertApart({ fs }: BackupHost, store: string, backups: string, trust: Trust): void {
   const { realPath: path } = assertTrustedParents(fs, backups, trust);
+  assertOutsideStores(fs, path);
   const inside = (inner: string, outer: string): boolean => inner === outer || inner.startsWith(`${outer}/`);
   if (!inside(path, store) && !inside(store, path)) return;
   throw place(

@@ -23,7 +23,7 @@ import {
   openTrustedRoot,
   type Trust,
 } from "../../fs/trusted-path.js";
-import { isSystemName } from "../../format/layout.js";
+import { isSystemName, Layout } from "../../format/layout.js";
 import { syncFolder } from "./sync-folder.js";
 import type { BackupHost } from "./types.js";
 
@@ -32,6 +32,10 @@ const KIND = "sessiondir-backups";
 const FORM = 1;
 const MARKER_BYTES_MAX = 64 * 1024;
 const NAME = /^\d{8}T\d{9}Z-[0-9a-f]{6}$/;
+/** The latest instant that a Date can be. */
+export const TIME_MAX = 8.64e15;
+/** The latest that a name can tell. */
+const NAMED_TIME_MAX = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
 export class BackupFolder {
   readonly record: string;
@@ -79,13 +83,18 @@ export class BackupFolder {
   }
 }
 
-/** A backup's name from the time that it was begun. @param random Six hex digits. */
-export function backupName(at: number, random: string): string {
-  return `${new Date(at).toISOString().replaceAll(/[-:.]/g, "")}-${random}`;
+/**
+ * A backup's name from the time that it was begun; behind the newest one that is there, whatever the clock says by now: by their names
+ * people and programs know which is the newest.
+ * @param random Six hex digits.
+ */
+export function backupName(at: number, random: string, newest?: string): string {
+  const after = newest === undefined ? 0 : timeOfName(newest) + 1;
+  return `${new Date(Math.min(NAMED_TIME_MAX, Math.max(at, after))).toISOString().replaceAll(/[-:.]/g, "")}-${random}`;
 }
 
 export function isBackupName(name: string): boolean {
-  return NAME.test(name);
+  return NAME.test(name) && Number.isFinite(timeOfName(name));
 }
 
 /** The name of the backup whose manifest a file is. */
@@ -235,6 +244,18 @@ function notFound(path: string): SessionStoreError {
     `there are no backups at ${path}. Check the path; sessiondir backup create makes the first one.`,
     { data: { path } },
   );
+}
+
+/** @throws `backup_place` where a path is inside of a store: what lies there is taken for the store's own, and moves with it. */
+export function assertOutsideStores(fs: BackupHost["fs"], path: string): void {
+  for (let folder = dirname(path); ; folder = dirname(folder)) {
+    if (statusNow(fs, new Layout(folder).format) !== undefined)
+      throw place(`${path} is inside of the session store ${folder}. Nothing was written: give a place outside.`, {
+        path,
+        store: folder,
+      });
+    if (folder === dirname(folder)) return;
+  }
 }
 
 /** Refuses a place for backups, or for what is restored. */

@@ -13,14 +13,21 @@ const PERIODS: Readonly<Record<Exclude<keyof KeepRules, "last">, (at: number) =>
   monthly: (at) => new Date(at).toISOString().slice(0, 7),
 };
 
-/** @param names Newest first. */
-export function keptBy(names: readonly string[], rules: KeepRules): Set<string> {
+/**
+ * @param names Newest first.
+ * @param timeOf When one was begun, by the clock of then: a name may say a later time, so that it sorts behind the one before.
+ */
+export function keptBy(
+  names: readonly string[],
+  rules: KeepRules,
+  timeOf: (name: string) => number = timeOfName,
+): Set<string> {
   const kept = new Set(names.slice(0, rules.last ?? 0));
   for (const [rule, periodOf] of Object.entries(PERIODS)) {
     let left = rules[rule as keyof KeepRules] ?? 0;
     let period: string | undefined;
     for (const name of names) {
-      const own = periodOf(timeOfName(name));
+      const own = periodOf(timeOf(name));
       if (own === period) continue;
       period = own;
       if (left-- <= 0) break;

@@ -11,7 +11,7 @@ import { unlessMissing } from "../../fs/missing.js";
 import { readRegularFile } from "../../fs/regular-file.js";
 import { namesInNow } from "../../fs/status.js";
 import { isCount } from "../../format/stored-value.js";
-import { isBackupName, nameOfManifest, type BackupFolder } from "./folder.js";
+import { isBackupName, nameOfManifest, TIME_MAX, type BackupFolder } from "./folder.js";
 import { hashOf, isHash, readObject, type Fault } from "./objects.js";
 import { addUp, parsePart, type Changes, type ListPart, type Row } from "./rows.js";
 import type { BackupInfo } from "./types.js";
@@ -34,12 +34,14 @@ export function composeManifest(manifest: Manifest): Buffer {
 }
 
 /** @returns What is wrong with it, if it is not one. */
-export function parseManifest(bytes: Buffer, name: string): Manifest | string {
+export function parseManifest(bytes: Buffer, name: string, ofStore: string): Manifest | string {
   const text = bytes.toString("utf8");
   const json = text.slice(65, -1);
   if (text[64] !== " " || !text.endsWith("\n") || hashOf(Buffer.from(json)) !== text.slice(0, 64))
     return "its content does not match its checksum";
-  const value = JSON.parse(json) as { form: unknown } & Manifest;
+  const parsed: unknown = JSON.parse(json);
+  if (typeof parsed !== "object" || parsed === null) return "it is no description of a backup";
+  const value = parsed as { form: unknown } & Manifest;
   if (value.form !== FORM) return `it has the form ${String(value.form)}, this version knows form ${FORM}`;
   const { revision, sessions, files, startedAt, endedAt, writtenBytes, storeId, store } = value;
   const counts = [revision, sessions, files, value.bytes, writtenBytes, value.damaged, startedAt, endedAt];
@@ -48,13 +50,15 @@ export function parseManifest(bytes: Buffer, name: string): Manifest | string {
   const ok =
     value.name === name &&
     counts.every(isCount) &&
+    Math.max(startedAt, endedAt) <= TIME_MAX &&
     typeof storeId === "string" &&
     typeof store === "string" &&
     Array.isArray(stages) &&
     stages.every((stage: unknown) => typeof stage === "string" && STAGE.test(stage)) &&
     Array.isArray(lists) &&
     lists.every(isListPart);
-  return ok ? value : "it does not describe the backup of that name";
+  if (!ok) return "it does not describe the backup of that name";
+  return storeId === ofStore ? value : `it is of another store (${storeId})`;
 }
 
 function isListPart(value: unknown): value is ListPart {
@@ -100,7 +104,7 @@ export function readManifest(
   try {
     const limits = { bytesMax: MANIFEST_BYTES_MAX };
     const bytes = unlessMissing(() => readRegularFile(fs, folder.manifest(name), limits));
-    return bytes === undefined ? undefined : parseManifest(bytes, name);
+    return bytes === undefined ? undefined : parseManifest(bytes, name, folder.storeId);
   } catch (error) {
     if (errnoOf(error) === "EIO") return "the disk cannot read it";
     if (error instanceof SyntaxError) return "it is not JSON";

@@ -9,7 +9,7 @@ import { asStoreError, errnoOf } from "../../errors.js";
 import { ignoreMissing } from "../../fs/missing.js";
 import { statusNow } from "../../fs/status.js";
 import { fence, removeSilentClaims } from "./claims.js";
-import { openBackupFolder, type BackupFolder } from "./folder.js";
+import { openBackupFolder, timeOfName, type BackupFolder } from "./folder.js";
 import { keptBy } from "./keep.js";
 import { listed } from "./list.js";
 import { backupNames, readManifest, readRows } from "./manifest.js";
@@ -56,11 +56,22 @@ function decide(
   rules: KeepRules,
 ): { kept: string[]; removed: string[] } {
   const names = backupNames(host.fs, folder);
-  const kept = keptBy(names, rules);
+  const backups = listed(host, folder);
+  const times = new Map(backups.map(({ name, startedAt }) => [name, startedAt]));
+  const timeOf = (name: string): number => times.get(name) ?? timeOfName(name);
+  const kept = keptBy(names, rules, timeOf);
+  // One that is damaged stands for no other one.
+  const whole = new Set(backups.filter((backup) => backup.good).map(({ name }) => name));
+  for (const name of keptBy(
+    names.filter((one) => whole.has(one)),
+    rules,
+    timeOf,
+  ))
+    kept.add(name);
   const [newest] = names;
   if (newest !== undefined) kept.add(newest);
-  const good = listed(host, folder).find((backup) => backup.good);
-  if (good !== undefined) kept.add(good.name);
+  const good = names.find((name) => whole.has(name));
+  if (good !== undefined) kept.add(good);
   return { kept: names.filter((name) => kept.has(name)), removed: names.filter((name) => !kept.has(name)) };
 }
 

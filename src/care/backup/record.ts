@@ -9,7 +9,8 @@ import { createFileBy, openRegularFile, readRegularFile } from "../../fs/regular
 import { readAt } from "../../fs/read-at.js";
 import { statusNow } from "../../fs/status.js";
 import { writeAll } from "../../fs/write-all.js";
-import type { BackupFolder } from "./folder.js";
+import { isCount } from "../../format/stored-value.js";
+import { isBackupName, TIME_MAX, type BackupFolder } from "./folder.js";
 import type { Attempt, BackupHost, BackupWarning } from "./types.js";
 
 const RECORD_BYTES_MAX = 4 * 1024 * 1024;
@@ -87,13 +88,32 @@ export function readAttempts({ fs, runtime }: BackupHost, folder: BackupFolder):
   return [...attempts.values()];
 }
 
+const WHATS: ReadonlySet<unknown> = new Set<Attempt["what"]>(["create", "verify", "restore", "prune"]);
+const OUTCOMES: ReadonlySet<unknown> = new Set<Attempt["outcome"]>(["done", "failed"]);
+
+/** What it says, member by member: the file may have been changed by anybody, and what is no attempt hides no other one. */
 function parseLine(text: string): Line | undefined {
+  let value: unknown;
   try {
-    const value = JSON.parse(text) as Line | null;
-    return typeof value?.id === "string" ? value : undefined;
+    value = JSON.parse(text);
   } catch {
     return undefined; // cut short
   }
+  if (typeof value !== "object" || value === null) return undefined;
+  const { id, at, what, outcome, durationMs, name, revision, writtenBytes, error } = value as Partial<Line>;
+  if (typeof id !== "string") return undefined;
+  return {
+    id,
+    ...(isCount(at) && at <= TIME_MAX && { at }),
+    ...(WHATS.has(what) && { what }),
+    ...(OUTCOMES.has(outcome) && { outcome }),
+    ...(isCount(durationMs) && { durationMs }),
+    ...(typeof name === "string" && isBackupName(name) && { name }),
+    ...(isCount(revision) && { revision }),
+    ...(isCount(writtenBytes) && { writtenBytes }),
+    ...(typeof error?.code === "string" &&
+      typeof error.message === "string" && { error: { code: error.code, message: error.message } }),
+  };
 }
 
 async function append(host: BackupHost, folder: BackupFolder, text: string): Promise<void> {

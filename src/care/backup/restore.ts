@@ -18,8 +18,9 @@ import { removeTree, syncTree } from "../../legacy/base/tree.js";
 import { openDirectoryStoreOn } from "../../store/open.js";
 import type { DirectorySessionStore } from "../../store/types.js";
 import { readFile } from "./check.js";
-import { openBackupFolder, place, type BackupFolder } from "./folder.js";
+import { assertOutsideStores, openBackupFolder, place, type BackupFolder } from "./folder.js";
 import { damaged, findName, readRows, requireManifest, type Manifest } from "./manifest.js";
+import { hashOf } from "./objects.js";
 import { forEach, Pace } from "./pace.js";
 import { recorded } from "./record.js";
 import type { Row } from "./rows.js";
@@ -30,7 +31,9 @@ import type { BackupHost, RestoreOptions, RestoreReport } from "./types.js";
 const LEFT_MS = 60 * 60 * 1000;
 /** Sessions of a listing that are in memory at once. */
 const PAGE = 500;
-const RESTORING = /^\..*\.restoring-[0-9a-f]{16}$/;
+const RESTORING = /^[0-9a-f]{16}$/;
+/** Of the target's name: with what is put around it, it has to be a name as well. */
+const NAME_BYTES_MAX = 200;
 
 export async function restoreBackupOn(
   host: BackupHost,
@@ -49,7 +52,11 @@ export async function restoreBackupOn(
       const name = findName(host.fs, folder, wanted);
       const manifest = requireManifest(host.fs, folder, name);
       const pace = new Pace(host, settled.signal);
-      const store = await restoreTo(host, folder, manifest, to, settled.trust, pace, settled.signal);
+      const store = await restoreTo(host, folder, manifest, to, settled.trust, pace, settled.signal).catch(
+        (error: unknown) => {
+          throw unlessPruned(host, folder, name, error);
+        },
+      );
       const { revision, sessions, files, bytes } = manifest;
       const durationMs = Math.round(runtime.monotonic() - started);
       const result = { path: folder.path, store, name, revision, sessions, files, bytes, durationMs };
@@ -58,6 +65,17 @@ export async function restoreBackupOn(
   } catch (error) {
     throw asStoreError(error, `restore a backup of ${backups} to ${to}`);
   }
+}
+
+/** A backup that somebody removes while it is restored is not damaged. */
+function unlessPruned({ fs }: BackupHost, folder: BackupFolder, name: string, error: unknown): unknown {
+  const isDamage = error instanceof SessionStoreError && error.code === "backup_damaged";
+  if (!isDamage || statusNow(fs, folder.manifest(name)) !== undefined) return error;
+  return new SessionStoreError(
+    "backup_not_found",
+    `backup ${name} was removed while it was restored (sessiondir backup prune). Nothing was restored: use another one.`,
+    { data: { path: folder.path, name }, cause: error },
+  );
 }
 
 /** @returns The real path of the new store. */
@@ -76,7 +94,7 @@ export async function restoreTo(
   const parent = dirname(target);
   await makeParents(host, target, trust);
   await removeLeftovers(host, target);
-  const building = join(parent, `.${basename(target)}.restoring-${runtime.randomName(8)}`);
+  const building = join(parent, restoringNames(target) + runtime.randomName(8));
   await fs.later.mkdir(building);
   try {
     await writeFiles(host, folder, manifest, rows, building, pace);
@@ -97,6 +115,7 @@ function assertNewPlace({ fs }: BackupHost, folder: BackupFolder, to: string, tr
   assertLocalFileSystem(fs, existing, "write");
   if (realPath === folder.path || realPath.startsWith(`${folder.path}/`))
     throw place(`${realPath} is in the folder of backups: give a place outside.`, { path: realPath });
+  assertOutsideStores(fs, realPath);
   const status = statusNow(fs, realPath);
   if (status === undefined) return realPath;
   if (status.kind !== "directory") throw taken(realPath, "is a file");
@@ -122,12 +141,19 @@ async function makeParents({ fs }: BackupHost, target: string, trust: Trust): Pr
   }
 }
 
+/** How the names of folders begin in which a restore to this place is built. */
+function restoringNames(target: string): string {
+  const name = basename(target);
+  return `.${Buffer.byteLength(name) <= NAME_BYTES_MAX ? name : hashOf(Buffer.from(name))}.restoring-`;
+}
+
 /** Of restores to the same place that were killed. */
 async function removeLeftovers(host: BackupHost, target: string): Promise<void> {
   const { fs, runtime } = host;
   const parent = dirname(target);
+  const prefix = restoringNames(target);
   for (const name of namesInNow(fs, parent)) {
-    if (!RESTORING.test(name) || !name.startsWith(`.${basename(target)}.restoring-`)) continue;
+    if (!name.startsWith(prefix) || !RESTORING.test(name.slice(prefix.length))) continue;
     const path = join(parent, name);
     const status = statusNow(fs, path);
     if (status?.kind === "directory" && runtime.now() - status.modifiedAt > LEFT_MS)

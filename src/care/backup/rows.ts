@@ -8,6 +8,7 @@
  * pieces, where a file has more than one; `[path]` says that an older part's row does not count any more.
  */
 import { isCount } from "../../format/stored-value.js";
+import { ENTRY_FILE, partsOfChunkName } from "../../format/layout.js";
 import { isHash } from "./objects.js";
 
 /** One file of a backup. */
@@ -84,7 +85,7 @@ export function parsePart(bytes: Buffer): Map<string, Row | undefined> {
 function parseRow(value: unknown): [string, Row | undefined] {
   if (!Array.isArray(value)) throw new Error("a row is no array");
   const [path, bytes, sha256, modifiedAt, inode, pieces] = value as unknown[];
-  if (typeof path !== "string" || !isSafePath(path)) throw new Error("a path leads out of the store");
+  if (typeof path !== "string" || !isStorePath(path)) throw new Error("a path is no file of a store");
   if (value.length === 1) return [path, undefined];
   if (!isCount(bytes) || !isHash(sha256) || typeof modifiedAt !== "number" || typeof inode !== "string")
     throw new Error("a row has other members");
@@ -94,13 +95,27 @@ function parseRow(value: unknown): [string, Row | undefined] {
   return [path, { ...row, pieces }];
 }
 
-/** Whether a path stays inside the folder that it is below: no list, however it was made, leads anywhere else. */
-export function isSafePath(path: string): boolean {
-  return path
-    .split("/")
-    .every(
-      (name) => name !== "" && name !== "." && name !== ".." && !name.includes("\0") && !name.includes("\\"),
-    );
+/** No file system takes longer names. */
+const NAME_BYTES_MAX = 255;
+const INTERNAL = /^\.store\/(?:format\.json|log\/\d{8,15}\.jsonl|(?:catalog|operations)-[0-9a-f-]+|blobs\/[0-9a-f]{2}\/[0-9a-f]{64}\.json)$/;
+
+/**
+ * Whether a path is one of those that a backup copies: no list, however it was made, leads out of the store, or puts anything else into
+ * it.
+ */
+export function isStorePath(path: string): boolean {
+  if (INTERNAL.test(path)) return true;
+  const [folder = "", name = "", ...deeper] = path.split("/");
+  if (deeper.length > 0 || !isFolderName(folder)) return false;
+  return name === ENTRY_FILE || (partsOfChunkName(name) !== undefined && isName(name));
+}
+
+function isFolderName(name: string): boolean {
+  return isName(name) && !name.startsWith(".");
+}
+
+function isName(name: string): boolean {
+  return name !== "" && !/[\0\\/]/.test(name) && Buffer.byteLength(name) <= NAME_BYTES_MAX;
 }
 
 /** How much larger a part may be than what is merged into it already. */

@@ -4,8 +4,8 @@
  */
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { asStoreError } from "../../errors.js";
-import { namesInNow } from "../../fs/status.js";
+import { asStoreError, SessionStoreError } from "../../errors.js";
+import { namesInNow, statusNow } from "../../fs/status.js";
 import { removeTree } from "../../legacy/base/tree.js";
 import { openDirectoryStoreOn } from "../../store/open.js";
 import { checkBackup } from "./check.js";
@@ -85,6 +85,7 @@ async function verifyOne(
   const { problems } = await checkBackup(host, folder, manifest, good, pace.step);
   const { revision, sessions, files, bytes } = manifest;
   const problemCount = problems.length;
+  if (problemCount > 0 && statusNow(host.fs, folder.manifest(name)) === undefined) return undefined;
   const found = {
     name,
     revision,
@@ -95,9 +96,19 @@ async function verifyOne(
     problemCount,
   };
   if (scratch === undefined || problemCount > 0) return found;
-  const read = await readDeep(host, folder, manifest, scratch, settled, pace);
-  return { ...found, ...read, problemCount: read.problems.length };
+  try {
+    const read = await readDeep(host, folder, manifest, scratch, settled, pace);
+    return { ...found, ...read, problemCount: read.problems.length };
+  } catch (error) {
+    // What is wrong with one backup says nothing of the others; what is wrong with the scratch folder does.
+    if (!(error instanceof SessionStoreError) || OF_THE_MACHINE.has(error.code)) throw error;
+    if (statusNow(host.fs, folder.manifest(name)) === undefined) return undefined;
+    const problem = { what: "damaged" as const, path: folder.manifest(name), reason: error.message };
+    return { ...found, problems: [problem], problemCount: 1 };
+  }
 }
+
+const OF_THE_MACHINE: ReadonlySet<string> = new Set(["disk_full", "io_error", "path_untrusted", "backup_place"]);
 
 /** Reads everything of a copy that is opened. */
 async function readDeep(
