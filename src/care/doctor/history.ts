@@ -7,10 +7,13 @@ import type { FileSystem } from "../../fs/file-system.js";
 import { readRegularFile } from "../../fs/regular-file.js";
 import { writeAll } from "../../fs/write-all.js";
 import type { Layout } from "../../format/layout.js";
+import { isCount } from "../../format/stored-value.js";
 import type { Action } from "./types.js";
 
 export const HISTORY_FILE = "doctor.jsonl";
 const HISTORY_BYTES_MAX = 64 * 1024 * 1024;
+/** The latest instant that a Date can be. */
+const TIME_MAX = 8.64e15;
 /** More would be no answer for a person. */
 const ACTIONS_TOLD = 100;
 
@@ -59,7 +62,8 @@ function isAction(value: unknown): value is Action {
   if (typeof value !== "object" || value === null) return false;
   const { at, code, done, path, lost } = value as Record<string, unknown>;
   return (
-    typeof at === "number" &&
+    isCount(at) &&
+    at <= TIME_MAX &&
     typeof code === "string" &&
     typeof done === "string" &&
     typeof path === "string" &&

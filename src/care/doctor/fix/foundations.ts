@@ -2,6 +2,7 @@
  * Repairs without which the store does not open: `.store`, `format.json`, segments that cannot be used, links. Only where the
  * store is alone, and while nobody has it open.
  */
+import { SessionStoreError } from "../../../errors.js";
 import { liveRun, segmentNumber } from "../../../format/layout.js";
 import { existsNow, namesInNow } from "../../../fs/status.js";
 import { plural } from "../../../plural.js";
@@ -54,9 +55,19 @@ async function mendOne(surgery: Surgery, patient: Patient, finding: Finding): Pr
   }
 }
 
-/** A path of a finding, by way of the folder that is held open. */
-export function inside({ path, layout }: Patient, real: string): string {
-  return real.startsWith(path) ? layout.root + real.slice(path.length) : real;
+/**
+ * A path of a finding, by way of the folder that is held open.
+ * @throws `file_unsafe` for one that is not in the store, whatever its beginning is: no repair touches anything else.
+ */
+export function inside({ path, layout }: Pick<Patient, "path" | "layout">, real: string): string {
+  const names = real.slice(path.length);
+  if (real.startsWith(path) && (names === "" || names.startsWith("/")) && !names.split("/").includes(".."))
+    return layout.root + names;
+  throw new SessionStoreError(
+    "file_unsafe",
+    `${real} is not in the store ${path}, and is left as it is. Nothing was changed: look at what is there.`,
+    { data: { path: real } },
+  );
 }
 
 async function rebuild(surgery: Surgery, patient: Patient, finding: Finding): Promise<void> {

@@ -8,12 +8,12 @@
 import { basename } from "node:path";
 import { errnoOf, isDiskFull } from "../../../errors.js";
 import { ignoreExisting } from "../../../fs/missing.js";
-import { createFile, syncDirectory } from "../../../fs/regular-file.js";
+import { assertFolder, createFile, syncDirectory } from "../../../fs/regular-file.js";
 import { replaceFile } from "../../../fs/replace-file.js";
-import { existsNow } from "../../../fs/status.js";
+import { existsNow, statusNow } from "../../../fs/status.js";
 import { NOTE } from "../kept-entries.js";
 import { contentOf, KEPT_NAME_CHARACTERS } from "../sources.js";
-import { record } from "../history.js";
+import { HISTORY_FILE, record } from "../history.js";
 import type { Patient } from "../patient.js";
 import type { Action, Finding } from "../types.js";
 
@@ -45,6 +45,7 @@ export class Surgery {
       lost,
     };
     this.actions.push(action);
+    await this.#makeRoomForHistory(patient);
     await record(patient.fs, patient.layout, action);
   }
 
@@ -55,7 +56,9 @@ export class Surgery {
    */
   async putAside(patient: Patient, path: string, about: About): Promise<string | undefined> {
     const { fs, layout } = patient;
+    assertReached(patient, path);
     if (!existsNow(fs, path)) return undefined;
+    if (path === layout.quarantine) return this.#renewQuarantine(patient, about);
     const kept = await this.#placeFor(patient, path);
     // The note first: on a full disk nothing is moved then.
     await this.#note(patient, path, kept, about);
@@ -85,6 +88,7 @@ export class Surgery {
   async place(patient: Patient, path: string, bytes: Uint8Array): Promise<void> {
     const { fs, runtime } = patient;
     const folder = path.slice(0, path.lastIndexOf("/"));
+    assertReached(patient, path);
     await ignoreExisting(fs.later.mkdir(folder));
     const temporary = `${folder}/.${basename(path)}.${runtime.randomName(6)}`;
     await replaceFile(fs, temporary, path, bytes);
@@ -106,11 +110,41 @@ export class Surgery {
   }
 
   /** A name in the quarantine that says where it is from. */
-  async #placeFor({ fs, layout, runtime }: Patient, path: string): Promise<string> {
+  async #placeFor(patient: Patient, path: string): Promise<string> {
+    const { fs, layout, runtime } = patient;
+    const standing = statusNow(fs, layout.quarantine);
+    if (standing !== undefined && standing.kind !== "directory" && patient.options.alone === true)
+      await this.#renewQuarantine(patient, { code: "link_found", cause: "it was no folder" });
     await ignoreExisting(fs.later.mkdir(layout.quarantine));
+    assertFolder(fs, layout.quarantine); // through a link, things would be put wherever it leads
     const inside = path.slice(layout.root.length + 1).replace(/^\.store\//, "");
     const name = inside.slice(0, KEPT_NAME_CHARACTERS).replaceAll("/", ".").replace(/^\./, "_");
     return `${layout.quarantine}/${name}.${runtime.randomName(6)}`;
+  }
+
+  /**
+   * Something else stands in the quarantine's place: it makes room for a folder, and goes into it. A crash in between leaves it beside
+   * the folder, where a link is found by the next run.
+   */
+  async #renewQuarantine(patient: Patient, about: About): Promise<string> {
+    const { fs, layout, runtime } = patient;
+    const beside = `${layout.quarantine}.${runtime.randomName(6)}`;
+    await fs.later.rename(layout.quarantine, beside);
+    await fs.later.mkdir(layout.quarantine);
+    const kept = `${layout.quarantine}/${basename(beside)}`;
+    await this.#note(patient, layout.quarantine, kept, about);
+    await fs.later.rename(beside, kept);
+    await syncDirectory(fs, layout.quarantine);
+    await syncDirectory(fs, layout.store);
+    return kept;
+  }
+
+  /** Whatever is no file in the place of the history is put aside: only doctors write there. */
+  async #makeRoomForHistory(patient: Patient): Promise<void> {
+    const path = `${patient.layout.store}/${HISTORY_FILE}`;
+    const kind = statusNow(patient.fs, path)?.kind;
+    if (kind === undefined || kind === "file") return;
+    await this.putAside(patient, path, { code: "link_found", cause: `it is the history's place, and no file` });
   }
 
   async #note(patient: Patient, from: string, kept: string, { code, cause, key }: About): Promise<void> {
@@ -123,5 +157,15 @@ export class Surgery {
     };
     const bytes = Buffer.from(`${JSON.stringify(note, null, 2)}\n`);
     await createFile(patient.fs, `${kept}${NOTE}`, bytes, { sync: false });
+  }
+}
+
+/** @throws `file_unsafe` where a link stands in the place of a folder on the way: nothing is moved or written through one. */
+function assertReached({ fs, layout }: Patient, path: string): void {
+  const names = path.slice(layout.root.length + 1).split("/");
+  let folder = layout.root;
+  for (const name of names.slice(0, -1)) {
+    folder += `/${name}`;
+    if (existsNow(fs, folder)) assertFolder(fs, folder);
   }
 }
