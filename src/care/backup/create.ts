@@ -11,7 +11,14 @@ import { assertTrustedParents, type Trust } from "../../fs/trusted-path.js";
 import { checkBackup } from "./check.js";
 import { Claim, removeSilentClaims } from "./claims.js";
 import { FileCopier, type Before } from "./copy-files.js";
-import { assertOutsideStores, backupName, makeBackupFolder, openBackupFolder, place, type BackupFolder } from "./folder.js";
+import {
+  assertOutsideStores,
+  backupName,
+  makeBackupFolder,
+  openBackupFolder,
+  place,
+  type BackupFolder,
+} from "./folder.js";
 import {
   backupNames,
   composeManifest,

@@ -250,10 +250,13 @@ function notFound(path: string): SessionStoreError {
 export function assertOutsideStores(fs: BackupHost["fs"], path: string): void {
   for (let folder = dirname(path); ; folder = dirname(folder)) {
     if (statusNow(fs, new Layout(folder).format) !== undefined)
-      throw place(`${path} is inside of the session store ${folder}. Nothing was written: give a place outside.`, {
-        path,
-        store: folder,
-      });
+      throw place(
+        `${path} is inside of the session store ${folder}. Nothing was written: give a place outside.`,
+        {
+          path,
+          store: folder,
+        },
+      );
     if (folder === dirname(folder)) return;
   }
 }

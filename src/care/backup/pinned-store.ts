@@ -217,7 +217,9 @@ export class PinnedStore {
     if (catalog === undefined) return true;
     const parts = catalog.parts.map(({ name }) => `catalog-${name}`);
     if (!parts.every((name) => partOfFileName(name) !== undefined)) return true;
-    return [`catalog-${newest}`, ...parts].every((name) => this.#pin(name)) && this.#readCatalog(catalog.parts);
+    return (
+      [`catalog-${newest}`, ...parts].every((name) => this.#pin(name)) && this.#readCatalog(catalog.parts)
+    );
   }
 
   /** @returns False if a part is gone. One that is damaged tells of no session: a store reads all files then. */

@@ -210,7 +210,8 @@ async function assertOpens(
     const { revision } = await store.stats();
     const sessions = await store.count();
     const expected = manifest.sessions;
-    if (revision === manifest.revision && (sessions === expected || (await isKnownDamage(store, manifest)))) return;
+    if (revision === manifest.revision && (sessions === expected || (await isKnownDamage(store, manifest))))
+      return;
     throw new SessionStoreError(
       "backup_damaged",
       `what was restored of ${manifest.name} has ${sessions} sessions at revision ${revision}, and not ${expected} at ` +

@@ -97,7 +97,8 @@ function parseRow(value: unknown): [string, Row | undefined] {
 
 /** No file system takes longer names. */
 const NAME_BYTES_MAX = 255;
-const INTERNAL = /^\.store\/(?:format\.json|log\/\d{8,15}\.jsonl|(?:catalog|operations)-[0-9a-f-]+|blobs\/[0-9a-f]{2}\/[0-9a-f]{64}\.json)$/;
+const INTERNAL =
+  /^\.store\/(?:format\.json|log\/\d{8,15}\.jsonl|(?:catalog|operations)-[0-9a-f-]+|blobs\/[0-9a-f]{2}\/[0-9a-f]{64}\.json)$/;
 
 /**
  * Whether a path is one of those that a backup copies: no list, however it was made, leads out of the store, or puts anything else into

@@ -108,7 +108,12 @@ async function verifyOne(
   }
 }
 
-const OF_THE_MACHINE: ReadonlySet<string> = new Set(["disk_full", "io_error", "path_untrusted", "backup_place"]);
+const OF_THE_MACHINE: ReadonlySet<string> = new Set([
+  "disk_full",
+  "io_error",
+  "path_untrusted",
+  "backup_place",
+]);
 
 /** Reads everything of a copy that is opened. */
 async function readDeep(

@@ -6,18 +6,18 @@
  */
 import { Readable } from "node:stream";
 import { createGzip } from "node:zlib";
-import { dirname, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { asStoreError, errnoOf, SessionStoreError } from "../../errors.js";
 import type { FileSystem } from "../../fs/file-system.js";
 import { nodeFileSystem } from "../../fs/node-file-system.js";
 import { createFileBy, openRegularFile, syncDirectoryOnTheWay } from "../../fs/regular-file.js";
-import { existsNow } from "../../fs/status.js";
+import { existsNow, statusNow } from "../../fs/status.js";
 import { unlessMissing } from "../../fs/missing.js";
 import { writeAll } from "../../fs/write-all.js";
 import { systemRuntime, type Runtime } from "../../runtime.js";
 import { throwIfAborted } from "../../store/retry.js";
 import { exportSessions, type ExportOptions, type ExportReport } from "./export.js";
-import { importSessions, type ImportOptions, type ImportReport } from "./import.js";
+import { importEvents, type ImportOptions, type ImportReport } from "./import.js";
 import type { AnyStore } from "./options.js";
 import { readExport } from "./read-export.js";
 
@@ -68,9 +68,11 @@ export async function exportToFileOn(
   { overwrite = false, ...options }: ExportFileOptions = {},
 ): Promise<ExportFileReport> {
   const target = resolve(path);
-  const part = `${target}.${runtime.randomName(8)}.part`;
+  const part = `${partsOf(target)}.${runtime.randomName(8)}.part`;
   try {
-    if (!overwrite && existsNow(fs, target)) throw fileExists(target);
+    const { kind } = statusNow(fs, target) ?? {};
+    if (!overwrite && kind !== undefined) throw fileExists(target);
+    if (kind === "directory" || kind === "other") throw notReplaced(target);
     const exported = new ReturningIterable(exportSessions(store, options));
     const pieces = target.endsWith(".gz") ? gzipped(exported) : exported;
     const write = async (fd: number): Promise<number> => {
@@ -94,14 +96,36 @@ export async function exportToFileOn(
 async function moveIn(fs: FileSystem, part: string, target: string, overwrite: boolean): Promise<void> {
   try {
     // A rename would replace what has come there meanwhile.
-    if (overwrite) await fs.later.rename(part, target);
-    else await fs.later.link(part, target);
+    if (overwrite || !(await linked(fs, part, target))) await fs.later.rename(part, target);
+    else await fs.later.unlink(part);
   } catch (error) {
     await fs.later.unlink(part).catch(() => {});
     throw errnoOf(error) === "EEXIST" ? fileExists(target) : error;
   }
-  if (!overwrite) await fs.later.unlink(part);
   await syncDirectoryOnTheWay(fs, dirname(target));
+}
+
+/** What file systems say that know no hard links: a stick, a mounted bucket. */
+const NO_LINKS: ReadonlySet<string> = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"]);
+
+/** @returns False where there are no hard links: what is there is looked at once more, and a rename has to do. */
+async function linked(fs: FileSystem, part: string, target: string): Promise<boolean> {
+  try {
+    await fs.later.link(part, target);
+    return true;
+  } catch (error) {
+    if (!NO_LINKS.has(errnoOf(error) ?? "")) throw error;
+    if (existsNow(fs, target)) throw fileExists(target);
+    return false;
+  }
+}
+
+/** Of a name; what stands behind it has to fit into one as well. */
+const NAME_BYTES_MAX = 220;
+
+/** How the name of a file that is not complete begins. */
+function partsOf(target: string): string {
+  return Buffer.byteLength(basename(target)) <= NAME_BYTES_MAX ? target : join(dirname(target), "sessions");
 }
 
 /**
@@ -133,8 +157,9 @@ export async function importFromFileOn(
     const pieces = (): AsyncGenerator<Uint8Array, void> =>
       piecesOf(fs, fd, options.signal, (done) => onRead?.(done, status.size));
     try {
-      if (options.salvage !== true) await assertWhole(pieces());
-      return await importSessions(store, pieces(), options);
+      const calledOff = await readAhead(pieces(), options.salvage ?? false);
+      const events = readExport(pieces(), { salvage: options.salvage ?? false });
+      return await importEvents(store, events, options, calledOff);
     } finally {
       fs.close(fd);
     }
@@ -158,10 +183,19 @@ function openNamed(fs: FileSystem, path: string): ReturnType<typeof openRegularF
   }
 }
 
-/** Reads all of it, and keeps nothing. */
-async function assertWhole(pieces: AsyncIterable<Uint8Array>): Promise<void> {
-  const events = readExport(pieces);
-  for (let next = await events.next(); next.done !== true; next = await events.next());
+/**
+ * Reads all of it, and keeps nothing but where a session begins that does not count: a large one comes in step by step, and would have
+ * taken the place of another one by the time that this shows.
+ * @throws `export_invalid`, unless salvaging.
+ */
+async function readAhead(pieces: AsyncIterable<Uint8Array>, salvage: boolean): Promise<ReadonlySet<number>> {
+  const calledOff = new Set<number>();
+  let line = 0;
+  for await (const event of readExport(pieces, { salvage })) {
+    if (event.kind === "session") ({ line } = event.session);
+    if (event.kind === "abandon") calledOff.add(line);
+  }
+  return calledOff;
 }
 
 async function* piecesOf(
@@ -214,6 +248,14 @@ function fileExists(path: string): SessionStoreError {
   return new SessionStoreError(
     "file_exists",
     `${path} is there already. Nothing was written: give another name, or say that it may be replaced (--overwrite).`,
+    { data: { path } },
+  );
+}
+
+function notReplaced(path: string): SessionStoreError {
+  return new SessionStoreError(
+    "file_unsafe",
+    `${path} is no regular file but a folder or a device. Nothing was written: give the path of a file, or write to standard output.`,
     { data: { path } },
   );
 }

@@ -64,6 +64,16 @@ export interface ImportReport {
   readonly faultCount: number;
 }
 
+/** What a store does not take, however often it is asked: with `salvage` it costs its session. */
+const REFUSALS: ReadonlySet<string> = new Set([
+  "key_too_long",
+  "entry_too_large",
+  "record_too_large",
+  "blob_too_large",
+  "value_too_deep",
+  "item_too_large",
+]);
+
 /** Of a file in which nothing is right, some are enough. */
 const TOLD_MAX = 100;
 /**
@@ -74,7 +84,7 @@ const TOLD_MAX = 100;
  * const report = await importSessions(store, exportedBytes, { onConflict: "newer" });
  * console.log(report.created, report.replaced);
  */
-export async function importSessions(
+export function importSessions(
   store: AnyStore,
   pieces: AsyncIterable<Uint8Array>,
   options: ImportOptions = {},
@@ -82,13 +92,19 @@ export async function importSessions(
   return importEvents(store, readExport(pieces, { salvage: options.salvage ?? false }), options);
 }
 
-/** {@link importSessions} from what was read of a file, or a part of it. */
+const NOTHING_CALLED_OFF: ReadonlySet<number> = new Set();
+
+/**
+ * {@link importSessions} from what was read of a file, or a part of it.
+ * @param calledOff Lines of sessions that do not count, as far as somebody has read ahead: nothing is done about them.
+ */
 export async function importEvents(
   store: AnyStore,
   events: AsyncGenerator<ExportEvent, void>,
   options: ImportOptions,
+  calledOff = NOTHING_CALLED_OFF,
 ): Promise<ImportReport> {
-  const work = new ImportWork(store, options);
+  const work = new ImportWork(store, options, calledOff);
   await work.run(events);
   return work.report();
 }
@@ -111,6 +127,7 @@ class ImportWork {
   constructor(
     private readonly store: AnyStore,
     private readonly options: ImportOptions,
+    private readonly calledOff: ReadonlySet<number>,
   ) {
     this.#rules = checkRules(options.rewrite);
     this.#onConflict = options.onConflict ?? "fail";
@@ -127,7 +144,8 @@ class ImportWork {
         if (event === undefined) break;
         throwIfAborted(this.options.signal);
         if (event.kind === "fault") this.#fault(event.fault);
-        if (event.kind === "session") await this.#session(event.session, input);
+        if (event.kind === "session" && !this.calledOff.has(event.session.line))
+          await this.#session(event.session, input);
       }
     } finally {
       // What was begun comes to its end, whatever happened: a caller who closes the store next has to wait for it anyway.
@@ -161,16 +179,39 @@ class ImportWork {
     if (held.complete) {
       const { bytes, transcripts } = held;
       const work = async (): Promise<void> => {
-        const settled = await this.#settleAtOnce(given, transcripts);
-        this.#done(key, settled, fields);
+        const settled = await this.#unlessRefused(session, () => this.#settleAtOnce(given, transcripts));
+        if (settled !== undefined) this.#done(key, settled, fields);
       };
       await this.#crowd.add(key, bytes, work);
       return;
     }
     await this.#crowd.settled();
     this.#crowd.throwFailure();
-    const settled = await this.#settleInSteps(given, held.transcripts, input);
+    const settled = await this.#unlessRefused(session, () =>
+      this.#settleInSteps(given, held.transcripts, input),
+    );
+    if (settled === undefined) await input.skipSession();
     if (settled !== undefined) this.#done(key, settled, fields);
+  }
+
+  /** @returns Undefined if the store does not take it, and nobody wants the import to end for that. */
+  async #unlessRefused(
+    { key, line }: IncomingSession,
+    work: () => Promise<Settled | undefined>,
+  ): Promise<Settled | undefined> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof SessionStoreError) || !REFUSALS.has(error.code)) throw error;
+      const { code, message, data } = error;
+      const told = new SessionStoreError(code, `line ${line}: ${message}`, {
+        data: { ...data, key, line },
+        cause: error,
+      });
+      if (this.options.salvage !== true) throw told;
+      this.#fault(told);
+      return undefined;
+    }
   }
 
   /** One transaction. */

@@ -9,6 +9,8 @@ import { createHash } from "node:crypto";
 import { isUtf8 } from "node:buffer";
 import { SessionStoreError } from "../../errors.js";
 import { jsonFault } from "../../format/json-fault.js";
+import { DEFAULT_LIMITS, ID_BYTES_MAX, TRANSCRIPT_NAME_MAX } from "../../format/limits.js";
+import { isWellFormed } from "../../format/session-key.js";
 import { EXPORT_FORMAT, EXPORT_VERSION, LINE_BYTES_MAX, TRANSCRIPTS_MAX } from "./export-line.js";
 import { unpacked } from "./gunzip.js";
 import { linesIn, type InputLine } from "./input-lines.js";
@@ -83,6 +85,20 @@ export async function* readExport(
 
 function isFault(error: unknown): error is SessionStoreError {
   return error instanceof SessionStoreError && error.code === "export_invalid";
+}
+
+const DEPTH_MAX = DEFAULT_LIMITS.depthMax;
+
+/** Whether a value has more levels than any store takes; one without objects in it is one level. Keeps no stack of calls. */
+function nestsTooDeep(value: object): boolean {
+  let level: object[] = [value];
+  for (let depth = 1; level.length > 0; depth++) {
+    if (depth > DEPTH_MAX) return true;
+    level = level.flatMap((each) =>
+      (Object.values(each) as unknown[]).filter((inner) => typeof inner === "object" && inner !== null),
+    ) as object[];
+  }
+  return false;
 }
 
 class ExportReader {
@@ -205,6 +221,8 @@ class ExportReader {
     this.#skipping = false;
     const { key, entry, transcripts = [] } = fields;
     if (typeof key !== "string" || key === "") throw this.#fault("line", "is a session, and needs a key");
+    if (!isWellFormed(key))
+      throw this.#fault("line", `has a key with half a character: ${JSON.stringify(key)}`);
     if (entry !== undefined && (typeof entry !== "object" || entry === null || Array.isArray(entry)))
       throw this.#fault("line", "is a session, and its entry is no object");
     const session: IncomingSession = {
@@ -215,6 +233,8 @@ class ExportReader {
       bytes,
       ...(typeof fields["revision"] === "number" && { revision: fields["revision"] }),
     };
+    if (session.entry !== undefined && nestsTooDeep(session.entry))
+      throw this.#fault("line", `nests more than ${DEPTH_MAX} levels`, this.#line, key);
     if (session.entry === undefined && session.transcripts.length === 0)
       throw this.#fault("line", "is a session with neither an entry nor a transcript");
     this.#session = session;
@@ -233,6 +253,11 @@ class ExportReader {
       const isCount = typeof length === "number" && Number.isSafeInteger(length) && length >= 0;
       if (typeof name !== "string" || name === "" || !isCount || names.has(name))
         throw this.#fault("line", "has a transcript without a name and length of its own");
+      if (!isWellFormed(name) || name.length > TRANSCRIPT_NAME_MAX)
+        throw this.#fault(
+          "line",
+          `has a transcript whose name has more than ${TRANSCRIPT_NAME_MAX} characters, or half a one`,
+        );
       names.add(name);
       return { name, length };
     });
@@ -261,6 +286,14 @@ class ExportReader {
     if (this.#itemsLeft === 0) throw this.#fault("line", "is an item, and its transcript is complete");
     if (item === undefined) throw this.#fault("line", "is an item, and has none");
     if (id !== undefined && typeof id !== "string") throw this.#fault("line", "has an id that is no text");
+    if (id === "" || (id !== undefined && (!isWellFormed(id) || Buffer.byteLength(id) > ID_BYTES_MAX)))
+      throw this.#fault(
+        "line",
+        `has an id that is empty, has more than ${ID_BYTES_MAX} bytes, or half a character`,
+      );
+    // Whoever compares or measures it goes down into it.
+    if (typeof item === "object" && item !== null && nestsTooDeep(item))
+      throw this.#fault("line", `nests more than ${DEPTH_MAX} levels`);
     this.#itemsLeft -= 1;
     yield { kind: "item", item: { item, id, bytes } };
     yield* this.#endIfComplete();

@@ -43,23 +43,31 @@ export function rewriteEntry(entry: object, rules: readonly RewriteRule[]): Rewr
   for (const { field, from, to } of rules) {
     const place = JSON.stringify(field);
     if (decided.has(place)) continue;
-    const next = changed(current, field, (value) => rewritePath(value, from, to));
-    if (next === current) continue;
-    decided.add(place);
+    const next = changed(current, field, (value) => {
+      if (isAt(value, from)) decided.add(place);
+      return rewritePath(value, from, to);
+    });
+    if (next !== current) fields += 1;
     current = next;
-    fields += 1;
   }
   return { entry: current as object, fields };
 }
 
-/** The path in its new place; the same if it is in another one. */
+/**
+ * The path in its new place; the same if it is in another one, or in the new place already: where that is below the old one, the same
+ * work may be done again.
+ */
 export function rewritePath(path: string, from: string, to: string): string {
-  const start = withoutEnd(from);
-  if (!path.startsWith(start)) return path;
-  const rest = path.slice(start.length);
-  if (rest !== "" && !/^[/\\]/.test(rest)) return path;
+  if (!isAt(path, from) || (isAt(to, from) && isAt(path, to))) return path;
+  const rest = path.slice(withoutEnd(from).length);
   const end = withoutEnd(to);
   return rest === "" ? end || to : end + rest;
+}
+
+/** Whether a path is a folder or file, or in it. */
+function isAt(path: string, place: string): boolean {
+  const start = withoutEnd(place);
+  return path.startsWith(start) && /^(?:[/\\]|$)/.test(path.slice(start.length));
 }
 
 function withoutEnd(path: string): string {

@@ -29,16 +29,19 @@ function damage(machine: BackupMachine, name: string): void {
 }
 
 describe("a clock that was set back", () => {
-  it.each([-3, -24, -24 * 365 * 40])("by %d hours: the newest backup is the one that was made last", async (hours) => {
-    const { machine, names } = await backups(0, hours, hours + 1);
-    const { name, revision } = await restoreBackupOn(machine.process(), BACKUPS, RESTORED);
-    expect(name).toBe(names[2]);
-    const { backups: listed } = await listBackupsOn(machine.process(), BACKUPS);
-    expect(listed.map((one) => one.name)).toEqual(names.toReversed());
-    expect(listed[0]?.revision).toBe(revision);
-    // What was begun when is told by the clock of then.
-    expect(listed[0]!.startedAt).toBeLessThan(listed[2]!.startedAt);
-  });
+  it.each([-3, -24, -24 * 365 * 40])(
+    "by %d hours: the newest backup is the one that was made last",
+    async (hours) => {
+      const { machine, names } = await backups(0, hours, hours + 1);
+      const { name, revision } = await restoreBackupOn(machine.process(), BACKUPS, RESTORED);
+      expect(name).toBe(names[2]);
+      const { backups: listed } = await listBackupsOn(machine.process(), BACKUPS);
+      expect(listed.map((one) => one.name)).toEqual(names.toReversed());
+      expect(listed[0]?.revision).toBe(revision);
+      // What was begun when is told by the clock of then.
+      expect(listed[0]!.startedAt).toBeLessThan(listed[2]!.startedAt);
+    },
+  );
 
   it("the days of backups are those of when they were made, so that no day's goes for a wrong one", async () => {
     // The clock was three days ahead at the first one, and names go on behind it.
@@ -52,7 +55,9 @@ describe("a clock that was set back", () => {
     const claim = `${BACKUPS}/making/0123456789abcdef`;
     machine.disk.makeDirectory(claim);
     machine.disk.setStatus(claim, { modifiedAt: Date.UTC(2036, 0) });
-    expect(await pruneBackupsOn(machine.process("still", 2), BACKUPS, { last: 1 })).toMatchObject({ postponed: true });
+    expect(await pruneBackupsOn(machine.process("still", 2), BACKUPS, { last: 1 })).toMatchObject({
+      postponed: true,
+    });
     expect(machine.disk.names(claim)).toEqual([]);
     expect(await pruneBackupsOn(machine.process("still", 4), BACKUPS, { last: 1 })).toMatchObject({
       postponed: false,

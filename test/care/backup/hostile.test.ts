@@ -50,7 +50,9 @@ function forge(
   rows: readonly (readonly unknown[])[] = [],
 ): void {
   const { fs } = machine.process();
-  const storeId = /"storeId":"(\w+)"/.exec(String(machine.disk.readRaw(`${BACKUPS}/sessiondir-backups.json`)))![1]!;
+  const storeId = /"storeId":"(\w+)"/.exec(
+    String(machine.disk.readRaw(`${BACKUPS}/sessiondir-backups.json`)),
+  )![1]!;
   const real = readManifest(fs, new BackupFolder(BACKUPS, storeId), name) as Manifest;
   const part = Buffer.from(rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
   const added = { sha256: put(machine, part), rows: rows.length, bytes: part.length };
@@ -68,7 +70,8 @@ async function tryAll(machine: BackupMachine): Promise<void> {
     });
   const { backups } = await listBackupsOn(host, BACKUPS);
   for (const { startedAt, endedAt, verifiedAt } of backups)
-    for (const time of [startedAt, endedAt, verifiedAt]) expect(() => new Date(time).toISOString()).not.toThrow();
+    for (const time of [startedAt, endedAt, verifiedAt])
+      expect(() => new Date(time).toISOString()).not.toThrow();
   await coded(verifyBackupsOn(host, BACKUPS, { deep: true, scratch: "/tmp" }));
   expect(machine.disk.names("/tmp")).toEqual([]);
   for (const rule of ["last", "daily", "weekly", "monthly"])
@@ -114,7 +117,11 @@ describe("a manifest with a right checksum", () => {
 
   it("whose name is no time is none", async () => {
     const { machine, name } = await withBackup();
-    for (const wrong of ["99999999T999999999Z-aaaaaa", "20261301T000000000Z-aaaaaa", "20260101T000000000Z-AAAAAA"])
+    for (const wrong of [
+      "99999999T999999999Z-aaaaaa",
+      "20261301T000000000Z-aaaaaa",
+      "20260101T000000000Z-AAAAAA",
+    ])
       putManifest(machine, "{}", wrong);
     await tryAll(machine);
     expect((await listBackupsOn(machine.process(), BACKUPS)).backups.at(-1)?.name).toBe(name);
@@ -244,9 +251,9 @@ it("a new store may have a name of any length that the file system takes", async
   host.fs.log = [];
   await restoreBackupOn(host, BACKUPS, path);
   const longest = Math.max(
-    ...host.fs.log.flatMap(({ args }) => args.filter((arg) => typeof arg === "string")).map((arg) =>
-      Math.max(...arg.split("/").map((name) => Buffer.byteLength(name))),
-    ),
+    ...host.fs.log
+      .flatMap(({ args }) => args.filter((arg) => typeof arg === "string"))
+      .map((arg) => Math.max(...arg.split("/").map((name) => Buffer.byteLength(name)))),
   );
   expect(longest).toBeLessThanOrEqual(255);
 });

@@ -4,7 +4,16 @@
  * Method: a damaged session beside links, FIFOs and folders where the store has something else; what the links lead to is compared.
  */
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, lstatSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { inside } from "../../../src/care/doctor/fix/foundations.js";
@@ -42,7 +51,8 @@ describe("a link in the place of a folder", () => {
     const before = snapshot(elsewhere);
     const first = await examine(box, { level: "deep", fix: true, alone: true });
     expect(snapshot(elsewhere)).toEqual(before);
-    for (const { kept = box.path } of first.actions) expect(existsSync(kept) || isLink(kept), kept).toBe(true);
+    for (const { kept = box.path } of first.actions)
+      expect(existsSync(kept) || isLink(kept), kept).toBe(true);
     const again = await examine(box, { level: "deep", fix: true, alone: true });
     expect(wrong(again)).toEqual([]);
     expect(snapshot(elsewhere)).toEqual(before);

@@ -144,7 +144,10 @@ export class Surgery {
     const path = `${patient.layout.store}/${HISTORY_FILE}`;
     const kind = statusNow(patient.fs, path)?.kind;
     if (kind === undefined || kind === "file") return;
-    await this.putAside(patient, path, { code: "link_found", cause: `it is the history's place, and no file` });
+    await this.putAside(patient, path, {
+      code: "link_found",
+      cause: `it is the history's place, and no file`,
+    });
   }
 
   async #note(patient: Patient, from: string, kept: string, { code, cause, key }: About): Promise<void> {
