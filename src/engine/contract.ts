@@ -328,6 +328,11 @@ export interface Engine {
   transcript(key: string, name: string): MaybePromise<EngineTranscript | undefined>;
   /** Names of the transcripts that a session has, sorted by UTF-16 code units. */
   transcripts(key: string): MaybePromise<readonly string[]>;
+  /**
+   * Keys of all sessions that may have transcripts, whether they have a record or not: each that has one is among them, in no order.
+   * An engine that leaves this out has none without a record.
+   */
+  transcriptKeys?(): MaybePromise<readonly string[]>;
   /** Which of these ids items of a transcript have, and which `seq` each. */
   itemIds(key: string, name: string, ids: readonly string[]): MaybePromise<ReadonlyMap<string, number>>;
   /** Items of a transcript, all as of one instant. */

@@ -53,7 +53,7 @@ import { Operations } from "./operations.js";
 import { SessionLog } from "./session-log.js";
 import { findStoreFolder, makeStoreFolder, type StoreFolder } from "./store-folder.js";
 import { runInSlices, runNow } from "./time-slices.js";
-import { countTranscripts } from "./transcripts/transcript-count.js";
+import { countTranscripts, keysOfTranscripts } from "./transcripts/transcript-count.js";
 import { ItemRecords } from "./transcripts/item-records.js";
 import { TranscriptReader } from "./transcripts/transcript-reader.js";
 
@@ -407,6 +407,16 @@ class DirectoryEngine implements SynchronousEngine {
     const explained = this.#log.explain(error);
     if (!isMissing(explained)) return explained;
     return missingInternalFolder(this.options.fileSystem, this.folder.layout) ?? explained;
+  }
+
+  async transcriptKeys(): Promise<string[]> {
+    try {
+      const folders = await this.options.fileSystem.later.readdir(this.folder.layout.root);
+      this.revision(); // reads the log
+      return await this.#inSlices(() => keysOfTranscripts(this.#log, folders));
+    } catch (error) {
+      throw this.withRealPaths(error);
+    }
   }
 
   async #countTranscripts(): Promise<TranscriptStats> {

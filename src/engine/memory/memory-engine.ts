@@ -115,6 +115,10 @@ export class MemoryEngine implements Engine {
     return this.#transcripts.names(key);
   }
 
+  transcriptKeys(): readonly string[] {
+    return this.#transcripts.keys();
+  }
+
   items(key: string, name: string, query: EngineItemQuery): EnginePage {
     return this.#transcripts.page(key, name, query);
   }

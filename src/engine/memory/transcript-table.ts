@@ -52,6 +52,10 @@ export class TranscriptTable {
     return [...(this.#sessions.get(key)?.keys() ?? [])].sort();
   }
 
+  keys(): string[] {
+    return [...this.#sessions.keys()];
+  }
+
   stats(): TranscriptStats {
     const lists = [...this.#sessions.values()].flatMap((ofSession) => [...ofSession.values()]);
     const items = lists.flatMap((list) => list.items);

@@ -44,6 +44,21 @@ export function* countTranscripts(
   return count;
 }
 
+/**
+ * Keys of all sessions that may have transcripts: of each folder, and of each transcript in the log. What is in a folder is looked at only
+ * where its name does not tell the key.
+ * @param folders Names in the store's folder.
+ */
+export function* keysOfTranscripts(log: SessionLog, folders: readonly string[]): Generator<void, string[]> {
+  const keys = new Set([...log.transcripts.all()].map(({ key }) => key));
+  for (const folder of folders) {
+    yield;
+    const key = keyOf(log, folder);
+    if (key !== undefined) keys.add(key);
+  }
+  return [...keys];
+}
+
 function countSession(count: Count, log: SessionLog, reader: TranscriptReader, key: string): void {
   const { fs, layout } = log.options;
   for (const [encoded, chunks] of chunksIn(fs, layout, key))
