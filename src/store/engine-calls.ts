@@ -102,6 +102,10 @@ export class EngineCalls {
     return guarded(`list transcripts of session ${JSON.stringify(key)}`, () => this.#engine.transcripts(key));
   }
 
+  transcriptKeys(): MaybePromise<readonly string[]> {
+    return guarded("look for transcripts", () => this.#engine.transcriptKeys?.() ?? []);
+  }
+
   items(key: string, name: string, query: EngineItemQuery): MaybePromise<EnginePage> {
     return guarded(readingItems(key, name), () => this.#engine.items(key, name, query));
   }

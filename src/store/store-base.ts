@@ -9,6 +9,7 @@ import { assertSessionKey } from "../format/session-key.js";
 import { systemRuntime, type Runtime } from "../runtime.js";
 import { EngineCalls } from "./engine-calls.js";
 import { KeyQueue } from "./key-queue.js";
+import { knowStore } from "./transcript-keys.js";
 import { Watches } from "./watch.js";
 
 /** What a store adds to its engine. Every field has a default. */
@@ -37,6 +38,7 @@ export class StoreBase {
 
   constructor(engine: Engine, options: SessionStoreOptions) {
     this.calls = new EngineCalls(engine);
+    knowStore(this, this.calls);
     this.runtime = options.runtime ?? systemRuntime;
     this.limits = options.limits ?? DEFAULT_LIMITS;
     this.#normalizeKey = options.normalizeKey;

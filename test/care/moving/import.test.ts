@@ -145,12 +145,12 @@ describe("a file that is wrong", () => {
     ["another file", () => ['{"a":1}'], "not_an_export", 1],
     ["a picture", () => ["\u0000\u0001"], "not_an_export", 1],
     ["a later version", at(0, '{"type":"header","format":"sessiondir-export","version":2}'), "version", 1],
-    ["no end", (lines) => lines.slice(0, -2), "cut", 31],
+    ["no end", (lines) => lines.slice(0, -2), "cut", 34],
     ["half a line at its end", (lines) => [...lines.slice(0, 3), '{"type":"it'], "cut", 4],
     ["a line that is no JSON", at(3, "{oops"), "line", 4],
     ["a line that is no object", at(3, "[1]"), "line", 4],
     ["a line of an unknown type", at(3, '{"type":"new"}'), "line", 4],
-    ["a changed line", (lines) => lines.with(3, (lines[3] ?? "").replace("hi", "ho")), "checksum", 31],
+    ["a changed line", (lines) => lines.with(3, (lines[3] ?? "").replace("hi", "ho")), "checksum", 34],
     ["a lost item", (lines) => lines.toSpliced(4, 1), "line", 7],
     ["an item too many", (lines) => lines.toSpliced(4, 0, lines[4] ?? "", lines[4] ?? ""), "line", 8],
     ["a session without a key", at(1, '{"type":"session","entry":{}}'), "line", 2],
@@ -158,7 +158,7 @@ describe("a file that is wrong", () => {
     ["an entry that is no object", at(1, '{"type":"session","key":"a","entry":[]}'), "line", 2],
     ["a lost value", (lines) => lines.filter((line) => !line.startsWith('{"type":"value"')), "line", 10],
     ["a name that is no name", at(1, '{"type":"session","key":"a","entry":{"$x":1}}'), "line", 2],
-    ["a line behind the end", (lines) => [...lines.slice(0, -1), '{"type":"value"}', ""], "line", 32],
+    ["a line behind the end", (lines) => [...lines.slice(0, -1), '{"type":"value"}', ""], "line", 35],
   ];
   it.each(cases)("%s", async (_name, change, reason, line) => {
     const store = await memoryStore();
@@ -173,7 +173,7 @@ describe("a file that is wrong", () => {
     const text = await damaged((lines) => lines.with(3, "{oops").with(12, "damage"));
     const store = await memoryStore();
     const report = await bringIn(store, text, { salvage: true });
-    expect(report).toMatchObject({ created: 19, faultCount: 2 });
+    expect(report).toMatchObject({ created: 20, faultCount: 2 });
     expect(report.faults[0]).toMatchObject({ line: 4, key: "agent:main:main" });
     expect(report.faults[1]).toMatchObject({ line: 13 });
     expect(await store.get("agent:main:main")).toBeUndefined();
@@ -183,7 +183,7 @@ describe("a file that is wrong", () => {
     const text = await damaged((lines) => lines.toSpliced(4, 1));
     const store = await memoryStore();
     const report = await bringIn(store, text, { salvage: true });
-    expect(report.created).toBeGreaterThanOrEqual(20);
+    expect(report.created).toBeGreaterThanOrEqual(21);
     expect(report.faults).toMatchObject([{ key: "agent:main:main" }]);
   });
 
