@@ -110,14 +110,14 @@ export const ROOMS = [
   { name: "openclaw/agents", pattern: /^openclaw\/agents\//, what: "the stores of all agents" },
   { name: "openclaw (public)", pattern: /^openclaw\/index\.c?ts$/, what: "`sessiondir/openclaw`" },
   {
-    name: "care/doctor",
-    pattern: /^(?:care\/)?doctor\//,
-    what: "`sessiondir/doctor`: checks, and repairs",
-  },
-  {
     name: "care/backup",
     pattern: /^(care\/)?backup\//,
     what: "`sessiondir/backup`",
+  },
+  {
+    name: "care/doctor",
+    pattern: /^(?:care\/)?doctor\//,
+    what: "`sessiondir/doctor`: checks, and repairs",
   },
   { name: "index", pattern: /^index\.c?ts$/, what: "`sessiondir`: the public surface" },
   {

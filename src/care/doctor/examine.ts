@@ -1,7 +1,7 @@
 /**
  * The doctor: looks at a store, says how it is, and repairs it if it is told to.
  */
-import { dirname } from "node:path";
+import { dirname, resolve } from "node:path";
 import { asStoreError, SessionStoreError } from "../../errors.js";
 import { nodeFileSystem } from "../../fs/node-file-system.js";
 import { namesInNow, statusNow } from "../../fs/status.js";
@@ -19,6 +19,8 @@ import {
 } from "../../store/arguments.js";
 import { storeDirectoryOf } from "../../store/target.js";
 import { fix } from "./fix/fix.js";
+import { storeIdIn } from "./patient.js";
+import { sourceAt, Unpacker, type Source, type Unpacked } from "./unpack.js";
 import { readHistory } from "./history.js";
 import { look, type Looks } from "./look.js";
 import type { Action, DoctorHost, DoctorOptions, DoctorReport, Finding, Verdict } from "./types.js";
@@ -58,17 +60,67 @@ export async function examineStoreOn(
 ): Promise<DoctorReport> {
   assertOptions(options);
   const path = storeDirectoryOf(target);
-  options = { ...options, backups: (options.backups ?? []).map(storeDirectoryOf) };
+  options = { ...options, backups: (options.backups ?? []).map(sourcePathOf) };
   const seed = host.runtime.randomName(4);
+  const unpacker = new Unpacker(host, options);
   try {
-    const first = await look(host, path, options, seed);
+    const named = options;
+    const all = sourcesOf(host, path, named);
+    options = { ...options, backups: all.flatMap((source) => (source.kind === "copy" ? [source.path] : [])) };
+    let first = await look(host, path, options, seed);
+    const unpacked = new Map<string, Unpacked>();
+    const failures: unknown[] = [];
+    if (first.findings.some(({ severity }) => severity === "lost")) {
+      await unpackNewest(all, unpacker, unpacked, failures);
+      const copies = [...unpacked.values()].filter(({ isCopy }) => isCopy);
+      const labels = new Map([...unpacked.values()].map(({ path: at, label }) => [at, label]));
+      host = { ...host, labels };
+      options = { ...options, backups: [...(options.backups ?? []), ...copies.map((copy) => copy.path)] };
+      if (unpacked.size > 0) first = await look(host, path, options, seed);
+    }
     const history = readHistory(host.fs, new Layout(first.path));
-    if (options.fix !== true) return reportOf(first, options, [], history, []);
-    const { surgery, looks } = await fix(host, path, options, seed, first);
-    return reportOf(looks, options, surgery.actions, history, surgery.failures);
+    if (options.fix !== true) return reportOf(first, options, [], history, failures);
+    const { surgery, looks } = await fix(host, path, options, seed, first, { unpacker, all, unpacked });
+    return reportOf(looks, options, surgery.actions, history, [...failures, ...surgery.failures]);
   } catch (error) {
     throw asStoreError(error, `examine the session store ${path}`);
+  } finally {
+    await unpacker.remove();
   }
+}
+
+/** @throws `backup_not_found`, `backup_place` */
+function sourcesOf(host: DoctorHost, path: string, options: DoctorOptions): Source[] {
+  const { backups = [] } = options;
+  if (backups.length === 0) return [];
+  const storeId = storeIdIn(host.fs, new Layout(path));
+  return backups.map((each) => sourceAt(host, each, storeId, options));
+}
+
+/** What everybody who is lost something may be in: the newest backup, and all of an export. */
+async function unpackNewest(
+  sources: readonly Source[],
+  unpacker: Unpacker,
+  unpacked: Map<string, Unpacked>,
+  failures: unknown[],
+): Promise<void> {
+  for (const source of sources) {
+    const [newest] = source.names;
+    try {
+      if (source.kind === "export") unpacked.set(source.path, await unpacker.export(source));
+      else if (newest !== undefined)
+        unpacked.set(`${source.path}/${newest}`, await unpacker.backup(source, newest));
+    } catch (error) {
+      const told = asStoreError(error, `read ${source.path}`);
+      if (!(told instanceof SessionStoreError) || ["disk_full", "io_error"].includes(told.code)) throw told;
+      failures.push(told);
+    }
+  }
+}
+
+/** An export's path stands for itself, a `…/NAME.json` for the store beside it. */
+function sourcePathOf(path: string): string {
+  return /\.jsonl(?:\.gz)?$/.test(path) ? resolve(path) : storeDirectoryOf(path);
 }
 
 /** What became of one agent's store. */

@@ -34,6 +34,19 @@ export const FORMAT = 2;
 export const FORMAT_BYTES_MAX = 64 * 1024;
 const LEVELS: readonly DoctorLevel[] = ["quick", "default", "deep"];
 
+/** The id that a store's `format.json` says; undefined where it says none, or is of another format. */
+export function storeIdIn(fs: DoctorHost["fs"], { format: path }: Layout): string | undefined {
+  try {
+    const bytes = readRegularFile(fs, path, { bytesMax: FORMAT_BYTES_MAX });
+    const value = (JSON.parse(bytes.toString("utf8")) ?? {}) as Record<string, unknown>;
+    const { kind, format, storeId } = value;
+    if (kind !== "sessiondir" || format !== FORMAT) return undefined;
+    return typeof storeId === "string" && storeId !== "" ? storeId : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 export class Patient implements Seen {
   readonly fs: DoctorHost["fs"];
   readonly runtime: DoctorHost["runtime"];
@@ -121,15 +134,7 @@ export class Patient implements Seen {
 
   /** The id in `format.json`; undefined where it does not say one, or is of another format. */
   get storeId(): string | undefined {
-    try {
-      const bytes = readRegularFile(this.fs, this.layout.format, { bytesMax: FORMAT_BYTES_MAX });
-      const value = (JSON.parse(bytes.toString("utf8")) ?? {}) as Record<string, unknown>;
-      const { kind, format, storeId } = value;
-      if (kind !== "sessiondir" || format !== FORMAT) return undefined;
-      return typeof storeId === "string" && storeId !== "" ? storeId : undefined;
-    } catch {
-      return undefined;
-    }
+    return storeIdIn(this.fs, this.layout);
   }
 
   /** The live log, read to its end; undefined where nothing says which store it must be of. */
@@ -190,7 +195,12 @@ export class Patient implements Seen {
 
   /** A path for people. */
   real(path: string): string {
-    return path.replaceAll(this.root.path, this.path);
+    let real = path.replaceAll(this.root.path, this.path);
+    for (const [scratch, label] of this.host.labels ?? []) {
+      const [before = "", ...behind] = real.split(scratch);
+      real = before + behind.map((rest) => label + rest.replace(/^\/[^\s,;]*/, "")).join("");
+    }
+    return real;
   }
 
   /** A finding with real paths. */

@@ -45,6 +45,7 @@ export function findValue(
     ...among(layout.trash),
     ...among(layout.quarantine),
     ...(options.backups ?? []).map((backup) => new Layout(backup).blob(hash)),
+    ...[...(patient.host.labels?.keys() ?? [])].map((scratch) => new Layout(scratch).blob(hash)),
     ...elsewhere,
   ];
   for (const path of places) {

@@ -157,7 +157,10 @@ export interface DoctorOptions {
   readonly fix?: boolean | undefined;
   /** No other process has the store open, or will before this is done: with `fix`, everything that can be repaired is. Default false. */
   readonly alone?: boolean | undefined;
-  /** Folders of copies of this store, in which content is looked for that the store has lost. Default: none. */
+  /**
+   * Where content is looked for that the store has lost: folders of backups, exports and archives (`….jsonl`, `….jsonl.gz`), folders of
+   * copies of this store. Default: none.
+   */
   readonly backups?: readonly string[] | undefined;
   /** As for opening. Default "owner". */
   readonly trust?: Trust | undefined;
@@ -173,4 +176,6 @@ export interface DoctorOptions {
 export interface DoctorHost {
   readonly fs: FileSystem;
   readonly runtime: Runtime;
+  /** Folders in which backups and exports were unpacked, and what people call them. */
+  readonly labels?: ReadonlyMap<string, string>;
 }

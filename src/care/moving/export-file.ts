@@ -168,6 +168,30 @@ export async function importFromFileOn(
   }
 }
 
+/**
+ * When the records of a file were changed last, by key, as far as their lines say it; of one that comes again the later one.
+ * @throws As {@link importFromFile} with `salvage`.
+ */
+export async function timesInFile(
+  fs: FileSystem,
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<ReadonlyMap<string, number>> {
+  const times = new Map<string, number>();
+  const { fd } = openNamed(fs, path);
+  try {
+    for await (const event of readExport(
+      piecesOf(fs, fd, signal, () => {}),
+      { salvage: true },
+    ))
+      if (event.kind === "session" && event.session.modifiedAt !== undefined)
+        times.set(event.session.key, event.session.modifiedAt);
+    return times;
+  } finally {
+    fs.close(fd);
+  }
+}
+
 function openNamed(fs: FileSystem, path: string): ReturnType<typeof openRegularFile> {
   try {
     const opened = unlessMissing(() =>

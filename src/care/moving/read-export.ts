@@ -10,6 +10,7 @@ import { isUtf8 } from "node:buffer";
 import { SessionStoreError } from "../../errors.js";
 import { jsonFault } from "../../format/json-fault.js";
 import { DEFAULT_LIMITS, ID_BYTES_MAX, TRANSCRIPT_NAME_MAX } from "../../format/limits.js";
+import { isCount } from "../../format/stored-value.js";
 import { isWellFormed } from "../../format/session-key.js";
 import { EXPORT_FORMAT, EXPORT_VERSION, LINE_BYTES_MAX, TRANSCRIPTS_MAX } from "./export-line.js";
 import { unpacked } from "./gunzip.js";
@@ -23,6 +24,8 @@ export interface IncomingSession {
   /** Undefined: it has no record, only transcripts. */
   readonly entry: object | undefined;
   readonly transcripts: readonly { readonly name: string; readonly length: number }[];
+  /** When its record was changed last, if the line says it. */
+  readonly modifiedAt: number | undefined;
   /** Of its line. */
   readonly bytes: number;
   /** What it had in the store that it was exported from, if the line says so. */
@@ -219,7 +222,7 @@ class ExportReader {
   *#begin(fields: Fields, bytes: number): Generator<ExportEvent, void> {
     this.#assertComplete();
     this.#skipping = false;
-    const { key, entry, transcripts = [] } = fields;
+    const { key, entry, transcripts = [], modifiedAt } = fields;
     if (typeof key !== "string" || key === "") throw this.#fault("line", "is a session, and needs a key");
     if (!isWellFormed(key))
       throw this.#fault("line", `has a key with half a character: ${JSON.stringify(key)}`);
@@ -230,6 +233,7 @@ class ExportReader {
       key,
       entry: entry === undefined ? undefined : this.#expanding(() => this.#shared.entry(entry, bytes), key),
       transcripts: this.#summaries(transcripts),
+      modifiedAt: isCount(modifiedAt) ? modifiedAt : undefined,
       bytes,
       ...(typeof fields["revision"] === "number" && { revision: fields["revision"] }),
     };

@@ -46,7 +46,7 @@ export function addDoctor(program: Command, invocation: Invocation): void {
     .option("--alone", "with --fix: no other process has the store open, so everything is repaired")
     .option(
       "--backup <path>",
-      "with --fix: a copy of the store to take lost content from; may be given again",
+      "with --fix: a folder of backups, an export or a copy to take lost content from; may be given again",
       collect,
     )
     .option("--dry-run", "with --fix: only look, as without it")

@@ -410,13 +410,11 @@ class DirectoryEngine implements SynchronousEngine {
   }
 
   async transcriptKeys(): Promise<string[]> {
-    try {
-      const folders = await this.options.fileSystem.later.readdir(this.folder.layout.root);
-      this.revision(); // reads the log
-      return await this.#inSlices(() => keysOfTranscripts(this.#log, folders));
-    } catch (error) {
-      throw this.withRealPaths(error);
-    }
+    this.revision(); // reads the log
+    const folders = await this.options.fileSystem.later
+      .readdir(this.folder.layout.root)
+      .catch((error: unknown) => this.#refuse(error));
+    return this.#inSlices(() => keysOfTranscripts(this.#log, folders));
   }
 
   async #countTranscripts(): Promise<TranscriptStats> {

@@ -140,6 +140,7 @@ async function restoreOrPutAside(
     : kept === undefined
       ? "the session is given up: nothing of it is left but its transcripts"
       : "it was put aside, and its session is given up; transcripts stay";
+  if (key !== undefined && !known) surgery.givenUp.set(key, catalog.rows?.get(key)?.revision);
   await surgery.did(patient, finding, path, done, { kept, lost: !known });
   return key !== undefined && catalog.rows?.has(key) === true && !known ? "lost" : "restored";
 }

@@ -6,6 +6,7 @@ import { asStoreError, isDiskFull, SessionStoreError } from "../../../errors.js"
 import { look, type Looks } from "../look.js";
 import { Patient } from "../patient.js";
 import type { DoctorHost, DoctorOptions, Finding } from "../types.js";
+import { bringBack, type Sources } from "./bring-back.js";
 import { mendFiles, putBack } from "./files.js";
 import { mendFoundations } from "./foundations.js";
 import { Surgery } from "./surgery.js";
@@ -20,6 +21,7 @@ export async function fix(
   options: DoctorOptions,
   seed: string,
   first: Looks,
+  sources: Sources,
 ): Promise<{ readonly surgery: Surgery; readonly looks: Looks }> {
   const surgery = new Surgery();
   let looks = first;
@@ -32,6 +34,10 @@ export async function fix(
     const gone = await tellWhatIsGone(host, path, options, seed, surgery, todo, after);
     looks = after;
     if (surgery.actions.length === before && gone === 0) break;
+  }
+  if (options.alone === true && surgery.givenUp.size > 0 && sources.all.length > 0) {
+    await onPatient(host, path, options, seed, (patient) => bringBack(surgery, patient, sources));
+    looks = await look(host, path, options, seed);
   }
   return { surgery, looks };
 }
@@ -49,23 +55,32 @@ async function operate(
   todo: readonly Finding[],
 ): Promise<void> {
   const { alone = false } = options;
-  const onPatient = async (work: (patient: Patient) => Promise<void>): Promise<void> => {
-    const patient = Patient.admit(host, path, options, seed);
-    try {
-      await work(patient);
-    } catch (error) {
-      throw told(error, patient);
-    } finally {
-      await patient.discharge();
-    }
-  };
-  if (alone) await onPatient((patient) => mendFoundations(surgery, patient, todo));
-  if (alone) await onPatient((patient) => putBack(surgery, patient, todo));
-  await onPatient((patient) => mendThroughStore(surgery, patient, todo));
+  const on = (work: (patient: Patient) => Promise<void>): Promise<void> =>
+    onPatient(host, path, options, seed, work);
+  if (alone) await on((patient) => mendFoundations(surgery, patient, todo));
+  if (alone) await on((patient) => putBack(surgery, patient, todo));
+  await on((patient) => mendThroughStore(surgery, patient, todo));
   if (!alone) return;
   // The store has written what its log had: of what was wrong, this is what is left.
   const { findings } = await look(host, path, options, seed);
-  await onPatient((patient) => mendFiles(surgery, patient, findings));
+  await on((patient) => mendFiles(surgery, patient, findings));
+}
+
+async function onPatient(
+  host: DoctorHost,
+  path: string,
+  options: DoctorOptions,
+  seed: string,
+  work: (patient: Patient) => Promise<void>,
+): Promise<void> {
+  const patient = Patient.admit(host, path, options, seed);
+  try {
+    await work(patient);
+  } catch (error) {
+    throw told(error, patient);
+  } finally {
+    await patient.discharge();
+  }
 }
 
 /** What the library says of such a failure is about one write; this was many. */
@@ -106,6 +121,7 @@ async function tellWhatIsGone(
       const { key, severity, path: about } = finding;
       // A catalog that cannot be used is made anew without the sessions that only it knew.
       const isLost = severity === "lost" && key !== undefined && !placed.has(key);
+      if (isLost) surgery.givenUp.set(key, undefined);
       const done = isLost ? "nothing of the session is left" : "the store has seen to it with its log";
       await surgery.did(patient, finding, about, done, { lost: isLost });
     }

@@ -24,6 +24,8 @@ export class Surgery {
   readonly actions: Action[] = [];
   /** What could not be done, and why. */
   readonly failures: unknown[] = [];
+  /** Sessions of which nothing is left that counts, and the revision that was written last, where something says it. */
+  readonly givenUp = new Map<string, number | undefined>();
   /** `.store` was made anew in this run: what it had may be in the copy that it was left out of. */
   rebuilt = false;
 
