@@ -11,6 +11,7 @@ import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 import { createBackup, listBackups, restoreBackup, verifyBackups } from "../../src/backup/index.js";
+import { examineStore } from "../../src/doctor/index.js";
 import { openDirectoryStore, type SessionStore } from "../../src/index.js";
 import { many } from "../support/thoroughness.js";
 import { start, type Child } from "./support/child.js";
@@ -121,6 +122,9 @@ it(
     for (const name of made) {
       const to = join(folder, "restored", String(name));
       await restoreBackup(backups, to, { name });
+      const { verdict, findings } = await examineStore(to, { level: "deep", settleMs: 0 });
+      expect(findings.filter(({ severity }) => severity !== "note")).toEqual([]);
+      expect(verdict).toBe("healthy");
       seen.add(await expectPrefix(to, revisions));
     }
     expect(seen.size).toBeGreaterThan(SECONDS / 2);

@@ -17,6 +17,7 @@ import {
   makeBackupFolder,
   openBackupFolder,
   place,
+  planBackupFolder,
   type BackupFolder,
 } from "./folder.js";
 import {
@@ -58,10 +59,11 @@ export async function createBackupOn(
   backups: string,
   options?: CreateOptions,
 ): Promise<CreateReport> {
-  const settled = settle(options, { store, backups }, ["create"]);
+  const settled = settle(options, { store, backups }, ["create", "dryRun"]);
+  const dryRun = optionalBoolean(options?.dryRun, "options.dryRun") ?? false;
   const mayMake = optionalBoolean(options?.create, "options.create") ?? true;
   try {
-    return await create(host, store, backups, settled, mayMake);
+    return await create(host, store, backups, settled, mayMake, dryRun);
   } catch (error) {
     throw told(error, backups);
   }
@@ -73,6 +75,7 @@ async function create(
   backups: string,
   settled: Settled,
   mayMake: boolean,
+  dryRun: boolean,
 ): Promise<CreateReport> {
   const { runtime } = host;
   const { trust } = settled;
@@ -84,13 +87,19 @@ async function create(
   first.close();
   assertApart(host, path, backups, trust);
   if (!mayMake) openBackupFolder(host, backups, trust);
+  const reportOf = (manifest: Manifest, folder: BackupFolder): CreateReport => {
+    const durationMs = Math.round(runtime.monotonic() - started);
+    return { ...infoOf(manifest), path: folder.path, dryRun, durationMs, warnings };
+  };
+  if (dryRun) {
+    const folder = planBackupFolder(host, backups, trust, storeId);
+    return reportOf(await tryAll(host, store, folder, settled, warn, dryRun), folder);
+  }
   const folder = await makeBackupFolder(host, backups, trust, storeId);
   return recorded(host, folder, "create", warn, async () => {
-    const manifest = await tryAll(host, store, folder, settled, warn);
-    const durationMs = Math.round(runtime.monotonic() - started);
-    const result = { ...infoOf(manifest), path: folder.path, durationMs, warnings };
+    const manifest = await tryAll(host, store, folder, settled, warn, dryRun);
     const { name, revision, writtenBytes } = manifest;
-    return { result, outcome: { name, revision, writtenBytes } };
+    return { result: reportOf(manifest, folder), outcome: { name, revision, writtenBytes } };
   });
 }
 
@@ -100,13 +109,15 @@ async function tryAll(
   folder: BackupFolder,
   settled: Settled,
   warn: (warning: BackupWarning) => void,
+  dryRun: boolean,
 ): Promise<Manifest> {
   const damaged = new Set<string>();
   let overtaken: Overtaken | undefined;
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     settled.signal?.throwIfAborted();
     try {
-      return await new Making(host, store, folder, settled, damaged, warn).run();
+      const making = new Making(host, store, folder, settled, damaged, warn);
+      return await (dryRun ? making.plan() : making.run());
     } catch (error) {
       if (error instanceof Overtaken) overtaken = error;
       else if (error instanceof ObjectsDamaged) for (const hash of error.hashes) damaged.add(hash);
@@ -157,27 +168,34 @@ class Making {
     }
   }
 
-  async #make(claim: Claim): Promise<Manifest> {
+  /** What it would come to; nothing is written, and nothing of what is there is read to verify it. */
+  plan(): Promise<Manifest> {
+    return this.#make(undefined);
+  }
+
+  async #make(claim: Claim | undefined): Promise<Manifest> {
     const { host, folder, settled, damagedObjects } = this;
     const { fs, runtime } = host;
+    const beat = (): Promise<void> | undefined => claim?.beat();
     const startedAt = Math.trunc(runtime.now());
     const pace = new Pace(host, settled.signal);
-    pace.beat = () => claim.beat();
+    pace.beat = beat;
     const base = this.#base();
     const known = listObjects(fs, folder);
-    const objects = new ObjectWriter(fs, folder, claim.path, known, damagedObjects);
+    const dryRun = claim === undefined;
+    const objects = new ObjectWriter(fs, folder, claim?.path ?? "", known, damagedObjects, dryRun);
     const store = PinnedStore.open(host, this.store, settled.trust, () => {});
     try {
       await store.begin(pace.step);
       pace.beat = () => {
         store.follow();
-        return claim.beat();
+        return beat();
       };
       const copier = new FileCopier(host, store, objects, base.before, pace.step, this.warn);
       await copier.copy();
-      pace.beat = () => claim.beat();
+      pace.beat = beat;
       const lists = await this.#writeLists(objects, base, copier.rows);
-      await this.#syncFolders(objects);
+      if (!dryRun) await this.#syncFolders(objects);
       let bytes = 0;
       for (const row of copier.rows.values()) bytes += row.bytes;
       const manifest: Manifest = {
@@ -195,6 +213,7 @@ class Making {
         stages: store.segments.map(({ ledger }) => ledger.stage),
         lists,
       };
+      if (claim === undefined) return manifest;
       await this.#verify(manifest, pace);
       return await this.#publish(claim, { ...manifest, endedAt: Math.trunc(runtime.now()) });
     } finally {

@@ -151,17 +151,45 @@ export async function makeBackupFolder(
     if (!isUnused(fs.readdir(realPath))) throw holdsOthers(fs, realPath);
     await writeMarker(host, realPath, marker, storeId);
   }
-  const folder = openBackupFolder(host, realPath, trust);
-  if (folder.storeId !== storeId) {
-    throw place(
-      `${realPath} has the backups of another store (${folder.storeId}, and this one is ${storeId}). Nothing was written: ` +
-        "give each store a folder of its own.",
-      { path: realPath, found: folder.storeId, expected: storeId },
-    );
-  }
+  const folder = assertOfStore(openBackupFolder(host, realPath, trust), storeId);
   for (const each of folder.folders) await ignoreExisting(fs.later.mkdir(each));
   await syncFolder(fs, realPath);
   return folder;
+}
+
+/**
+ * Only looks: the same refusals as {@link makeBackupFolder}.
+ * @returns What is there, or would be.
+ */
+export function planBackupFolder(
+  host: BackupHost,
+  path: string,
+  trust: Trust,
+  storeId: string,
+): BackupFolder {
+  const { fs } = host;
+  const absolute = resolve(path);
+  if (statusNow(fs, absolute) === undefined)
+    return new BackupFolder(assertTrustedParents(fs, absolute, trust).realPath, storeId);
+  assertFolderKind(fs, absolute);
+  const root = openTrustedRoot(fs, absolute, trust);
+  const { realPath } = root;
+  root.close();
+  if (statusNow(fs, `${realPath}/${MARKER}`) === undefined) {
+    if (!isUnused(fs.readdir(realPath))) throw holdsOthers(fs, realPath);
+    return new BackupFolder(realPath, storeId);
+  }
+  return assertOfStore(openBackupFolder(host, realPath, trust), storeId);
+}
+
+function assertOfStore(folder: BackupFolder, storeId: string): BackupFolder {
+  if (folder.storeId === storeId) return folder;
+  const { path } = folder;
+  throw place(
+    `${path} has the backups of another store (${folder.storeId}, and this one is ${storeId}). Nothing was written: ` +
+      "give each store a folder of its own.",
+    { path, found: folder.storeId, expected: storeId },
+  );
 }
 
 async function makeFolders({ fs }: BackupHost, path: string, trust: Trust): Promise<void> {

@@ -86,6 +86,8 @@ export class ObjectWriter {
     private readonly known: Set<string>,
     /** Objects that were found damaged, and are written again. */
     private readonly damaged: ReadonlySet<string>,
+    /** Only count what would be written. */
+    private readonly dryRun = false,
   ) {}
 
   has(hash: string): boolean {
@@ -109,6 +111,7 @@ export class ObjectWriter {
 
   async #write(hash: string, bytes: Uint8Array): Promise<void> {
     const { fs, folder } = this;
+    if (this.dryRun) return this.#done(hash, bytes);
     const temporary = `${this.claim}/${++this.#count}`;
     await createFile(fs, temporary, bytes, { sync: true });
     try {
@@ -121,6 +124,10 @@ export class ObjectWriter {
       await ignoreMissing(fs.later.unlink(temporary)).catch(() => {});
       throw error;
     }
+    this.#done(hash, bytes);
+  }
+
+  #done(hash: string, bytes: Uint8Array): void {
     this.writtenBytes += bytes.byteLength;
     this.#made.add(hash);
     this.known.add(hash);

@@ -17,14 +17,14 @@ import { Layout } from "../../format/layout.js";
 import { removeTree, syncTree } from "../../legacy/base/tree.js";
 import { openDirectoryStoreOn } from "../../store/open.js";
 import type { DirectorySessionStore } from "../../store/types.js";
-import { readFile } from "./check.js";
+import { checkBackup, readFile } from "./check.js";
 import { assertOutsideStores, openBackupFolder, place, type BackupFolder } from "./folder.js";
 import { damaged, findName, readRows, requireManifest, type Manifest } from "./manifest.js";
 import { hashOf } from "./objects.js";
 import { forEach, Pace } from "./pace.js";
 import { recorded } from "./record.js";
 import type { Row } from "./rows.js";
-import { optionalText, settle, warner } from "./settle.js";
+import { optionalBoolean, optionalText, settle, warner } from "./settle.js";
 import type { BackupHost, RestoreOptions, RestoreReport } from "./types.js";
 
 /** A folder of a restore that was killed. */
@@ -41,25 +41,33 @@ export async function restoreBackupOn(
   to: string,
   options?: RestoreOptions,
 ): Promise<RestoreReport> {
-  const settled = settle(options, { backups, to }, ["name"]);
+  const settled = settle(options, { backups, to }, ["name", "dryRun"]);
+  const dryRun = optionalBoolean(options?.dryRun, "options.dryRun") ?? false;
   const wanted = optionalText(options?.name, "options.name") ?? "latest";
   const { runtime } = host;
   const started = runtime.monotonic();
   const { warn } = warner(settled.onWarning);
   try {
     const folder = openBackupFolder(host, backups, settled.trust);
-    return await recorded(host, folder, "restore", warn, async () => {
+    const work = async (): Promise<RestoreReport> => {
       const name = findName(host.fs, folder, wanted);
       const manifest = requireManifest(host.fs, folder, name);
       const pace = new Pace(host, settled.signal);
-      const store = await restoreTo(host, folder, manifest, to, settled.trust, pace, settled.signal).catch(
-        (error: unknown) => {
-          throw unlessPruned(host, folder, name, error);
-        },
-      );
+      const { trust, signal } = settled;
+      const make = dryRun
+        ? planRestore(host, folder, manifest, to, trust, pace)
+        : restoreTo(host, folder, manifest, to, trust, pace, signal);
+      const store = await make.catch((error: unknown) => {
+        throw unlessPruned(host, folder, name, error);
+      });
       const { revision, sessions, files, bytes } = manifest;
       const durationMs = Math.round(runtime.monotonic() - started);
-      const result = { path: folder.path, store, name, revision, sessions, files, bytes, durationMs };
+      return { path: folder.path, dryRun, store, name, revision, sessions, files, bytes, durationMs };
+    };
+    if (dryRun) return await work();
+    return await recorded(host, folder, "restore", warn, async () => {
+      const result = await work();
+      const { name, revision } = result;
       return { result, outcome: { name, revision } };
     });
   } catch (error) {
@@ -76,6 +84,22 @@ function unlessPruned({ fs }: BackupHost, folder: BackupFolder, name: string, er
     `backup ${name} was removed while it was restored (sessiondir backup prune). Nothing was restored: use another one.`,
     { data: { path: folder.path, name }, cause: error },
   );
+}
+
+/** What a restore looks at before it writes, and each piece that it would write. @returns Where the store would be. */
+async function planRestore(
+  host: BackupHost,
+  folder: BackupFolder,
+  manifest: Manifest,
+  to: string,
+  trust: Trust,
+  pace: Pace,
+): Promise<string> {
+  const target = assertNewPlace(host, folder, to, trust);
+  const { problems } = await checkBackup(host, folder, manifest, new Set(), pace.step);
+  const [first] = problems;
+  if (first !== undefined) throw damaged(first.path, first.reason, manifest.name);
+  return target;
 }
 
 /** @returns The real path of the new store. */

@@ -71,11 +71,15 @@ export interface CreateOptions extends BackupOptions {
    * backups do not go to another one.
    */
   readonly create?: boolean | undefined;
+  /** Only say what it would come to; nothing is written, the record included. Default false. */
+  readonly dryRun?: boolean | undefined;
 }
 
 export interface CreateReport extends BackupInfo {
   /** The backups folder. */
   readonly path: string;
+  /** Nothing was written: `name` is what it would have been called. */
+  readonly dryRun: boolean;
   readonly durationMs: number;
   readonly warnings: readonly BackupWarning[];
 }
@@ -126,10 +130,13 @@ export interface VerifyOptions extends BackupOptions {
 export interface RestoreOptions extends BackupOptions {
   /** Which one; default `"latest"`, the newest. */
   readonly name?: string | undefined;
+  /** Only look whether it could be restored there: all of it is read. Nothing is written. Default false. */
+  readonly dryRun?: boolean | undefined;
 }
 
 export interface RestoreReport {
   readonly path: string;
+  readonly dryRun: boolean;
   /** The new store. */
   readonly store: string;
   readonly name: string;

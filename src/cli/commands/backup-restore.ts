@@ -15,6 +15,7 @@ import { visible } from "../visible-text.js";
 
 interface Options extends BackupsOptions {
   readonly to: string;
+  readonly dryRun?: boolean;
 }
 
 export function addBackupRestore(group: Command, invocation: Invocation): void {
@@ -24,6 +25,7 @@ export function addBackupRestore(group: Command, invocation: Invocation): void {
     .argument("[backup]", "its name, or latest", "latest");
   addBackupsOptions(command)
     .requiredOption("--to <path>", "the new store: nothing may be there, or an empty folder")
+    .option("--dry-run", "read all of the backup, look at the place, and write nothing")
     .action((name: string, options: Options) => restore(invocation, name, options));
   addExamples(
     command,
@@ -38,12 +40,16 @@ async function restore(invocation: Invocation, name: string, options: Options): 
   invocation.doing = `restoring to ${options.to}`;
   invocation.afterwards = () => "Nothing was restored; run the same command again.";
   const report = await asUsage(() =>
-    restoreBackup(backups, options.to, { ...libraryOptions(invocation), name }),
+    restoreBackup(backups, options.to, { ...libraryOptions(invocation), name, dryRun: options.dryRun }),
   );
   const { terminal } = invocation;
   if (terminal.json) return terminal.result(report);
   const { store, sessions, revision, durationMs } = report;
   const count = plural(sessions, "session", "sessions", formatCount(sessions));
+  if (report.dryRun)
+    return terminal.line(
+      `would restore ${report.name} to ${visible(store)}: ${count} at revision ${formatCount(revision)}; each of its files is good`,
+    );
   await terminal.done(
     `restored ${report.name} to ${visible(store)}: ${count} at revision ${formatCount(revision)}, verified, in ${formatDuration(durationMs)}`,
   );
