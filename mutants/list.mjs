@@ -3,6 +3,7 @@
 import { APPENDING } from "./attacks/appending.mjs";
 import { ARCHIVING_OF_SESSIONS } from "./attacks/archiving.mjs";
 import { BEHIND_GAP } from "./attacks/behind-gap.mjs";
+import { CARE } from "./attacks/care.mjs";
 import { CATALOGS } from "./attacks/catalogs.mjs";
 import { CHECKPOINTS } from "./attacks/checkpoints.mjs";
 import { COMMITS } from "./attacks/commits.mjs";
@@ -52,4 +53,5 @@ export const MUTANTS = [
   ...TRANSCRIPTS,
   ...TRANSCRIPT_COMMITS,
   ...SIMULATOR,
+  ...CARE,
 ];
