@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * The tests that are run for minutes or hours, by hand: `npm run kills`, `power-cuts`, `injections`, `fuzz`, `damages`. Each
+ * The tests that are run for minutes or hours, by hand: `npm run kills`, `power-cuts`, `injections`, `fuzz`, `damages`, `store-damages`. Each
  * is a test file or two that `npm test` runs for a few seconds; this runs them alone, with the budget and the seed of the
  * command line. Needs a build. Fails if everything was skipped.
  */
@@ -39,6 +39,12 @@ const TESTS = {
     budget: "damages",
     variable: "DAMAGES",
     byDefault: "2000",
+  },
+  "store-damages": {
+    files: ["test/care/doctor/random-damage"],
+    budget: "damages",
+    variable: "STORE_DAMAGES",
+    byDefault: "500",
   },
   fuzz: { files: ["test/fuzz"], budget: "minutes", variable: "FUZZ_MINUTES", byDefault: "10" },
 };

@@ -148,6 +148,8 @@ describe("help", () => {
       "transcript truncate",
       "transcript rm",
       "transcript import",
+      "backup create",
+      "backup restore",
       "backup prune",
     ]) {
       expect((await run([...command.split(" "), "--help"])).stdout).toContain("--dry-run");

@@ -2,7 +2,8 @@
  * Goal: whatever happens to the files of a store, the doctor says so without failing, never hands out a wrong value as good, and after
  * its fix the store opens, lists and takes writes, what nobody damaged is as it was, and a second run finds nothing.
  * Method: a store of 50 sessions with shared values and transcripts, half of them in the log too; seeded flips, cuts, zeroed
- * blocks, removed and swapped files. `DOCTOR_RUNS` sets how many, `DOCTOR_SEED` the first seed: a failure prints its own.
+ * blocks, removed and swapped files. With an odd seed the doctor has a backup, from which all that is known to be lost has to come back.
+ * `SESSIONDIR_STORE_DAMAGES` sets how many (`npm run store-damages`), `SESSIONDIR_SEED` the first seed: a failure prints its own.
  */
 import {
   cpSync,
@@ -15,6 +16,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { expect, it } from "vitest";
+import { createBackup } from "../../../src/backup/index.js";
 import { BIG, filesBelow, useSandbox, type Entry, type Sandbox } from "../../engine/directory/sandbox.js";
 import { seededRandom } from "../../../src/testing/seeded-random.js";
 import { many } from "../../support/thoroughness.js";
@@ -22,8 +24,9 @@ import { codes, diagnosed, examine, wrong } from "./ward.js";
 
 const holder = useSandbox();
 
-const RUNS = Number(process.env["DOCTOR_RUNS"] ?? many(100, 25));
-const SEED = Number(process.env["DOCTOR_SEED"] ?? 1);
+const GIVEN = process.env["SESSIONDIR_STORE_DAMAGES"];
+const RUNS = Number(GIVEN ?? many(100, 25));
+const SEED = Number((GIVEN && process.env["SESSIONDIR_SEED"]) ?? 1);
 const SESSIONS = 50;
 
 /** Every state that a session ever had, as JSON: anything else would be a wrong value. */
@@ -63,9 +66,14 @@ async function original(box: Sandbox): Promise<Original> {
   for (let n = 0; n < SESSIONS; n += 4) await put(`agent:main:${n}`, { n, third: n });
   cpSync(box.path, box.outside("killed"), { recursive: true });
   await box.close();
+  // Of the same commits: closing adds none.
+  await createBackup(box.path, box.outside("backups"), { onWarning: () => {} });
   rmSync(box.path, { recursive: true });
   return { states, last };
 }
+
+/** How {@link harm} calls what it does. */
+const KINDS = ["a bit of", " cut at ", "zeros in", " removed", " swapped", "nothing"];
 
 /** @returns What was done, for a person. */
 function harm(box: Sandbox, random: () => number): string {
@@ -102,9 +110,22 @@ function harm(box: Sandbox, random: () => number): string {
   }
 }
 
-async function check(box: Sandbox, { states, last }: Original, harmed: readonly string[]): Promise<void> {
+/** What became of how many, for `npm run store-damages`. */
+const figures: Record<string, number> = {};
+const count = (what: string, by = 1): number => (figures[what] = (figures[what] ?? 0) + by);
+
+async function check(
+  box: Sandbox,
+  { states, last }: Original,
+  harmed: readonly string[],
+  backups: readonly string[],
+): Promise<void> {
   const report = await diagnosed(box);
-  const first = await examine(box, { level: "deep", fix: true, alone: true });
+  const first = await examine(box, { level: "deep", fix: true, alone: true, backups });
+  const with_ = backups.length > 0 ? "with a backup" : "without a backup";
+  count(`${with_}: stores`);
+  count(`${with_}: ${first.verdict}`);
+  for (const code of codes(report)) count(`found ${code}`);
   const text = JSON.stringify(
     {
       harmed,
@@ -134,12 +155,17 @@ async function check(box: Sandbox, { states, last }: Original, harmed: readonly 
     });
     const isTaken = given.has(key) && without.includes(json);
     expect(states.get(key)?.has(json) === true || isTaken, `${key}: ${json.slice(0, 99)} ${text}`).toBe(true);
-    if (!given.has(key) && !logIsLost) expect(json, `${key} ${text}`).toBe(JSON.stringify(last.get(key)));
+    count(
+      `${with_}: sessions ${json === JSON.stringify(last.get(key)) ? "as they were" : "in an older state"}`,
+    );
+    if ((!given.has(key) || backups.length > 0) && !logIsLost)
+      expect(json, `${key} ${text}`).toBe(JSON.stringify(last.get(key)));
   }
   // Of a file that is gone only the catalog knows.
+  count(`${with_}: sessions that are gone`, last.size - sessions.length);
   if (!logIsLost && !harmed.some((harm) => harm.includes("/.store/catalog-")))
     for (const key of last.keys())
-      if (!given.has(key))
+      if (!given.has(key) || backups.length > 0)
         expect(
           sessions.some((one) => one.key === key),
           `${key} ${text}`,
@@ -162,10 +188,18 @@ it(`${RUNS} damaged stores from seed ${SEED}`, { timeout: RUNS * 20_000 }, async
     cpSync(box.outside("killed"), box.path, { recursive: true });
     const harmed = [`seed ${SEED + run}`];
     for (let times = 1 + Math.floor(random() * 4); times > 0; times--) harmed.push(harm(box, random));
-    await check(box, made, harmed).catch(async (error: unknown) => {
+    for (const kind of harmed.slice(1)) count(`harm: ${KINDS.find((one) => kind.includes(one)) ?? kind}`);
+    const backups = (SEED + run) % 2 === 1 ? [box.outside("backups")] : [];
+    await check(box, made, harmed, backups).catch(async (error: unknown) => {
       await box.close().catch(() => {});
-      failures.push(`DOCTOR_SEED=${SEED + run} DOCTOR_RUNS=1: ${harmed.join("; ")}: ${String(error)}`);
+      const seed = `SESSIONDIR_SEED=${SEED + run} SESSIONDIR_STORE_DAMAGES=1`;
+      failures.push(`${seed}: ${harmed.join("; ")}: ${String(error)}`);
     });
   }
+  if (GIVEN !== undefined) process.stderr.write(`${JSON.stringify(sorted(figures), null, 2)}\n`);
   expect(failures).toEqual([]);
 });
+
+function sorted(counts: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(counts).sort(([a], [b]) => (a < b ? -1 : 1)));
+}

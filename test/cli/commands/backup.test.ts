@@ -65,6 +65,11 @@ describe("the documented shapes", () => {
 
     const to = join(dirname(place.store), "restored.d");
     const [restored] = documentedExamples("`sessiondir backup restore`");
+    const seen = await on(place, "restore", "--to", to, "--json", "--dry-run");
+    expect(deviations(json(seen), restored)).toEqual([]);
+    expect(existsSync(to)).toBe(false);
+    const told = await on(place, "restore", "--to", to, "--dry-run");
+    expect(told.stdout).toContain(`would restore ${String(json(made)["name"])} to ${to}: `);
     expect(deviations(json(await on(place, "restore", "--to", to, "--json")), restored)).toEqual([]);
     const entries = async (path: string): Promise<string> =>
       JSON.stringify(json(await run(["ls", "--store", path, "--json"]))["sessions"]);
