@@ -9,94 +9,92 @@ const doctor = (/** @type {readonly string[]} */ ...names) =>
 const moving = (/** @type {readonly string[]} */ ...names) =>
   names.map((name) => `test/care/moving/${name}.test.ts`);
 
-const CREATE = inFile(
-  "src/care/backup/create.ts",
-  backup("create", "increment", "places", "verify", "kills"),
-  [
-    {
-      name: "a backup counts before all of it is read again",
-      rule: "backup",
-      find: `      await this.#verify(manifest, pace);
+const CREATE = inFile("src/care/backup/create.ts", backup("increment", "places"), [
+  {
+    name: "a backup counts before all of it is read again",
+    rule: "backup",
+    find: `      await this.#verify(manifest, pace);
 `,
-      replace: ``,
-    },
-    {
-      name: "a file that was written to while the backup before was made is taken as unchanged",
-      rule: "backup",
-      find: `unchangedSince: manifest.startedAt - CLOCK_MS`,
-      replace: `unchangedSince: Number.POSITIVE_INFINITY`,
-    },
-    {
-      name: "backups in a store are made",
-      rule: "backup",
-      find: `if (!inside(path, store) && !inside(store, path)) return;`,
-      replace: `return;`,
-    },
-    {
-      name: "a manifest is written in its place, and not moved there",
-      rule: "backup",
-      find: `    const temporary = \`\${claim.path}/manifest.json\`;
+    replace: ``,
+  },
+  {
+    name: "a file that was written to while the backup before was made is taken as unchanged",
+    rule: "backup",
+    find: `unchangedSince: manifest.startedAt - CLOCK_MS`,
+    replace: `unchangedSince: Number.POSITIVE_INFINITY`,
+  },
+  {
+    name: "backups in a store are made",
+    rule: "backup",
+    find: `if (!inside(path, store) && !inside(store, path)) return;`,
+    replace: `return;`,
+    suites: backup("places"),
+  },
+  {
+    name: "a manifest is written in its place, and not moved there",
+    rule: "backup",
+    find: `    const temporary = \`\${claim.path}/manifest.json\`;
     await createFile(fs, temporary, composeManifest(manifest), { sync: true });
     await fs.later.rename(temporary, this.folder.manifest(manifest.name));`,
-      replace: `    await createFile(fs, this.folder.manifest(manifest.name), composeManifest(manifest), { sync: true });
+    replace: `    await createFile(fs, this.folder.manifest(manifest.name), composeManifest(manifest), { sync: true });
     void claim;`,
-    },
-    {
-      name: "a failed attempt keeps its claim",
-      rule: "backup",
-      find: `      await claim.release().catch(() => {}); // the next attempt, or prune, removes it
+    suites: backup("kills"),
+  },
+  {
+    name: "a failed attempt keeps its claim",
+    rule: "backup",
+    find: `      await claim.release().catch(() => {}); // the next attempt, or prune, removes it
 `,
-      replace: ``,
-    },
-  ],
-);
+    replace: ``,
+    suites: backup("places"),
+  },
+]);
 
-const CLAIMS = inFile(
-  "src/care/backup/claims.ts",
-  backup("kills", "prune", "hostile", "clocks-and-company", "increment"),
-  [
-    {
-      name: "a backup that begins lets a prune go on",
-      rule: "backup",
-      find: `      if (statusNow(fs, sweeping)?.kind === "directory") await fence(host, sweeping);`,
-      replace: ``,
-    },
-    {
-      name: "a file among the claims is removed as a folder",
-      rule: "backup",
-      find: `if (status?.kind !== "directory") continue;`,
-      replace: `if (status === undefined) continue;`,
-    },
-    {
-      name: "a claim counts as silent at once",
-      rule: "backup",
-      find: `if (silentMs >= SILENT_MS) {`,
-      replace: `if (silentMs >= 0) {`,
-    },
-    {
-      name: "a claim that is silent stays for ever",
-      rule: "backup",
-      find: `if (silentMs >= SILENT_MS) {`,
-      replace: `if (silentMs >= SILENT_MS && silentMs < 0) {`,
-    },
-    {
-      name: "a claim from the future stays there",
-      rule: "backup",
-      find: `if (silentMs < -SILENT_MS) await`,
-      replace: `if (silentMs < -SILENT_MS && others === undefined) await`,
-    },
-    {
-      name: "a prune does not see that a backup is being made",
-      rule: "backup",
-      find: `    others = true;
+const CLAIMS = inFile("src/care/backup/claims.ts", backup("prune", "clocks-and-company"), [
+  {
+    name: "a backup that begins lets a prune go on",
+    rule: "backup",
+    find: `      if (statusNow(fs, sweeping)?.kind === "directory") await fence(host, sweeping);`,
+    replace: ``,
+  },
+  {
+    name: "a file among the claims is removed as a folder",
+    rule: "backup",
+    find: `if (status?.kind !== "directory") continue;`,
+    replace: `if (status === undefined) continue;`,
+    suites: backup("hostile"),
+  },
+  {
+    name: "a claim counts as silent at once",
+    rule: "backup",
+    find: `if (silentMs >= SILENT_MS) {`,
+    replace: `if (silentMs >= 0) {`,
+    suites: backup("prune", "kills"),
+  },
+  {
+    name: "a claim that is silent stays for ever",
+    rule: "backup",
+    find: `if (silentMs >= SILENT_MS) {`,
+    replace: `if (silentMs >= SILENT_MS && silentMs < 0) {`,
+  },
+  {
+    name: "a claim from the future stays there",
+    rule: "backup",
+    find: `if (silentMs < -SILENT_MS) await`,
+    replace: `if (silentMs < -SILENT_MS && others === undefined) await`,
+    suites: backup("clocks-and-company"),
+  },
+  {
+    name: "a prune does not see that a backup is being made",
+    rule: "backup",
+    find: `    others = true;
 `,
-      replace: ``,
-    },
-  ],
-);
+    replace: ``,
+  },
+]);
 
 const VERIFY = [
-  ...inFile("src/care/backup/check.ts", backup("verify", "places", "hostile"), [
+  ...inFile("src/care/backup/check.ts", backup("verify"), [
     {
       name: "a damaged piece is as good as another",
       rule: "backup",
@@ -117,7 +115,7 @@ const VERIFY = [
       replace: `(whole === undefined || sha256 !== "")`,
     },
   ]),
-  ...inFile("src/care/backup/objects.ts", backup("verify", "hostile", "increment"), [
+  ...inFile("src/care/backup/objects.ts", backup("verify"), [
     {
       name: "an object's content is not compared with its name",
       rule: "backup",
@@ -131,9 +129,10 @@ const VERIFY = [
       rule: "backup",
       find: `return this.known.has(hash) && !(this.damaged.has(hash) && !this.#made.has(hash));`,
       replace: `return this.known.has(hash);`,
+      suites: backup("increment"),
     },
   ]),
-  ...inFile("src/care/backup/verify.ts", backup("clocks-and-company", "verify", "hostile"), [
+  ...inFile("src/care/backup/verify.ts", backup("clocks-and-company"), [
     {
       name: "what a prune removes is told as damage",
       rule: "backup",
@@ -153,65 +152,65 @@ const VERIFY = [
       rule: "backup",
       find: `!text.endsWith("\\n") || hashOf(Buffer.from(json)) !== text.slice(0, 64))`,
       replace: `!text.endsWith("\\n"))`,
+      suites: backup("verify", "hostile"),
     },
   ]),
 ];
 
 const RESTORE = [
-  ...inFile(
-    "src/care/backup/restore.ts",
-    backup("places", "hostile", "clocks-and-company", "missing", "kills"),
-    [
-      {
-        name: "a restore goes into a folder that has something in it",
-        rule: "backup",
-        find: `if (found !== undefined) throw taken(realPath, \`has something in it`,
-        replace: `if (found === "") throw taken(realPath, \`has something in it`,
-      },
-      {
-        name: "a restore goes into the inside of a store",
-        rule: "backup",
-        find: `  assertOutsideStores(fs, realPath);
+  ...inFile("src/care/backup/restore.ts", backup("places", "hostile"), [
+    {
+      name: "a restore goes into a folder that has something in it",
+      rule: "backup",
+      find: `if (found !== undefined) throw taken(realPath, \`has something in it`,
+      replace: `if (found === "") throw taken(realPath, \`has something in it`,
+    },
+    {
+      name: "a restore goes into the inside of a store",
+      rule: "backup",
+      find: `  assertOutsideStores(fs, realPath);
   const status`,
-        replace: `  const status`,
-      },
-      {
-        name: "what is damaged is restored",
-        rule: "backup",
-        find: `if (problem !== undefined) throw damaged(problem.path, problem.reason, manifest.name);`,
-        replace: ``,
-        suites: backup("verify", "kills", "dry-run"),
-      },
-      {
-        name: "a store that has another revision counts as restored",
-        rule: "backup",
-        find: `revision === manifest.revision &&`,
-        replace: `revision >= 0 &&`,
-        suites: backup("hostile"),
-      },
-      {
-        name: "a session that was lost before costs the backup",
-        rule: "backup",
-        find: `  if (known > 0) return true;
+      replace: `  const status`,
+      suites: backup("hostile"),
+    },
+    {
+      name: "what is damaged is restored",
+      rule: "backup",
+      find: `if (problem !== undefined) throw damaged(problem.path, problem.reason, manifest.name);`,
+      replace: ``,
+      suites: backup("verify", "kills"),
+    },
+    {
+      name: "a store that has another revision counts as restored",
+      rule: "backup",
+      find: `revision === manifest.revision &&`,
+      replace: `revision >= 0 &&`,
+      suites: backup("hostile"),
+    },
+    {
+      name: "a session that was lost before costs the backup",
+      rule: "backup",
+      find: `  if (known > 0) return true;
   for (let cursor: string | undefined, first = true; first || cursor !== undefined; first = false) {`,
-        replace: `  for (let cursor: string | undefined, first = known < 0; first || cursor !== undefined; first = false) {`,
-      },
-      {
-        name: "what a prune removes beside a restore is told as damage",
-        rule: "backup",
-        find: `if (!isDamage || statusNow(fs, folder.manifest(name)) !== undefined) return error;`,
-        replace: `if (isDamage || statusNow(fs, folder.manifest(name)) !== undefined) return error;`,
-      },
-      {
-        name: "what a restore that failed has made stays",
-        rule: "backup",
-        find: `    await removeTree(host, building).catch(() => {}); // the next restore does
+      replace: `  for (let cursor: string | undefined, first = known < 0; first || cursor !== undefined; first = false) {`,
+      suites: backup("missing"),
+    },
+    {
+      name: "what a prune removes beside a restore is told as damage",
+      rule: "backup",
+      find: `if (!isDamage || statusNow(fs, folder.manifest(name)) !== undefined) return error;`,
+      replace: `if (isDamage || statusNow(fs, folder.manifest(name)) !== undefined) return error;`,
+      suites: backup("clocks-and-company"),
+    },
+    {
+      name: "what a restore that failed has made stays",
+      rule: "backup",
+      find: `    await removeTree(host, building).catch(() => {}); // the next restore does
 `,
-        replace: ``,
-      },
-    ],
-  ),
-  ...inFile("src/care/backup/rows.ts", backup("hostile", "verify"), [
+      replace: ``,
+    },
+  ]),
+  ...inFile("src/care/backup/rows.ts", backup("hostile"), [
     {
       name: "a list may name any path",
       rule: "backup",
@@ -233,7 +232,7 @@ const RESTORE = [
   ]),
 ];
 
-const PRUNE = inFile("src/care/backup/prune.ts", backup("prune", "clocks-and-company", "kills", "hostile"), [
+const PRUNE = inFile("src/care/backup/prune.ts", backup("prune", "clocks-and-company"), [
   {
     name: "the newest backup goes",
     rule: "backup",
@@ -251,12 +250,14 @@ const PRUNE = inFile("src/care/backup/prune.ts", backup("prune", "clocks-and-com
     rule: "backup",
     find: `names.filter((one) => whole.has(one)),`,
     replace: `names.filter((one) => !whole.has(one)),`,
+    suites: backup("clocks-and-company"),
   },
   {
     name: "backups are of the day that their names say",
     rule: "backup",
     find: `times.get(name) ?? timeOfName(name)`,
     replace: `times.size < 0 ? 0 : timeOfName(name)`,
+    suites: backup("clocks-and-company"),
   },
   {
     name: "a dry run of a prune removes",
@@ -281,11 +282,12 @@ const PRUNE = inFile("src/care/backup/prune.ts", backup("prune", "clocks-and-com
     rule: "backup",
     find: `for (const hash of piecesOf(row)) objects.delete(hash);`,
     replace: `objects.delete(row.sha256);`,
+    suites: backup("prune", "kills"),
   },
 ]);
 
 const COPYING = [
-  ...inFile("src/care/backup/copy-files.ts", backup("missing", "create", "places"), [
+  ...inFile("src/care/backup/copy-files.ts", backup("missing"), [
     {
       name: "a session whose file is missing is backed up without a word",
       rule: "backup",
@@ -308,7 +310,7 @@ const COPYING = [
       suites: backup("create", "history"),
     },
   ]),
-  ...inFile("src/care/backup/folder.ts", backup("clocks-and-company", "hostile", "places"), [
+  ...inFile("src/care/backup/folder.ts", backup("clocks-and-company"), [
     {
       name: "a backup is called after a clock that was set back",
       rule: "backup",
@@ -320,6 +322,7 @@ const COPYING = [
       rule: "backup",
       find: `NAME.test(name) && Number.isFinite(timeOfName(name))`,
       replace: `NAME.test(name)`,
+      suites: backup("hostile"),
     },
   ]),
   ...inFile("src/care/backup/record.ts", backup("hostile"), [
@@ -333,7 +336,7 @@ const COPYING = [
 ];
 
 const REPAIRS = [
-  ...inFile("src/care/doctor/fix/surgery.ts", doctor("outside", "entries", "interrupted"), [
+  ...inFile("src/care/doctor/fix/surgery.ts", doctor("outside"), [
     {
       name: "a link in the quarantine's place is put into where it leads",
       rule: "doctor",
@@ -363,10 +366,10 @@ const REPAIRS = [
       find: `    // The note first: on a full disk nothing is moved then.
     await this.#note(patient, path, kept, about);`,
       replace: ``,
-      suites: doctor("entries", "foundations", "surroundings"),
+      suites: doctor("outside", "entries"),
     },
   ]),
-  ...inFile("src/care/doctor/fix/foundations.ts", doctor("outside", "foundations"), [
+  ...inFile("src/care/doctor/fix/foundations.ts", doctor("outside"), [
     {
       name: "a path is in the store that only begins like it",
       rule: "doctor",
@@ -380,7 +383,7 @@ const REPAIRS = [
       replace: `)`,
     },
   ]),
-  ...inFile("src/care/doctor/fix/files.ts", doctor("entries", "values", "sources"), [
+  ...inFile("src/care/doctor/fix/files.ts", doctor("entries"), [
     {
       name: "an old file is put where its session's belongs",
       rule: "doctor",
@@ -398,26 +401,30 @@ const REPAIRS = [
       rule: "doctor",
       find: `if (key !== undefined && !known) surgery.givenUp.set`,
       replace: `if (key !== undefined && known) surgery.givenUp.set`,
+      suites: doctor("sources"),
     },
     {
       name: "values that were swapped stay so",
       rule: "doctor",
       find: `const bytes = findValue(patient, hash, swapped);`,
       replace: `const bytes = findValue(patient, hash, swapped.slice(0, 0));`,
+      suites: doctor("values"),
     },
   ]),
-  ...inFile("src/care/doctor/sources.ts", doctor("entries", "sources", "values"), [
+  ...inFile("src/care/doctor/sources.ts", doctor("entries"), [
     {
       name: "an older copy is taken for what was lost",
       rule: "doctor",
       find: `if (found?.key === key && found.revision === revision)`,
       replace: `if (found?.key === key)`,
+      suites: doctor("sources", "entries"),
     },
     {
       name: "any content is a value",
       rule: "doctor",
       find: `if (bytes !== undefined && hashOf(bytes) === hash)`,
       replace: `if (bytes !== undefined)`,
+      suites: doctor("values"),
     },
   ]),
   ...inFile("src/care/doctor/fix/bring-back.ts", doctor("sources"), [
@@ -463,7 +470,7 @@ const REPAIRS = [
 ];
 
 const MOVING = [
-  ...inFile("src/care/moving/settle-session.ts", moving("import", "hostile", "kills"), [
+  ...inFile("src/care/moving/settle-session.ts", moving("import"), [
     {
       name: "an older session replaces a newer one",
       rule: "moving",
@@ -483,7 +490,7 @@ const MOVING = [
       replace: ``,
     },
   ]),
-  ...inFile("src/care/moving/read-export.ts", moving("import", "hostile", "round-trip"), [
+  ...inFile("src/care/moving/read-export.ts", moving("import"), [
     {
       name: "a file that was cut is whole",
       rule: "moving",
@@ -507,15 +514,17 @@ const MOVING = [
       rule: "moving",
       find: `if (typeof item === "object" && item !== null && nestsTooDeep(item))`,
       replace: `if (item === this)`,
+      suites: moving("hostile"),
     },
     {
       name: "a key may have half a character",
       rule: "moving",
       find: `if (!isWellFormed(key))`,
       replace: `if (key === "")`,
+      suites: moving("hostile"),
     },
   ]),
-  ...inFile("src/care/moving/export-file.ts", moving("hostile", "kills"), [
+  ...inFile("src/care/moving/export-file.ts", moving("hostile"), [
     {
       name: "what does not count replaces what is there",
       rule: "moving",
@@ -536,7 +545,7 @@ const MOVING = [
       replace: `    return false;`,
     },
   ]),
-  ...inFile("src/care/moving/import.ts", moving("hostile", "import"), [
+  ...inFile("src/care/moving/import.ts", moving("hostile"), [
     {
       name: "what a store does not take ends a salvage",
       rule: "moving",
@@ -564,12 +573,13 @@ const MOVING = [
       replace: ``,
     },
   ]),
-  ...inFile("src/care/moving/rewrite-rule.ts", moving("hostile", "renaming"), [
+  ...inFile("src/care/moving/rewrite-rule.ts", moving("hostile"), [
     {
       name: "the beginning of a name is a folder",
       rule: "moving",
       find: `path.startsWith(start) && /^(?:[/\\\\]|$)/.test(path.slice(start.length))`,
       replace: `path.startsWith(start)`,
+      suites: moving("renaming"),
     },
     {
       name: "a path is moved once more each time",
@@ -584,7 +594,7 @@ const MOVING = [
       replace: `if (rewritePath(value, from, to) !== value) decided.add(place);`,
     },
   ]),
-  ...inFile("src/care/moving/selected-keys.ts", moving("without-record", "round-trip"), [
+  ...inFile("src/care/moving/selected-keys.ts", moving("without-record"), [
     {
       name: "a folder without anything is a session",
       rule: "moving",
