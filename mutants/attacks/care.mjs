@@ -164,6 +164,7 @@ const RESTORE = [
       rule: "backup",
       find: `if (found !== undefined) throw taken(realPath, \`has something in it`,
       replace: `if (found === "") throw taken(realPath, \`has something in it`,
+      suites: backup("dry-run"),
     },
     {
       name: "a restore goes into the inside of a store",

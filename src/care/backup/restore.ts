@@ -115,6 +115,10 @@ export async function restoreTo(
   const { fs, runtime } = host;
   const target = assertNewPlace(host, folder, to, trust);
   const rows = readRows(fs, folder, manifest);
+  if (rows.size !== manifest.files) {
+    const reason = `it lists ${rows.size} files, and says that there are ${manifest.files}`;
+    throw damaged(folder.manifest(manifest.name), reason, manifest.name);
+  }
   const parent = dirname(target);
   await makeParents(host, target, trust);
   await removeLeftovers(host, target);

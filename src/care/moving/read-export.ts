@@ -98,8 +98,10 @@ function nestsTooDeep(value: object): boolean {
   for (let depth = 1; level.length > 0; depth++) {
     if (depth > DEPTH_MAX) return true;
     level = level.flatMap((each) =>
-      (Object.values(each) as unknown[]).filter((inner) => typeof inner === "object" && inner !== null),
-    ) as object[];
+      (Object.values(each) as unknown[]).filter(
+        (inner): inner is object => typeof inner === "object" && inner !== null,
+      ),
+    );
   }
   return false;
 }

@@ -61,6 +61,28 @@ describe("a backup", () => {
     ]);
   });
 
+  it("has the shared values that came while its files were copied", async () => {
+    const machine = new BackupMachine();
+    const store = await machine.open();
+    await commit(store);
+    await store.checkpoint();
+    const host = machine.process("ticking");
+    let puts = 0;
+    let put: Promise<unknown> | undefined;
+    host.fs.onCall = ({ name, args }) => {
+      // Behind the first look at values, before the log is read to its end; in each attempt.
+      if (name === "lstat" && String(args[0]).endsWith("/c"))
+        put = store.put("new", { value: `${++puts} `.repeat(400) });
+    };
+    const { revision } = await createBackupOn(host, STORE, BACKUPS);
+    await put;
+    expect(puts).toBe(1); // nothing was begun anew
+    expect(revision).toBe(await store.revision());
+    await restoreBackupOn(machine.process(), BACKUPS, RESTORED);
+    const restored = await machine.open(machine.process(), RESTORED);
+    expect(JSON.stringify(await restored.get("new"))).toContain("1 1 1 ");
+  });
+
   it("of a store in use is a prefix of its log, whatever checkpoints do meanwhile", async () => {
     const machine = new BackupMachine();
     const store = await machine.open();

@@ -104,8 +104,24 @@ describe("a manifest with a right checksum", () => {
     ["a huge revision", { revision: 1e300 }],
     ["a staging folder that leads out", { stages: ["../../x"] }],
     ["a list that is no hash", { lists: [{ sha256: "../../../etc/passwd", rows: 1, bytes: 1 }] }],
+    ["more files than it lists", { files: 5000 }],
     ["another name", { name: "20260101T000000000Z-aaaaaa" }],
   ])("with %s: damaged", async (_, members) => {
+    const { machine, name } = await withBackup();
+    forge(machine, name, members);
+    await tryAll(machine);
+    const { backups } = await verifyBackupsOn(machine.process(), BACKUPS);
+    expect(backups.filter(({ problemCount }) => problemCount > 0)).toMatchObject([{ name: FORGED }]);
+    await expect(
+      restoreBackupOn(machine.process(), BACKUPS, RESTORED, { name: FORGED }),
+    ).rejects.toMatchObject({ code: "backup_damaged" });
+    expect(machine.disk.names("/home/gateway")).toEqual(["sessions.d"]);
+  });
+
+  it.each([
+    ["another revision", { revision: 5 }],
+    ["more sessions", { sessions: 50 }],
+  ])("with %s than it has: only who opens it can tell, and a restore does", async (_, members) => {
     const { machine, name } = await withBackup();
     forge(machine, name, members);
     await tryAll(machine);
@@ -113,6 +129,10 @@ describe("a manifest with a right checksum", () => {
       restoreBackupOn(machine.process(), BACKUPS, RESTORED, { name: FORGED }),
     ).rejects.toMatchObject({ code: "backup_damaged" });
     expect(machine.disk.names("/home/gateway")).toEqual(["sessions.d"]);
+    const { backups } = await verifyBackupsOn(machine.process(), BACKUPS, { deep: true, scratch: "/tmp" });
+    const bad = backups.filter(({ problemCount }) => problemCount > 0);
+    expect(bad).toMatchObject([{ name: FORGED }]);
+    expect(backups.length).toBeGreaterThan(1); // one that does not open hides no other one
   });
 
   it("whose name is no time is none", async () => {
@@ -136,6 +156,8 @@ describe("a list with a right checksum", () => {
     "/etc/evil",
     "a/../../evil",
     ".bashrc",
+    ".hidden/meta.json",
+    ".store/meta.json",
     ".store.building-aa/format.json",
     ".store/stage/1-ab/x",
     ".store/reserve",
@@ -164,6 +186,19 @@ describe("a list with a right checksum", () => {
     ).rejects.toMatchObject({ code: "backup_damaged" });
     expect(machine.disk.names("/home/gateway")).toEqual(["sessions.d"]);
     expect(machine.disk.names("/")).toEqual(before);
+  });
+
+  it("with the pieces of a file in another order: damaged", async () => {
+    const { machine, name } = await withBackup();
+    const [one, two] = [Buffer.from("one"), Buffer.from("two")];
+    const whole = hashOf(Buffer.concat([one, two]));
+    const row = ["a/meta.json", 6, whole, 1, "1", [put(machine, two), put(machine, one)]];
+    forge(machine, name, {}, [row]);
+    const { backups } = await verifyBackupsOn(machine.process(), BACKUPS, { name: FORGED });
+    expect(backups[0]?.problems).toMatchObject([{ what: "damaged", file: "a/meta.json" }]);
+    await expect(
+      restoreBackupOn(machine.process(), BACKUPS, RESTORED, { name: FORGED }),
+    ).rejects.toMatchObject({ code: "backup_damaged" });
   });
 
   it("has every path that a store has", async () => {

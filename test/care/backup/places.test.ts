@@ -72,6 +72,15 @@ describe("wrong places", () => {
     expect(await restored.count()).toBe(3);
   });
 
+  it("a store in the folder of its backups", async () => {
+    const machine = await withStore();
+    await createBackupOn(machine.process(), STORE, BACKUPS);
+    machine.process().fs.rename(STORE, `${BACKUPS}/sessions.d`);
+    await expect(createBackupOn(machine.process(), `${BACKUPS}/sessions.d`, BACKUPS)).rejects.toMatchObject({
+      code: "backup_place",
+    });
+  });
+
   it("wrong arguments are a TypeError that names the argument", async () => {
     const machine = await withStore();
     const host = machine.process();

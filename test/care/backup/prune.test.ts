@@ -142,3 +142,21 @@ describe("prune", () => {
     },
   );
 });
+
+it("files of more than one piece stay whole", async () => {
+  const machine = new BackupMachine();
+  const store = await machine.open();
+  await store.put("a", { value: "x".repeat(300 * 1024) });
+  await store.checkpoint();
+  await store.close();
+  await createBackupOn(machine.process(), STORE, BACKUPS);
+  const again = await machine.open();
+  await again.put("b", { value: "y".repeat(300 * 1024) });
+  await again.close();
+  const { name } = await createBackupOn(machine.process("still", 1), STORE, BACKUPS);
+  expect(await pruneBackupsOn(machine.process("still", 2), BACKUPS, { last: 1 })).toMatchObject({
+    kept: [name],
+    postponed: false,
+  });
+  expect((await verifyBackupsOn(machine.process(), BACKUPS)).good).toBe(true);
+});

@@ -13,6 +13,8 @@ import {
   rmSync,
   symlinkSync,
   writeFileSync,
+  readFileSync,
+  readdirSync,
 } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -63,6 +65,18 @@ describe("a link in the place of a folder", () => {
     expect(snapshot(elsewhere)).toEqual(before);
   });
 
+  it("a file in the quarantine's place makes room for it as well, and is kept in it", async () => {
+    const box = await damaged();
+    rmSync(box.at(".store", "quarantine"), { recursive: true, force: true });
+    writeFileSync(box.at(".store", "quarantine"), "mine", { mode: 0o600 });
+    await examine(box, { fix: true, alone: true });
+    await cured(box);
+    const names = readdirSync(box.at(".store", "quarantine"));
+    const kept = names.find((name) => name.startsWith("quarantine.") && !name.endsWith(".note.json"));
+    expect(readFileSync(box.at(".store", "quarantine", kept ?? ""), "utf8")).toBe("mine");
+    await expectSessions(box, SESSIONS);
+  });
+
   it("of the quarantine is in the new quarantine afterwards, with a note", async () => {
     const box = await damaged();
     rmSync(box.at(".store", "quarantine"), { recursive: true, force: true });
@@ -83,7 +97,7 @@ function isLink(path: string): boolean {
 describe("in the place of doctor.jsonl", () => {
   it.each([
     ["a FIFO", (path: string) => void execFileSync("mkfifo", ["-m", "600", path])],
-    ["a folder", (path: string) => void mkdirSync(path, { mode: 0o700 })],
+    ["a folder", (path: string) => mkdirSync(path, { mode: 0o700 })],
     ["a link", (path: string) => symlinkSync("/etc/hostname", path)],
   ])("%s: it is put aside, and each thing is done and said once", async (_, make) => {
     const box = await damaged();

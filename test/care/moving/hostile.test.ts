@@ -139,7 +139,7 @@ describe("a large session that is damaged in the file", () => {
 describe("where a file is exported to", () => {
   it.each([
     ["a FIFO", (path: string) => void execFileSync("mkfifo", [path])],
-    ["a folder", (path: string) => void mkdirSync(path)],
+    ["a folder", (path: string) => mkdirSync(path)],
   ])("%s is not replaced, also where a file would be", async (_, make) => {
     const path = join(folder, "place");
     make(path);
