@@ -509,6 +509,7 @@ const MOVING = [
       rule: "moving",
       find: `if (this.#session === undefined || this.#skipping) return;`,
       replace: `if (this.#itemsLeft >= 0) return;`,
+      suites: moving("hostile"),
     },
     {
       name: "an item of any depth is compared",

@@ -186,6 +186,24 @@ describe("a file in the wrong place", () => {
   });
 });
 
+describe("an old file of a session in the folder of another one", () => {
+  it("does not take the place of what its session has", async () => {
+    const { box } = holder;
+    const store = await box.open();
+    await store.put(KEY, { n: 1 });
+    await store.put("z", { n: 9 });
+    await store.checkpoint();
+    const old = readFileSync(box.entryFile(KEY));
+    await store.put(KEY, { n: 2 });
+    await store.checkpoint();
+    await box.close();
+    writeFileSync(box.entryFile("z"), old);
+    const { actions } = await cured(box);
+    expect(actions.filter(({ key }) => key === KEY).every(({ lost }) => !lost)).toBe(true);
+    await expectSessions(box, { [KEY]: { n: 2 } });
+  });
+});
+
 describe("a file that is gone", () => {
   it("is named by the catalog, and given up only by a fix; its transcripts stay", async () => {
     const { box } = holder;

@@ -84,6 +84,13 @@ describe("what no store takes", () => {
     },
   );
 
+  it("a session that has less than its line says", async () => {
+    const lines = [{ type: "session", key: "bad", entry: {}, transcripts: [{ name: "main", length: 2 }] }];
+    const text = textOf(...lines, { type: "transcript", name: "main" }, { type: "item", item: 1 }, GOOD);
+    expect(await outcome(text, {})).toEqual({ code: "export_invalid", line: 5 });
+    expect(await outcome(text, { salvage: true })).toEqual({ created: 1, faultCount: 1 });
+  });
+
   it("what a store just takes is imported", async () => {
     const text = textOf(
       { type: "session", key: "k".repeat(1024), entry: { a: nested(127) } },
