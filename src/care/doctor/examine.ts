@@ -23,7 +23,7 @@ import { storeIdIn } from "./patient.js";
 import { sourceAt, Unpacker, type Source, type Unpacked } from "./unpack.js";
 import { readHistory } from "./history.js";
 import { look, type Looks } from "./look.js";
-import type { Action, DoctorHost, DoctorOptions, DoctorReport, Finding, Verdict } from "./types.js";
+import type { Action, DoctorHost, DoctorOptions, DoctorReport, Finding, Severity, Verdict } from "./types.js";
 
 const SYSTEM: DoctorHost = { fs: nodeFileSystem, runtime: systemRuntime };
 
@@ -70,7 +70,7 @@ export async function examineStoreOn(
     let first = await look(host, path, options, seed);
     const unpacked = new Map<string, Unpacked>();
     const failures: unknown[] = [];
-    if (first.findings.some(({ severity }) => severity === "lost")) {
+    if (first.findings.some(({ severity }) => mayNeedSource(severity, options))) {
       await unpackNewest(all, unpacker, unpacked, failures);
       const copies = [...unpacked.values()].filter(({ isCopy }) => isCopy);
       const labels = new Map([...unpacked.values()].map(({ path: at, label }) => [at, label]));
@@ -87,6 +87,11 @@ export async function examineStoreOn(
   } finally {
     await unpacker.remove();
   }
+}
+
+/** What is lost may be hidden by what has to be repaired first: a store without its format is not looked at any further. */
+function mayNeedSource(severity: Severity, { fix: isFix = false }: DoctorOptions): boolean {
+  return severity === "lost" || (isFix && severity !== "note");
 }
 
 /** @throws `backup_not_found`, `backup_place` */

@@ -134,6 +134,16 @@ describe("a folder of backups", () => {
     await expectSessions(box, { ...OTHER, [KEY]: { n: 1, big: BIG } });
   });
 
+  it("has what only shows when something else was repaired", async () => {
+    const { box } = holder;
+    await stateOf(box, { n: 1, big: BIG });
+    rmSync(box.at(".store", "blobs"), { recursive: true });
+    mkdirSync(box.at(".store", "blobs"), { mode: 0o700 });
+    writeFileSync(box.at(".store", "format.json"), "damaged");
+    expect((await cured(box, { backups: [backups(box)] })).verdict).toBe("repaired");
+    await expectSessions(box, { ...OTHER, [KEY]: { n: 1, big: BIG } });
+  });
+
   it("is not even read where nothing is lost", async () => {
     const { box } = holder;
     const name = await stateOf(box, { n: 1 });
