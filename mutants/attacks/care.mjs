@@ -94,7 +94,7 @@ const CLAIMS = inFile("src/care/backup/claims.ts", backup("prune", "clocks-and-c
 ]);
 
 const VERIFY = [
-  ...inFile("src/care/backup/check.ts", backup("verify"), [
+  ...inFile("src/care/backup/check.ts", backup("hostile", "verify"), [
     {
       name: "a damaged piece is as good as another",
       rule: "backup",
