@@ -20,13 +20,13 @@ const dist = join(root, "dist");
 const types = join(root, "build/types");
 const MAIN = "cli/main";
 
-/** @type {{ exports: Record<string, unknown>, dependencies: Record<string, string> }} */
+/** @type {{ exports: Record<string, unknown>, dependencies: Record<string, string>, peerDependencies: Record<string, string> }} */
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 /** As in `index` and `legacy/index`. */
 const ENTRIES = Object.keys(manifest.exports)
   .filter((path) => !path.endsWith(".json"))
   .map((path) => join(path, "index"));
-const external = [/^node:/, ...Object.keys(manifest.dependencies)];
+const external = [/^node:/, ...Object.keys(manifest.dependencies), ...Object.keys(manifest.peerDependencies)];
 
 const PROGRAM = join(root, "src/cli/program.ts");
 
@@ -45,6 +45,7 @@ function chunkOf(id, graph) {
     if (path === "cli/version.ts") return undefined;
     return beginning.has(id) ? "command" : "work";
   }
+  if (path.startsWith("engine/postgres/")) return undefined;
   if (beginning.has(id) || /^(?:[^/]*$|format\/|fs\/)/.test(path)) return "base";
   if (/^(?:engine|entries|log|store)\//.test(path)) return "store";
   // Gateways judge ages with the one that stands on nothing, and need not load the rest.

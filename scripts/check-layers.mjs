@@ -25,10 +25,12 @@ const LINES_MAX = 500;
 /**
  * Packages that a wing may load when it needs them, by `import("…")` in a function: whoever does not need them never
  * pays for them; `import type` is free and may stand anywhere in it. json5 reads legacy files that somebody
- * edited by hand; the command line has its arguments and colours from packages, the library has none.
+ * edited by hand; the engine over PostgreSQL stands on its driver; the command line has its arguments and colours from packages, the library has none.
  * @type {ReadonlyMap<string, ReadonlySet<string>>}
  */
 const LAZY = new Map([
+  ["engine", new Set(["pg"])],
+  ["postgres", new Set(["pg"])],
   ["legacy", new Set(["json5"])],
   ["cli", new Set(["commander", "picocolors"])],
 ]);

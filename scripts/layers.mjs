@@ -31,13 +31,14 @@ export const ROOMS = [
   {
     name: "engine/*",
     pattern: /^engine\/[^/]+\//,
-    what: "directory: log and files; memory: the reference",
+    what: "directory: log and files; postgres; memory: the reference",
   },
   {
     name: "store",
     pattern: /^store\//,
     what: "what all engines share",
   },
+  { name: "postgres", pattern: /^postgres\//, what: "`sessiondir/postgres`" },
   {
     name: "legacy/base",
     pattern: /^legacy\/base\//,

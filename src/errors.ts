@@ -85,6 +85,12 @@ export type SessionStoreErrorCode =
   | "store_gone"
   /** A write was cut short and could not be completed: the commit may or may not count. Never retried. */
   | "commit_unknown"
+  /** No PostgreSQL server that takes writes could be reached, or it went away; nothing was changed. */
+  | "server_unavailable"
+  /** A package that only this part needs is not installed; `data.package`. */
+  | "package_missing"
+  /** The PostgreSQL server refused a statement: rights, authentication, encoding; `data.sqlState` says which. */
+  | "server_refused"
   /** A legacy file or layout cannot be read; `data.offset` is the byte at which it shows. */
   | "legacy_invalid"
   /** A legacy file was written again and again while it was being read. */

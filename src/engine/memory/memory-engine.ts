@@ -29,7 +29,7 @@ import {
   type TranscriptOutcome,
 } from "../contract.js";
 import { History, type PastChange } from "./history.js";
-import { freezeEntry } from "./json-value.js";
+import { freezeEntry } from "../../format/frozen-entry.js";
 import { Operations } from "./operations.js";
 import { TranscriptTable } from "./transcript-table.js";
 

@@ -1,12 +1,12 @@
 /**
- * Entries as the memory engine keeps them: what `JSON.parse(JSON.stringify(entry))` would be, deeply frozen; what that would
+ * Entries as engines without files keep them: what `JSON.parse(JSON.stringify(entry))` would be, deeply frozen; what that would
  * make something else of is refused (see format/json-semantics.ts).
  *
  * Written out instead of calling JSON, for two reasons: parts that this module froze earlier are kept as they are, so that an
  * unchanged big value stays the same object from revision to revision; and depth is checked on the way down, so
  * that a cycle is a typed error and not a stack overflow.
  */
-import { SessionStoreError } from "../../errors.js";
+import { SessionStoreError } from "../errors.js";
 import {
   flawOf,
   inexpressible,
@@ -14,8 +14,8 @@ import {
   NO_ITEM,
   pathText,
   throughToJson,
-} from "../../format/json-semantics.js";
-import { setField } from "../../format/stored-value.js";
+} from "./json-semantics.js";
+import { setField } from "./stored-value.js";
 
 /** Levels of nesting in everything made here: the proof that a value is ours, and how deep it goes. */
 const frozenDepths = new WeakMap<object, number>();

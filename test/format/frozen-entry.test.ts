@@ -5,9 +5,9 @@
 import { isDeepStrictEqual } from "node:util";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { EntryCodec } from "../../../src/format/entry-codec.js";
-import { DEFAULT_LIMITS } from "../../../src/format/limits.js";
-import { freezeEntry } from "../../../src/engine/memory/json-value.js";
+import { EntryCodec } from "../../src/format/entry-codec.js";
+import { DEFAULT_LIMITS } from "../../src/format/limits.js";
+import { freezeEntry } from "../../src/format/frozen-entry.js";
 
 const anything = fc.anything({
   withBoxedValues: true,

@@ -1,0 +1,161 @@
+/**
+ * Changes in the order of their commits: rows of the log above a revision, read page by page, and looked for again when something
+ * may have come.
+ *
+ * The counter and the rows are of one snapshot, and a commit takes its revision under a lock that it holds until it counts: who
+ * sees a revision sees all in front of it. So there is never a gap.
+ */
+import { SessionStoreError } from "../../errors.js";
+import type { Runtime } from "../../runtime.js";
+import type { EngineChange, TranscriptChange } from "../contract.js";
+import { behindPrefix, fromKeyText, toKeyText } from "./key-text.js";
+import type { Place } from "./place.js";
+import type { RecordCache } from "./record-cache.js";
+import type { Server } from "./server.js";
+import type { Row, Rows } from "./sql.js";
+
+export interface FeedOptions {
+  readonly server: Server;
+  readonly place: Place;
+  readonly cache: RecordCache;
+  readonly runtime: Runtime;
+  /** How often changes of other processes are looked for, in milliseconds. */
+  readonly pollMs: number;
+}
+
+export interface ChangesOptions {
+  readonly since: number | undefined;
+  readonly prefix: string;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Rows that are read at once. */
+const PAGE = 500;
+
+export class Feed {
+  readonly #wakers = new Set<() => void>();
+  #closed = false;
+
+  constructor(private readonly options: FeedOptions) {}
+
+  /** @param now The revision as of the call. */
+  changes(options: ChangesOptions, now: Promise<number>): AsyncIterable<EngineChange> {
+    now.catch(() => {}); // whoever iterates is told
+    return this.#follow(options, now);
+  }
+
+  /** Something was committed: who waits looks at once. */
+  wake(): void {
+    for (const wake of [...this.#wakers]) wake();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.wake();
+  }
+
+  async *#follow(
+    { since, prefix, signal }: ChangesOptions,
+    now: Promise<number>,
+  ): AsyncGenerator<EngineChange> {
+    const stopped = (): boolean => this.#closed || signal?.aborted === true;
+    if (stopped()) return;
+    const latest = await now;
+    if (since !== undefined && since > latest) throw unknown(since, latest);
+    let position = since ?? latest;
+    while (!stopped()) {
+      const { rows, head } = await this.#page(position, prefix);
+      for (const [index, row] of rows.entries()) {
+        if (stopped()) return;
+        yield this.#changeOf(row, row["rev"] !== rows[index + 1]?.["rev"]);
+      }
+      const reached = Number(rows.at(-1)?.["rev"] ?? head);
+      position = rows.length === 0 ? head : reached;
+      if (rows.length === 0 && !stopped()) await this.#news(signal);
+    }
+  }
+
+  /** The next commits, whole. `head`: everything up to there is among them, or is of other sessions. */
+  async #page(since: number, prefix: string): Promise<{ rows: Rows; head: number }> {
+    const { schema, store } = this.options.place;
+    const columns = "l.rev, l.ord, l.key, l.kind, l.time, l.val";
+    const within = "l.key >= $3 and l.key < $4";
+    const bounds = [toKeyText(prefix), behindPrefix(prefix)];
+    const found = await this.options.server.query(
+      `with c as (select rev, floor from ${schema}.store where id = $1),
+l as (select ${columns} from ${schema}.log l where l.store = $1 and l.rev > $2 and ${within} order by l.rev, l.ord limit ${PAGE})
+select c.rev as head, c.floor, l.* from c left join l on true order by l.rev, l.ord`,
+      [store, since, ...bounds],
+    );
+    const [first] = found;
+    if (first === undefined) throw gone(this.options.place);
+    const head = Number(first["head"]);
+    if (Number(first["floor"]) > since) throw tooOld(since, Number(first["floor"]), head);
+    if (first["rev"] === null) return { rows: [], head };
+    if (found.length < PAGE) return { rows: found, head };
+    // The last commit may go on behind the page.
+    const { rev: last, ord } = found.at(-1) as Row;
+    const rest = await this.options.server.query(
+      `select ${columns} from ${schema}.log l where l.store = $1 and l.rev = $2 and l.ord > $5 and ${within} order by l.ord`,
+      [store, Number(last), ...bounds, Number(ord)],
+    );
+    return { rows: [...found, ...rest], head };
+  }
+
+  #changeOf(row: Row, last: boolean): EngineChange {
+    const key = fromKeyText(String(row["key"]));
+    const revision = Number(row["rev"]);
+    const modifiedAt = Number(row["time"]);
+    const change = { key, revision, modifiedAt, last };
+    const val = String(row["val"]);
+    if (row["kind"] === "delete") return { ...change, kind: "delete" };
+    if (row["kind"] === "transcript")
+      return { ...change, kind: "transcript", transcript: JSON.parse(val) as TranscriptChange };
+    return { ...change, kind: "put", record: this.options.cache.take(key, revision, modifiedAt, val) };
+  }
+
+  /** Resolves when it is time to look again. */
+  #news(signal: AbortSignal | undefined): Promise<void> {
+    const { runtime, pollMs } = this.options;
+    const letGo = runtime.keepAlive(); // a consumer waits for news
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        this.#wakers.delete(wake);
+        signal?.removeEventListener("abort", wake);
+        timer.cancel();
+        letGo();
+        resolve();
+      };
+      const timer = runtime.setTimer(wake, pollMs);
+      this.#wakers.add(wake);
+      signal?.addEventListener("abort", wake, { once: true });
+      if (this.#closed || signal?.aborted === true) wake();
+    });
+  }
+}
+
+function unknown(since: number, revision: number): SessionStoreError {
+  return new SessionStoreError(
+    "revision_unknown",
+    `the store has never had revision ${since}; it is at ${revision}. It was restored to an older state, or this is ` +
+      `another store: list the sessions, then watch since ${revision}, the revision from before the listing.`,
+    { data: { since, revision } },
+  );
+}
+
+function tooOld(since: number, floor: number, revision: number): SessionStoreError {
+  return new SessionStoreError(
+    "revision_too_old",
+    `the changes after revision ${since} are gone, up to revision ${floor}: list the sessions, then watch since ` +
+      `${revision}, the revision from before the listing.`,
+    { data: { since, revision } },
+  );
+}
+
+export function gone({ schema, name }: Place): SessionStoreError {
+  return new SessionStoreError(
+    "store_gone",
+    `the store ${name} is no longer in schema ${schema}: it was removed. Open it again to make a new one.`,
+    { data: { schema, store: name } },
+  );
+}

@@ -1,0 +1,285 @@
+/**
+ * The way to the server: which host takes writes, connections to it, and what a failure means.
+ *
+ * Of several hosts the first that answers and may be written to is used until it fails; then the others have their turn. A
+ * connection that failed is thrown away, because nobody knows what it still carries.
+ */
+import type { Client, ClientConfig, Pool, PoolClient } from "pg";
+import { SessionStoreError } from "../../errors.js";
+import type { Runtime } from "../../runtime.js";
+import { sqlStateOf } from "./schema.js";
+import type { Row, Rows, Sql, Value } from "./sql.js";
+
+/** What is used of the package `pg`. */
+export interface PgModule {
+  readonly Pool: new (config: ClientConfig & { max: number; pipeline: boolean }) => Pool;
+}
+
+export interface ServerOptions {
+  readonly pg: PgModule;
+  /** Each host by itself, with all that is needed to connect. */
+  readonly hosts: readonly ClientConfig[];
+  /** The same for people, without anything secret. */
+  readonly where: string;
+  /** The caller's own connections, instead. */
+  readonly pool: Pool | undefined;
+  readonly readOnly: boolean;
+  /** Connections at most. */
+  readonly connectionsMax: number;
+  /** How long a statement may take before its connection is given up, in milliseconds. */
+  readonly timeoutMs: number;
+  /** How long calls wait for a server that can be written to, in milliseconds. */
+  readonly unavailableMs: number;
+  readonly runtime: Runtime;
+}
+
+/** A connection for a while. */
+export interface Lent extends Sql {
+  /** The server process at its other end; undefined behind a pooler that may change it. */
+  readonly backend: number | undefined;
+  /** Gives it back, or throws it away. */
+  release(broken: boolean): void;
+}
+
+const PAUSE_MS = 50;
+const PAUSE_MS_MAX = 1000;
+
+/** Values as they come: whole numbers and reals as numbers, booleans as such, everything else as text. */
+const PARSERS: ReadonlyMap<number, (text: string) => unknown> = new Map<number, (text: string) => unknown>([
+  [16, (text) => text === "t"],
+  [20, Number],
+  [21, Number],
+  [23, Number],
+  [700, Number],
+  [701, Number],
+]);
+const AS_TEXT = (text: string): string => text;
+const TYPES = { getTypeParser: (oid: number) => PARSERS.get(oid) ?? AS_TEXT } as const;
+
+export class Server {
+  #pool: Pool | undefined;
+  #host = 0;
+  #closed = false;
+  readonly #checked = new WeakMap<object, number>();
+  /** Calls that have, or wait for, a connection. */
+  readonly #lent = new Set<Promise<unknown>>();
+
+  constructor(private readonly options: ServerOptions) {}
+
+  /** Rows of one statement that changes nothing. It is sent again if its connection breaks. */
+  query(text: string, values: readonly Value[] = []): Promise<Rows> {
+    if (this.#closed) return Promise.reject(new Error("the connections were closed"));
+    const rows = this.#query(text, values);
+    this.#lent.add(rows);
+    return rows.finally(() => this.#lent.delete(rows));
+  }
+
+  async #query(text: string, values: readonly Value[]): Promise<Rows> {
+    for (let attempt = 1; ; attempt++) {
+      const lent = await this.lend();
+      try {
+        const rows = await lent.query(text, values);
+        lent.release(false);
+        return rows;
+      } catch (error) {
+        lent.release(isBroken(error));
+        if (isReadOnlyServer(error)) this.#rotate();
+        if (attempt > this.#attempts || !isTransient(error)) throw error;
+      }
+    }
+  }
+
+  get #attempts(): number {
+    return this.options.hosts.length + 2;
+  }
+
+  /** @throws `server_unavailable` when there is none within the time that the options give. */
+  async lend(): Promise<Lent> {
+    const { runtime, unavailableMs } = this.options;
+    const end = runtime.monotonic() + unavailableMs;
+    for (let pause = PAUSE_MS; ; pause = Math.min(PAUSE_MS_MAX, pause * 2)) {
+      for (let host = 0; host < Math.max(1, this.options.hosts.length); host++) {
+        try {
+          return await this.#lendOf(this.#poolOfNow());
+        } catch (error) {
+          if (!isTransient(error) && !isReadOnlyServer(error)) throw this.#refused(error);
+          if (this.#closed || runtime.monotonic() > end) throw this.#unavailable(error);
+          this.#rotate();
+        }
+      }
+      await runtime.sleep(pause * (0.5 + runtime.random()));
+    }
+  }
+
+  /** Waits for the queries that are under way: a pool that has ended forgets who waits for a connection. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.allSettled(this.#lent);
+    const pool = this.#pool;
+    this.#pool = undefined;
+    await pool?.end();
+  }
+
+  #poolOfNow(): Pool {
+    const { pg, hosts, pool, connectionsMax } = this.options;
+    if (pool !== undefined) return pool;
+    if (this.#pool === undefined) {
+      const config = { ...hosts[this.#host], max: connectionsMax, pipeline: true };
+      this.#pool = new pg.Pool(config);
+      this.#pool.on("error", () => {}); // of a connection that nobody used: the next one is made anew
+    }
+    return this.#pool;
+  }
+
+  #rotate(): void {
+    const { hosts, pool } = this.options;
+    if (pool !== undefined || hosts.length < 2) return;
+    this.#host = (this.#host + 1) % hosts.length;
+    const left = this.#pool;
+    this.#pool = undefined;
+    void left?.end().catch(() => {});
+  }
+
+  async #lendOf(pool: Pool): Promise<Lent> {
+    const client = await pool.connect();
+    try {
+      if (!this.#checked.has(client)) await this.#check(client);
+    } catch (error) {
+      client.release(true);
+      throw error;
+    }
+    return this.#lentOf(client);
+  }
+
+  async #check(client: PoolClient): Promise<void> {
+    const sql = this.#sqlOn(client);
+    const [row] = await sql.query(
+      "select current_setting('transaction_read_only') as read_only, current_setting('server_encoding') as encoding, " +
+        "pg_backend_pid() as backend",
+    );
+    if (row?.["read_only"] === "on" && !this.options.readOnly) throw new ReadOnlyServer();
+    if (row?.["encoding"] !== "UTF8")
+      throw new SessionStoreError(
+        "server_refused",
+        `the database has the encoding ${String(row?.["encoding"])}; sessions need UTF8. Make a database with it.`,
+        { data: { encoding: String(row?.["encoding"]) } },
+      );
+    client.on("error", () => {}); // the statement that waits is told
+    this.#checked.set(client, Number(row["backend"]));
+  }
+
+  #sqlOn(client: Client | PoolClient): Sql {
+    const { timeoutMs } = this.options;
+    return {
+      query: async (text, values = []) => {
+        const config = { text, values: values as unknown[], types: TYPES, query_timeout: timeoutMs };
+        const { rows, command } = await client.query<Row>(config as { text: string; values: unknown[] });
+        // What a transaction that failed answers to `commit`, and it is no error.
+        if (command === "ROLLBACK" && text === "commit") throw new RolledBack();
+        return rows;
+      },
+    };
+  }
+
+  #lentOf(client: PoolClient): Lent {
+    const sql = this.#sqlOn(client);
+    return {
+      backend: this.options.pool === undefined ? this.#checked.get(client) : undefined,
+      query: (text, values) => sql.query(text, values),
+      release: (broken) => client.release(broken),
+    };
+  }
+
+  #unavailable(cause: unknown): SessionStoreError {
+    const { where, unavailableMs } = this.options;
+    const why = isReadOnlyServer(cause) ? "none of them takes writes" : messageOf(cause);
+    return new SessionStoreError(
+      "server_unavailable",
+      `no PostgreSQL server could be used within ${unavailableMs / 1000} s (${where}): ${why}. ` +
+        "Nothing was changed by this call: check that the server runs and can be reached, then try again.",
+      { data: { hosts: where, sqlState: sqlStateOf(cause) }, cause },
+    );
+  }
+
+  #refused(error: unknown): unknown {
+    const sqlState = sqlStateOf(error);
+    if (error instanceof SessionStoreError || sqlState === undefined) return error;
+    return asServerError(error);
+  }
+}
+
+/** A standby, or a server that was told to take no writes. */
+class ReadOnlyServer extends Error {
+  readonly code = "25006";
+}
+
+/** The transaction did not count, and may be run again. */
+export class RolledBack extends Error {
+  readonly code = "40000";
+}
+
+const READ_ONLY_TRANSACTION = "25006";
+
+export function isReadOnlyServer(error: unknown): boolean {
+  return sqlStateOf(error) === READ_ONLY_TRANSACTION;
+}
+
+/** Classes and codes of failures that pass: connection, not accepting, shutting down, too many clients. */
+const TRANSIENT = /^(?:08|57P0[1-5]|53300)/;
+/** Nothing was changed, and the same may be tried again at once: rolled back, serialization, deadlock. */
+const AGAIN = /^40/;
+
+/** Whether the server was not there, or went away. */
+export function isTransient(error: unknown): boolean {
+  const sqlState = sqlStateOf(error);
+  return sqlState === undefined ? isBroken(error) : TRANSIENT.test(sqlState);
+}
+
+/** Whether the transaction was undone because of others. */
+export function isToBeRepeated(error: unknown): boolean {
+  return AGAIN.test(sqlStateOf(error) ?? "");
+}
+
+const OF_THE_CONNECTION =
+  /connection|timeout|timed out|socket|ECONN|ENOTFOUND|EAI_AGAIN|EPIPE|EHOST|ENET|closed/i;
+
+/** Whether the connection cannot be used again: anything but an answer of the server. */
+export function isBroken(error: unknown): boolean {
+  const sqlState = sqlStateOf(error);
+  if (sqlState !== undefined) return /^(?:08|57P)/.test(sqlState);
+  if (error instanceof SessionStoreError || error instanceof TypeError) return false;
+  return OF_THE_CONNECTION.test(`${messageOf(error)} ${String((error as { code?: unknown } | null)?.code)}`);
+}
+
+export function messageOf(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(messageOf).join("; ");
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** What a person does about what the server refused. */
+const NEXT_STEPS: ReadonlyMap<string, string> = new Map([
+  ["28", "Check the user name and the password."],
+  ["3D", "Make the database, or name another one."],
+  ["42501", "Give the role these rights, or run `sessiondir postgres init` as one that has them."],
+  ["53100", "The server's disk is full: make room, then try again."],
+  ["53200", "The server has no memory left for it."],
+]);
+
+/** A refusal of the server as the error that callers see. */
+export function asServerError(error: unknown): unknown {
+  const sqlState = sqlStateOf(error);
+  if (sqlState === undefined || error instanceof SessionStoreError) return error;
+  const step =
+    NEXT_STEPS.get(sqlState) ?? NEXT_STEPS.get(sqlState.slice(0, 2)) ?? "The server's log says more.";
+  if (sqlState === "54000")
+    return new SessionStoreError(
+      "key_too_long",
+      `the key, with the transcript's name, is longer than an index of the database can have: ${messageOf(error)}`,
+      { data: { sqlState }, cause: error },
+    );
+  return new SessionStoreError(
+    sqlState === "53100" ? "disk_full" : TRANSIENT.test(sqlState) ? "server_unavailable" : "server_refused",
+    `the PostgreSQL server refused: ${messageOf(error)} (${sqlState}). ${step}`,
+    { data: { sqlState }, cause: error },
+  );
+}

@@ -1,0 +1,202 @@
+/** The way in to a store in a PostgreSQL database. */
+import type { Pool } from "pg";
+import { SessionStoreError } from "../errors.js";
+import type { Place } from "../engine/postgres/place.js";
+import { PostgresEngine } from "../engine/postgres/postgres-engine.js";
+import { assertSchema, assertSchemaName, findSchema, installSchema } from "../engine/postgres/schema.js";
+import { asServerError, Server, type Lent, type PgModule } from "../engine/postgres/server.js";
+import { systemRuntime } from "../runtime.js";
+import { kindOf, optionalInteger, requireKnownNames, requireObject } from "../store/arguments.js";
+import { resolveOptions, type OpenOptions } from "../store/options.js";
+import { createSessionStore } from "../store/session-store.js";
+import type { SessionStore, UntypedEntry } from "../store/types.js";
+import { hostsOf, namesOfHosts } from "./hosts.js";
+
+/** Options of {@link openPostgresStore}. Those of {@link OpenOptions} that are not about files mean what they mean there. */
+export interface PostgresStoreOptions<T extends object> extends Pick<
+  OpenOptions<T>,
+  "readOnly" | "create" | "normalizeKey" | "updatedAt" | "limits" | "cacheBytes"
+> {
+  /**
+   * `postgres://user:password@host:5432/database`. Several hosts, separated by commas, are tried in turn: the one that takes
+   * writes is used. What it leaves out comes from the environment (`PGHOST`, `PGUSER`, `PGPASSWORD`, `PGPASSFILE`, …). Default: the
+   * environment alone.
+   */
+  readonly connectionString?: string | undefined;
+  /** Connections of the caller's, from the package `pg`, instead; they stay open when the store is closed. */
+  readonly pool?: Pool | undefined;
+  /** Of the tables: lower-case letters, digits and underscores. Default "sessiondir". */
+  readonly schema?: string | undefined;
+  /** Name of the store in these tables: 1 to 200 characters. Default "main". */
+  readonly store?: string | undefined;
+  /** Connections at most. Default 4. Not with `pool`. */
+  readonly connections?: number | undefined;
+  /** How long a statement may take, in milliseconds. Default 30,000. */
+  readonly timeoutMs?: number | undefined;
+  /** How long calls wait for a server that can be reached and takes writes, in milliseconds. Default 30,000. */
+  readonly unavailableMs?: number | undefined;
+  /** How often a watch looks for changes of other processes, in milliseconds. Default 200. */
+  readonly pollMs?: number | undefined;
+  /** Revisions that `watch({ since })` can go back at least; what they replaced is kept for it. Default 10,000. */
+  readonly historyRevisions?: number | undefined;
+}
+
+const OWN = [
+  "connectionString",
+  "pool",
+  "schema",
+  "store",
+  "connections",
+  "timeoutMs",
+  "unavailableMs",
+  "pollMs",
+  "historyRevisions",
+] as const;
+const SHARED = ["readOnly", "create", "normalizeKey", "updatedAt", "limits", "cacheBytes"] as const;
+const NAMES: ReadonlySet<string> = new Set<keyof PostgresStoreOptions<object>>([...OWN, ...SHARED]);
+
+const CONNECTIONS = 4;
+const TIMEOUT_MS = 30_000;
+const UNAVAILABLE_MS = 30_000;
+const POLL_MS = 200;
+const HISTORY_REVISIONS = 10_000;
+const STORE_NAME_MAX = 200;
+const ATTEMPTS_MAX = 20;
+
+/**
+ * Opens a session store in a PostgreSQL database, and makes it, with its tables, where there is none. Needs the package `pg`.
+ * @typeParam T What an entry is, as with `openSessionStore`.
+ * @throws `TypeError` for a wrong option. `store_not_found` (with `create: false` or `readOnly`), `format_unsupported`,
+ *   `server_unavailable`, `server_refused`, `package_missing`.
+ * @example
+ * const store = await openPostgresStore<Session>({ connectionString: "postgres://gateway@db/agents" });
+ * await store.update("agent:main:main", (entry) => entry && { ...entry, updatedAt: Date.now() });
+ */
+export async function openPostgresStore<T extends object = UntypedEntry>(
+  options: PostgresStoreOptions<T> = {},
+): Promise<SessionStore<T>> {
+  requireObject(options, "options");
+  requireKnownNames(options, "a PostgreSQL store", NAMES);
+  const { connectionString, pool, schema = "sessiondir", store = "main" } = options;
+  if (connectionString !== undefined && pool !== undefined)
+    throw new TypeError("options.connectionString and options.pool exclude each other");
+  if (connectionString !== undefined && typeof connectionString !== "string")
+    throw new TypeError(`options.connectionString must be a string, not ${kindOf(connectionString)}`);
+  assertSchemaName(schema);
+  if (typeof store !== "string" || store === "" || store.length > STORE_NAME_MAX || store.includes("\0"))
+    throw new TypeError(`options.store must be a name of 1 to ${STORE_NAME_MAX} characters`);
+  const shared = Object.fromEntries(SHARED.map((name) => [name, options[name]]));
+  const resolved = resolveOptions<T>(shared as OpenOptions<T>);
+  const { readOnly, create, limits, updatedAt, cacheBytes, normalizeKey } = resolved;
+  const timeoutMs = optionalInteger(options.timeoutMs, "options.timeoutMs", 1) ?? TIMEOUT_MS;
+  const unavailableMs = optionalInteger(options.unavailableMs, "options.unavailableMs", 0) ?? UNAVAILABLE_MS;
+  const pollMs = optionalInteger(options.pollMs, "options.pollMs", 1) ?? POLL_MS;
+  const connectionsMax = optionalInteger(options.connections, "options.connections", 1) ?? CONNECTIONS;
+  const historyRevisions =
+    optionalInteger(options.historyRevisions, "options.historyRevisions", 1) ?? HISTORY_REVISIONS;
+  const runtime = systemRuntime;
+  const server = new Server({
+    pg: await loadPg(),
+    hosts: hostsOf(connectionString),
+    where: namesOfHosts(connectionString),
+    pool,
+    readOnly,
+    connectionsMax,
+    timeoutMs,
+    unavailableMs,
+    runtime,
+  });
+  try {
+    const place = await findPlace(server, {
+      schema,
+      name: store,
+      timeoutMs,
+      readOnly,
+      mayMake: create && !readOnly,
+    });
+    const engine = new PostgresEngine({
+      server,
+      place,
+      limits,
+      updatedAt,
+      cacheBytes,
+      unavailableMs,
+      pollMs,
+      historyRevisions,
+      runtime,
+    });
+    return createSessionStore<T>(engine, { readOnly, normalizeKey, limits, runtime });
+  } catch (error) {
+    await server.close();
+    throw asServerError(error);
+  }
+}
+
+async function loadPg(): Promise<PgModule> {
+  try {
+    return await import("pg");
+  } catch (cause) {
+    throw new SessionStoreError(
+      "package_missing",
+      "a store in PostgreSQL needs the package pg, which is not installed: npm install pg@8",
+      { data: { package: "pg" }, cause },
+    );
+  }
+}
+
+interface Wanted {
+  readonly schema: string;
+  readonly name: string;
+  readonly timeoutMs: number;
+  readonly readOnly: boolean;
+  readonly mayMake: boolean;
+}
+
+async function findPlace(server: Server, wanted: Wanted): Promise<Place> {
+  const { schema, name, timeoutMs, readOnly, mayMake } = wanted;
+  const lent = await server.lend();
+  let failed = true;
+  try {
+    let found = await findSchema(lent, schema);
+    if (found === undefined && mayMake) {
+      await installSchema(lent, schema, (ms) => systemRuntime.sleep(ms));
+      found = await findSchema(lent, schema);
+    }
+    if (found === undefined) throw notFound(schema, name);
+    assertSchema(found, schema, readOnly);
+    const row = await findOrMakeStore(lent, wanted, mayMake);
+    failed = false;
+    return { schema, name, timeoutMs, ...row };
+  } finally {
+    lent.release(failed);
+  }
+}
+
+/** Others may make the same store, or another one with the same number, at the same moment. */
+async function findOrMakeStore(
+  sql: Lent,
+  { schema, name }: Wanted,
+  mayMake: boolean,
+): Promise<Pick<Place, "store" | "history">> {
+  for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+    const [row] = await sql.query(`select id, history from ${schema}.store where name = $1`, [name]);
+    if (row !== undefined) return { store: Number(row["id"]), history: String(row["history"]) };
+    if (!mayMake) throw notFound(schema, name);
+    await sql.query(
+      `with made as (insert into ${schema}.store (id, name, history, rev, floor, created_at)
+select coalesce(max(id), 0) + 1, $1, $2, 0, 0, $3::bigint from ${schema}.store on conflict do nothing returning id)
+insert into ${schema}.sweep (store, log) select id, 0 from made`,
+      [name, systemRuntime.randomName(16), Math.trunc(systemRuntime.now())],
+    );
+  }
+  throw notFound(schema, name);
+}
+
+function notFound(schema: string, name: string): SessionStoreError {
+  return new SessionStoreError(
+    "store_not_found",
+    `there is no session store ${JSON.stringify(name)} in schema ${schema} of this database. Check the names; where readOnly or ` +
+      "create: false is given, no store is made.",
+    { data: { schema, store: name } },
+  );
+}
