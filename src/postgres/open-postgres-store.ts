@@ -86,7 +86,7 @@ export async function openPostgresStore<T extends object = UntypedEntry>(
   if (typeof store !== "string" || store === "" || store.length > STORE_NAME_MAX || store.includes("\0"))
     throw new TypeError(`options.store must be a name of 1 to ${STORE_NAME_MAX} characters`);
   const shared = Object.fromEntries(SHARED.map((name) => [name, options[name]]));
-  const resolved = resolveOptions<T>(shared as OpenOptions<T>);
+  const resolved = resolveOptions<T>(shared);
   const { readOnly, create, limits, updatedAt, cacheBytes, normalizeKey } = resolved;
   const timeoutMs = optionalInteger(options.timeoutMs, "options.timeoutMs", 1) ?? TIMEOUT_MS;
   const unavailableMs = optionalInteger(options.unavailableMs, "options.unavailableMs", 0) ?? UNAVAILABLE_MS;

@@ -18,6 +18,7 @@ import {
   isToBeRepeated,
   isTransient,
   messageOf,
+  type Backend,
   type Lent,
   type Server,
 } from "./server.js";
@@ -132,7 +133,7 @@ export class CommitQueue {
       let failure: unknown;
       try {
         ended = await batch.run(lent);
-        lent.release(false);
+        lent.release(ended.kind === "unknown");
       } catch (error) {
         failure = error;
         const broken = isBroken(error) || !(await hasRolledBack(lent));
@@ -151,7 +152,7 @@ export class CommitQueue {
       if (again && attempt < ATTEMPTS_MAX) await runtime.sleep(pauseMs(attempt, runtime));
       else if (!again && isPassing(failure) && runtime.monotonic() < end)
         await runtime.sleep(pauseMs(attempt, runtime));
-      else throw failure ?? overtaken(place, queued);
+      else throw failure === undefined ? overtaken(place, queued) : (failure as Error);
     }
   }
 
@@ -164,45 +165,62 @@ export class CommitQueue {
     ended: Extract<Ended, { kind: "unknown" }>,
     old: Lent,
   ): Promise<number | undefined> {
+    const { runtime, unavailableMs } = this.options;
+    const end = runtime.monotonic() + unavailableMs;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const last = await this.#lastOf(batch, old.backend);
+        return last === undefined ? undefined : last - ended.commits;
+      } catch (error) {
+        if (!isPassing(error) || runtime.monotonic() > end) throw unknownCommit(batch, ended.cause, error);
+      }
+      await runtime.sleep(pauseMs(attempt, runtime));
+    }
+  }
+
+  /** The highest revision that a batch has in the log, when it can get no other one any more. */
+  async #lastOf({ name }: Batch, backend: Backend | undefined): Promise<number | undefined> {
     const { server, place } = this.options;
-    old.release(true);
-    let lent: Lent | undefined;
+    const lent = await server.lend();
+    let broken = true;
     try {
-      lent = await server.lend();
-      if (old.backend !== undefined) await this.#fence(lent, old.backend);
+      if (backend !== undefined) await this.#fence(lent, backend);
       const rows = await lent.query(
         `select max(rev) as last from ${place.schema}.log where store = $1 and batch = $2`,
-        [place.store, batch.name],
+        [place.store, name],
       );
-      lent.release(false);
+      broken = false;
       const last = rows[0]?.["last"];
-      return typeof last === "number" ? last - ended.commits : undefined;
-    } catch (error) {
-      lent?.release(true);
-      throw new SessionStoreError(
-        "commit_unknown",
-        "the connection to the server was lost after a commit had been sent, and whether it counts could not be found out: " +
-          `${messageOf(error)}. Read the session before trying again.`,
-        { data: { batch: batch.name, sqlState: sqlStateOf(error) }, cause: ended.cause },
-      );
+      return typeof last === "number" ? last : undefined;
+    } finally {
+      lent.release(broken);
     }
   }
 
   /** Ends the server process that may still be at the batch, so that what the log says is the last word. */
-  async #fence(sql: Lent, backend: number): Promise<void> {
+  async #fence(sql: Lent, { pid, since }: Backend): Promise<void> {
+    const same = "from pg_stat_activity where pid = $1::int and backend_start = $2::timestamptz";
     for (let attempt = 0; attempt < FENCES_MAX; attempt++) {
-      await sql.query("select pg_terminate_backend($1::int)", [backend]);
-      const rows = await sql.query("select 1 as there from pg_stat_activity where pid = $1::int", [backend]);
+      const rows = await sql.query(`select pg_terminate_backend(pid) ${same}`, [pid, since]);
       if (rows.length === 0) return;
       await this.options.runtime.sleep(FENCE_MS / FENCES_MAX);
     }
-    throw new Error(`the server process ${backend} does not end`);
+    throw new Error(`the server process ${pid} does not end`);
   }
 }
 
 function answer({ resolve, reject }: Queued, decided: Decided, base: number): void {
   if ("error" in decided) reject(decided.error);
   else resolve(decided.decision(base));
+}
+
+function unknownCommit(batch: Batch, lost: unknown, error: unknown): SessionStoreError {
+  return new SessionStoreError(
+    "commit_unknown",
+    "the connection to the server was lost after a commit had been sent, and whether it counts could not be found out: " +
+      `${messageOf(error)}. Read the session before trying again.`,
+    { data: { batch: batch.name, sqlState: sqlStateOf(error) }, cause: lost },
+  );
 }
 
 /** Leaves the connection as it was lent; false if it cannot be used any more. */

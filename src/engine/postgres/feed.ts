@@ -46,7 +46,7 @@ export class Feed {
 
   /** Something was committed: who waits looks at once. */
   wake(): void {
-    for (const wake of [...this.#wakers]) wake();
+    for (const wake of this.#wakers) wake();
   }
 
   close(): void {

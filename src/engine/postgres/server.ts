@@ -33,10 +33,16 @@ export interface ServerOptions {
   readonly runtime: Runtime;
 }
 
+/** A process of the server: its number may be another one's later, but not with this beginning. */
+export interface Backend {
+  readonly pid: number;
+  readonly since: string;
+}
+
 /** A connection for a while. */
 export interface Lent extends Sql {
   /** The server process at its other end; undefined behind a pooler that may change it. */
-  readonly backend: number | undefined;
+  readonly backend: Backend | undefined;
   /** Gives it back, or throws it away. */
   release(broken: boolean): void;
 }
@@ -60,7 +66,7 @@ export class Server {
   #pool: Pool | undefined;
   #host = 0;
   #closed = false;
-  readonly #checked = new WeakMap<object, number>();
+  readonly #checked = new WeakMap<object, Backend>();
   /** Calls that have, or wait for, a connection. */
   readonly #lent = new Set<Promise<unknown>>();
 
@@ -143,7 +149,10 @@ export class Server {
   async #lendOf(pool: Pool): Promise<Lent> {
     const client = await pool.connect();
     try {
-      if (!this.#checked.has(client)) await this.#check(client);
+      if (!this.#checked.has(client)) {
+        client.on("error", () => {}); // the statement that waits is told; without a listener the process would end
+        await this.#check(client);
+      }
     } catch (error) {
       client.release(true);
       throw error;
@@ -155,7 +164,7 @@ export class Server {
     const sql = this.#sqlOn(client);
     const [row] = await sql.query(
       "select current_setting('transaction_read_only') as read_only, current_setting('server_encoding') as encoding, " +
-        "pg_backend_pid() as backend",
+        "pid, backend_start::text as since from pg_stat_activity where pid = pg_backend_pid()",
     );
     if (row?.["read_only"] === "on" && !this.options.readOnly) throw new ReadOnlyServer();
     if (row?.["encoding"] !== "UTF8")
@@ -164,8 +173,7 @@ export class Server {
         `the database has the encoding ${String(row?.["encoding"])}; sessions need UTF8. Make a database with it.`,
         { data: { encoding: String(row?.["encoding"]) } },
       );
-    client.on("error", () => {}); // the statement that waits is told
-    this.#checked.set(client, Number(row["backend"]));
+    this.#checked.set(client, { pid: Number(row["pid"]), since: String(row["since"]) });
   }
 
   #sqlOn(client: Client | PoolClient): Sql {
