@@ -33,6 +33,12 @@ interface ItemRange extends TranscriptLife {
   readonly to: number;
 }
 
+/** A session that has a record of this revision. */
+export interface AssumedSession {
+  readonly key: string;
+  readonly revision: number;
+}
+
 interface SessionWrite {
   readonly n: number;
   readonly present: boolean;
@@ -90,11 +96,27 @@ export class BatchWrites {
    * Sends everything, without waiting.
    * @returns Resolves to the revision before the first of this batch.
    */
-  send(sql: Sql, schema: string, store: number, batch: string): Promise<number> {
+  async send(sql: Sql, schema: string, store: number, batch: string): Promise<number> {
     const removal = this.#removed.length === 0 ? undefined : this.#sendRemoval(sql, schema, store);
-    const { text, values } = this.#statement(schema, store, batch);
-    const written = sql.query(text, values);
-    return Promise.all([written, removal]).then(([rows]) => Number((rows[0] as Row)["base"]));
+    const { text, values } = this.#statement(schema, store, batch, []);
+    const [rows] = await Promise.all([sql.query(text, values), removal]);
+    return Number((rows[0] as Row)["base"]);
+  }
+
+  /**
+   * The same as one statement that locks the rows itself, and writes nothing unless each is as it is assumed to be.
+   * @returns Undefined: nothing was written.
+   */
+  async sendIf(
+    assumed: readonly AssumedSession[],
+    sql: Sql,
+    schema: string,
+    store: number,
+    batch: string,
+  ): Promise<number | undefined> {
+    const { text, values } = this.#statement(schema, store, batch, assumed);
+    const [row] = await sql.query(text, values);
+    return row === undefined ? undefined : Number(row["base"]);
   }
 
   /** Before the rest: what comes may have the ids of what goes. */
@@ -110,10 +132,27 @@ where i.store = $1 and i.since = g.since and i.ord = g.ord and i.seq between g.l
     ]);
   }
 
-  #statement(schema: string, store: number, batch: string): { text: string; values: Value[] } {
+  #statement(
+    schema: string,
+    store: number,
+    batch: string,
+    assumed: readonly AssumedSession[],
+  ): { text: string; values: Value[] } {
     const parts = new Statement(store, batch, this.commits);
+    let condition = "";
+    if (assumed.length > 0) {
+      const i = parts.rows("key text, rev bigint", [
+        assumed.map(({ key }) => toKeyText(key)),
+        assumed.map(({ revision }) => revision),
+      ]);
+      parts.with(
+        `hit as materialized (select s.key from ${schema}.session s, ${i} where s.store = $1 and s.key = i.key ` +
+          "and s.rev = i.rev and s.present order by s.key for update of s)",
+      );
+      condition = ` and (select count(*) from hit) = ${parts.value(assumed.length)}::bigint`;
+    }
     parts.with(
-      `tick as (update ${schema}.store set rev = rev + $3 where id = $1 returning rev - $3 as base)`,
+      `tick as (update ${schema}.store set rev = rev + $3 where id = $1${condition} returning rev - $3 as base)`,
     );
     this.#addLog(parts, schema);
     this.#addSessions(parts, schema);
@@ -252,12 +291,16 @@ class Statement {
     this.text += (this.text === "" ? "" : ",\n") + part;
   }
 
+  value(value: Value): string {
+    this.values.push(value);
+    return `$${this.values.length}`;
+  }
+
   /** Rows that come as one array a column; the text stands where a table may. */
   rows(columns: string, arrays: readonly (readonly (string | number | boolean | null)[])[]): string {
     const names = columns.split(", ").map((column) => column.split(" "));
     const parameters = arrays.map((array, index) => {
-      this.values.push(array);
-      return `$${this.values.length}::${names[index]?.[1] ?? "text"}[]`;
+      return `${this.value(array)}::${names[index]?.[1] ?? "text"}[]`;
     });
     return `unnest(${parameters.join(", ")}) as i(${names.map(([name]) => name).join(", ")})`;
   }

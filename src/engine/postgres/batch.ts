@@ -7,7 +7,7 @@
  * waiting for answers, and so is everything behind it: two round trips.
  */
 import { isBroken, type Lent } from "./server.js";
-import { BatchWrites } from "./batch-writes.js";
+import { BatchWrites, type AssumedSession } from "./batch-writes.js";
 import { decide, hasGaps, type Boundaries, type Deciding, type Decision, type Waiting } from "./decide.js";
 import { fromKeyText, toKeyText } from "./key-text.js";
 import { LockedRows } from "./locked-rows.js";
@@ -53,23 +53,66 @@ export class Batch {
     this.#keys = [...new Set(commits.flatMap(({ ops }) => ops.map(({ key }) => key)))];
   }
 
-  /** @throws if it is certain that nothing was written, and another attempt would end in the same way. */
-  async run(sql: Lent): Promise<Ended> {
-    const { place, limits, updatedAtOf } = this.options;
-    const operations = await this.#lock(sql);
-    if (operations === undefined) {
-      await sql.query("rollback");
-      return { kind: "again" };
+  /**
+   * The short way, one statement, for commits that only build on records that this process has: they are decided on those, and
+   * the statement writes nothing unless all of them are still what the database has.
+   * @returns Undefined if the long way is to be gone.
+   */
+  async runAssumed(sql: Lent): Promise<Ended | undefined> {
+    const { place, cache } = this.options;
+    const assumed = new Map<string, AssumedSession>();
+    for (const { ops, options } of this.commits) {
+      if (options.operation !== undefined) return undefined;
+      for (const op of ops) {
+        if (op.kind === "transcript" || op.kind === "delete" || (op.base ?? 0) === 0) return undefined;
+        const { key, base: revision = 0 } = op;
+        const record = cache.at(key, revision);
+        if (record === undefined) return undefined;
+        const { entry, modifiedAt } = record;
+        if (!assumed.has(key))
+          this.#rows.setSession(key, { revision, present: true, updatedAt: 0, modifiedAt, entry });
+        assumed.set(key, { key, revision });
+      }
     }
-    const boundaries = await this.#boundaries(sql);
+    const decisions = this.#decideAll(new Map(), new Map());
+    const { commits } = this.#writes;
+    if (commits === 0) return { kind: "done", base: 0, decisions };
+    try {
+      const base = await this.#writes.sendIf(
+        [...assumed.values()],
+        sql,
+        place.schema,
+        place.store,
+        this.name,
+      );
+      return base === undefined ? undefined : { kind: "done", base, decisions };
+    } catch (cause) {
+      if (!isBroken(cause)) throw cause;
+      return { kind: "unknown", decisions, commits, cause };
+    }
+  }
+
+  #decideAll(operations: Deciding["operations"], boundaries: Deciding["boundaries"]): Decided[] {
+    const { limits, updatedAtOf } = this.options;
     const deciding = { rows: this.#rows, writes: this.#writes, limits, updatedAtOf, operations, boundaries };
-    const decisions = this.commits.map((waiting): Decided => {
+    return this.commits.map((waiting): Decided => {
       try {
         return { decision: decide(waiting, deciding) };
       } catch (error) {
         return { error };
       }
     });
+  }
+
+  /** @throws if it is certain that nothing was written, and another attempt would end in the same way. */
+  async run(sql: Lent): Promise<Ended> {
+    const { place } = this.options;
+    const operations = await this.#lock(sql);
+    if (operations === undefined) {
+      await sql.query("rollback");
+      return { kind: "again" };
+    }
+    const decisions = this.#decideAll(operations, await this.#boundaries(sql));
     if (this.#writes.commits === 0) {
       await sql.query("rollback");
       return { kind: "done", base: 0, decisions };

@@ -127,12 +127,16 @@ export class CommitQueue {
     const { runtime, place, server, unavailableMs } = this.options;
     const end = runtime.monotonic() + unavailableMs;
     for (let attempt = 1; ; attempt++) {
-      const batch = new Batch(runtime.randomName(8), queued, this.options);
+      let batch = new Batch(runtime.randomName(8), queued, this.options);
       const lent = await server.lend();
       let ended: Ended | undefined;
       let failure: unknown;
       try {
-        ended = await batch.run(lent);
+        ended = attempt === 1 ? await batch.runAssumed(lent) : undefined;
+        if (ended === undefined) {
+          batch = new Batch(runtime.randomName(8), queued, this.options);
+          ended = await batch.run(lent);
+        }
         lent.release(ended.kind === "unknown");
       } catch (error) {
         failure = error;

@@ -47,6 +47,9 @@ export interface Lent extends Sql {
   release(broken: boolean): void;
 }
 
+const KEEP_ALIVE_MS = 10_000;
+/** Far more than there are texts of statements. */
+const NAMES_MAX = 500;
 const PAUSE_MS = 50;
 const PAUSE_MS_MAX = 1000;
 
@@ -67,6 +70,7 @@ export class Server {
   #host = 0;
   #closed = false;
   readonly #checked = new WeakMap<object, Backend>();
+  readonly #names = new Map<string, string>();
   /** Calls that have, or wait for, a connection. */
   readonly #lent = new Set<Promise<unknown>>();
 
@@ -81,7 +85,9 @@ export class Server {
   }
 
   async #query(text: string, values: readonly Value[]): Promise<Rows> {
-    for (let attempt = 1; ; attempt++) {
+    const { runtime, unavailableMs } = this.options;
+    const end = runtime.monotonic() + unavailableMs;
+    for (;;) {
       const lent = await this.lend();
       try {
         const rows = await lent.query(text, values);
@@ -90,13 +96,9 @@ export class Server {
       } catch (error) {
         lent.release(isBroken(error));
         if (isReadOnlyServer(error)) this.#rotate();
-        if (attempt > this.#attempts || !isTransient(error)) throw error;
+        if (!isTransient(error) || this.#closed || runtime.monotonic() > end) throw error;
       }
     }
-  }
-
-  get #attempts(): number {
-    return this.options.hosts.length + 2;
   }
 
   /** @throws `server_unavailable` when there is none within the time that the options give. */
@@ -127,10 +129,16 @@ export class Server {
   }
 
   #poolOfNow(): Pool {
-    const { pg, hosts, pool, connectionsMax } = this.options;
+    const { pg, hosts, pool, connectionsMax, timeoutMs } = this.options;
     if (pool !== undefined) return pool;
     if (this.#pool === undefined) {
-      const config = { ...hosts[this.#host], max: connectionsMax, pipeline: true };
+      // A server that takes the connection and says nothing is as good as none; one that died without a word is noticed.
+      const alive = {
+        connectionTimeoutMillis: timeoutMs,
+        keepAlive: true,
+        keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
+      };
+      const config = { ...hosts[this.#host], ...alive, max: connectionsMax, pipeline: true };
       this.#pool = new pg.Pool(config);
       this.#pool.on("error", () => {}); // of a connection that nobody used: the next one is made anew
     }
@@ -176,11 +184,25 @@ export class Server {
     this.#checked.set(client, { pid: Number(row["pid"]), since: String(row["since"]) });
   }
 
+  /**
+   * Statements with parameters are planned once a connection, by a name for their text; not on connections of the caller's, which
+   * may go through a pooler that knows no such names.
+   */
+  #nameOf(text: string, values: readonly Value[]): string | undefined {
+    if (this.options.pool !== undefined || values.length === 0) return undefined;
+    const known = this.#names.get(text);
+    if (known !== undefined || this.#names.size === NAMES_MAX) return known;
+    const name = `sessiondir_${this.#names.size}`;
+    this.#names.set(text, name);
+    return name;
+  }
+
   #sqlOn(client: Client | PoolClient): Sql {
     const { timeoutMs } = this.options;
     return {
       query: async (text, values = []) => {
-        const config = { text, values: values as unknown[], types: TYPES, query_timeout: timeoutMs };
+        const name = this.#nameOf(text, values);
+        const config = { name, text, values: values as unknown[], types: TYPES, query_timeout: timeoutMs };
         const { rows, command } = await client.query<Row>(config as { text: string; values: unknown[] });
         // What a transaction that failed answers to `commit`, and it is no error.
         if (command === "ROLLBACK" && text === "commit") throw new RolledBack();

@@ -4,15 +4,15 @@
  * a store of its own in the same tables.
  */
 import { afterAll, beforeAll, describe, test } from "vitest";
-import { openPostgresStore } from "../../src/postgres/open-postgres-store.js";
+import { openPostgresStore } from "../../../src/postgres/open-postgres-store.js";
 import {
   sessionStoreConformance,
   type ConformanceEntry,
   type ConformanceFixture,
   type ConformanceOpenOptions,
   type ConformanceStore,
-} from "../../src/testing/conformance/suite.js";
-import { startServer, versionsHere, type TestServer } from "../support/postgres/server.js";
+} from "../../../src/testing/conformance/suite.js";
+import { startServer, versionsHere, type TestServer } from "../../support/postgres/server.js";
 
 const VERSIONS = versionsHere();
 
