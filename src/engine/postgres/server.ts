@@ -140,7 +140,8 @@ export class Server {
       };
       const config = { ...hosts[this.#host], ...alive, max: connectionsMax, pipeline: true };
       this.#pool = new pg.Pool(config);
-      this.#pool.on("error", () => {}); // of a connection that nobody used: the next one is made anew
+      this.#pool.on("error", ignore); // of a connection that nobody used: the next one is made anew
+      this.#pool.on("connect", listen);
     }
     return this.#pool;
   }
@@ -158,7 +159,7 @@ export class Server {
     const client = await pool.connect();
     try {
       if (!this.#checked.has(client)) {
-        client.on("error", () => {}); // the statement that waits is told; without a listener the process would end
+        if (this.options.pool !== undefined) listen(client);
         await this.#check(client);
       }
     } catch (error) {
@@ -238,6 +239,15 @@ export class Server {
   }
 }
 
+function ignore(): void {
+  // Whoever uses the connection is told by the statement that fails.
+}
+
+/** A connection that fails between two statements would end the process if nobody listened. */
+function listen(client: PoolClient): void {
+  client.on("error", ignore);
+}
+
 /** A standby, or a server that was told to take no writes. */
 class ReadOnlyServer extends Error {
   readonly code = "25006";
@@ -254,8 +264,8 @@ export function isReadOnlyServer(error: unknown): boolean {
   return sqlStateOf(error) === READ_ONLY_TRANSACTION;
 }
 
-/** Classes and codes of failures that pass: connection, not accepting, shutting down, too many clients. */
-const TRANSIENT = /^(?:08|57P0[1-5]|53300)/;
+/** Classes and codes of failures that pass: connection, not accepting, shutting down, out of time, too many clients. */
+const TRANSIENT = /^(?:08|57P0[1-5]|57014|53300)/;
 /** Nothing was changed, and the same may be tried again at once: rolled back, serialization, deadlock. */
 const AGAIN = /^40/;
 
