@@ -47,6 +47,7 @@ const APART = [
   "engine/directory/rebuild",
   "engine/directory/session-index",
   "engine/directory/store-folder",
+  "engine/postgres/conformance",
   "fuzz/fuzz",
   "legacy/merging/merge",
   "legacy/migration/migrate-crash",

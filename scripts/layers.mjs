@@ -26,12 +26,12 @@ export const ROOMS = [
   {
     name: "engine",
     pattern: /^engine\/[^/]+\.ts$/,
-    what: "what an engine is: thirteen methods",
+    what: "thirteen methods",
   },
   {
     name: "engine/*",
     pattern: /^engine\/[^/]+\//,
-    what: "directory: log and files; postgres; memory: the reference",
+    what: "directory, postgres; memory: the reference",
   },
   {
     name: "store",
@@ -96,7 +96,7 @@ export const ROOMS = [
   {
     name: "openclaw/backend",
     pattern: /^openclaw\/backend\//,
-    what: "a store as gateways see it: a directory, or a `sessions.json` under its lock",
+    what: "a store as gateways see it: a directory or a `sessions.json`",
   },
   {
     name: "openclaw/access",
@@ -118,7 +118,7 @@ export const ROOMS = [
   {
     name: "care/doctor",
     pattern: /^(?:care\/)?doctor\//,
-    what: "`sessiondir/doctor`: checks, and repairs",
+    what: "`sessiondir/doctor`",
   },
   { name: "index", pattern: /^index\.c?ts$/, what: "`sessiondir`: the public surface" },
   {

@@ -7,14 +7,7 @@
  * that a cycle is a typed error and not a stack overflow.
  */
 import { SessionStoreError } from "../errors.js";
-import {
-  flawOf,
-  inexpressible,
-  isInvalidDate,
-  NO_ITEM,
-  pathText,
-  throughToJson,
-} from "./json-semantics.js";
+import { flawOf, inexpressible, isInvalidDate, NO_ITEM, pathText, throughToJson } from "./json-semantics.js";
 import { setField } from "./stored-value.js";
 
 /** Levels of nesting in everything made here: the proof that a value is ours, and how deep it goes. */

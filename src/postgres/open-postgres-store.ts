@@ -69,7 +69,8 @@ const ATTEMPTS_MAX = 20;
  * @throws `TypeError` for a wrong option. `store_not_found` (with `create: false` or `readOnly`), `format_unsupported`,
  *   `server_unavailable`, `server_refused`, `package_missing`.
  * @example
- * const store = await openPostgresStore<Session>({ connectionString: "postgres://gateway@db/agents" });
+ * import { openPostgresStore } from "sessiondir/postgres";
+ * const store = await openPostgresStore({ connectionString: "postgres://gateway@db/agents" });
  * await store.update("agent:main:main", (entry) => entry && { ...entry, updatedAt: Date.now() });
  */
 export async function openPostgresStore<T extends object = UntypedEntry>(

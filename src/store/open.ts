@@ -22,7 +22,7 @@ import type { DirectorySessionStore, SessionStore, UntypedEntry } from "./types.
  *   store that only this process sees and that is gone when closed.
  * @typeParam T What an entry is. Default {@link UntypedEntry}: any fields, each of which has to be looked at before it is used.
  *   It is a promise of the caller's: nothing checks it against what is stored.
- * @throws `TypeError` for a wrong target or option, `postgres://` included: this version has no engine for it.
+ * @throws `TypeError` for a wrong target or option, `postgres://` included: that is for `sessiondir/postgres`.
  *   `not_migrated` where the legacy file was given and still has the sessions. `store_not_found`, `not_a_store`, `format_unsupported`, `format_damaged`, `path_untrusted`,
  *   `file_system_unsupported`, `log_damaged`, `log_foreign`, `io_error`, `disk_full`.
  * @example

@@ -29,7 +29,7 @@ export function parseTarget(target: unknown): StoreTarget {
   const scheme = URL_SCHEME.exec(target)?.[1]?.toLowerCase();
   if (scheme === "postgres" || scheme === "postgresql") {
     // The URL may hold a password and is not repeated.
-    throw new TypeError("target is a postgres:// URL, and this version of sessiondir has no Postgres engine");
+    throw new TypeError("target is a postgres:// URL: open it with openPostgresStore of sessiondir/postgres");
   }
   if (scheme !== undefined) {
     throw new TypeError(`target must be a path or "memory:", not a ${scheme}:// URL`);
