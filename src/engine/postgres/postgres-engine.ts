@@ -175,6 +175,15 @@ where ${conditions.text} order by ${order.map((column) => column + direction).jo
     return rows.map(({ name }) => fromKeyText(String(name)));
   }
 
+  async transcriptKeys(): Promise<readonly string[]> {
+    const { schema, store } = this.options.place;
+    const rows = await this.#query(
+      `select distinct key from ${schema}.transcript where store = $1 order by key`,
+      [store],
+    );
+    return rows.map(({ key }) => fromKeyText(String(key)));
+  }
+
   async itemIds(key: string, name: string, ids: readonly string[]): Promise<ReadonlyMap<string, number>> {
     const { schema, store } = this.options.place;
     const rows = await this.#query(
