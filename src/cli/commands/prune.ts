@@ -7,6 +7,7 @@ import type { Decision } from "../../care/retention/planner.js";
 import type { Policy } from "../../care/retention/policy.js";
 import type { RetentionRule } from "../../care/retention/policy-types.js";
 import { asUsage, CliError, usageError } from "../failure.js";
+import { plural } from "../../plural.js";
 import { formatBytes, formatCount, formatTime } from "../figures.js";
 import {
   addExamples,
@@ -318,7 +319,7 @@ async function print(
     return terminal.done("the policy's mode is off: nothing was looked at, and nothing removed");
   const { countOf } = await import("../moving-text.js");
   const { lineOfRule, sentenceOfLimit } = await import("../prune-text.js");
-  const of = `${formatCount(sessions)} sessions`;
+  const of = sessionsOf(sessions);
   if (dryRun) {
     const why = mode === "warn" ? ` (mode warn: nothing is removed)` : "";
     await terminal.line(`would remove ${formatCount(planned)} of ${of}${why}`);
@@ -326,7 +327,7 @@ async function print(
     const { maxBytes = 0 } = reasons;
     if (bytes !== undefined)
       await terminal.line(
-        `  bytes: ${formatBytes(bytes.before)}, ${formatBytes(bytes.removed)} to remove; ${formatCount(maxBytes)} sessions for that alone`,
+        `  bytes: ${formatBytes(bytes.before)}, ${formatBytes(bytes.removed)} to remove; ${sessionsOf(maxBytes)} for that alone`,
       );
   } else {
     const left = [
@@ -376,9 +377,13 @@ async function warn(
   if (unreadable > 0)
     tell(
       "entry_corrupt",
-      `${formatCount(unreadable)} sessions cannot be read, and stay: sessiondir doctor says more.`,
+      `${sessionsOf(unreadable)} cannot be read, and ${unreadable === 1 ? "stays" : "stay"}: sessiondir doctor says more.`,
       { unreadable },
     );
   for (const { key, code, message } of (report?.damaged ?? []).slice(0, 20))
     tell(code, `not archived, and stays: ${message}`, { ...(key !== undefined && { key }) });
+}
+
+function sessionsOf(count: number): string {
+  return plural(count, "session", "sessions", formatCount(count));
 }

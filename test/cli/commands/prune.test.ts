@@ -214,7 +214,7 @@ describe("what stops a run", () => {
     ]);
     expect(code).toBe(3);
     expect(stdout).toMatch(/^removed 1 of 6/);
-    expect(stderr).toContain("1 sessions cannot be read, and stay");
+    expect(stderr).toContain("1 session cannot be read, and stays");
     expect(readFileSync(join(path, "agent%3Aa%3Acron%3A1/meta.json"), "utf8")).toBe("{");
   });
 });
