@@ -32,6 +32,14 @@ const ISO_TIME = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]
 
 /** A time in a field: milliseconds since 1970, or ISO 8601 with its zone (a date alone is its beginning in UTC). Undefined: neither. */
 export function fieldTime(value: unknown): number | undefined {
-  const time = typeof value === "string" ? (ISO_TIME.test(value) ? Date.parse(value) : Number.NaN) : value;
+  const time = typeof value === "string" ? (isDay(value) ? Date.parse(value) : Number.NaN) : value;
   return typeof time === "number" && time >= TIME_MIN && Number.isFinite(time) ? time : undefined;
+}
+
+/** Whether the day is one of the calendar: `Date.parse` makes the 3rd of March of the 31st of February. */
+function isDay(text: string): boolean {
+  if (!ISO_TIME.test(text)) return false;
+  const day = text.slice(0, "2026-11-30".length);
+  const time = Date.parse(day);
+  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(day);
 }

@@ -157,6 +157,11 @@ export function policyOf(given: RetentionPolicy | Policy): Policy {
   return typeof read?.isKept === "function" ? (given as Policy) : checkPolicy(given as RetentionPolicy);
 }
 
+/** So many of all may go: 29 of 100 for 0.29, whose product is a little less. */
+export function shareOf(share: number, all: number): number {
+  return Math.floor(share * all + 1e-6);
+}
+
 function stopOf(
   { removed, reasons }: Omit<Verdict, "newest">,
   sessions: number,
@@ -167,7 +172,7 @@ function stopOf(
 ): Stop | undefined {
   if (yesRemove !== undefined)
     return removed > yesRemove ? { reason: "number", allowed: yesRemove } : undefined;
-  const allowed = Math.floor(maxShare * sessions);
+  const allowed = shareOf(maxShare, sessions);
   if (removed > allowed) return { reason: "share", allowed };
   const byClock = (reasons.olderThan ?? 0) + (reasons.ttl ?? 0);
   const isSilent = newest !== undefined && now - newest > SILENCE_MS_MAX;

@@ -396,3 +396,27 @@ it("random stores and policies: what an oracle says, and the same again", { time
     ].sort(),
   );
 });
+
+it("keeps a session whose ttl field names a day that no calendar has", async () => {
+  const plan = await planOf(
+    {
+      day: { expiresAt: "2026-02-31" },
+      time: { expiresAt: "2026-11-31T00:00:00Z" },
+      leap: { expiresAt: "2024-02-29" },
+    },
+    { rules: [{ name: "r", ttl: { field: "expiresAt" } }] },
+    { now: NOW + 30 * DAY },
+  );
+  expect(reasonsOf(plan)).toEqual({ day: "keep badField", time: "keep badField", leap: "remove ttl" });
+});
+
+it("lets exactly the share go that the policy says, whatever the product is rounded to", async () => {
+  const sessions = Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`s${n}`, at(n < 29 ? 9 : 0)]));
+  const rules = [{ name: "r", olderThan: "7d" }];
+  expect(Math.floor(0.29 * 100)).toBe(28);
+  expect((await planOf(sessions, { rules, maxShare: 0.29 })).stop).toBeUndefined();
+  expect((await planOf({ ...sessions, s29: at(9) }, { rules, maxShare: 0.29 })).stop).toEqual({
+    reason: "share",
+    allowed: 29,
+  });
+});
