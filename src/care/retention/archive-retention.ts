@@ -11,7 +11,7 @@ import type { AnyStore } from "../moving/options.js";
 import { warningsOf, type ArchiveOptions } from "./apply.js";
 import { endOfMonth, filesOf } from "./archive-folder.js";
 import { SYSTEM, told, type RetentionHost } from "./host.js";
-import { policyOf } from "./plan.js";
+import { policyOf, shareOf } from "./plan.js";
 import type { Policy } from "./policy.js";
 import type { RetentionPolicy } from "./policy-types.js";
 import { recorded } from "./record.js";
@@ -22,6 +22,8 @@ export interface PruneArchiveOptions extends ArchiveOptions {
   readonly dryRun?: boolean | undefined;
   /** So many files may go, whatever share of the archive that is. Default: the policy's `maxShare` decides. */
   readonly yesRemove?: number | undefined;
+  /** The file that a run has just made, which stays: after a clock that was ahead it may not be the latest by its name. */
+  readonly made?: string | undefined;
 }
 
 /** A file of an archive, and what became of it. */
@@ -29,7 +31,7 @@ export interface ArchivedFile {
   readonly file: string;
   readonly bytes: number;
   readonly action: "keep" | "remove";
-  /** Removed because of one of the limits; kept because it is the latest, or because no limit takes it. */
+  /** Removed because of one of the limits; kept because it is the latest or was just made, or because no limit takes it. */
   readonly reason: "olderThan" | "maxBytes" | "latest" | "within";
 }
 
@@ -65,6 +67,9 @@ export async function pruneArchiveOn(
   given: RetentionPolicy | Policy,
   options: PruneArchiveOptions = {},
 ): Promise<PruneArchiveReport> {
+  const { yesRemove } = options;
+  if (yesRemove !== undefined && !(Number.isSafeInteger(yesRemove) && yesRemove >= 0))
+    throw new TypeError(`yesRemove must be a whole number, not ${yesRemove}`);
   return told("remove files of an archive", () => pruneFiles(host, store, policyOf(given), options));
 }
 
@@ -80,7 +85,7 @@ async function pruneFiles(
     ...options,
     archive: options.archive ?? policy.archive.folder,
   });
-  const files = await decide(host, folder, policy, runtime.now());
+  const files = await decide(host, folder, policy, runtime.now(), options.made);
   const going = files.filter(({ action }) => action === "remove");
   const sum = (of: readonly ArchivedFile[]): number => of.reduce((all, { bytes }) => all + bytes, 0);
   const freedBytes = sum(going);
@@ -95,7 +100,7 @@ async function pruneFiles(
     overBudget: keptBytes > (policy.archive.maxBytes ?? Number.POSITIVE_INFINITY),
   };
   if (dryRun || going.length === 0) return report;
-  const allowed = options.yesRemove ?? Math.floor(policy.maxShare * files.length);
+  const allowed = options.yesRemove ?? shareOf(policy.maxShare, files.length);
   const figures = { files: files.length, planned: going.length, freedBytes };
   return recorded(host, store, "archives", warningsOf(options), figures, async () => {
     if (going.length > allowed) throw tooMany(folder.path, going.length, files.length, allowed);
@@ -110,6 +115,7 @@ async function decide(
   folder: Parameters<typeof filesOf>[1],
   { archive: { olderThanMs, maxBytes } }: Policy,
   now: number,
+  made: string | undefined,
 ): Promise<ArchivedFile[]> {
   const all: { readonly file: string; readonly bytes: number; readonly endedAt: number }[] = [];
   for (const { name, month } of filesOf(fs, folder)) {
@@ -119,7 +125,7 @@ async function decide(
   }
   let left = all.reduce((sum, { bytes }) => sum + bytes, 0);
   return all.map(({ file, bytes, endedAt }, index) => {
-    const isLatest = index === all.length - 1;
+    const isLatest = index === all.length - 1 || file === made;
     const isOld = olderThanMs !== undefined && endedAt <= now - olderThanMs;
     const reason = isLatest
       ? "latest"
@@ -138,7 +144,7 @@ function tooMany(path: string, removing: number, files: number, allowed: number)
   return new SessionStoreError(
     "retention_stopped",
     `${removing} of ${files} files of the archive ${path} would go, and ${allowed} may at once. Nothing was removed: what goes from an ` +
-      `archive is gone. Look at them (--dry-run), and if it is right say --yes-remove ${removing}.`,
+      `archive is gone. Look at them (--dry-run), and if it is right give the policy a larger maxShare for one run (a program: yesRemove).`,
     { data: { reason: "archive", path, removing, files, allowed } },
   );
 }

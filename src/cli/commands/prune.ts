@@ -144,7 +144,7 @@ async function prune(invocation: Invocation, options: Options): Promise<void> {
     }
     if (list) return tellAll(invocation, plan, progress);
     const done = looks ? undefined : await carryOut(invocation, store, path, policy, plan, options, progress);
-    const archives = await pruneArchives(invocation, store, policy, options, looks);
+    const archives = await pruneArchives(invocation, store, policy, options, looks, done?.archive);
     progress.end();
     await print(invocation, path, options, plan, done, archives, looks);
   });
@@ -202,6 +202,7 @@ async function pruneArchives(
   policy: Policy,
   { archive = policy.archive.folder }: Options,
   dryRun: boolean,
+  made: string | undefined,
 ): Promise<PruneArchiveReport | undefined> {
   const { olderThanMs, maxBytes } = policy.archive;
   if ((olderThanMs ?? maxBytes) === undefined || policy.mode === "off") return undefined;
@@ -214,6 +215,7 @@ async function pruneArchives(
       trust,
       signal,
       dryRun,
+      made,
       onWarning: ({ code, message, data }) => terminal.warn(code, message, data),
     });
   } catch (error) {

@@ -263,4 +263,34 @@ describe("files of an archive", () => {
       expect(await prune(host, store)).toMatchObject({ archive: `${ARCHIVE}/2026-11-11.jsonl.gz` });
     });
   });
+
+  it("stay if they were just made, although a clock that was ahead made later ones", async () => {
+    const machine = await machineWith(fill);
+    await on(machine.process(), async (store, host) => {
+      const { archive: made } = await prune(host, store);
+      machine.disk.writeRaw(`${ARCHIVE}/2027-05.jsonl.gz`, Buffer.alloc(1000));
+      const tiny = { ...WEEK, archive: { maxBytes: 1 } };
+      expect(await pruneArchiveOn(host, store, tiny, { made })).toMatchObject({
+        removed: 0,
+        overBudget: true,
+      });
+      expect((await archived(host, store)).keys).toHaveLength(3);
+    });
+  });
+
+  it("stay if the number that may go is none, and the advice is one that helps", async () => {
+    const machine = await machineWith(fill);
+    await on(machine.process(), async (store, host) => {
+      await prune(host, store);
+      for (const name of ["2024-01", "2024-02"])
+        machine.disk.writeRaw(`${ARCHIVE}/${name}.jsonl.gz`, Buffer.alloc(1000));
+      const old = { ...WEEK, archive: { olderThan: "365d" } };
+      for (const yesRemove of [Number.NaN, -1, 1.5, "9" as unknown as number])
+        await expect(pruneArchiveOn(host, store, old, { yesRemove })).rejects.toThrow(TypeError);
+      // The command's --yes-remove counts sessions: it is never for files, whose removal is the end of them.
+      await expect(pruneArchiveOn(host, store, old)).rejects.toThrow(/larger maxShare for one run/);
+      expect(machine.disk.names(ARCHIVE)).toHaveLength(4);
+      expect(await pruneArchiveOn(host, store, { ...old, maxShare: 0.9 })).toMatchObject({ removed: 2 });
+    });
+  });
 });

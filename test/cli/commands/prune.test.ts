@@ -339,11 +339,26 @@ describe("a wrong archive", () => {
     const stopped = await prune({});
     expect(stopped).toMatchObject({ code: 3, stdout: "removed 0 of 4 sessions\n" });
     expect(stopped.stderr).toContain("2 of 3 files of the archive");
+    expect((await prune({}, "--yes-remove", "2")).stderr).toMatch(/larger maxShare for one run/);
+    expect(readdirSync(archive)).toHaveLength(4);
     const dry = await prune({ maxShare: 1 }, "--dry-run");
     expect(dry.stdout).toContain(`would remove 2 files of ${archive}`);
     expect(readdirSync(archive)).toHaveLength(4);
     expect((await prune({ maxShare: 1 })).stdout).toContain(`removed 2 files of ${archive}`);
     expect(readdirSync(archive).sort()).toEqual([file, "sessiondir-archive.json"]);
+  });
+
+  it("never loses what the run has just archived, also after a clock that was ahead", async () => {
+    const path = await store();
+    await run(["prune", "--store", path, "--keys", "*:cron:1", "--older-than", "7d"]);
+    const archive = archiveOf(path);
+    const [file = ""] = readdirSync(archive).filter((name) => name.endsWith(".gz"));
+    renameSync(join(archive, file), join(archive, "2999-01.jsonl.gz"));
+    const policy = policyFile({ rules: [CRON], archive: { maxBytes: 1 } });
+    const ended = await run(["prune", "--store", path, "--policy", policy]);
+    expect(ended.stdout).toMatch(/^removed 1 of 5/);
+    const back = await run(["restore", "agent:a:cron:2", "--store", path]);
+    expect(back.stdout).toMatch(/^restored agent:a:cron:2/);
   });
 });
 
