@@ -14,7 +14,7 @@ import { LockedRows } from "./locked-rows.js";
 import type { RecordCache } from "./record-cache.js";
 import type { Place } from "./place.js";
 import type { Rows } from "./sql.js";
-import type { TranscriptOp } from "../contract.js";
+import type { EngineRecord, TranscriptOp } from "../contract.js";
 
 export interface BatchOptions {
   readonly place: Place;
@@ -43,6 +43,8 @@ export class Batch {
   readonly #keys: readonly string[];
   readonly #rows = new LockedRows();
   readonly #writes = new BatchWrites();
+  /** Records whose entries were not asked for, because the cache had them: it may let go of them before the answer. */
+  readonly #held = new Map<string, EngineRecord>();
 
   constructor(
     /** In the log with every change of the batch: tells whether it was applied. */
@@ -76,7 +78,8 @@ export class Batch {
     }
     const decisions = this.#decideAll(new Map(), new Map());
     const { commits } = this.#writes;
-    if (commits === 0) return { kind: "done", base: 0, decisions };
+    // Without anything to write nobody would ask whether what they were decided on is still so.
+    if (commits === 0) return undefined;
     try {
       const base = await this.#writes.sendIf(
         [...assumed.values()],
@@ -179,10 +182,13 @@ where store = $1 and key = any($2::text[]) order by key for update`,
       const times = { updatedAt: Number(row["updated_at"]), modifiedAt: Number(row["modified_at"]) };
       const present = row["present"] === true;
       const { cache } = this.options;
+      const held = this.#held.get(key);
       const known =
         present && json !== undefined
           ? cache.take(key, revision, times.modifiedAt, json)
-          : cache.at(key, revision);
+          : held?.revision === revision
+            ? held
+            : cache.at(key, revision);
       this.#rows.setSession(key, { revision, present, ...times, entry: present ? known?.entry : undefined });
     }
   }
@@ -197,11 +203,15 @@ where store = $1 and key = any($2::text[]) order by key for update`,
           wanted.add(key);
     if (wanted.size === 0) return [];
     const keys = [...wanted];
+    for (const key of keys) {
+      const record = this.options.cache.latest(key);
+      if (record !== undefined) this.#held.set(key, record);
+    }
     return sql.query(
       `select s.key, l.val from unnest($2::text[], $3::bigint[]) as i(key, known)
 join ${schema}.session s on s.store = $1 and s.key = i.key and s.present and s.rev <> i.known
 join ${schema}.log l on l.store = $1 and l.rev = s.rev and l.key = s.key and l.kind = 'put'`,
-      [store, keys.map(toKeyText), keys.map((key) => this.options.cache.revisionOf(key) ?? 0)],
+      [store, keys.map(toKeyText), keys.map((key) => this.#held.get(key)?.revision ?? 0)],
     );
   }
 

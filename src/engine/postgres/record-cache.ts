@@ -22,6 +22,10 @@ export class RecordCache {
     return kept.record;
   }
 
+  latest(key: string): EngineRecord | undefined {
+    return this.#kept.get(key)?.record;
+  }
+
   revisionOf(key: string): number | undefined {
     return this.#kept.get(key)?.record.revision;
   }
