@@ -5,6 +5,7 @@ import type { Place } from "../engine/postgres/place.js";
 import { PostgresEngine } from "../engine/postgres/postgres-engine.js";
 import { assertSchema, assertSchemaName, findSchema, installSchema } from "../engine/postgres/schema.js";
 import { asServerError, Server, type Lent, type PgModule } from "../engine/postgres/server.js";
+import { isWellFormed } from "../format/session-key.js";
 import { systemRuntime } from "../runtime.js";
 import { kindOf, optionalInteger, requireKnownNames, requireObject } from "../store/arguments.js";
 import { resolveOptions, type OpenOptions } from "../store/options.js";
@@ -61,6 +62,8 @@ const UNAVAILABLE_MS = 30_000;
 const POLL_MS = 200;
 const HISTORY_REVISIONS = 10_000;
 const STORE_NAME_MAX = 200;
+/** Highest number of a store: of the type integer. */
+const STORE_NUMBERS = 2 ** 31 - 1;
 const ATTEMPTS_MAX = 20;
 
 /**
@@ -84,8 +87,10 @@ export async function openPostgresStore<T extends object = UntypedEntry>(
   if (connectionString !== undefined && typeof connectionString !== "string")
     throw new TypeError(`options.connectionString must be a string, not ${kindOf(connectionString)}`);
   assertSchemaName(schema);
-  if (typeof store !== "string" || store === "" || store.length > STORE_NAME_MAX || store.includes("\0"))
-    throw new TypeError(`options.store must be a name of 1 to ${STORE_NAME_MAX} characters`);
+  if (typeof store !== "string" || store === "" || store.length > STORE_NAME_MAX || !isText(store))
+    throw new TypeError(
+      `options.store must be a name of 1 to ${STORE_NAME_MAX} characters, without U+0000 and lone surrogates`,
+    );
   const shared = Object.fromEntries(SHARED.map((name) => [name, options[name]]));
   const resolved = resolveOptions<T>(shared);
   const { readOnly, create, limits, updatedAt, cacheBytes, normalizeKey } = resolved;
@@ -133,6 +138,11 @@ export async function openPostgresStore<T extends object = UntypedEntry>(
   }
 }
 
+/** Others would be another name in the database than here, or none. */
+function isText(name: string): boolean {
+  return isWellFormed(name) && !name.includes("\0");
+}
+
 async function loadPg(): Promise<PgModule> {
   try {
     return await import("pg");
@@ -173,7 +183,10 @@ async function findPlace(server: Server, wanted: Wanted): Promise<Place> {
   }
 }
 
-/** Others may make the same store, or another one with the same number, at the same moment. */
+/**
+ * Others may make the same store, or another one with the same number, at the same moment. The number is drawn by lot: one that a
+ * store had before, which was removed by hand, would come with that store's rows, and with its writers.
+ */
 async function findOrMakeStore(
   sql: Lent,
   { schema, name }: Wanted,
@@ -185,9 +198,14 @@ async function findOrMakeStore(
     if (!mayMake) throw notFound(schema, name);
     await sql.query(
       `with made as (insert into ${schema}.store (id, name, history, rev, floor, created_at)
-select coalesce(max(id), 0) + 1, $1, $2, 0, 0, $3::bigint from ${schema}.store on conflict do nothing returning id)
+values ($4::int, $1, $2, 0, 0, $3::bigint) on conflict do nothing returning id)
 insert into ${schema}.sweep (store, log) select id, 0 from made`,
-      [name, systemRuntime.randomName(16), Math.trunc(systemRuntime.now())],
+      [
+        name,
+        systemRuntime.randomName(16),
+        Math.trunc(systemRuntime.now()),
+        1 + Math.trunc(systemRuntime.random() * STORE_NUMBERS),
+      ],
     );
   }
   throw notFound(schema, name);

@@ -3,7 +3,7 @@
  *
  * The counter is taken last, and let go by the commit right behind: until then nobody has waited for it.
  */
-import type { Row, Sql, Value } from "./sql.js";
+import type { Sql, Value } from "./sql.js";
 import type { BatchRevision, TranscriptLife, TranscriptRow } from "./locked-rows.js";
 import { toKeyText } from "./key-text.js";
 
@@ -52,7 +52,7 @@ export class BatchWrites {
   readonly #log: LogRow[] = [];
   readonly #sessions = new Map<string, SessionWrite>();
   readonly #transcripts = new Map<string, { key: string; name: string; row: TranscriptRow | undefined }>();
-  readonly #items: NewItemRow[] = [];
+  #items: NewItemRow[] = [];
   readonly #removed: ItemRange[] = [];
   readonly #garbage: TranscriptLife[] = [];
   readonly #operations: { id: string; hash: string; n: number }[] = [];
@@ -79,8 +79,9 @@ export class BatchWrites {
 
   /** Of the items that this batch adds, those with lower numbers go again. */
   keepItemsFrom({ since, ord }: TranscriptLife, low: number): void {
-    const kept = this.#items.filter((item) => item.since !== since || item.ord !== ord || item.seq >= low);
-    this.#items.splice(0, this.#items.length, ...kept);
+    this.#items = this.#items.filter(
+      (item) => item.since !== since || item.ord !== ord || item.seq >= low,
+    );
   }
 
   /** All items of a life that is over. They are removed later. */
@@ -94,13 +95,13 @@ export class BatchWrites {
 
   /**
    * Sends everything, without waiting.
-   * @returns Resolves to the revision before the first of this batch.
+   * @returns Resolves to the revision before the first of this batch; to undefined if the store is gone, and nothing was written.
    */
-  async send(sql: Sql, schema: string, store: number, batch: string): Promise<number> {
+  async send(sql: Sql, schema: string, store: number, batch: string): Promise<number | undefined> {
     const removal = this.#removed.length === 0 ? undefined : this.#sendRemoval(sql, schema, store);
     const { text, values } = this.#statement(schema, store, batch, []);
-    const [rows] = await Promise.all([sql.query(text, values), removal]);
-    return Number((rows[0] as Row)["base"]);
+    const [[row]] = await Promise.all([sql.query(text, values), removal]);
+    return row === undefined ? undefined : Number(row["base"]);
   }
 
   /**

@@ -9,6 +9,7 @@
 import { isBroken, type Lent } from "./server.js";
 import { BatchWrites, type AssumedSession } from "./batch-writes.js";
 import { decide, hasGaps, type Boundaries, type Deciding, type Decision, type Waiting } from "./decide.js";
+import { gone } from "./feed.js";
 import { fromKeyText, toKeyText } from "./key-text.js";
 import { LockedRows } from "./locked-rows.js";
 import type { RecordCache } from "./record-cache.js";
@@ -126,6 +127,7 @@ export class Batch {
     try {
       const known = await base;
       await committed;
+      if (known === undefined) throw gone(place);
       return { kind: "done", base: known, decisions };
     } catch (cause) {
       if (!isBroken(cause)) throw cause;
