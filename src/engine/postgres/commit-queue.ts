@@ -140,7 +140,8 @@ export class CommitQueue {
         lent.release(ended.kind === "unknown");
       } catch (error) {
         failure = error;
-        const broken = isBroken(error) || !(await hasRolledBack(lent));
+        // One that takes no writes is looked at anew, and so is its host.
+        const broken = isBroken(error) || isReadOnlyServer(error) || !(await hasRolledBack(lent));
         lent.release(broken);
       }
       if (ended?.kind === "done") {

@@ -11,8 +11,8 @@ import type { EngineChange, TranscriptChange } from "../contract.js";
 import { behindPrefix, fromKeyText, toKeyText } from "./key-text.js";
 import type { Place } from "./place.js";
 import type { RecordCache } from "./record-cache.js";
-import type { Server } from "./server.js";
-import type { Row, Rows } from "./sql.js";
+import { asServerError, type Server } from "./server.js";
+import type { Row, Rows, Value } from "./sql.js";
 
 export interface FeedOptions {
   readonly server: Server;
@@ -81,7 +81,7 @@ export class Feed {
     const columns = "l.rev, l.ord, l.key, l.kind, l.time, l.val";
     const within = "l.key >= $3 and l.key < $4";
     const bounds = [toKeyText(prefix), behindPrefix(prefix)];
-    const found = await this.options.server.query(
+    const found = await this.#query(
       `with c as (select rev, floor from ${schema}.store where id = $1),
 l as (select ${columns} from ${schema}.log l where l.store = $1 and l.rev > $2 and ${within} order by l.rev, l.ord limit ${PAGE})
 select c.rev as head, c.floor, l.* from c left join l on true order by l.rev, l.ord`,
@@ -95,11 +95,23 @@ select c.rev as head, c.floor, l.* from c left join l on true order by l.rev, l.
     if (found.length < PAGE) return { rows: found, head };
     // The last commit may go on behind the page.
     const { rev: last, ord } = found.at(-1) as Row;
-    const rest = await this.options.server.query(
-      `select ${columns} from ${schema}.log l where l.store = $1 and l.rev = $2 and l.ord > $5 and ${within} order by l.ord`,
+    const rest = await this.#query(
+      `select s.floor, ${columns} from ${schema}.store s left join ${schema}.log l
+  on l.store = s.id and l.rev = $2 and l.ord > $5 and ${within} where s.id = $1 order by l.ord`,
       [store, Number(last), ...bounds, Number(ord)],
     );
-    return { rows: [...found, ...rest], head };
+    // Meanwhile it may have become too old, and some of it may be gone.
+    const floor = Number(rest[0]?.["floor"] ?? 0);
+    if (floor >= Number(last)) throw tooOld(since, floor, head);
+    return { rows: [...found, ...rest.filter(({ rev }) => rev !== null)], head };
+  }
+
+  async #query(text: string, values: readonly Value[]): Promise<Rows> {
+    try {
+      return await this.options.server.query(text, values);
+    } catch (error) {
+      throw asServerError(error);
+    }
   }
 
   #changeOf(row: Row, last: boolean): EngineChange {

@@ -110,6 +110,7 @@ export class Server {
         try {
           return await this.#lendOf(this.#poolOfNow());
         } catch (error) {
+          if (this.options.pool?.ending === true) throw this.#unavailable(error);
           if (!isTransient(error) && !isReadOnlyServer(error)) throw this.#refused(error);
           if (this.#closed || runtime.monotonic() > end) throw this.#unavailable(error);
           this.#rotate();
@@ -199,14 +200,25 @@ export class Server {
   }
 
   #sqlOn(client: Client | PoolClient): Sql {
-    const { timeoutMs } = this.options;
+    const { timeoutMs, pool } = this.options;
+    const send = async (text: string, values: readonly Value[] = []): Promise<Rows> => {
+      const name = this.#nameOf(text, values);
+      const config = { name, text, values: values as unknown[], types: TYPES, query_timeout: timeoutMs };
+      const { rows, command } = await client.query<Row>(config as { text: string; values: unknown[] });
+      // What a transaction that failed answers to `commit`, and it is no error.
+      if (command === "ROLLBACK" && text === "commit") throw new RolledBack();
+      return rows;
+    };
+    if (pool === undefined) return { query: send };
+    // The caller's connections need not take a statement before the former is answered.
+    let former: Promise<unknown> = Promise.resolve();
     return {
-      query: async (text, values = []) => {
-        const name = this.#nameOf(text, values);
-        const config = { name, text, values: values as unknown[], types: TYPES, query_timeout: timeoutMs };
-        const { rows, command } = await client.query<Row>(config as { text: string; values: unknown[] });
-        // What a transaction that failed answers to `commit`, and it is no error.
-        if (command === "ROLLBACK" && text === "commit") throw new RolledBack();
+      query: (text, values) => {
+        const rows = former.then(() => send(text, values));
+        former = rows.catch((error: unknown) => {
+          if (isBroken(error)) throw error;
+        });
+        former.catch(ignore);
         return rows;
       },
     };
@@ -243,9 +255,9 @@ function ignore(): void {
   // Whoever uses the connection is told by the statement that fails.
 }
 
-/** A connection that fails between two statements would end the process if nobody listened. */
+/** A connection that fails between two statements would end the process if nobody listened. Many stores may share it. */
 function listen(client: PoolClient): void {
-  client.on("error", ignore);
+  if (!client.listeners("error").includes(ignore)) client.on("error", ignore);
 }
 
 /** A standby, or a server that was told to take no writes. */
@@ -300,15 +312,25 @@ export function messageOf(error: unknown): string {
 const NEXT_STEPS: ReadonlyMap<string, string> = new Map([
   ["28", "Check the user name and the password."],
   ["3D", "Make the database, or name another one."],
-  ["42501", "Give the role these rights, or run `sessiondir postgres init` as one that has them."],
+  ["42501", "Give the role these rights, or have what `schemaSql` gives run by one that has them."],
   ["53100", "The server's disk is full: make room, then try again."],
   ["53200", "The server has no memory left for it."],
 ]);
 
+function lost(cause: unknown): SessionStoreError {
+  return new SessionStoreError(
+    "server_unavailable",
+    `the PostgreSQL server did not answer: ${messageOf(cause)}. Nothing was changed by this call: check that the server runs, ` +
+      "and that nobody holds its locks, then try again.",
+    { data: {}, cause },
+  );
+}
+
 /** A refusal of the server as the error that callers see. */
 export function asServerError(error: unknown): unknown {
   const sqlState = sqlStateOf(error);
-  if (sqlState === undefined || error instanceof SessionStoreError) return error;
+  if (error instanceof SessionStoreError) return error;
+  if (sqlState === undefined) return isBroken(error) ? lost(error) : error;
   const step =
     NEXT_STEPS.get(sqlState) ?? NEXT_STEPS.get(sqlState.slice(0, 2)) ?? "The server's log says more.";
   if (sqlState === "54000")
