@@ -6,6 +6,8 @@ import type { ClientConfig } from "pg";
 
 const URL_PARTS = /^(postgres(?:ql)?:\/\/)([^@/?#]*@)?([^/?#]*)(.*)$/is;
 
+const HOSTS = /^(?:(?:\[[\w:.]+\]|[\w.%-]*)(?::\d*)?(?:,|$))*$/;
+
 /** A configuration for each host; one without any, if the environment says where the server is. */
 export function hostsOf(connectionString: string | undefined): ClientConfig[] {
   if (connectionString === undefined) return [{}];
@@ -15,6 +17,13 @@ export function hostsOf(connectionString: string | undefined): ClientConfig[] {
     throw new TypeError("connectionString must be a URL that begins with postgres:// or postgresql://");
   }
   const [, scheme = "", user = "", hosts = "", rest = ""] = parts;
+  // What is taken for hosts is shown to people.
+  if (`${hosts}${rest.replace(/[?].*/s, "")}`.includes("@") || !HOSTS.test(hosts)) {
+    throw new TypeError(
+      "connectionString must be postgres://user:password@host:port/database; in its user and password, what is not a letter or " +
+        "digit has to be percent-encoded, as encodeURIComponent does it",
+    );
+  }
   return hosts.split(",").map((host) => ({ connectionString: `${scheme}${user}${host}${rest}` }));
 }
 

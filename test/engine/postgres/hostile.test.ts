@@ -1,0 +1,156 @@
+/**
+ * Goal: hostile names, sizes and surroundings cost a typed error at most: never another store's rows, half a commit, or a secret.
+ * Method: each is tried against a real server, with what a database client does by hand where that is the attack.
+ */
+import { inspect } from "node:util";
+import pg from "pg";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { hostsOf } from "../../../src/postgres/hosts.js";
+import { openPostgresStore, type PostgresStoreOptions } from "../../../src/postgres/open-postgres-store.js";
+import type { SessionStore } from "../../../src/store/types.js";
+import { startServer, versionsHere, type TestServer } from "../../support/postgres/server.js";
+
+type Entry = Record<string, unknown>;
+
+const HERE = versionsHere();
+let server: TestServer;
+let stores = 0;
+const opened: SessionStore<Entry>[] = [];
+
+beforeAll(async () => {
+  if (HERE.length > 0) server = await startServer({ fsync: "off" });
+});
+afterEach(async () => {
+  for (const one of opened.splice(0)) await one.close();
+});
+afterAll(() => server?.stop());
+
+async function open(options: PostgresStoreOptions<Entry> = {}): Promise<SessionStore<Entry>> {
+  const way = options.pool === undefined ? { connectionString: server.url } : {};
+  const store = await openPostgresStore<Entry>({ ...way, store: `hostile ${++stores}`, ...options });
+  opened.push(store);
+  return store;
+}
+
+async function byHand(...statements: string[]): Promise<void> {
+  const client = new pg.Client({ connectionString: server.url });
+  await client.connect();
+  for (const statement of statements) await client.query(statement);
+  await client.end();
+}
+
+async function failure(promise: Promise<unknown>): Promise<Error & { code?: string }> {
+  try {
+    await promise;
+  } catch (error) {
+    return error as Error & { code?: string };
+  }
+  throw new Error("nothing was thrown");
+}
+
+describe.skipIf(HERE.length === 0)("a store in PostgreSQL", () => {
+  it("takes no name that the database would make the same as another one's", async () => {
+    for (const name of ["a\ud800", "a\0", "", "x".repeat(201)])
+      expect(await failure(open({ store: name }))).toBeInstanceOf(TypeError);
+  });
+
+  it("gets no rows of one that was removed by hand", async () => {
+    const old = await open({ store: "removed", schema: "by_hand" });
+    await old.put("secret", { of: "another tenant" });
+    await byHand("delete from by_hand.store where name = 'removed'");
+    const store = await open({ store: "new", schema: "by_hand" });
+    expect(await store.get("secret")).toBeUndefined();
+    expect(await failure(old.put("secret", { n: 2 }))).toMatchObject({ code: "store_gone" });
+    await store.put("mine", { n: 1 });
+    expect(await old.get("mine")).toBeUndefined();
+  });
+
+  it("appends to many transcripts at once, one of which is trimmed", async () => {
+    const store = await open();
+    const items = Array.from({ length: 10_000 }, (_, n) => n);
+    const appended = Array.from({ length: 20 }, (_, n) => store.append(`many ${n}`, items));
+    appended.push(store.append("short", [1, 2, 3], { maxLength: 2 }));
+    await Promise.all(appended);
+    for (let n = 0; n < 20; n++)
+      expect(await store.transcript(`many ${n}`)).toMatchObject({ last: 10_000, length: 10_000 });
+    expect(await store.transcript("short")).toMatchObject({ last: 3, length: 2 });
+  }, 60_000);
+
+  it("tells those who watch of what the server refuses as it tells those who read", async () => {
+    const store = await open({ schema: "dropped" });
+    const watching = store.watch({ since: 0 })[Symbol.asyncIterator]();
+    await store.put("a", {});
+    await watching.next();
+    const next = watching.next();
+    await byHand("drop schema dropped cascade");
+    expect(await failure(next)).toMatchObject({ code: "server_refused" });
+    expect(await failure(store.get("b"))).toMatchObject({ code: "server_refused" });
+  });
+
+  it("warns of nothing when many share the caller's connections", async () => {
+    const pool = new pg.Pool({ connectionString: server.url, max: 1 });
+    const warnings: Error[] = [];
+    const warned = (warning: Error): void => void warnings.push(warning);
+    process.on("warning", warned);
+    for (let n = 0; n < 15; n++) await (await open({ pool })).put("a", { n });
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off("warning", warned);
+    expect(warnings).toEqual([]);
+    for (const one of opened.splice(0)) await one.close();
+    await pool.end();
+  });
+
+  it("says so when the caller has ended the connections", async () => {
+    const pool = new pg.Pool({ connectionString: server.url, max: 1 });
+    const store = await open({ pool });
+    await pool.end();
+    expect(await failure(store.get("a"))).toMatchObject({ code: "server_unavailable" });
+    expect(await failure(store.put("a", {}))).toMatchObject({ code: "server_unavailable" });
+  });
+
+  it("gives up on a lock that somebody else does not let go, with an error of its own", async () => {
+    const store = await open({ store: "locked", timeoutMs: 150, unavailableMs: 300 });
+    await store.put("a", { n: 1 });
+    const client = new pg.Client({ connectionString: server.url });
+    await client.connect();
+    await client.query("begin; select 1 from sessiondir.session where key = 'a' for update");
+    const error = await failure(store.put("a", { n: 2 }));
+    await client.query("rollback");
+    await client.end();
+    expect(error.code).toBe("server_unavailable");
+    expect(await store.get("a")).toEqual({ n: 1 });
+  }, 60_000);
+
+  it("leaves a connection that takes no writes any more for one that does", async () => {
+    const pool = new pg.Pool({ connectionString: server.url, max: 1 });
+    const store = await open({ pool, unavailableMs: 1000 });
+    await store.put("a", { n: 1 });
+    // The connection that is there takes none from now on; those that are made anew do.
+    await pool.query("set default_transaction_read_only = on");
+    await store.put("a", { n: 2 });
+    expect(await store.get("a")).toEqual({ n: 2 });
+    await pool.end();
+  }, 60_000);
+});
+
+describe("a connection string", () => {
+  it.each([
+    "postgres://gateway:s3cr/et@127.0.0.1:1/agents",
+    "postgres://gateway:s3cr@et@127.0.0.1:1/agents",
+    "postgres://gateway:s3cr#et@127.0.0.1:1/agents",
+    "postgres://gateway:s3cr?et@127.0.0.1:1/agents",
+    "postgres://gateway:s3cr%et@127.0.0.1:1/agents",
+    "postgres://gateway:s3cret@127.0.0.1:1/agents",
+    "postgres://gateway@127.0.0.1:1/agents?password=s3cret",
+    "postgres://gateway:12/s3cret@127.0.0.1:1",
+    "gateway:s3cret@127.0.0.1:1",
+  ])("keeps its password out of every error: %#", async (connectionString) => {
+    const error = await failure(openPostgresStore({ connectionString, unavailableMs: 50, timeoutMs: 500 }));
+    expect(inspect(error, { depth: 10, showHidden: true })).not.toMatch(/s3cr|et@|cr.et/);
+    expect(error instanceof TypeError || error.code === "server_unavailable").toBe(true);
+  });
+
+  it("of several hosts is one for each, IPv6 included", () => {
+    expect(hostsOf("postgres://u:p@[::1]:5432,db-2,db3:1/x")).toHaveLength(3);
+  });
+});
