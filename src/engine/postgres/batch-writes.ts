@@ -89,6 +89,11 @@ export class BatchWrites {
     this.#garbage.push(life);
   }
 
+  /** A session that is changed, if any is. */
+  get changed(): string | undefined {
+    return this.#sessions.keys().next().value;
+  }
+
   operation(id: string, hash: string, n: number): void {
     this.#operations.push({ id, hash, n });
   }

@@ -34,8 +34,17 @@ export type Ended =
       readonly kind: "unknown";
       readonly decisions: readonly Decided[];
       readonly commits: number;
+      readonly trace: Trace;
       readonly cause: unknown;
     };
+
+/** How to find out whether a batch was applied, beside its name in the log, which housekeeping may have removed. */
+export interface Trace {
+  /** All revisions of the batch are higher: while the floor is not above it, the log is complete. */
+  readonly since: number;
+  /** A session of which that was the revision, and will not be when the batch was applied. */
+  readonly key: string | undefined;
+}
 
 /** Of one commit: its answer, or what it alone is refused for. */
 export type Decided = { readonly decision: Decision } | { readonly error: unknown };
@@ -46,6 +55,9 @@ export class Batch {
   readonly #writes = new BatchWrites();
   /** Records whose entries were not asked for, because the cache had them: it may let go of them before the answer. */
   readonly #held = new Map<string, EngineRecord>();
+
+  /** A revision of the store from before this batch's. */
+  #before = 0;
 
   constructor(
     /** In the log with every change of the batch: tells whether it was applied. */
@@ -92,7 +104,9 @@ export class Batch {
       return base === undefined ? undefined : { kind: "done", base, decisions };
     } catch (cause) {
       if (!isBroken(cause)) throw cause;
-      return { kind: "unknown", decisions, commits, cause };
+      const key = this.#writes.changed;
+      const since = (key === undefined ? undefined : assumed.get(key)?.revision) ?? 0;
+      return { kind: "unknown", decisions, commits, trace: { since, key }, cause };
     }
   }
 
@@ -131,7 +145,8 @@ export class Batch {
       return { kind: "done", base: known, decisions };
     } catch (cause) {
       if (!isBroken(cause)) throw cause;
-      return { kind: "unknown", decisions, commits: this.#writes.commits, cause };
+      const trace = { since: this.#before, key: undefined };
+      return { kind: "unknown", decisions, commits: this.#writes.commits, trace, cause };
     }
   }
 
@@ -159,8 +174,10 @@ where store = $1 and key = any($2::text[]) order by key for update`,
       this.#askTranscripts(sql),
       this.#askIds(sql),
       this.#askOperations(sql),
+      sql.query(`select rev from ${schema}.store where id = $1`, [store]),
     ]);
-    const [, , sessions = [], entries = [], transcripts = [], ids = [], operations = []] = answers;
+    const [, , sessions = [], entries = [], transcripts = [], ids = [], operations = [], counter = []] = answers;
+    this.#before = Number(counter[0]?.["rev"] ?? 0);
     if (sessions.length < keys.length) return undefined;
     this.#takeSessions(sessions, entries);
     for (const row of transcripts) {

@@ -7,8 +7,10 @@
  */
 import { SessionStoreError } from "../../errors.js";
 import type { CommitOutcome } from "../contract.js";
-import { Batch, type BatchOptions, type Decided, type Ended } from "./batch.js";
+import { Batch, type BatchOptions, type Decided, type Ended, type Trace } from "./batch.js";
 import type { Waiting } from "./decide.js";
+import { gone } from "./feed.js";
+import { toKeyText } from "./key-text.js";
 import type { Place } from "./place.js";
 import { bytesOf, removesItems } from "./prepared-op.js";
 import {
@@ -174,7 +176,7 @@ export class CommitQueue {
     const end = runtime.monotonic() + unavailableMs;
     for (let attempt = 1; ; attempt++) {
       try {
-        const last = await this.#lastOf(batch, old.backend);
+        const last = await this.#lastOf(batch, ended.trace, old.backend);
         return last === undefined ? undefined : last - ended.commits;
       } catch (error) {
         if (!isPassing(error) || runtime.monotonic() > end) throw unknownCommit(batch, ended.cause, error);
@@ -184,19 +186,28 @@ export class CommitQueue {
   }
 
   /** The highest revision that a batch has in the log, when it can get no other one any more. */
-  async #lastOf({ name }: Batch, backend: Backend | undefined): Promise<number | undefined> {
+  async #lastOf(
+    { name }: Batch,
+    { since, key }: Trace,
+    backend: Backend | undefined,
+  ): Promise<number | undefined> {
     const { server, place } = this.options;
     const lent = await server.lend();
     let broken = true;
     try {
       if (backend !== undefined) await this.#fence(lent, backend);
-      const rows = await lent.query(
-        `select max(rev) as last from ${place.schema}.log where store = $1 and batch = $2`,
-        [place.store, name],
+      const { schema, store } = place;
+      const [row] = await lent.query(
+        `select s.floor, (select max(rev) from ${schema}.log where store = $1 and batch = $2) as last,
+  (select rev from ${schema}.session where store = $1 and key = $3) as now from ${schema}.store s where s.id = $1`,
+        [store, name, key === undefined ? null : toKeyText(key)],
       );
       broken = false;
-      const last = rows[0]?.["last"];
-      return typeof last === "number" ? last : undefined;
+      if (row === undefined) throw gone(place);
+      const { last, floor, now } = row;
+      if (typeof last === "number") return last;
+      if (Number(floor) <= since || (key !== undefined && now === since)) return undefined;
+      throw new Error(`the log is complete from revision ${Number(floor)} on, and the commit may be older`);
     } finally {
       lent.release(broken);
     }

@@ -100,6 +100,35 @@ describe.skipIf(HERE.length === 0)("a store in PostgreSQL", () => {
     await pool.end();
   });
 
+  it("does not make a commit twice whose answer was lost, and whose trace was swept away meanwhile", async () => {
+    const pool = new pg.Pool({ connectionString: server.url, max: 2 });
+    const store = await open({ pool, store: "swept" });
+    await store.append("a", ["first"]);
+    let armed = true;
+    pool.on("acquire", (client) => {
+      const query = client.query.bind(client) as (config: { text: string }) => Promise<unknown>;
+      const losing = async (config: { text: string }): Promise<unknown> => {
+        const answer = await query(config);
+        if (!armed || config.text !== "commit") return answer;
+        armed = false;
+        // What housekeeping does when others have made many commits.
+        const id = "(select id from sessiondir.store where name = 'swept')";
+        await byHand(
+          `update sessiondir.store set floor = rev where id = ${id}`,
+          `delete from sessiondir.log where store = ${id} and kind <> 'put'`,
+        );
+        throw new Error("Connection terminated unexpectedly");
+      };
+      Object.assign(client, { query: losing });
+    });
+    expect(await failure(store.append("a", ["second"]))).toMatchObject({ code: "commit_unknown" });
+    expect(await store.transcript("a")).toMatchObject({ length: 2 });
+    await store.append("a", ["third"]);
+    expect(await store.transcript("a")).toMatchObject({ length: 3 });
+    await store.close();
+    await pool.end();
+  });
+
   it("says so when the caller has ended the connections", async () => {
     const pool = new pg.Pool({ connectionString: server.url, max: 1 });
     const store = await open({ pool });
