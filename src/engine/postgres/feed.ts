@@ -31,6 +31,8 @@ export interface ChangesOptions {
 
 /** Rows that are read at once. */
 const PAGE = 500;
+/** Bytes that these may have, unless the first alone has more. */
+const PAGE_BYTES_MAX = 16 * 1024 * 1024;
 
 export class Feed {
   readonly #wakers = new Set<() => void>();
@@ -83,16 +85,19 @@ export class Feed {
     const bounds = [toKeyText(prefix), behindPrefix(prefix)];
     const found = await this.#query(
       `with c as (select rev, floor from ${schema}.store where id = $1),
-l as (select ${columns} from ${schema}.log l where l.store = $1 and l.rev > $2 and ${within} order by l.rev, l.ord limit ${PAGE})
+p as (select ${columns} from ${schema}.log l where l.store = $1 and l.rev > $2 and ${within} order by l.rev, l.ord limit ${PAGE}),
+w as (select p.*, count(*) over () as there, sum(coalesce(octet_length(p.val), 0)) over (order by p.rev, p.ord)
+  - coalesce(octet_length(p.val), 0) as before from p),
+l as (select * from w where before < $5)
 select c.rev as head, c.floor, l.* from c left join l on true order by l.rev, l.ord`,
-      [store, since, ...bounds],
+      [store, since, ...bounds, PAGE_BYTES_MAX],
     );
     const [first] = found;
     if (first === undefined) throw gone(this.options.place);
     const head = Number(first["head"]);
     if (Number(first["floor"]) > since) throw tooOld(since, Number(first["floor"]), head);
     if (first["rev"] === null) return { rows: [], head };
-    if (found.length < PAGE) return { rows: found, head };
+    if (found.length < PAGE && found.length === first["there"]) return { rows: found, head };
     // The last commit may go on behind the page.
     const { rev: last, ord } = found.at(-1) as Row;
     const rest = await this.#query(

@@ -72,6 +72,7 @@ export function removesItems(op: PreparedOp): boolean {
 /** About how many bytes it sends. */
 export function bytesOf(op: PreparedOp): number {
   if (op.kind === "set") return op.json.length;
+  if (op.kind === "patch") return JSON.stringify(op.fields).length;
   if (op.kind !== "transcript") return 0;
   return (op.items ?? []).reduce((sum, { json }) => sum + json.length, 0);
 }
