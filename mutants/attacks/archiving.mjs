@@ -237,7 +237,7 @@ const PLACES = [
       {
         name: "the latest file of an archive goes",
         rule: "archive",
-        find: `const isLatest = index === all.length - 1;`,
+        find: `const isLatest = index === all.length - 1 || file === made;`,
         replace: `const isLatest = index === all.length;`,
       },
       {

@@ -79,9 +79,7 @@ export class BatchWrites {
 
   /** Of the items that this batch adds, those with lower numbers go again. */
   keepItemsFrom({ since, ord }: TranscriptLife, low: number): void {
-    this.#items = this.#items.filter(
-      (item) => item.since !== since || item.ord !== ord || item.seq >= low,
-    );
+    this.#items = this.#items.filter((item) => item.since !== since || item.ord !== ord || item.seq >= low);
   }
 
   /** All items of a life that is over. They are removed later. */

@@ -176,7 +176,8 @@ where store = $1 and key = any($2::text[]) order by key for update`,
       this.#askOperations(sql),
       sql.query(`select rev from ${schema}.store where id = $1`, [store]),
     ]);
-    const [, , sessions = [], entries = [], transcripts = [], ids = [], operations = [], counter = []] = answers;
+    const [, , sessions = [], entries = [], transcripts = [], ids = [], operations = [], counter = []] =
+      answers;
     this.#before = Number(counter[0]?.["rev"] ?? 0);
     if (sessions.length < keys.length) return undefined;
     this.#takeSessions(sessions, entries);

@@ -117,7 +117,8 @@ export class CommitQueue {
       for (const [index, decided] of decisions.entries()) answer(queued[index]!, decided, base);
     } catch (error) {
       // One of them, or all together, may be what the database refuses, or what is longer than a text can be: the others are not to suffer from it.
-      if (queued.length > 1 && (isRefusal(error) || error instanceof RangeError)) for (const one of queued) await this.#runBatch([one]);
+      if (queued.length > 1 && (isRefusal(error) || error instanceof RangeError))
+        for (const one of queued) await this.#runBatch([one]);
       else for (const { reject } of queued) reject(asServerError(error));
     }
   }

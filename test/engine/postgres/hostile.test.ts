@@ -133,8 +133,8 @@ describe.skipIf(HERE.length === 0)("a store in PostgreSQL", () => {
     const pool = new pg.Pool({ connectionString: server.url, max: 2 });
     const store = await open({ pool, cacheBytes: 0 });
     const text = "x".repeat(1_500_000);
-    await store.transact((tx) => {
-      for (let n = 0; n < 16; n++) tx.put(`a ${n}`, { text });
+    await store.transact(async (tx) => {
+      for (let n = 0; n < 16; n++) await tx.put(`a ${n}`, { text });
     });
     const { revision } = await store.put("b", { text });
     const sizes: number[] = [];

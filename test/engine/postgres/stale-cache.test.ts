@@ -37,9 +37,9 @@ describe.skipIf(HERE.length === 0)("records that a process has kept", () => {
     const sum = await one.transact(async (tx) => {
       const a = (await tx.get("a")) as { n: number };
       if (++attempts === 1)
-        await other.transact((own) => {
-          own.put("a", { n: 2 });
-          own.put("b", { n: 0 });
+        await other.transact(async (own) => {
+          await own.put("a", { n: 2 });
+          await own.put("b", { n: 0 });
         });
       const b = (await tx.get("b")) as { n: number };
       return a.n + b.n;
