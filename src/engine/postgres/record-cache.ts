@@ -60,19 +60,6 @@ export class RecordCache {
     this.#kept.delete(key);
     this.#bytes -= kept.bytes;
   }
-
-  clear(): void {
-    this.#kept.clear();
-    this.#bytes = 0;
-  }
-
-  get size(): number {
-    return this.#kept.size;
-  }
-
-  get bytes(): number {
-    return this.#bytes;
-  }
 }
 
 /** Without recursion: what others stored may nest deeper than this process would store. */
