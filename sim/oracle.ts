@@ -428,7 +428,9 @@ function linesIn(bytes: Buffer, start: number): PlacedLine[] {
   const pieces = [...new Set(starts)];
   return pieces.flatMap((from, index) => {
     const piece = bytes.subarray(from, pieces[index + 1] ?? bytes.length);
-    const line = parse(piece);
+    // A line whose newline was not written, and the first bytes of another one behind it.
+    const complete = index < pieces.length - 1 ? piece.subarray(0, piece.lastIndexOf("}") + 1) : piece;
+    const line = parse(piece) ?? (piece.length - complete.length <= 60 ? parse(complete) : undefined);
     const torn = line === undefined && index < pieces.length - 1 && !piece.some((byte) => byte < 0x20);
     if (torn || piece.length === 0) return [];
     return [{ offset: start + from, bytes: piece.length, line: line ?? ("unreadable" as const) }];

@@ -15,14 +15,32 @@ export const LOG_LINES = inFile(
     {
       name: "a torn write in front of a line is damage",
       rule: "torn writes",
-      find: `last.kind === "unreadable" && isBeginning(bytes, at, next);`,
+      find: `piece.kind === "unreadable" && isBeginning(bytes, at, next);`,
       replace: `(false as boolean) && isBeginning(bytes, at, next);`,
     },
     {
       name: "whatever stands in front of a line is a torn write",
       rule: "torn writes",
-      find: `last.kind === "unreadable" && isBeginning(bytes, at, next);`,
-      replace: `last.kind === "unreadable";`,
+      find: `piece.kind === "unreadable" && isBeginning(bytes, at, next);`,
+      replace: `piece.kind === "unreadable";`,
+    },
+    {
+      name: "a line that lacks its newline is damage if a write was torn behind it",
+      rule: "torn writes",
+      find: `behind <= start || end - behind > SHORT_BYTES_MAX) return piece;`,
+      replace: `behind < end) return piece;`,
+    },
+    {
+      name: "whatever stands behind a line that lacks its newline was torn there",
+      rule: "torn writes",
+      find: `return SHORT_BEGINNINGS.test(bytes.toString("latin1", behind, end))\n    ? parseLogLine`,
+      replace: `return SHORT_BEGINNINGS.test("")\n    ? parseLogLine`,
+    },
+    {
+      name: "any number of beginnings stand behind a line that lacks its newline",
+      rule: "torn writes",
+      find: `behind <= start || end - behind > SHORT_BYTES_MAX) return piece;`,
+      replace: `behind <= start) return piece;`,
     },
     {
       name: "a piece with control bytes is a torn write",

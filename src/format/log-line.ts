@@ -208,10 +208,10 @@ export function parseLogLines(bytes: Buffer, start: number, end: number): Placed
   let from = start;
   for (let at = start; at < end;) {
     const next = beginningOfLine(bytes, at + 1, end);
-    const piece = next === undefined ? line : parseLogLine(bytes, at, next);
-    const last = next === undefined && at > start ? parseLogLine(bytes, at, end) : piece;
-    const torn = next !== undefined && last.kind === "unreadable" && isBeginning(bytes, at, next);
-    if (!torn) placed.push({ at, from, line: last });
+    const last = at === start ? line : parseLogLine(bytes, at, end);
+    const piece = next === undefined ? last : parsePiece(bytes, at, next);
+    const torn = next !== undefined && piece.kind === "unreadable" && isBeginning(bytes, at, next);
+    if (!torn) placed.push({ at, from, line: piece });
     at = next ?? end;
     if (!torn) from = at;
   }
@@ -225,7 +225,7 @@ export function parseLogLines(bytes: Buffer, start: number, end: number): Placed
 export function isTorn(bytes: Buffer, start: number, end: number): boolean {
   for (let at = start; at < end;) {
     const next = beginningOfLine(bytes, at + 1, end) ?? end;
-    if (!isBeginning(bytes, at, next) && parseLogLine(bytes, at, next).kind === "unreadable") return false;
+    if (!isBeginning(bytes, at, next) && parsePiece(bytes, at, next).kind === "unreadable") return false;
     at = next;
   }
   return true;
@@ -287,6 +287,16 @@ function beginningOfLine(bytes: Buffer, from: number, end: number): number | und
     brace = piece.indexOf(FIRST_BRACE, brace + 1);
   }
   return undefined;
+}
+
+/** A line that lacks its newline, and behind it perhaps writes that were torn too early to say anything. */
+function parsePiece(bytes: Buffer, start: number, end: number): LogLine {
+  const piece = parseLogLine(bytes, start, end);
+  const behind = bytes.lastIndexOf(CLOSING_BRACE, end - 1) + 1;
+  if (piece.kind !== "unreadable" || behind <= start || end - behind > SHORT_BYTES_MAX) return piece;
+  return SHORT_BEGINNINGS.test(bytes.toString("latin1", behind, end))
+    ? parseLogLine(bytes, start, behind)
+    : piece;
 }
 
 /** Whether these bytes are beginnings of lines, none of them complete: one that says something, and others behind it that say nothing yet. */

@@ -93,7 +93,10 @@ export function parsePieces(bytes) {
   let from = 0;
   for (const [index, at] of starts.entries()) {
     const end = starts[index + 1] ?? bytes.length;
-    const parsed = parseLine(bytes.subarray(at, end));
+    let parsed = parseLine(bytes.subarray(at, end));
+    const brace = text.slice(at, end).lastIndexOf("}") + 1;
+    if (end < bytes.length && end - at - brace <= 60 && SHORT.test(text.slice(at + brace, end)))
+      parsed = parseLine(bytes.subarray(at, at + brace));
     if (parsed.kind === "unreadable" && end < bytes.length && isBeginning(text.slice(at, end))) continue;
     pieces.push({ at, from, ...parsed });
     from = end;
@@ -101,11 +104,13 @@ export function parsePieces(bytes) {
   return pieces;
 }
 
+/** Very short beginnings of lines. */
+const SHORT = /^[0-9a-f]*(?:(?<=[0-9a-f]{8}) (?:\{"?)?[0-9a-f]*)*$/;
+
 /** Whether a piece is only the beginning of a line, perhaps with very short ones glued to it. */
 function isBeginning(text) {
-  const short = /^[0-9a-f]*(?:(?<=[0-9a-f]{8}) (?:\{"?)?[0-9a-f]*)*$/;
   for (let at = text.length; at >= Math.max(0, text.length - 60); at--)
-    if (short.test(text.slice(at)) && (at === 0 || isOneBeginning(text.slice(0, at)))) return true;
+    if (SHORT.test(text.slice(at)) && (at === 0 || isOneBeginning(text.slice(0, at)))) return true;
   return false;
 }
 

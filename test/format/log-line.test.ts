@@ -324,6 +324,29 @@ describe("parseLogLines: lines that are glued to torn writes", () => {
     ]);
   });
 
+  it.each(LINES)("%s that lacks only its newline counts, though others were torn behind it", (name, line) => {
+    const kind = name.replace(/^an? /, "");
+    for (let length = 1; length < SEAL.length; length++) {
+      const behind = Buffer.concat([SEAL.subarray(0, length), WHOLE.subarray(0, 13 - Math.min(length, 12))]);
+      for (const torn of [SEAL.subarray(0, length), behind]) {
+        const at = line.length + torn.length;
+        const found = pieces(line, torn, WHOLE);
+        expect([found[0], found.at(-1), found.length], `${length}`).toEqual([`${kind}@0`, `record@${at}`, 2]);
+        const end = Buffer.concat([line, torn]);
+        expect(isTorn(end, 0, end.length), `${length}`).toBe(true);
+        expect(pieces("0a1b", line, torn, WHOLE)).toEqual([`${kind}@4`, `record@${at + 4}`]);
+      }
+    }
+  });
+
+  it("behind a complete line more than a few short beginnings are no accident", () => {
+    const many = "0a1b2c3d".repeat(8);
+    expect(pieces(WHOLE, many.slice(0, 60), SEAL)).toEqual(["record@0", `seal@${WHOLE.length + 60}`]);
+    expect(pieces(WHOLE, many, SEAL)).toEqual(["unreadable@0", `seal@${WHOLE.length + 64}`]);
+    const end = Buffer.concat([WHOLE, Buffer.from(many)]);
+    expect(isTorn(end, 0, end.length)).toBe(false);
+  });
+
   it("a malformed line that lacks only its newline is one", () => {
     expect(pieces(bare('{"seal":-8}'), SEAL)).toEqual(["malformed@0", `seal@${bare('{"seal":-8}').length}`]);
   });
@@ -375,7 +398,8 @@ describe("parseLogLines: lines that are glued to torn writes", () => {
     const changed = Buffer.from(WHOLE);
     changed[0] = changed[0] === 0x30 ? 0x31 : 0x30;
     expect(pieces(changed, SEAL)).toEqual(["unreadable@0", `seal@${WHOLE.length}`]);
-    for (const behind of [" ", "x", "}", "0a1b"])
+    expect(pieces(changed, "0a1b", SEAL)).toEqual(["unreadable@0", `seal@${WHOLE.length + 4}`]);
+    for (const behind of [" ", "x", "}", "0A1B"])
       expect(pieces(WHOLE, behind, SEAL)).toEqual(["unreadable@0", `seal@${WHOLE.length + behind.length}`]);
   });
 
@@ -399,8 +423,7 @@ describe("isTorn: what may stand at the end of a segment", () => {
     for (let length = 1; length <= WHOLE.length; length++) {
       expect(torn(WHOLE.subarray(0, length))).toBe(true);
       expect(torn(WHOLE.subarray(0, 5), WHOLE.subarray(0, length))).toBe(true);
-      // It takes twelve bytes to see that something begins behind a complete line.
-      expect(torn(WHOLE, WHOLE.subarray(0, length))).toBe(length >= 12);
+      expect(torn(WHOLE, WHOLE.subarray(0, length))).toBe(true);
       expect(torn(WHOLE.subarray(0, length), SEAL.subarray(0, 12))).toBe(true);
     }
   });
