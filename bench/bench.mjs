@@ -44,6 +44,7 @@ const WORKLOADS = [
   "processes",
   "sustained",
   "churn",
+  "big-field",
   "seen",
   "day",
   "migration",

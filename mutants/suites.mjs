@@ -6,6 +6,7 @@ const DIRECTORY = "test/engine/directory";
 
 export const VERDICT = "test/log/verdict.test.ts";
 export const TAIL = ["log-tail", "successive-segments"].map((subject) => `test/log/${subject}.test.ts`);
+export const FRESH_VALUES = "test/format/fresh-values.test.ts";
 export const LOG_LINE = "test/format/log-line.test.ts";
 /** One file for each of the ideas that the ordering rules are about. */
 export const RULES = ["commit", "log", "entry-file", "checkpoint", "shared-value"].map(
@@ -37,6 +38,7 @@ export const CATALOG_LOADER = `${DIRECTORY}/catalog-loader.test.ts`;
 export const FULL_DISK = `${DIRECTORY}/full-disk.test.ts`;
 export const SPACE = `${DIRECTORY}/space.test.ts`;
 export const DEAD_VALUES = `${DIRECTORY}/dead-values.test.ts`;
+export const BIG_FIELD = `${DIRECTORY}/fresh-values.test.ts`;
 export const REMOVAL = `${DIRECTORY}/blob-removal.test.ts`;
 export const FLUSH = `${DIRECTORY}/entry-flush.test.ts`;
 export const TURNS = `${DIRECTORY}/turns.test.ts`;

@@ -81,6 +81,7 @@ export class Images {
       const open: Making["open"] = async (segmentBytes = 4096) => {
         const process = new SimulatedProcess(disk, ++ordinal, {
           segmentBytes,
+          inline: false,
           durability: "disk",
           readOnly: false,
           soleProcess: false,

@@ -196,7 +196,13 @@ export class LegacyWorld extends World {
   }
 
   #helper(): SimulatedProcess {
-    const options = { segmentBytes: 4096, durability: "disk", readOnly: false, soleProcess: false } as const;
+    const options = {
+      segmentBytes: 4096,
+      inline: false,
+      durability: "disk",
+      readOnly: false,
+      soleProcess: false,
+    } as const;
     return new SimulatedProcess(this.disk, 500 + ++this.#helpers, options);
   }
 

@@ -421,6 +421,9 @@ function liveRun(numbers: readonly number[]): number[] {
   return sorted.slice(Math.max(0, start));
 }
 
+/** First bytes of lines that were torn; they may stand behind a line whose newline was not written. */
+const SHORT = /^(?=.{0,60}$)[0-9a-f]*(?:(?<=[0-9a-f]{8}) (?:\{"?)?[0-9a-f]*)*$/;
+
 /** What stands between two newlines: torn beginnings of lines, and a whole one at the end. */
 function linesIn(bytes: Buffer, start: number): PlacedLine[] {
   const text = bytes.toString("latin1");
@@ -428,9 +431,9 @@ function linesIn(bytes: Buffer, start: number): PlacedLine[] {
   const pieces = [...new Set(starts)];
   return pieces.flatMap((from, index) => {
     const piece = bytes.subarray(from, pieces[index + 1] ?? bytes.length);
-    // A line whose newline was not written, and the first bytes of another one behind it.
     const complete = index < pieces.length - 1 ? piece.subarray(0, piece.lastIndexOf("}") + 1) : piece;
-    const line = parse(piece) ?? (piece.length - complete.length <= 60 ? parse(complete) : undefined);
+    const line =
+      parse(piece) ?? (SHORT.test(piece.toString("latin1", complete.length)) ? parse(complete) : undefined);
     const torn = line === undefined && index < pieces.length - 1 && !piece.some((byte) => byte < 0x20);
     if (torn || piece.length === 0) return [];
     return [{ offset: start + from, bytes: piece.length, line: line ?? ("unreadable" as const) }];

@@ -19,6 +19,7 @@ export type Store = DirectorySessionStore<Fields>;
 
 /** Values of at least this many bytes are shared. */
 export const BLOB_BYTES = 256;
+const INLINE_BYTES = 4096;
 const FLUSH_DELAY_MS = 100;
 /** About as much as a full disk of a schedule has left. */
 const RESERVE_BYTES = 1200;
@@ -47,6 +48,7 @@ export type Deferred = Pick<DeferredCall, "perform" | "answer">;
 
 export interface ProcessOptions {
   readonly segmentBytes: number;
+  readonly inline: boolean;
   readonly durability: "disk" | "os";
   readonly readOnly: boolean;
   readonly soleProcess: boolean;
@@ -92,7 +94,7 @@ export class SimulatedProcess {
 
   /** Opens the store as any process does, but with segments as small as we like. */
   async open(path = STORE): Promise<Store> {
-    const { segmentBytes, durability, readOnly, soleProcess } = this.options;
+    const { segmentBytes, inline, durability, readOnly, soleProcess } = this.options;
     const resolved = resolveOptions<Fields>({
       durability,
       readOnly,
@@ -106,7 +108,8 @@ export class SimulatedProcess {
     });
     const { runtime, fs: fileSystem } = this;
     try {
-      const own = { segmentBytes, reserveBytes: RESERVE_BYTES, chunkBytes: CHUNK_BYTES };
+      const inlineBytesMax = inline ? INLINE_BYTES : 0;
+      const own = { segmentBytes, inlineBytesMax, reserveBytes: RESERVE_BYTES, chunkBytes: CHUNK_BYTES };
       const engine = await openDirectoryEngine({ ...resolved, ...own, path, fileSystem, runtime });
       return createDirectorySessionStore<Fields>(engine, { ...resolved, runtime });
     } catch (error) {

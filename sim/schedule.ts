@@ -141,6 +141,8 @@ export interface Schedule {
   readonly reader: number | undefined;
   readonly segmentBytes: number;
   readonly blobs: boolean;
+  /** Big values that take the place of others stay in the log; left out: they do not. */
+  readonly inline?: boolean | undefined;
   /** Processes that acknowledge without waiting for the disk. */
   readonly careless: boolean;
   readonly steps: readonly Step[];
@@ -213,6 +215,7 @@ export function generate(seed: number, only?: Play): Schedule {
     // could say less after a power cut than before.
     steps: lossy || flavour === "damage" ? steps.filter(keepsPower) : steps,
     end: makeEnd(random, lossy || flavour === "damage"),
+    inline: random() < 0.5,
   };
 }
 

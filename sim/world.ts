@@ -116,11 +116,12 @@ export class World implements Scene, Surroundings {
 
   /** Starts a process in a slot and has it open the store. */
   boot(slot: number, { soleProcess = false } = {}): SimulatedProcess {
-    const { segmentBytes, reader, careless, processes } = this.schedule;
+    const { segmentBytes, inline = false, reader, careless, processes } = this.schedule;
     const readOnly = reader !== undefined && Math.floor((reader * processes) / 1000) === slot;
     const durability = careless && slot === 1 ? "os" : "disk";
     const process = this.#mount(this.disk, {
       segmentBytes,
+      inline,
       durability,
       readOnly: readOnly && !soleProcess,
       soleProcess,
@@ -132,8 +133,8 @@ export class World implements Scene, Surroundings {
 
   /** A process on a copy of the disk. */
   bootOutside(disk: SimulatedDisk, { soleProcess = false } = {}): SimulatedProcess {
-    const { segmentBytes } = this.schedule;
-    return this.#mount(disk, { segmentBytes, durability: "disk", readOnly: false, soleProcess });
+    const { segmentBytes, inline = false } = this.schedule;
+    return this.#mount(disk, { segmentBytes, inline, durability: "disk", readOnly: false, soleProcess });
   }
 
   #mount(disk: SimulatedDisk, options: ProcessOptions): SimulatedProcess {

@@ -9,7 +9,7 @@ import { list, newList } from "./list.mjs";
 import { gets, memory, newGets } from "./read.mjs";
 import { cpuUs } from "./session.mjs";
 import { arm, seen, stampedUpdate } from "./seen.mjs";
-import { burst, churn, updates } from "./write.mjs";
+import { burst, churn, replaceField, updates } from "./write.mjs";
 
 /** @typedef {import("./session.mjs").Session} Session */
 
@@ -36,6 +36,7 @@ export const ORDERS = {
   updates,
   burst,
   churn,
+  replaceField,
   appends,
   burstOfAppends,
   verifyAppended,

@@ -1,8 +1,10 @@
 // @ts-check
 /** Updates for a while, in batches and against others; sessions that come and go. */
+import { readFileSync } from "node:fs";
 import { Random } from "../../examples/demo/sessions.mjs";
 import { makeEntries, nextTurn } from "../data/entries.mjs";
 import { zipfDraw } from "../data/zipf.mjs";
+import { SMALL_650 } from "../runner/stores.mjs";
 import { cpuUs, nextTurnOfLoop, waitUntil } from "./session.mjs";
 
 /**
@@ -10,6 +12,7 @@ import { cpuUs, nextTurnOfLoop, waitUntil } from "./session.mjs";
  * @typedef {import("../runner/stores.mjs").Selection} Selection
  *
  * @typedef {{ updates: number, us: number, cpuUs: number, worstUs: number, medianUs: number }} Done
+ * @typedef {{ us: number, cpuUs: number, written: number }} Replaced `written`: bytes, 0 where the system does not say.
  */
 
 /**
@@ -118,6 +121,35 @@ export async function work(write, next, msMax, each) {
     worstUs: worstMs * 1000,
     medianUs: (times[times.length >> 1] ?? Number.NaN) * 1000,
   };
+}
+
+/**
+ * Gives one session another big field again and again, until nothing is left to be done.
+ * @param {Session} session
+ * @param {{ updates: number, bytes: number, seed: number }} order
+ * @returns {Promise<Replaced>}
+ */
+export async function replaceField(session, { updates, bytes, seed }) {
+  const store = await session.store();
+  const [key = ""] = session.keys({ shape: SMALL_650, size: "small" });
+  const [cpuBefore, writtenBefore, start] = [cpuUs(), writtenBytes(), performance.now()];
+  for (let n = 0; n < updates; n++) {
+    const done = store.update(key, (entry) => ({
+      ...nextTurn(entry),
+      systemPrompt: `${seed} ${n} `.padEnd(bytes, "what the model is told first; "),
+    }));
+    if (done !== undefined) await done;
+    if (n % UPDATES_PER_TURN === 0) await nextTurnOfLoop();
+  }
+  await store.settle();
+  const us = (performance.now() - start) * 1000;
+  return { us, cpuUs: cpuUs() - cpuBefore, written: writtenBytes() - writtenBefore };
+}
+
+/** @returns {number} What this process has had written to disks so far. */
+function writtenBytes() {
+  if (process.platform !== "linux") return 0;
+  return Number(/write_bytes: (\d+)/.exec(readFileSync("/proc/self/io", "utf8"))?.[1]);
 }
 
 /**

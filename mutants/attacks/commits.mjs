@@ -177,6 +177,27 @@ const COMMIT = inFile("src/engine/directory/committer.ts", ENGINE, [
 
 const PLAN = inFile("src/engine/directory/commit-plan.ts", ENGINE, [
   {
+    name: "a put never takes the place of what no file has",
+    rule: "fresh values",
+    suites: [suite.BIG_FIELD],
+    find: `this.codec.encode(op.entry, state?.stored, op.key, this.isDirty(op.key))`,
+    replace: `this.codec.encode(op.entry, state?.stored, op.key)`,
+  },
+  {
+    name: "a patch never takes the place of what no file has",
+    rule: "fresh values",
+    suites: [suite.BIG_FIELD],
+    find: `this.codec.encodeFields(op.fields, state.stored, op.key, this.isDirty(op.key))`,
+    replace: `this.codec.encodeFields(op.fields, state.stored, op.key)`,
+  },
+  {
+    name: "no file is taken to have what a put takes the place of",
+    rule: "fresh values",
+    suites: [suite.BIG_FIELD],
+    find: `state?.stored, op.key, this.isDirty(op.key))`,
+    replace: `state?.stored, op.key, true)`,
+  },
+  {
     name: "a write without a base trusts its predecessor's shared values",
     rule: "O14",
     suites: [suite.COMMIT],

@@ -3,7 +3,7 @@
 import * as suite from "../suites.mjs";
 import { inFile } from "../suites.mjs";
 
-const { BAD_ENTRY, CONFORMANCE, RULES, SIZES, SPECIAL, SYMLINKS, TRUST } = suite;
+const { BAD_ENTRY, CONFORMANCE, FRESH_VALUES, RULES, SIZES, SPECIAL, SYMLINKS, TRUST } = suite;
 const NODE_FILES = "test/fs/node-file-system.test.ts";
 const REGULAR_FILE = "test/fs/regular-file.test.ts";
 const TRUSTED_PATH = "test/fs/trusted-path.test.ts";
@@ -450,6 +450,74 @@ const ENCODING = inFile(
   ],
 );
 
+const FRESH = inFile(
+  "src/format/encode-entry.ts",
+  [FRESH_VALUES, CODEC],
+  [
+    {
+      name: "a big value stays inline although a file has what it takes the place of",
+      rule: "fresh values",
+      find: `if (!this.fresh || replaced === undefined`,
+      replace: `if (replaced === undefined`,
+    },
+    {
+      name: "a big value stays inline although it takes the place of a small one",
+      rule: "fresh values",
+      find: `if ((inline && before < thresholdBytes) || estimatedBytes`,
+      replace: `if (estimatedBytes`,
+    },
+    {
+      name: "any number of bytes stays inline",
+      rule: "fresh values",
+      find: ` || estimatedBytes(base) + more > inlineBytesMax) return false;`,
+      replace: `) return false;`,
+    },
+    {
+      name: "values that are replaced at once are not counted together",
+      rule: "fresh values",
+      find: `this.#inlined = more;`,
+      replace: ``,
+    },
+    {
+      name: "what other sessions have as well stays inline",
+      rule: "fresh values",
+      find: `if (inlined.has(hash)) return false;`,
+      replace: ``,
+    },
+    {
+      name: "an inline value that came as a copy is changed",
+      rule: "fresh values",
+      find: `if (base === undefined && isSame(place.base, json)) return undefined;`,
+      replace: ``,
+    },
+    {
+      name: "an inline text that was not touched becomes a blob",
+      rule: "fresh values",
+      find: `if (same || bound < this.rules.thresholdBytes) return text;`,
+      replace: `if (bound < this.rules.thresholdBytes) return text;`,
+    },
+    {
+      name: "a blob that is known is not referred to",
+      rule: "fresh values",
+      find: `if (blob === undefined && base?.hash !== hash && this`,
+      replace: `if (base?.hash !== hash && this`,
+    },
+  ],
+);
+
+const RECORD_LIMIT = inFile(
+  "src/format/entry-codec.ts",
+  [FRESH_VALUES],
+  [
+    {
+      name: "what stays inline may make an entry too large for a record",
+      rule: "fresh values",
+      find: `Math.floor(limits.recordBytesMax / UNIT_BYTES_MAX),`,
+      replace: `limits.recordBytesMax,`,
+    },
+  ],
+);
+
 const OPTIONS = inFile(
   "src/store/options.ts",
   ["test/store/options.test.ts"],
@@ -474,5 +542,7 @@ export const GROUND = [
   ...SESSION_KEYS,
   ...LIMITS,
   ...ENCODING,
+  ...FRESH,
+  ...RECORD_LIMIT,
   ...OPTIONS,
 ];

@@ -3,8 +3,9 @@
  *
  * Values mean what JSON.stringify takes them to mean, and what it would make something else of is refused (see
  * json-semantics.ts). Three things come on top. Parts that this store handed out are recognised by identity and neither looked into nor
- * loaded. Values that serialize to `thresholdBytes` or more become blobs, children first. Limits are enforced on the
- * way down, so that no input costs more than they allow, or runs out of stack.
+ * loaded. Values that serialize to `thresholdBytes` or more become blobs, children first; but one that takes the place
+ * of another big value, before any file had that one, stays inline (see `#mayStay`). Limits are enforced on the way
+ * down, so that no input costs more than they allow, or runs out of stack.
  *
  * Sizes are tracked as upper bounds, which cost next to nothing; only a bound that reaches a limit is replaced
  * by the exact number. What a limit's error reports is exact or, where the work was stopped early, a lower bound.
@@ -27,10 +28,12 @@ import {
 import type { Limits } from "./limits.js";
 import {
   enterPlain,
+  estimatedBytes,
   isPlain,
   measureStored,
   LITERAL_BYTES_MAX,
   NUMBER_BYTES_MAX,
+  UNIT_BYTES_MAX,
   serializedBytes,
   stringBound,
 } from "./plain-parts.js";
@@ -50,6 +53,10 @@ import {
 /** What all encodings of one store have in common. */
 export interface EncodingRules {
   readonly thresholdBytes: number;
+  /** What an entry may serialize to with big values that stay inline, but for what has to be escaped in them. */
+  readonly inlineBytesMax: number;
+  /** Hashes of some values that stayed inline lately. */
+  readonly inlined: Set<string>;
   readonly limits: Limits;
   readonly cache: BlobCache;
   readonly decoder: EntryDecoder;
@@ -59,6 +66,8 @@ const NO_BLOBS: ReadonlyMap<string, Buffer> = new Map();
 const NO_NAMES: readonly string[] = Object.freeze([]);
 /** `{"$blob":"sha256:<64>","bytes":<16 digits>,"nested":1}`, rounded up. */
 const REFERENCE_BYTES_MAX = 128;
+/** So many hashes are remembered. */
+const INLINED_MAX = 1000;
 /** A bound is never more than this many times the size: a number of one digit counts as 25 bytes and a comma. */
 const OVERESTIMATE_MAX = 13;
 
@@ -71,6 +80,8 @@ export class Encoding {
   readonly #ancestors: object[] = [];
   /** Bytes that the input certainly serializes to, as far as it was seen. */
   #spent = 0;
+  /** Bytes of big values that stay inline, less those that they take the place of. */
+  #inlined = 0;
   /** Counts what makes a container other than plain: escaped names and references. */
   #special = 0;
   /** Measure of the value that was encoded last. */
@@ -81,6 +92,8 @@ export class Encoding {
     private readonly rules: EncodingRules,
     private readonly base: StoredObject | undefined,
     private readonly key: string | undefined,
+    /** Whether no file has the base yet. */
+    private readonly fresh: boolean,
   ) {}
 
   encodeEntry(entry: object): Encoded {
@@ -192,15 +205,18 @@ export class Encoding {
   }
 
   #string(text: string, name: string | number, base: StoredValue | undefined): StoredValue {
-    const bound = stringBound(text);
+    const same = text === base;
+    // A long one is not looked into: it is serialized, or was there before.
+    const long = text.length >= this.rules.thresholdBytes;
+    const bound = long ? text.length * UNIT_BYTES_MAX + 2 : stringBound(text);
     this.#measured(bound, text.length + 2);
-    if (bound < this.rules.thresholdBytes) return text;
+    if (same || bound < this.rules.thresholdBytes) return text;
     // Strings have no identity; the loaded value of the base is the next best thing, and saves the hash.
     const known = base === undefined ? undefined : referenceOf(base);
     const loaded = known === undefined ? undefined : this.rules.cache.get(known.hash);
     if (loaded !== undefined && loaded.value === text) return this.#refer(loaded);
     const json = JSON.stringify(text);
-    return this.#blobOr(text, json, { name, mark: this.#references.length, base: known }) ?? text;
+    return this.#blobOr(text, json, { name, mark: this.#references.length, base }) ?? text;
   }
 
   #container(
@@ -256,14 +272,12 @@ export class Encoding {
     const { bound, height } = measureStored(stored);
     this.#spend(Math.floor(bound / OVERESTIMATE_MAX));
     if (level + height - 1 > limits.depthMax) throw this.#tooDeep(name, level + height - 1);
-    if (bound < thresholdBytes) {
+    if (bound < thresholdBytes || stored === base) {
       this.#bound = bound;
       this.#height = height;
       return stored;
     }
-    const json = JSON.stringify(stored);
-    const place = { name, mark, base: base === undefined ? undefined : referenceOf(base) };
-    const made = this.#blobOr(stored, json, place);
+    const made = this.#blobOr(stored, JSON.stringify(stored), { name, mark, base });
     if (made !== undefined) return made;
     // Now that the exact size is known, it need not be found out again.
     if (plain) enterPlain(stored, { bound: this.#bound, height });
@@ -284,8 +298,7 @@ export class Encoding {
     this.#ancestors.push(source);
     const mark = this.#references.length;
     const special = this.#special;
-    const reference = base === undefined ? undefined : referenceOf(base);
-    const inner = reference === undefined ? base : undefined;
+    const inner = base === undefined || referenceOf(base) !== undefined ? undefined : base;
     const content = Array.isArray(source)
       ? this.#copyItems(source as readonly unknown[], level, inner)
       : this.#copyFields(source as Record<string, unknown>, level, inner, undefined);
@@ -296,7 +309,7 @@ export class Encoding {
     const plain = special === this.#special;
     if (plain) enterPlain(copy, { bound: this.#bound, height });
     if (this.#bound < this.rules.thresholdBytes) return copy;
-    const made = this.#blobOr(copy, JSON.stringify(copy), { name, mark, base: reference });
+    const made = this.#blobOr(copy, JSON.stringify(copy), { name, mark, base });
     if (made !== undefined) return made;
     if (plain) enterPlain(copy, { bound: this.#bound, height });
     this.#height = height;
@@ -351,7 +364,7 @@ export class Encoding {
     return fields;
   }
 
-  /** Makes a blob of a value that is large enough; otherwise undefined, and `#bound` is exact. */
+  /** Makes a blob of a value that is large enough and may not stay inline; otherwise undefined, and `#bound` is exact. */
   #blobOr(content: StoredValue, json: string, place: Place): StoredObject | undefined {
     const bytes = Buffer.byteLength(json);
     const { cache, decoder, limits, thresholdBytes } = this.rules;
@@ -361,11 +374,14 @@ export class Encoding {
       const numbers = { limit: limits.blobBytesMax, actual: bytes };
       throw limitError("blob_too_large", this.#where(place.name), numbers, this.key);
     }
+    const base = place.base === undefined ? undefined : referenceOf(place.base);
+    if (base === undefined && isSame(place.base, json)) return undefined;
     const buffer = Buffer.from(json);
     const hash = createHash("sha256").update(buffer).digest("hex");
-    const inner = this.#references.splice(place.mark);
-    if (place.base?.hash !== hash) (this.#newBlobs ??= new Map()).set(hash, buffer);
     let blob = cache.get(hash);
+    if (blob === undefined && base?.hash !== hash && this.#mayStay(place.base, bytes, hash)) return undefined;
+    const inner = this.#references.splice(place.mark);
+    if (base?.hash !== hash) (this.#newBlobs ??= new Map()).set(hash, buffer);
     if (blob === undefined) {
       const reference = { hash, bytes, nested: inner.length > 0 };
       blob = {
@@ -378,6 +394,25 @@ export class Encoding {
       cache.add(blob);
     }
     return this.#refer(blob);
+  }
+
+  /**
+   * A big value that takes the place of another one which no file has yet goes the same way soon, as like as not: it
+   * stays in the log, and costs no file of its own. Unless another session has it too: then it is one that is shared.
+   */
+  #mayStay(replaced: StoredValue | undefined, bytes: number, hash: string): boolean {
+    const { base } = this;
+    if (!this.fresh || replaced === undefined || base === undefined) return false;
+    const { inlined, inlineBytesMax, thresholdBytes } = this.rules;
+    const inline = referenceOf(replaced) === undefined;
+    const before = inline ? estimatedBytes(replaced) : 0;
+    const more = this.#inlined + bytes - before;
+    if ((inline && before < thresholdBytes) || estimatedBytes(base) + more > inlineBytesMax) return false;
+    if (inlined.has(hash)) return false;
+    inlined.add(hash);
+    if (inlined.size > INLINED_MAX) inlined.clear();
+    this.#inlined = more;
+    return true;
   }
 
   #refer(blob: CachedBlob): StoredObject {
@@ -420,6 +455,11 @@ interface Place {
   readonly name: string | number;
   /** Length of the list of references before the value was entered. */
   readonly mark: number;
-  /** What the base refers to at the same place. */
-  readonly base: BlobReference | undefined;
+  /** What the base has at the same place. */
+  readonly base: StoredValue | undefined;
+}
+
+/** Whether a big value of the base that stayed inline is the one that this is the text of. */
+function isSame(inBase: StoredValue | undefined, json: string): boolean {
+  return typeof inBase === "object" && inBase !== null && JSON.stringify(inBase) === json;
 }

@@ -11,6 +11,7 @@ import { EXPANDED_BYTES_MAX } from "./expansion.js";
 import { Encoding, type EncodingRules } from "./encode-entry.js";
 import type { Encoded, EncodedFields } from "./encoded.js";
 import { STORED_DEPTH_MAX, type Limits } from "./limits.js";
+import { UNIT_BYTES_MAX } from "./plain-parts.js";
 import type { BlobReference, StoredObject } from "./stored-value.js";
 
 export type { Encoded, EncodedFields, LoadBlob };
@@ -18,12 +19,20 @@ export type { Encoded, EncodedFields, LoadBlob };
 export interface EntryCodecOptions {
   /** Objects, arrays and strings of this many serialized bytes become blobs. */
   readonly thresholdBytes: number;
+  /**
+   * What an entry may serialize to with big values in it that no file has yet (see `encode`). Default 16 times the
+   * threshold.
+   */
+  readonly inlineBytesMax?: number | undefined;
   readonly limits: Limits;
   /** Reads a blob the first time that it is touched. */
   readonly loadBlob: LoadBlob;
   /** Serialized bytes of big values kept in memory. Default 32 MiB. */
   readonly cacheBytes?: number;
 }
+
+/** 64 KiB at the default threshold: about what one more file costs in an append. */
+const INLINE_THRESHOLDS = 16;
 
 export class EntryCodec {
   readonly #cache: BlobCache;
@@ -38,6 +47,12 @@ export class EntryCodec {
     this.#decoder = new EntryDecoder(this.#cache, options.loadBlob, expandedBytesMax);
     this.#rules = {
       thresholdBytes: options.thresholdBytes,
+      inlineBytesMax: Math.min(
+        options.inlineBytesMax ?? INLINE_THRESHOLDS * options.thresholdBytes,
+        // Whatever has to be escaped in it: what stays inline makes no entry too large for a record.
+        Math.floor(limits.recordBytesMax / UNIT_BYTES_MAX),
+      ),
+      inlined: new Set(),
       limits: { ...limits, depthMax: Math.min(limits.depthMax, STORED_DEPTH_MAX) },
       cache: this.#cache,
       decoder: this.#decoder,
@@ -49,18 +64,20 @@ export class EntryCodec {
    * @param base Stored form that the entry was probably derived from: big strings that it refers to are
    *   recognised.
    * @param key Named in errors.
+   * @param fresh Whether no file has the base yet. Then a big value that takes the place of one in the base stays
+   *   inline, if the entry remains below `inlineBytesMax`: it may be replaced in its turn before it is worth a file.
    * @throws TypeError for what JSON cannot express, or a limit's typed error.
    */
-  encode(entry: object, base?: StoredObject, key?: string): Encoded {
-    return new Encoding(this.#rules, base, key).encodeEntry(entry);
+  encode(entry: object, base?: StoredObject, key?: string, fresh = false): Encoded {
+    return new Encoding(this.#rules, base, key, fresh).encodeEntry(entry);
   }
 
   /**
    * Stored form of fields to be set in an entry; a field that JSON would leave out is to be removed. With a
    * `base` the limits are checked for the patched entry, otherwise for the fields alone.
    */
-  encodeFields(fields: object, base?: StoredObject, key?: string): EncodedFields {
-    return new Encoding(this.#rules, base, key).encodeFields(fields);
+  encodeFields(fields: object, base?: StoredObject, key?: string, fresh = false): EncodedFields {
+    return new Encoding(this.#rules, base, key, fresh).encodeFields(fields);
   }
 
   /**

@@ -27,7 +27,7 @@ const HEIGHT_RANGE = 256;
 /** Longest string whose size is estimated: beyond it, one scan is worth the better bound. */
 const ESTIMATED_UNITS_MAX = 24;
 /** A UTF-16 unit takes at most six bytes: `\u001f`. */
-const UNIT_BYTES_MAX = 6;
+export const UNIT_BYTES_MAX = 6;
 /** Longest number that JSON writes: -1.2345678901234567e-300. */
 export const NUMBER_BYTES_MAX = 25;
 /** `false` and a comma. */
@@ -52,6 +52,22 @@ export function measureStored(value: StoredValue): Measure {
   if (inPlain !== undefined) plainParts.set(value, pack(measure));
   else if (Object.isFrozen(value)) otherMeasures.set(value, pack(measure));
   return measure;
+}
+
+/**
+ * About what a stored value serializes to, found without looking into long strings: more, or less by what has to be escaped in
+ * those that stand in it directly.
+ */
+export function estimatedBytes(value: StoredValue): number {
+  if (typeof value === "string") return value.length + 2;
+  if (typeof value !== "object" || value === null || isStoredArray(value)) return measureStored(value).bound;
+  let bytes = 2;
+  for (const name of Object.keys(value)) {
+    const field = value[name] as StoredValue;
+    bytes += stringBound(name) + 2;
+    bytes += typeof field === "string" ? field.length + 2 : measureStored(field).bound;
+  }
+  return bytes;
 }
 
 function measureArray(value: readonly StoredValue[]): Measure {

@@ -50,6 +50,8 @@ export class CommitPlan {
     readonly operation: Operation | undefined,
     /** Whether a session has transcripts, which a delete takes along. */
     private readonly hasTranscripts: (key: string) => boolean,
+    /** Whether this process changed a session, and has not written its file since. */
+    private readonly isDirty: (key: string) => boolean,
   ) {}
 
   addTranscript(op: TranscriptOp, composed: ComposedTranscript, { head }: TranscriptState): void {
@@ -75,7 +77,7 @@ export class CommitPlan {
         this.changes ||= state?.stored !== undefined || this.hasTranscripts(op.key);
         return;
       case "set": {
-        const encoded = this.codec.encode(op.entry, state?.stored, op.key);
+        const encoded = this.codec.encode(op.entry, state?.stored, op.key, this.isDirty(op.key));
         this.#needBlobs(op, state, encoded);
         const diff = state?.stored === undefined ? undefined : diffStored(state.stored, encoded.stored);
         this.changes ||= state?.stored === undefined || diff !== undefined;
@@ -85,7 +87,7 @@ export class CommitPlan {
       case "patch": {
         if (state?.stored === undefined)
           throw new TypeError(`a patch of ${op.key} needs a base revision above 0`);
-        const encoded = this.codec.encodeFields(op.fields, state.stored, op.key);
+        const encoded = this.codec.encodeFields(op.fields, state.stored, op.key, this.isDirty(op.key));
         this.#needBlobs(op, state, encoded);
         const after = applyPatch(state.stored, encoded.stored, encoded.unset);
         this.changes ||= diffStored(state.stored, after) !== undefined;

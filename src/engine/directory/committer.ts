@@ -44,6 +44,8 @@ export interface CommitterOptions {
   readonly onCommitted: (segment: Segment, key: string, revision: number) => void;
   /** The same of a transcript. */
   readonly onTranscriptCommitted: (segment: Segment, key: string, name: string, revision: number) => void;
+  /** Whether this process changed a session, and has not written its file since. */
+  readonly isDirty: (key: string) => boolean;
   readonly room: CommitRoom;
 }
 
@@ -291,7 +293,8 @@ export class Committer {
     const endedSince = this.#sealFirst();
     if (endedSince !== undefined) return endedSince;
     const hasTranscripts = (key: string): boolean => this.transcripts.mayHaveAny(key);
-    const plan = new CommitPlan(segment, this.codec, given, operation, hasTranscripts);
+    const { isDirty } = this.options;
+    const plan = new CommitPlan(segment, this.codec, given, operation, hasTranscripts, isDirty);
     for (const [index, op] of ops.entries()) {
       const state = states[index];
       // A session that this process has not read may be known from a listing.

@@ -76,6 +76,8 @@ export interface DirectoryEngineOptions {
   /** Of a store that is made: bytes at which a file of a transcript is full. Default 4 MiB. */
   readonly chunkBytes?: number;
   readonly blobThresholdBytes: number;
+  /** What an entry may come to with big values that no file has yet. Default 16 times the threshold. */
+  readonly inlineBytesMax?: number;
   /** How much of sessions that are in their files is kept in memory. */
   readonly cacheBytes: number;
   readonly limits: Limits;
@@ -149,6 +151,7 @@ class DirectoryEngine implements SynchronousEngine {
     this.#blobs = new BlobStore(fs, layout, runtime, { bytesMax: limits.blobBytesMax });
     const codec = new EntryCodec({
       thresholdBytes: options.blobThresholdBytes,
+      inlineBytesMax: options.inlineBytesMax,
       limits,
       loadBlob: (reference) => {
         this.#assertOpen(); // an entry may outlive its store; the pinned folder does not
@@ -204,6 +207,7 @@ class DirectoryEngine implements SynchronousEngine {
       readOnly,
       onCommitted: (segment, key, revision) => this.#background.committed(segment, key, revision),
       onTranscriptCommitted: (segment, key, name) => this.#background.transcriptCommitted(segment, key, name),
+      isDirty: (key) => this.#background.dirty.has(key),
       room: {
         mustWait: () => space.mustWait,
         took: (bytes) => space.took(bytes),
