@@ -11,6 +11,7 @@ import { DAMAGED_LOG } from "./attacks/damaged-log.mjs";
 import { ENTRY_FILES } from "./attacks/entry-files.mjs";
 import { GROUND } from "./attacks/ground.mjs";
 import { OF_HINTS } from "./attacks/hints.mjs";
+import { LEASE } from "./attacks/leases.mjs";
 import { LEGACY_FILE } from "./attacks/legacy-file.mjs";
 import { LISTINGS } from "./attacks/listings.mjs";
 import { BACKGROUND_WORK } from "./attacks/background-work.mjs";
@@ -47,6 +48,7 @@ export const MUTANTS = [
   ...MIGRATION,
   ...LEGACY_MERGING,
   ...WAY_BACK,
+  ...LEASE,
   ...LEGACY_FILE,
   ...RETENTION_OF_SESSIONS,
   ...ARCHIVING_OF_SESSIONS,

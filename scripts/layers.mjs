@@ -39,6 +39,7 @@ export const ROOMS = [
     what: "what all engines share",
   },
   { name: "postgres", pattern: /^postgres\//, what: "`sessiondir/postgres`" },
+  { name: "lease", pattern: /^lease\//, what: "`sessiondir/lease`: whose turn it is" },
   {
     name: "legacy/base",
     pattern: /^legacy\/base\//,

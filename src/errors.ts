@@ -91,6 +91,10 @@ export type SessionStoreErrorCode =
   | "package_missing"
   /** The PostgreSQL server refused a statement: rights, authentication, encoding; `data.sqlState` says which. */
   | "server_refused"
+  /** Somebody has the lease, and the time to wait is over; `data.owner`, `data.token`. Nothing was changed. */
+  | "lease_held"
+  /** Somebody else has taken the lease since, or it was given back: nothing was written. */
+  | "lease_lost"
   /** A legacy file or layout cannot be read; `data.offset` is the byte at which it shows. */
   | "legacy_invalid"
   /** A legacy file was written again and again while it was being read. */

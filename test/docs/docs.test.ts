@@ -27,6 +27,7 @@ import * as sessiondir from "../../src/index.js";
 import * as doctor from "../../src/doctor/index.js";
 import * as backup from "../../src/backup/index.js";
 import * as legacy from "../../src/legacy/index.js";
+import * as lease from "../../src/lease/index.js";
 import * as moving from "../../src/moving/index.js";
 import * as retention from "../../src/retention/index.js";
 import * as openclaw from "../../src/openclaw/index.js";
@@ -128,6 +129,7 @@ const ENTRIES = {
   "sessiondir/doctor": doctor,
   "sessiondir/backup": backup,
   "sessiondir/legacy": legacy,
+  "sessiondir/lease": lease,
   "sessiondir/moving": moving,
   "sessiondir/openclaw": openclaw,
   "sessiondir/retention": retention,
@@ -147,10 +149,9 @@ function programOf({ code, fragment }: Example, prelude: string): string {
 /** What the compiler has to say about the files, each with its line. */
 function complaints(files: ReadonlyMap<string, string>, options: ts.CompilerOptions): string[] {
   const paths = Object.fromEntries(
-    ["", "/backup", "/doctor", "/legacy", "/moving", "/openclaw", "/retention", "/testing"].map((entry) => [
-      `sessiondir${entry}`,
-      [`./src${entry}/index.ts`],
-    ]),
+    ["", "/backup", "/doctor", "/legacy", "/lease", "/moving", "/openclaw", "/retention", "/testing"].map(
+      (entry) => [`sessiondir${entry}`, [`./src${entry}/index.ts`]],
+    ),
   );
   const compilerOptions = { ...options, noEmit: true, paths, noUnusedLocals: false };
   const host = ts.createCompilerHost(compilerOptions);

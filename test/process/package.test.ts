@@ -100,6 +100,7 @@ it("the list of entry points is the one that is documented", () => {
     "sessiondir/backup",
     "sessiondir/doctor",
     "sessiondir/legacy",
+    "sessiondir/lease",
     "sessiondir/moving",
     "sessiondir/openclaw",
     "sessiondir/postgres",

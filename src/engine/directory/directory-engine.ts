@@ -39,7 +39,7 @@ import { PartFiles } from "./catalog/part-file.js";
 import { beginningBehind, catalogsAmong, removeCatalogsAhead, type CatalogSource } from "./catalog-loader.js";
 import { ChangeFeed, type ChangesOptions } from "./change-feed.js";
 import { Committer, unknownDurability } from "./committer.js";
-import { Listing } from "./listing.js";
+import { EVERY_SESSION, Listing } from "./listing.js";
 import { hasLog, replaceLostLog } from "./lost-log.js";
 import { BackgroundWork } from "./background-work.js";
 import {
@@ -429,7 +429,7 @@ class DirectoryEngine implements SynchronousEngine {
   async #collectStats(): Promise<EngineStats> {
     const { fileSystem: fs } = this.options;
     const { layout, root, storeId } = this.folder;
-    const sessions = await runInSlices(this.#listing.count(ALL), this.options.runtime);
+    const sessions = await runInSlices(this.#listing.count(EVERY_SESSION), this.options.runtime);
     const names = (await fs.later.readdir(layout.log)).filter((name) => segmentNumber(name) !== undefined);
     let logBytes = 0;
     for (const name of names) {
@@ -491,13 +491,3 @@ class DirectoryEngine implements SynchronousEngine {
     if (this.options.readOnly) throw readOnlyError(doing);
   }
 }
-
-const ALL: EngineQuery = {
-  prefix: "",
-  updatedAfter: undefined,
-  updatedBefore: undefined,
-  orderBy: "key",
-  descending: false,
-  limit: Number.POSITIVE_INFINITY,
-  after: undefined,
-};

@@ -36,6 +36,17 @@ import type { SessionLog } from "./session-log.js";
 import { SessionState } from "./session-table.js";
 import { runInSlices, runNow } from "./time-slices.js";
 
+/** The whole store, by key. */
+export const EVERY_SESSION: EngineQuery = {
+  prefix: "",
+  updatedAfter: undefined,
+  updatedBefore: undefined,
+  orderBy: "key",
+  descending: false,
+  limit: Number.POSITIVE_INFINITY,
+  after: undefined,
+};
+
 /** Other processes would have to overtake this one with a checkpoint in each round to get here. */
 const ROUNDS_MAX = 1000;
 /** Rounds whose answer is put together in slices; it counts only if the log did not move on meanwhile. */

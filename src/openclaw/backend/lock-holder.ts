@@ -5,8 +5,8 @@
  * is stale when its process is gone or is another one by now, or when it is older than 30 s. A file that says neither (its
  * maker was killed between creating and writing it, or is just about to write) is stale by its own age.
  */
-import { errnoOf } from "../../errors.js";
 import type { FileSystem } from "../../fs/file-system.js";
+import { isAlive, startTimeOf } from "../../fs/processes.js";
 import { readRegularFile } from "../../fs/regular-file.js";
 import { isMissing } from "../../fs/missing.js";
 
@@ -14,8 +14,6 @@ import { isMissing } from "../../fs/missing.js";
 export const LOCK_STALE_MS = 30_000;
 
 const LOCK_BYTES_MAX = 64 * 1024;
-/** Field of `/proc/<pid>/stat` behind the command's name, which may contain anything. */
-const STARTTIME_FIELD = 19;
 
 /** A lock file as it was found. */
 export interface FoundLock {
@@ -80,27 +78,6 @@ function isStale(fs: FileSystem, holder: Holder, now: number, modifiedAt: number
     if (createdAt !== undefined) return old(createdAt);
   }
   return old(createdAt === undefined ? modifiedAt : Math.max(createdAt, modifiedAt));
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return errnoOf(error) === "EPERM"; // somebody else's, but there
-  }
-}
-
-/** Undefined where the system does not tell. */
-function startTimeOf(fs: FileSystem, pid: number): number | undefined {
-  if (process.platform !== "linux") return undefined;
-  try {
-    const text = readRegularFile(fs, `/proc/${pid}/stat`, { bytesMax: LOCK_BYTES_MAX }).toString();
-    const fields = text.slice(text.lastIndexOf(")") + 1).trim();
-    return count(Number(fields.split(/\s+/)[STARTTIME_FIELD]));
-  } catch {
-    return undefined;
-  }
 }
 
 function count(value: unknown): number | undefined {

@@ -42,7 +42,7 @@ test.each(["put", "patch", "update"] as const)(
     for (let n = 1; n <= CHANGES; n++) {
       if (how === "put") await store.put("k", { n, prompt: prompt(n) });
       if (how === "patch") await store.patch("k", { n, prompt: prompt(n) });
-      if (how === "update") await store.update("k", (entry) => ({ ...entry, n, prompt: prompt(n) }) as Entry);
+      if (how === "update") await store.update("k", (entry) => ({ ...entry, n, prompt: prompt(n) }));
       if (n % 100 === 0) made();
     }
     expect(made()).toBeLessThan(5);
