@@ -109,8 +109,14 @@ const WAITING = inFile(
     {
       name: "a holder of this machine is not looked for",
       rule: "ended holders",
-      find: `isHere ? LOOK_MS :`,
-      replace: `isHere ? Number.POSITIVE_INFINITY :`,
+      find: `isHere ? LOOK_MS : POLL_MS`,
+      replace: `POLL_MS`,
+    },
+    {
+      name: "a store is looked into only when a watch tells of something",
+      rule: "one holder",
+      find: `isHere ? LOOK_MS : POLL_MS`,
+      replace: `isHere ? LOOK_MS : Number.POSITIVE_INFINITY`,
     },
     {
       name: "what happens while a wait begins is told to nobody",

@@ -9,7 +9,7 @@ import { isSame, readLease, type LeaseState } from "./lease-state.js";
 
 /** How often a holder on this machine is looked for. */
 const LOOK_MS = 250;
-/** How often the store is looked into if it cannot be watched. */
+/** How often the store is looked into, should a watch tell nothing: it may have ended, or the store may have keys of its own making. */
 const POLL_MS = 1000;
 
 export interface Waiting<T extends object> {
@@ -53,7 +53,7 @@ export async function untilFree<T extends object>(waiting: Waiting<T>): Promise<
       if (at - seenAt >= ttlMs) return { state, reason: "not renewed" };
       if (at >= until) return { state, reason: "held" };
       const isHere = process !== undefined && process.space === processes.self?.space;
-      const look = isHere ? LOOK_MS : changes.works ? Number.POSITIVE_INFINITY : POLL_MS;
+      const look = isHere ? LOOK_MS : POLL_MS;
       await changes.next(Math.min(seenAt + ttlMs - at, until - at, look), runtime, signal);
       signal?.throwIfAborted();
     }
@@ -74,7 +74,6 @@ function isEnded(process: ProcessName | undefined, processes: Processes): boolea
 
 /** Tells that something happened to a lease, as long as the store can be watched. */
 class Changes<T extends object> {
-  works = true;
   readonly #end = new AbortController();
   #wake: (() => void) | undefined;
   #news = false;
@@ -93,8 +92,6 @@ class Changes<T extends object> {
     } catch {
       // Too much happened at once, or the log is damaged: looking now and then finds it too.
     }
-    this.works = false;
-    this.#wake?.();
   }
 
   /** Resolves when there is something new, after `ms`, or when the signal is aborted. */

@@ -6,7 +6,17 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { BEAT, HOLDER } from "../../src/lease/lease-state.js";
 import { openLeases } from "../../src/lease/index.js";
-import { ENGINES, hostOf, pass, settle, type Place, type Running, type TestHost } from "./scene.js";
+import { openSessionStore } from "../../src/store/open.js";
+import {
+  ENGINES,
+  hostOf,
+  pass,
+  type Entry,
+  settle,
+  type Place,
+  type Running,
+  type TestHost,
+} from "./scene.js";
 
 const OWNER = { owner: "a", ttlMs: 900 };
 
@@ -316,6 +326,18 @@ it("a holder on this machine that runs has all of his time", async () => {
   expect((await waiting.work).owner).toBe("b");
   for (const { store } of [a, b]) await store.close();
   place.end();
+});
+
+it("a store that makes other keys of them is waited for all the same", async () => {
+  const store = await openSessionStore<Entry>("memory:", { normalizeKey: (key) => `other ${key}` });
+  const place = { open: () => Promise.resolve(store), end: () => {} };
+  const [a, b] = [await hostOf(place, undefined), await hostOf(place, undefined)];
+  const lease = await a.leases.acquire("k", { owner: "a", ttlMs: 1e6 });
+  const waiting = progress(b.leases.acquire("k", { owner: "b", waitMs: 1e6 }));
+  await settle();
+  await lease.release();
+  await pass(b, 1100, 500);
+  expect((await waiting.work).owner).toBe("b");
 });
 
 describe("arguments", () => {
