@@ -4,13 +4,14 @@
  * At 4 MiB the file becomes `record.1.jsonl`, in place of the one that had that name.
  */
 import { SessionStoreError, asStoreError } from "../../errors.js";
-import { unlessMissing } from "../../fs/missing.js";
-import { createFileBy, openRegularFile, readRegularFile } from "../../fs/regular-file.js";
+import { ignoreMissing, unlessMissing } from "../../fs/missing.js";
+import { readRegularFile } from "../../fs/regular-file.js";
 import { readAt } from "../../fs/read-at.js";
 import { statusNow } from "../../fs/status.js";
 import { writeAll } from "../../fs/write-all.js";
 import { isCount } from "../../format/stored-value.js";
 import { isBackupName, TIME_MAX, type BackupFolder } from "./folder.js";
+import { openRecord } from "./open-record.js";
 import type { Attempt, BackupHost, BackupWarning } from "./types.js";
 
 const RECORD_BYTES_MAX = 4 * 1024 * 1024;
@@ -116,19 +117,14 @@ function parseLine(text: string): Line | undefined {
   };
 }
 
-async function append(host: BackupHost, folder: BackupFolder, text: string): Promise<void> {
-  const { fs } = host;
+async function append({ fs }: BackupHost, folder: BackupFolder, text: string): Promise<void> {
   const { record } = folder;
-  const size = statusNow(fs, record)?.size;
-  if (size !== undefined && size > RECORD_BYTES_MAX) await fs.later.rename(record, folder.olderRecord);
-  if (size === undefined || size > RECORD_BYTES_MAX) {
-    await createFileBy(fs, record, (fd) => writeAll(fs, fd, Buffer.from(text)), { sync: true });
-    return;
-  }
-  const { fd, status } = openRegularFile(fs, record, "append", { bytesMax: Number.MAX_SAFE_INTEGER });
+  if ((statusNow(fs, record)?.size ?? 0) > RECORD_BYTES_MAX)
+    await ignoreMissing(fs.later.rename(record, folder.olderRecord));
+  const { fd, size } = await openRecord(fs, record);
   try {
-    const whole = status.size === 0 || readAt(fs, fd, 1, status.size - 1).toString() === "\n";
-    await writeAll(fs, fd, Buffer.from(whole ? text : `\n${text}`));
+    const isWhole = size === 0 || readAt(fs, fd, 1, size - 1).toString() === "\n";
+    await writeAll(fs, fd, Buffer.from(isWhole ? text : `\n${text}`));
     await fs.later.fdatasync(fd);
   } finally {
     fs.close(fd);

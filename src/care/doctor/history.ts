@@ -2,12 +2,12 @@
  * `.store/doctor.jsonl`: what doctors did to this store, one JSON object a line, each written before the next thing is done.
  * A line that was cut short, by a kill or a full disk, is left out when it is read, and ended by the next one.
  */
-import { errnoOf } from "../../errors.js";
 import type { FileSystem } from "../../fs/file-system.js";
 import { readRegularFile } from "../../fs/regular-file.js";
 import { writeAll } from "../../fs/write-all.js";
 import type { Layout } from "../../format/layout.js";
 import { isCount } from "../../format/stored-value.js";
+import { openRecord } from "../backup/open-record.js";
 import type { Action } from "./types.js";
 
 export const HISTORY_FILE = "doctor.jsonl";
@@ -19,21 +19,12 @@ const ACTIONS_TOLD = 100;
 
 export async function record(fs: FileSystem, layout: Layout, action: Action): Promise<void> {
   const path = `${layout.store}/${HISTORY_FILE}`;
-  const fd = await openEither(fs, path);
+  const { fd } = await openRecord(fs, path);
   try {
     await writeAll(fs, fd, Buffer.from(`\n${JSON.stringify(action)}\n`));
     await fs.later.fdatasync(fd);
   } finally {
     fs.close(fd);
-  }
-}
-
-async function openEither(fs: FileSystem, path: string): Promise<number> {
-  try {
-    return await fs.later.open(path, "append");
-  } catch (error) {
-    if (errnoOf(error) !== "ENOENT") throw error;
-    return fs.later.open(path, "create");
   }
 }
 

@@ -114,3 +114,54 @@ describe("a prune", () => {
     expect(good).toBe(true);
   });
 });
+
+describe("two first attempts at once", () => {
+  const RECORD = `${BACKUPS}/record.jsonl`;
+
+  async function machineWithStore(): Promise<BackupMachine> {
+    const machine = new BackupMachine();
+    const store = await machine.open();
+    await commit(store);
+    await store.close();
+    return machine;
+  }
+
+  it("make the record together: the other one makes it first", async () => {
+    const machine = await machineWithStore();
+    const warned: string[] = [];
+    const onWarning = ({ code }: { readonly code: string }): void => void warned.push(code);
+    const host = machine.process();
+    let other: Promise<unknown> | undefined;
+    host.fs.gate = async ({ name, args }) => {
+      if (name !== "open" || args[0] !== RECORD) return;
+      await (other ??= createBackupOn(machine.process(), STORE, BACKUPS, { onWarning }));
+    };
+    await createBackupOn(host, STORE, BACKUPS, { onWarning });
+    expect(other).toBeDefined();
+    expect(warned).toEqual([]);
+    const { attempts } = await listBackupsOn(machine.process(), BACKUPS);
+    expect(attempts.map(({ what, outcome }) => `${what} ${outcome}`)).toEqual(["create done", "create done"]);
+  });
+
+  it("keep each other's lines: the other one writes into the record that this one has just made", async () => {
+    const machine = await machineWithStore();
+    const host = machine.process();
+    let isMade = false;
+    host.fs.onCall = ({ name, args }) => {
+      if (name === "open") isMade ||= args[0] === RECORD && args[1] === "create";
+      if (name !== "write" || !isMade) return;
+      host.fs.onCall = undefined;
+      const { fs } = machine.process();
+      const line = Buffer.from(`${JSON.stringify({ id: "other", at: 1, what: "verify" })}\n`);
+      const fd = fs.open(RECORD, "append");
+      fs.write(fd, line, 0, line.length);
+      fs.close(fd);
+    };
+    await createBackupOn(host, STORE, BACKUPS);
+    const { attempts } = await listBackupsOn(machine.process(), BACKUPS);
+    expect(attempts.map(({ what, outcome }) => `${what} ${outcome}`)).toEqual([
+      "create done",
+      "verify killed",
+    ]);
+  });
+});
