@@ -7,6 +7,7 @@ import { plural } from "../plural.js";
 import { usageError } from "./failure.js";
 import { formatBytes, formatCount } from "./figures.js";
 import { addCommonOptions, wholeNumber, type Invocation } from "./invocation.js";
+import { visible } from "./visible-text.js";
 
 export interface BackupsOptions {
   readonly backups?: string;
@@ -92,6 +93,14 @@ export function sentenceOf(info: BackupInfo & { readonly durationMs: number }): 
     `${plural(files, "file", "files", formatCount(files))}, ${formatBytes(writtenBytes)} written, verified, in ` +
     `${formatDuration(durationMs)}${lost}`
   );
+}
+
+/** What a backup is without, if anything: as a part of a sentence. */
+export function withoutOf({ leftOut = [] }: Pick<BackupInfo, "leftOut">): string | undefined {
+  const [first] = leftOut;
+  if (first === undefined) return undefined;
+  const more = leftOut.length === 1 ? "" : ` and ${formatCount(leftOut.length - 1)} more`;
+  return `without ${visible(first.key ?? first.path)}${more}, which could not be read when it was made`;
 }
 
 /** As in "0.4 s" or "75 s". */

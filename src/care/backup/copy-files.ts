@@ -8,6 +8,7 @@
  *  - what a person has put beside `meta.json`: it is none of the store's.
  */
 import { createHash } from "node:crypto";
+import { dirname } from "node:path";
 import { SessionStoreError, errnoOf } from "../../errors.js";
 import type { FileStatus } from "../../fs/file-system.js";
 import { isAbsent } from "../../fs/missing.js";
@@ -25,7 +26,7 @@ import { forEach } from "./pace.js";
 import { PIECE_BYTES, type ObjectWriter } from "./objects.js";
 import { Overtaken, type PinnedStore } from "./pinned-store.js";
 import { piecesOf, type Row, type Rows } from "./rows.js";
-import type { BackupHost, BackupWarning } from "./types.js";
+import type { BackupHost, BackupWarning, LeftOut } from "./types.js";
 
 /** What the backup before knows. */
 export interface Before {
@@ -36,13 +37,30 @@ export interface Before {
 
 /** How often a folder may change while it is being copied. */
 const LOOKS_MAX = 20;
+/** Of a store in which nothing can be read, some are enough. */
+const LEFT_OUT_TOLD_MAX = 100;
 const ANY_SIZE = { bytesMax: Number.MAX_SAFE_INTEGER };
+/**
+ * What a system says of a file or folder that is there and that it does not give: a bad sector, another user's mode, a file
+ * system whose own data is damaged (EUCLEAN and EBADMSG of Linux, for which Node has no names).
+ */
+const UNREADABLE: ReadonlyMap<string, string> = new Map([
+  ["EIO", "the disk cannot read it"],
+  ["EACCES", "this user may not read it"],
+  ["EPERM", "this user may not read it"],
+  ["Unknown system error -117", "the file system is damaged there"],
+  ["Unknown system error -74", "the file system is damaged there"],
+]);
 const BLOB = /^([0-9a-f]{64})\.json$/;
 
 export class FileCopier {
   readonly rows = new Map<string, Row>();
   /** Files that could not be read. */
   damaged = 0;
+  /** The first of them. */
+  readonly leftOut: LeftOut[] = [];
+  /** Paths in the store that could not be read: that was said. */
+  readonly #lost = new Set<string>();
   /** Folders of sessions whose entry file was copied. */
   readonly #withEntry = new Set<string>();
   /** Those whose entry file could not be read: that was said. */
@@ -90,9 +108,10 @@ export class FileCopier {
    */
   #tellMissing(): void {
     for (const [folder, key] of this.store.catalogued) {
-      if (this.#withEntry.has(folder) || this.#told.has(folder) || this.store.isMentioned(folder)) continue;
+      const isTold = this.#told.has(folder) || this.#lost.has(folder);
+      if (this.#withEntry.has(folder) || isTold || this.store.isMentioned(folder)) continue;
       const path = `${this.store.path}/${folder}/${ENTRY_FILE}`;
-      this.damaged++;
+      this.#count({ path: `${folder}/${ENTRY_FILE}`, key, reason: "it is missing" });
       const message =
         `session ${JSON.stringify(key)} is not in the backup: its file ${path} is missing. sessiondir doctor says what can be done; ` +
         "older backups may have it.";
@@ -105,9 +124,12 @@ export class FileCopier {
     const { fs } = this.host;
     const path = `${this.store.layout.root}/${folder}`;
     await this.step();
-    if (statusNow(fs, path)?.kind !== "directory") return;
+    const kind = this.#unlessUnreadable(path, () => statusNow(fs, path)?.kind);
+    if (kind !== "directory") return;
     for (let look = 0; look < LOOKS_MAX; look++) {
-      const names = namesInNow(fs, path).filter((name) => this.#isWanted(folder, name));
+      const all = this.#unlessUnreadable(path, () => namesInNow(fs, path));
+      if (all === undefined) return;
+      const names = all.filter((name) => this.#isWanted(folder, name));
       const copied: string[] = [];
       for (const name of names)
         if (await this.#copyFile(`${folder}/${name}`, `${path}/${name}`)) copied.push(name);
@@ -135,7 +157,8 @@ export class FileCopier {
     const { blobs, trash } = this.store.layout;
     const places: [string, string][] = [];
     for (const prefix of namesInNow(fs, blobs)) {
-      for (const name of namesInNow(fs, `${blobs}/${prefix}`)) {
+      const folder = `${blobs}/${prefix}`;
+      for (const name of this.#unlessUnreadable(folder, () => namesInNow(fs, folder)) ?? []) {
         const hash = BLOB.exec(name)?.[1];
         if (hash?.startsWith(prefix) === true) places.push([hash, `${blobs}/${prefix}/${name}`]);
       }
@@ -154,8 +177,11 @@ export class FileCopier {
 
   /** What the log's sessions need was there when they were committed: if it went since, so did the moment of the copy. */
   #assertReferences(): void {
-    for (const hash of this.store.references())
-      if (!this.rows.has(blobPath(hash))) throw new Overtaken(`the shared value ${hash} came and went`);
+    for (const hash of this.store.references()) {
+      const path = blobPath(hash);
+      if (this.rows.has(path) || this.#lost.has(path) || this.#lost.has(dirname(path))) continue;
+      throw new Overtaken(`the shared value ${hash} came and went`);
+    }
   }
 
   /** @returns False if it is gone. */
@@ -171,29 +197,58 @@ export class FileCopier {
       opened = openRegularFile(fs, from, "read", ANY_SIZE);
     } catch (error) {
       if (isAbsent(error)) return false;
-      return this.#leaveOut(from, error);
+      this.#leaveOut(from, error, path);
+      return true;
     }
     try {
       await this.#copyFrom(path, opened.fd, opened.status.size, opened.status);
-      return true;
     } catch (error) {
-      if (errnoOf(error) !== "EIO" || (error as NodeJS.ErrnoException).syscall !== "read") throw error;
-      return this.#leaveOut(from, error);
+      // Another call of the same errno is about the folder of backups.
+      if ((error as NodeJS.ErrnoException).syscall !== "read") throw error;
+      this.#leaveOut(from, error, path);
     } finally {
       fs.close(opened.fd);
     }
+    return true;
   }
 
-  /** One file that nobody can read costs that file, not the backup. */
-  #leaveOut(from: string, error: unknown): true {
+  /** A folder that cannot be read. @returns Undefined, or what the look gives. */
+  #unlessUnreadable<R>(from: string, look: () => R): R | undefined {
+    try {
+      return look();
+    } catch (error) {
+      this.#leaveOut(from, error, from.slice(this.store.layout.root.length + 1));
+      return undefined;
+    }
+  }
+
+  /**
+   * One file, or one session's folder, that nobody can read costs that, not the backup. @param path In the store.
+   * @throws the error where it is about something else.
+   */
+  #leaveOut(from: string, error: unknown, path: string): void {
     const unsafe = error instanceof SessionStoreError && error.code === "file_unsafe";
-    if (!unsafe && errnoOf(error) !== "EIO") throw error;
-    const path = this.store.display(from);
-    const why = unsafe ? "it is no regular file" : "the disk cannot read it";
+    const reason = unsafe ? "it is no regular file" : UNREADABLE.get(errnoOf(error) ?? "");
+    if (reason === undefined || path === ".store/format.json") throw error;
+    if (this.#lost.has(path)) return; // looked at twice
+    this.#lost.add(path);
+    const shown = this.store.display(from);
+    const folder = path.split("/", 1)[0] ?? path;
+    const key = this.store.catalogued.get(folder);
+    this.#count({ path, ...(key !== undefined && { key }), reason });
+    const whose = key === undefined ? "" : ` of session ${JSON.stringify(key)}`;
+    const next = unsafe
+      ? "Put the file itself in its place, from an older backup."
+      : reason === UNREADABLE.get("EACCES")
+        ? "Give it back to the user that the store belongs to, with mode 0600, a folder 0700, and make a backup again."
+        : "sessiondir doctor says what can be done; older backups may have it.";
+    const message = `${shown}${whose} is not in the backup: ${reason}. All else is. ${next}`;
+    this.warn({ code: "file_unsafe", message, data: { path: shown, ...(key !== undefined && { key }) } });
+  }
+
+  #count(one: LeftOut): void {
     this.damaged++;
-    const message = `${path} is not in the backup: ${why}. Put the file itself in its place, from an older backup.`;
-    this.warn({ code: "file_unsafe", message, data: { path } });
-    return true;
+    if (this.leftOut.length < LEFT_OUT_TOLD_MAX) this.leftOut.push(one);
   }
 
   /** The row of the backup before, if nobody can have written to the file since it was read. */

@@ -205,6 +205,7 @@ class Making {
         endedAt: Math.trunc(runtime.now()),
         sessions: copier.sessions,
         damaged: copier.damaged,
+        ...(copier.leftOut.length > 0 && { leftOut: copier.leftOut }),
         files: copier.rows.size,
         bytes,
         writtenBytes: objects.writtenBytes,

@@ -14,7 +14,7 @@ import { isCount } from "../../format/stored-value.js";
 import { isBackupName, nameOfManifest, TIME_MAX, type BackupFolder } from "./folder.js";
 import { hashOf, isHash, readObject, type Fault } from "./objects.js";
 import { addUp, parsePart, type Changes, type ListPart, type Row } from "./rows.js";
-import type { BackupInfo } from "./types.js";
+import type { BackupInfo, LeftOut } from "./types.js";
 
 export interface Manifest extends BackupInfo {
   /** Staging folders of the log's segments: without them a process that opens the store writes no files. */
@@ -47,6 +47,7 @@ export function parseManifest(bytes: Buffer, name: string, ofStore: string): Man
   const counts = [revision, sessions, files, value.bytes, writtenBytes, value.damaged, startedAt, endedAt];
   const stages: unknown = value.stages;
   const lists: unknown = value.lists;
+  const leftOut: unknown = value.leftOut;
   const ok =
     value.name === name &&
     counts.every(isCount) &&
@@ -56,7 +57,8 @@ export function parseManifest(bytes: Buffer, name: string, ofStore: string): Man
     Array.isArray(stages) &&
     stages.every((stage: unknown) => typeof stage === "string" && STAGE.test(stage)) &&
     Array.isArray(lists) &&
-    lists.every(isListPart);
+    lists.every(isListPart) &&
+    (leftOut === undefined || (Array.isArray(leftOut) && leftOut.every(isLeftOut)));
   if (!ok) return "it does not describe the backup of that name";
   return storeId === ofStore ? value : `it is of another store (${storeId})`;
 }
@@ -64,6 +66,18 @@ export function parseManifest(bytes: Buffer, name: string, ofStore: string): Man
 function isListPart(value: unknown): value is ListPart {
   const { sha256, rows, bytes } = (value ?? {}) as Partial<ListPart>;
   return isHash(sha256) && isCount(rows) && isCount(bytes);
+}
+
+function isLeftOut(value: unknown): value is LeftOut {
+  const { path, key, reason } = (value ?? {}) as Partial<LeftOut>;
+  return (
+    typeof path === "string" && typeof reason === "string" && (key === undefined || typeof key === "string")
+  );
+}
+
+/** Member by member. */
+export function leftOutOf({ path, key, reason }: LeftOut): LeftOut {
+  return { path, ...(key !== undefined && { key }), reason };
 }
 
 /** Names of all backups, newest first. A manifest that cannot be read is among them. */
@@ -170,7 +184,7 @@ export function infoOf(manifest: Manifest): BackupInfo {
     bytes,
     writtenBytes,
   } = manifest;
-  const { storeId, store } = manifest;
+  const { storeId, store, leftOut } = manifest;
   return {
     name,
     revision,
@@ -178,6 +192,7 @@ export function infoOf(manifest: Manifest): BackupInfo {
     endedAt,
     sessions,
     damaged: lost,
+    ...(leftOut && { leftOut: leftOut.map(leftOutOf) }),
     files,
     bytes,
     writtenBytes,

@@ -19,7 +19,7 @@ import { openDirectoryStoreOn } from "../../store/open.js";
 import type { DirectorySessionStore } from "../../store/types.js";
 import { checkBackup, readFile } from "./check.js";
 import { assertOutsideStores, openBackupFolder, place, type BackupFolder } from "./folder.js";
-import { damaged, findName, readRows, requireManifest, type Manifest } from "./manifest.js";
+import { damaged, findName, infoOf, readRows, requireManifest, type Manifest } from "./manifest.js";
 import { hashOf } from "./objects.js";
 import { forEach, Pace } from "./pace.js";
 import { recorded } from "./record.js";
@@ -60,9 +60,21 @@ export async function restoreBackupOn(
       const store = await make.catch((error: unknown) => {
         throw unlessPruned(host, folder, name, error);
       });
-      const { revision, sessions, files, bytes } = manifest;
+      const { revision, sessions, leftOut, files, bytes } = infoOf(manifest);
       const durationMs = Math.round(runtime.monotonic() - started);
-      return { path: folder.path, dryRun, store, name, revision, sessions, files, bytes, durationMs };
+      const without = leftOut && { leftOut };
+      return {
+        path: folder.path,
+        dryRun,
+        store,
+        name,
+        revision,
+        sessions,
+        ...without,
+        files,
+        bytes,
+        durationMs,
+      };
     };
     if (dryRun) return await work();
     return await recorded(host, folder, "restore", warn, async () => {

@@ -34,6 +34,16 @@ export interface BackupOptions {
   readonly onWarning?: ((warning: BackupWarning) => void) | undefined;
 }
 
+/** What a backup is without, because it could not be read in the store, or is missing there. */
+export interface LeftOut {
+  /** File or folder in the store, as in `agent%3Amain%3Amain/meta.json`. */
+  readonly path: string;
+  /** The session that it belongs to, if the store's catalog knows it. */
+  readonly key?: string;
+  /** Why, in a few words. */
+  readonly reason: string;
+}
+
 /** One backup, as {@link listBackups} and {@link createBackup} tell of it. */
 export interface BackupInfo {
   /** Sorts by time: `20261130T191248123Z-1a2b3c`. */
@@ -47,6 +57,8 @@ export interface BackupInfo {
   readonly sessions: number;
   /** Files that could not be read in the store, and are missing or damaged in the backup as well. */
   readonly damaged: number;
+  /** The first hundred of them; undefined where there are none. */
+  readonly leftOut?: readonly LeftOut[];
   readonly files: number;
   /** Of all its files. */
   readonly bytes: number;
@@ -142,6 +154,8 @@ export interface RestoreReport {
   readonly name: string;
   readonly revision: number;
   readonly sessions: number;
+  /** What the backup is without; see {@link BackupInfo}. */
+  readonly leftOut?: readonly LeftOut[];
   readonly files: number;
   readonly bytes: number;
   readonly durationMs: number;

@@ -7,6 +7,7 @@ import {
   backupsFolder,
   formatDuration,
   libraryOptions,
+  withoutOf,
   type BackupsOptions,
 } from "../backup-options.js";
 import { asUsage } from "../failure.js";
@@ -47,6 +48,10 @@ async function list(invocation: Invocation, options: Options): Promise<void> {
       : tableLines(COLUMNS, backups.map(cellsOf), terminal.dataColumns);
   for (const line of lines) await terminal.line(line);
   for (const line of failuresOf(found)) terminal.say(line);
+  for (const backup of options.attempts === true ? [] : backups) {
+    const without = withoutOf(backup);
+    if (without !== undefined) terminal.say(`${backup.name} is ${without}`);
+  }
 }
 
 const COLUMNS = [

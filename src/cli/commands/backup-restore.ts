@@ -6,11 +6,12 @@ import {
   backupsFolder,
   formatDuration,
   libraryOptions,
+  withoutOf,
   type BackupsOptions,
 } from "../backup-options.js";
 import { asUsage } from "../failure.js";
 import { formatCount } from "../figures.js";
-import { addExamples, type Invocation } from "../invocation.js";
+import { addExamples, needsPerson, type Invocation } from "../invocation.js";
 import { visible } from "../visible-text.js";
 
 interface Options extends BackupsOptions {
@@ -43,6 +44,14 @@ async function restore(invocation: Invocation, name: string, options: Options): 
     restoreBackup(backups, options.to, { ...libraryOptions(invocation), name, dryRun: options.dryRun }),
   );
   const { terminal } = invocation;
+  const without = withoutOf(report);
+  if (without !== undefined) {
+    needsPerson(invocation);
+    terminal.warn("entry_corrupt", `backup ${report.name} is ${without}. Older backups may have it.`, {
+      name: report.name,
+      leftOut: report.leftOut?.length,
+    });
+  }
   if (terminal.json) return terminal.result(report);
   const { store, sessions, revision, durationMs } = report;
   const count = plural(sessions, "session", "sessions", formatCount(sessions));

@@ -3,13 +3,21 @@
  * place: on nothing, on a wrong path, on a read-only disk, on a full one, with Ctrl-C.
  * Method: the built program. Each JSON is compared with the example in docs/cli.md.
  */
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openSessionStore } from "../../../src/index.js";
 import { deviations, documentedExamples } from "../support/documented-shape.js";
 import { errorOf, run, start, type Ended } from "../support/program.js";
-import { emptyFolder, makeReadOnly, makeStore, SESSIONS, traces } from "../support/stores.js";
+import { CRON_KEY, emptyFolder, makeReadOnly, makeStore, SESSIONS, traces } from "../support/stores.js";
 
 /** Root may write anywhere: in a read-only directory another user has to try. */
 const user = process.getuid?.() === 0 ? 65534 : undefined;
@@ -211,6 +219,49 @@ describe.each([["create"], ["run", "--every", "1s", "--times", "1"]])("%s in a w
       expect(stderr).toMatch(/^sessiondir: there is no session store at .*Check --store; .*\n$/);
     }
     expect(readdirSync(cwd)).toEqual([]);
+  });
+});
+
+describe("a session that this user may not read", () => {
+  it("costs that session and no backup: named by create, list and restore, and the code tells", async ({
+    skip,
+  }) => {
+    if (user === undefined) skip("only root can give a folder to another user");
+    const place = await makePlace();
+    const folder = dirname(place.store);
+    await run(["flush", "--store", place.store]);
+    for (const name of [".", ...readdirSync(folder, { recursive: true, encoding: "utf8" })])
+      chownSync(join(folder, name), user ?? 0, user ?? 0);
+    if ((await run(["--version"], { user })).code !== 0) skip("another user cannot read the program");
+    const lost = join(place.store, encodeURIComponent(CRON_KEY));
+    chownSync(lost, 0, 0);
+    const made = await run(["backup", "create", "--store", place.store, "--backups", place.backups], {
+      user,
+    });
+    expect(made.code).toBe(3);
+    expect(made.stderr).toContain(
+      `${lost} of session ${JSON.stringify(CRON_KEY)} is not in the backup: this user may not`,
+    );
+    expect(made.stdout).toMatch(/: 2 sessions at .*; 1 file could not be read\n$/);
+    const verified = await run(["backup", "verify", "--deep", "--backups", place.backups], { user });
+    expect(verified).toMatchObject({ code: 0, stderr: "" });
+    const listed = await run(["backup", "list", "--backups", place.backups], { user });
+    expect(listed).toMatchObject({ code: 0 });
+    expect(listed.stderr).toContain(`is without ${CRON_KEY}, which could not be read`);
+    const to = join(folder, "restored.d");
+    const restored = await run(["backup", "restore", "--backups", place.backups, "--to", to, "--json"], {
+      user,
+    });
+    expect(restored.code).toBe(3);
+    expect(json(restored)["leftOut"]).toEqual([
+      { path: encodeURIComponent(CRON_KEY), key: CRON_KEY, reason: "this user may not read it" },
+    ]);
+    expect(restored.stderr).toContain(`without ${CRON_KEY}`);
+    const keys = Object.keys(SESSIONS).filter((key) => key !== CRON_KEY);
+    const { sessions } = json(await run(["ls", "--store", to, "--json"], { user })) as {
+      sessions: { key: string }[];
+    };
+    expect(sessions.map(({ key }) => key)).toEqual(keys);
   });
 });
 
