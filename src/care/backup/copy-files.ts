@@ -234,7 +234,7 @@ export class FileCopier {
     this.#lost.add(path);
     const shown = this.store.display(from);
     const folder = path.split("/", 1)[0] ?? path;
-    const key = this.store.catalogued.get(folder);
+    const key = this.store.keyOf(folder);
     this.#count({ path, ...(key !== undefined && { key }), reason });
     const whose = key === undefined ? "" : ` of session ${JSON.stringify(key)}`;
     const next = unsafe

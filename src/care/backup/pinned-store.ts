@@ -58,7 +58,8 @@ export class PinnedStore {
   readonly #tail: LogTail;
   /** What the log says of the sessions that it changes; undefined: deleted. */
   readonly #states = new Map<string, StoredObject | undefined>();
-  readonly #mentioned = new Set<string>();
+  /** Sessions that the log changes, by their folders. */
+  readonly #mentioned = new Map<string, string>();
   #mark: ReturnType<typeof readMark>;
   #rewinds = 0;
   #frozen = false;
@@ -136,6 +137,11 @@ export class PinnedStore {
     return this.#mentioned.has(folder);
   }
 
+  /** Whose folder it is, as far as catalog and log say it. */
+  keyOf(folder: string): string | undefined {
+    return this.catalogued.get(folder) ?? this.#mentioned.get(folder);
+  }
+
   /** How many of the sessions that the log changes are there. */
   get sessionsInLog(): number {
     let count = 0;
@@ -181,7 +187,7 @@ export class PinnedStore {
       else if (p !== undefined) this.#states.set(k, applyPatch(this.#states.get(k) ?? {}, p, u ?? []));
       else if (d !== undefined) this.#states.set(k, undefined);
       else continue;
-      this.#mentioned.add(folderNameForKey(k));
+      this.#mentioned.set(folderNameForKey(k), k);
     }
   }
 

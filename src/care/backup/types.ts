@@ -38,7 +38,7 @@ export interface BackupOptions {
 export interface LeftOut {
   /** File or folder in the store, as in `agent%3Amain%3Amain/meta.json`. */
   readonly path: string;
-  /** The session that it belongs to, if the store's catalog knows it. */
+  /** The session that it belongs to, if the store's catalog or log knows it. */
   readonly key?: string;
   /** Why, in a few words. */
   readonly reason: string;
@@ -111,6 +111,8 @@ export interface VerifiedBackup {
   readonly name: string;
   readonly revision: number;
   readonly sessions: number;
+  /** What it is without since it was made; see {@link BackupInfo}. That is no problem of the backup. */
+  readonly leftOut?: readonly LeftOut[];
   readonly files: number;
   readonly bytes: number;
   /** At most 1,000. */

@@ -10,7 +10,7 @@ import { removeTree } from "../../legacy/base/tree.js";
 import { openDirectoryStoreOn } from "../../store/open.js";
 import { checkBackup } from "./check.js";
 import { nameOfManifest, openBackupFolder, type BackupFolder } from "./folder.js";
-import { backupNames, findName, readManifest, type Manifest } from "./manifest.js";
+import { backupNames, findName, infoOf, readManifest, type Manifest } from "./manifest.js";
 import { isHash } from "./objects.js";
 import { Pace } from "./pace.js";
 import { recorded } from "./record.js";
@@ -83,13 +83,14 @@ async function verifyOne(
   }
   const pace = new Pace(host, settled.signal);
   const { problems } = await checkBackup(host, folder, manifest, good, pace.step);
-  const { revision, sessions, files, bytes } = manifest;
+  const { revision, sessions, leftOut, files, bytes } = infoOf(manifest);
   const problemCount = problems.length;
   if (problemCount > 0 && statusNow(host.fs, folder.manifest(name)) === undefined) return undefined;
   const found = {
     name,
     revision,
     sessions,
+    ...(leftOut && { leftOut }),
     files,
     bytes,
     problems: problems.slice(0, PROBLEMS_MAX),
@@ -138,11 +139,13 @@ async function readDeep(
     });
     const deep = { sessions: 0, transcripts: 0, items: 0 };
     const told = new Set<string>();
+    // What was said when it was made is no news: as far as that goes it is what it was.
+    const known = new Set(manifest.leftOut?.map(({ key }) => key));
     try {
       for (let cursor: string | undefined, first = true; first || cursor !== undefined; first = false) {
         const page = await store.list({ orderBy: "key", limit: PAGE, cursor });
-        for (const { path: file, reason } of page.damaged ?? []) {
-          if (!told.has(file)) problem(file, reason);
+        for (const { path: file, key, reason } of page.damaged ?? []) {
+          if (!told.has(file) && !(key !== undefined && known.has(key))) problem(file, reason);
           told.add(file);
         }
         for (const { key, entry } of page.sessions) {
@@ -155,7 +158,7 @@ async function readDeep(
               for await (const _item of store.iterateItems(key, { transcript: name })) deep.items++;
             }
           } catch (error) {
-            problem(key, error instanceof Error ? error.message : String(error));
+            if (!known.has(key)) problem(key, error instanceof Error ? error.message : String(error));
           }
         }
         cursor = page.cursor;

@@ -2,7 +2,13 @@
 import type { Command } from "commander";
 import type { BackupProblem, VerifiedBackup, VerifyReport } from "../../care/backup/types.js";
 import { plural } from "../../plural.js";
-import { addBackupsOptions, backupsFolder, libraryOptions, type BackupsOptions } from "../backup-options.js";
+import {
+  addBackupsOptions,
+  backupsFolder,
+  libraryOptions,
+  withoutOf,
+  type BackupsOptions,
+} from "../backup-options.js";
 import { asUsage } from "../failure.js";
 import { formatBytes, formatCount } from "../figures.js";
 import { addExamples, needsPerson, type Invocation } from "../invocation.js";
@@ -49,6 +55,8 @@ async function verify(invocation: Invocation, name: string | undefined, options:
 function* linesOf({ backups, unknown }: VerifyReport): Generator<string> {
   for (const backup of backups) {
     yield sentenceOf(backup);
+    const without = withoutOf(backup);
+    if (without !== undefined) yield `  ${without}`;
     yield* backup.problems.map(problemLine);
   }
   yield* unknown.map(problemLine);

@@ -78,6 +78,17 @@ describe("a session's folder that cannot be read", () => {
     await expectAllBut(machine, KEY, leftOut);
   });
 
+  it("of a store without a catalog: the log tells whose it is, and has the record", async () => {
+    const machine = await machineWith(async (one) => {
+      const store = await one.open();
+      await commit(store);
+      await store.flush();
+    });
+    const isFolder = (call: SimulatedCall): boolean => call.name === "readdir" && ends(call, `/${KEY}`);
+    const { report } = await backup(machine, "EACCES", isFolder);
+    expect(report).toMatchObject({ sessions: 3, damaged: 1, leftOut: [{ path: KEY, key: KEY }] });
+  });
+
   it("is backed up whole by the next one, when it can be read again", async () => {
     const machine = await cold();
     await backup(machine, "EACCES", (call) => call.name === "readdir" && ends(call, `/${KEY}`));

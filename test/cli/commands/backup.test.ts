@@ -14,7 +14,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { openSessionStore } from "../../../src/index.js";
+import { openDirectoryStore, openSessionStore } from "../../../src/index.js";
 import { deviations, documentedExamples } from "../support/documented-shape.js";
 import { errorOf, run, start, type Ended } from "../support/program.js";
 import { CRON_KEY, emptyFolder, makeReadOnly, makeStore, SESSIONS, traces } from "../support/stores.js";
@@ -229,7 +229,9 @@ describe("a session that this user may not read", () => {
     if (user === undefined) skip("only root can give a folder to another user");
     const place = await makePlace();
     const folder = dirname(place.store);
-    await run(["flush", "--store", place.store]);
+    const store = await openDirectoryStore(place.store);
+    await store.checkpoint();
+    await store.close();
     for (const name of [".", ...readdirSync(folder, { recursive: true, encoding: "utf8" })])
       chownSync(join(folder, name), user ?? 0, user ?? 0);
     if ((await run(["--version"], { user })).code !== 0) skip("another user cannot read the program");
@@ -245,6 +247,9 @@ describe("a session that this user may not read", () => {
     expect(made.stdout).toMatch(/: 2 sessions at .*; 1 file could not be read\n$/);
     const verified = await run(["backup", "verify", "--deep", "--backups", place.backups], { user });
     expect(verified).toMatchObject({ code: 0, stderr: "" });
+    expect(verified.stdout).toMatch(
+      /: good, 2 sessions .*\n {2}without agent:ops:.* could not be read when it was made\n$/,
+    );
     const listed = await run(["backup", "list", "--backups", place.backups], { user });
     expect(listed).toMatchObject({ code: 0 });
     expect(listed.stderr).toContain(`is without ${CRON_KEY}, which could not be read`);
