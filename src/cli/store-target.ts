@@ -27,13 +27,15 @@ export interface TargetOptions {
   readonly key?: string;
   /** Whether a store in the current folder is meant when nothing else is said. Default true. */
   readonly here?: boolean;
+  /** Whether the command takes `--all-agents`. Default false. */
+  readonly allAgents?: boolean;
 }
 
 /** The store directory that is meant. */
 export async function resolveStore(
   invocation: Invocation,
   options: StoreOptions,
-  { key, here = true }: TargetOptions = {},
+  { key, here = true, allAgents = false }: TargetOptions = {},
 ): Promise<string> {
   const { store, stateDir, agent } = options;
   if (store !== undefined) {
@@ -43,7 +45,7 @@ export async function resolveStore(
     return storeAt(store);
   }
   const found = stateDir === undefined && agent === undefined ? foundStore(here) : undefined;
-  if (found === undefined) return inStateDirectory(invocation, options, key);
+  if (found === undefined) return inStateDirectory(invocation, options, key, allAgents);
   const path = await storeAt(found.store);
   if (invocation.terminal.interactive) invocation.terminal.say(`store: ${path} (${found.because})`);
   return path;
@@ -104,6 +106,7 @@ function inStateDirectory(
   invocation: Invocation,
   { stateDir, agent }: StoreOptions,
   key: string | undefined,
+  allAgents: boolean,
 ): string {
   const stateDirectory = resolveStateDirectory(stateDir);
   if (agent !== undefined && !isPlainName(agent)) {
@@ -118,7 +121,7 @@ function inStateDirectory(
   if (others.length > 0) {
     const agents = readable.map((one) => one.agent);
     throw usageError(
-      `${agents.length} agents have sessions below ${stateDirectory}; choose one with --agent: ${agents.join(", ")}`,
+      `${agents.length} agents have sessions below ${stateDirectory}; choose one with --agent${allAgents ? ", or all with --all-agents" : ""}: ${agents.join(", ")}`,
       { path: stateDirectory, agents: agents.join(",") },
     );
   }

@@ -93,7 +93,7 @@ async function doctor(invocation: Invocation, options: Options): Promise<void> {
     for (const one of reports) await tellAgent(invocation, one);
     return;
   }
-  const path = await resolveStore(invocation, options);
+  const path = await resolveStore(invocation, options, { allAgents: true });
   invocation.doing = `examining ${path}`;
   const { asMissingStore } = await import("../open-store.js");
   const report = await examineStore(path, doctorOptions).catch((error: unknown) => {

@@ -66,7 +66,7 @@ function parseOrder(text: string): "key" | "updatedAt" {
 }
 
 async function ls(invocation: Invocation, options: Options): Promise<void> {
-  const path = await resolveStore(invocation, options);
+  const path = await resolveStore(invocation, options, { allAgents: true });
   const { withStore } = await import("../open-store.js");
   const { printListing } = await import("../listing.js");
   const { isLogDamaged, warnOfHidden } = await import("../damaged-log.js");

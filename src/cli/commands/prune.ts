@@ -3,12 +3,10 @@ import type { Command } from "commander";
 import type { RetentionReport } from "../../care/retention/apply.js";
 import type { PruneArchiveReport } from "../../care/retention/archive-retention.js";
 import type { RetentionPlan } from "../../care/retention/plan.js";
-import type { Decision } from "../../care/retention/planner.js";
 import type { Policy } from "../../care/retention/policy.js";
 import type { RetentionRule } from "../../care/retention/policy-types.js";
-import { asUsage, CliError, usageError } from "../failure.js";
-import { plural } from "../../plural.js";
-import { formatBytes, formatCount, formatTime } from "../figures.js";
+import { agentsWithSessions } from "../agent-stores.js";
+import { asUsage, CliError, EXIT, reportOf, usageError } from "../failure.js";
 import {
   addExamples,
   addStoreArgument,
@@ -21,10 +19,12 @@ import {
 } from "../invocation.js";
 import type { Store } from "../open-store.js";
 import type { Progress } from "../progress.js";
-import { resolveStore } from "../store-target.js";
+import type { Pruned } from "../prune-report.js";
+import { environmentNamesStore, resolveStateDirectory, resolveStore } from "../store-target.js";
 import { visible } from "../visible-text.js";
 
 interface Options extends StoreOptions {
+  readonly allAgents?: true;
   readonly policy?: string;
   readonly keys?: readonly string[];
   readonly olderThan?: string;
@@ -38,27 +38,6 @@ interface Options extends StoreOptions {
   readonly history?: true;
   readonly dryRun?: boolean;
 }
-
-/** The documented shape of `prune --json`. */
-interface PruneResult extends Omit<RetentionReport, "damaged" | "archive"> {
-  readonly store: string;
-  /** Null: the rule is on the command line. */
-  readonly policy: string | null;
-  readonly mode: RetentionPlan["mode"];
-  readonly dryRun: boolean;
-  readonly sessions: number;
-  readonly reasons: RetentionPlan["reasons"];
-  readonly rules: RetentionPlan["rules"];
-  readonly exceeded: RetentionPlan["exceeded"];
-  readonly alarm: boolean;
-  readonly bytes?: RetentionPlan["bytes"];
-  readonly stop?: RetentionPlan["stop"];
-  readonly unreadable: number;
-  readonly archive: string | null;
-  readonly archives?: ArchiveSums;
-}
-
-type ArchiveSums = Omit<PruneArchiveReport, "files" | "dryRun">;
 
 const QUIET_MS = 1000;
 
@@ -96,6 +75,7 @@ export function addPrune(program: Command, invocation: Invocation): void {
     .option("--list", "with --dry-run: every session, kept or removed, and why")
     .option("--history", "what earlier runs did, and do nothing");
   addStoreOptions(command)
+    .option("--all-agents", "each store of the state directory, one after the other, by the same policy")
     .option("--dry-run", "say what would be removed and do nothing")
     .action((store: string | undefined, options: Options) =>
       prune(invocation, withStoreArgument(options, store)),
@@ -105,24 +85,45 @@ export function addPrune(program: Command, invocation: Invocation): void {
     "prune --policy retention.json --store sessions.d --dry-run",
     "prune --policy retention.json --store sessions.d --explain agent:main:main",
     "prune --keys 'agent:*:cron:*' --older-than 7d --keep-newest 10 --store sessions.d",
+    "prune --policy retention.json --state-dir ~/.openclaw --all-agents --dry-run",
   );
 }
 
 async function prune(invocation: Invocation, options: Options): Promise<void> {
-  const { list = false, history = false, explain, yesRemove, keep } = options;
+  const { list = false, history = false, explain } = options;
   if (list && options.dryRun !== true) throw usageError("--list belongs to --dry-run");
   if (explain !== undefined) {
     const { acceptKey } = await import("../accept-key.js");
     await acceptKey(explain);
   }
+  if (options.allAgents === true) assertForAll(options);
   const policy = history ? undefined : await policyOf(options);
-  const path = await resolveStore(invocation, options);
-  const { withStore } = await import("../open-store.js");
-  const { collectEarly, MODEST_CACHE_BYTES } = await import("../modest-memory.js");
+  const { collectEarly } = await import("../modest-memory.js");
   collectEarly();
+  if (options.allAgents === true) return pruneAll(invocation, options, policy);
+  const path = await resolveStore(invocation, options, {
+    ...(explain !== undefined && { key: explain }),
+    allAgents: true,
+  });
+  const result = await pruneOne(invocation, { path }, options, policy);
+  if (result !== undefined) await invocation.terminal.result(result);
+}
+
+/** @returns With `--json`, what there is to say that was not printed. */
+async function pruneOne(
+  invocation: Invocation,
+  pruned: Pruned,
+  options: Options,
+  policy: Policy | undefined,
+): Promise<object | undefined> {
+  const { path } = pruned;
+  const { explain, keep, yesRemove } = options;
+  const { withStore } = await import("../open-store.js");
+  const { MODEST_CACHE_BYTES } = await import("../modest-memory.js");
+  const { print, tellAll, tellHistory, tellOne } = await import("../prune-report.js");
   const looks = options.dryRun === true || explain !== undefined || policy?.mode !== "enforce";
-  await withStore(invocation, path, { write: !looks, cacheBytes: MODEST_CACHE_BYTES }, async (store) => {
-    if (policy === undefined) return tellHistory(invocation, store);
+  return withStore(invocation, path, { write: !looks, cacheBytes: MODEST_CACHE_BYTES }, async (store) => {
+    if (policy === undefined) return tellHistory(invocation, pruned, store);
     const { Progress: Bar } = await import("../progress.js");
     const progress = new Bar(invocation, QUIET_MS);
     const { signal } = invocation;
@@ -138,16 +139,76 @@ async function prune(invocation: Invocation, options: Options): Promise<void> {
         onProgress: (done) => progress.show({ doing: `planning for ${path}`, done, total, unit: "sessions" }),
       }),
     );
-    if (explain !== undefined) {
+    if (explain !== undefined || options.list === true) {
       progress.end();
-      return tellOne(invocation, path, explain, plan);
+      if (explain === undefined) await tellAll(invocation, pruned, plan);
+      else await tellOne(invocation, path, explain, plan);
+      return undefined;
     }
-    if (list) return tellAll(invocation, plan, progress);
     const done = looks ? undefined : await carryOut(invocation, store, path, policy, plan, options, progress);
     const archives = await pruneArchives(invocation, store, policy, options, looks, done?.archive);
     progress.end();
-    await print(invocation, path, options, plan, done, archives, looks);
+    return print(invocation, pruned, options, plan, done, archives, looks);
   });
+}
+
+/** What means one store, and would mean something else for each of several. */
+function assertForAll(options: Options): void {
+  const { store, agent, archive, explain, yesRemove } = options;
+  if (store !== undefined || environmentNamesStore(options))
+    throw usageError("--all-agents is of a state directory; leave out --store, and $SESSIONDIR_STORE");
+  if (agent !== undefined) throw usageError("--all-agents and --agent contradict each other; give one");
+  if (archive !== undefined)
+    throw usageError(
+      "--archive is of one store: each agent has its own beside its store; give --agent, or no --archive",
+    );
+  if (explain !== undefined)
+    throw usageError("--explain is of one session: give --agent in place of --all-agents, or neither");
+  if (yesRemove !== undefined)
+    throw usageError("--yes-remove is of one store: look at what was stopped, and give it with --agent");
+}
+
+/** One after the other. What is wrong with one agent's store is said, and the others have their turn. */
+async function pruneAll(invocation: Invocation, options: Options, policy: Policy | undefined): Promise<void> {
+  if (policy?.archive.folder !== undefined)
+    throw usageError(
+      `${options.policy} has an archive.folder, and an archive is of one store: take it out, so that each agent has its ` +
+        "own beside its store, or give --agent",
+    );
+  const { terminal, signal } = invocation;
+  const stateDirectory = resolveStateDirectory(options.stateDir);
+  const { readable, unreadable } = agentsWithSessions(stateDirectory);
+  if (readable.length + unreadable.length === 0)
+    throw new CliError(
+      "store_not_found",
+      `no agent has sessions below ${stateDirectory}. Say where they are: --state-dir PATH.`,
+      { data: { path: stateDirectory } },
+    );
+  const stores: object[] = [];
+  const failed = ({ agent = "", path }: Pruned, thrown: unknown): void => {
+    const { code, message, data, exitCode } = reportOf(thrown);
+    stores.push({ agent, store: path, error: { code, message } });
+    if (exitCode === EXIT.needsPerson) needsPerson(invocation);
+    else invocation.exitCode = EXIT.failure;
+    terminal.warn(code, `agent ${agent}: ${message}`, { path, ...data, agent });
+  };
+  for (const one of unreadable) failed(one, one.error);
+  for (const one of readable) {
+    signal.throwIfAborted();
+    if (!terminal.json)
+      await (options.dryRun === true ? terminal.line : terminal.done).call(
+        terminal,
+        `agent ${visible(one.agent)}`,
+      );
+    try {
+      const result = await pruneOne(invocation, one, options, policy);
+      if (result !== undefined) stores.push(result);
+    } catch (error) {
+      signal.throwIfAborted();
+      failed(one, error);
+    }
+  }
+  if (terminal.json && options.list !== true) await terminal.result({ stateDirectory, stores });
 }
 
 /** @throws a usage error where nothing says what is to go: nothing is pruned unasked. */
@@ -225,167 +286,4 @@ async function pruneArchives(
     terminal.warn(error.code, error.message, error.data);
     return undefined;
   }
-}
-
-async function tellOne(
-  { terminal }: Invocation,
-  path: string,
-  key: string,
-  plan: RetentionPlan,
-): Promise<void> {
-  if (plan.mode === "off") return sayOff(terminal);
-  const decision = plan.explain(key);
-  if (decision === undefined)
-    throw new CliError(
-      "not_found",
-      `there is no session ${JSON.stringify(key)} in ${path}. Check the key; one without a record is never pruned.`,
-      { data: { key, path } },
-    );
-  if (terminal.json) return terminal.result(decision);
-  const { lineOfDecision } = await import("../prune-text.js");
-  await terminal.line(lineOfDecision(decision));
-}
-
-async function tellAll(
-  { terminal, signal }: Invocation,
-  plan: RetentionPlan,
-  progress: { end(): void },
-): Promise<void> {
-  progress.end();
-  if (plan.mode === "off") return sayOff(terminal);
-  const { lineOfDecision } = await import("../prune-text.js");
-  const show = (decision: Decision): Promise<void> =>
-    terminal.json ? terminal.result(decision) : terminal.line(lineOfDecision(decision));
-  for (const decision of plan.decisions()) {
-    signal.throwIfAborted();
-    await show(decision);
-  }
-}
-
-function sayOff(terminal: Invocation["terminal"]): void {
-  terminal.say("the policy's mode is off: nothing is looked at, and nothing goes");
-}
-
-async function tellHistory({ terminal }: Invocation, store: Store): Promise<void> {
-  const { retentionAttempts } = await import("../../retention/index.js");
-  const attempts = await retentionAttempts(store);
-  if (terminal.json) return terminal.result({ attempts });
-  for (const { at, what, outcome, figures = {}, error } of attempts) {
-    const parts = Object.entries(figures).map(([name, value]) => `${name} ${visible(String(value))}`);
-    const why = error === undefined ? "" : `; ${error.code}`;
-    await terminal.line(`${formatTime(at) ?? at}  ${what}  ${outcome}${why}  ${parts.join(", ")}`);
-  }
-  if (attempts.length === 0) terminal.say("nothing was pruned here yet");
-}
-
-async function print(
-  invocation: Invocation,
-  store: string,
-  { policy = null }: { readonly policy?: string | null },
-  plan: RetentionPlan,
-  report: RetentionReport | undefined,
-  archives: PruneArchiveReport | undefined,
-  dryRun: boolean,
-): Promise<void> {
-  const { terminal } = invocation;
-  const { mode, sessions, reasons, rules, exceeded, alarm, bytes, stop, removed: planned } = plan;
-  await warn(invocation, store, plan, report);
-  const done = report ?? { planned, removed: 0, changed: 0, gone: 0, archivedBytes: 0 };
-  const { planned: _planned, removed, changed, gone, archivedBytes } = done;
-  const archive = report?.archive ?? null;
-  if (terminal.json) {
-    const result: PruneResult = {
-      store,
-      policy,
-      mode,
-      dryRun,
-      sessions,
-      planned,
-      removed,
-      changed,
-      gone,
-      unreadable: (reasons.damaged ?? 0) + (report?.damaged.length ?? 0),
-      archive,
-      archivedBytes,
-      reasons,
-      rules,
-      exceeded,
-      alarm,
-      ...(bytes && { bytes }),
-      ...(stop && { stop }),
-      ...(archives && { archives: sumsOf(archives) }),
-    };
-    return terminal.result(result);
-  }
-  if (mode === "off")
-    return terminal.done("the policy's mode is off: nothing was looked at, and nothing removed");
-  const { countOf } = await import("../moving-text.js");
-  const { lineOfRule, sentenceOfLimit } = await import("../prune-text.js");
-  const of = sessionsOf(sessions);
-  if (dryRun) {
-    const why = mode === "warn" ? ` (mode warn: nothing is removed)` : "";
-    await terminal.line(`would remove ${formatCount(planned)} of ${of}${why}`);
-    for (const rule of rules) await terminal.line(lineOfRule(rule));
-    const { maxBytes = 0 } = reasons;
-    if (bytes !== undefined)
-      await terminal.line(
-        `  bytes: ${formatBytes(bytes.before)}, ${formatBytes(bytes.removed)} to remove; ${sessionsOf(maxBytes)} for that alone`,
-      );
-  } else {
-    const left = [
-      changed > 0 && `${formatCount(changed)} were changed meanwhile and stay`,
-      gone > 0 && `${formatCount(gone)} were gone already`,
-    ].filter((part) => part !== false);
-    const where = archive === null ? "" : ` to ${visible(archive)} (${formatBytes(archivedBytes)})`;
-    await terminal.done([`removed ${formatCount(removed)} of ${of}${where}`, ...left].join("; "));
-  }
-  for (const limit of alarm ? [] : exceeded) terminal.say(`still too much: ${sentenceOfLimit(limit)}`);
-  if (archives !== undefined && archives.removed > 0) {
-    const text = `${countOf(archives.removed, "file")} of ${visible(archives.archive)}, ${formatBytes(archives.freedBytes)}`;
-    await (dryRun ? terminal.line(`would remove ${text}`) : terminal.done(`removed ${text}`));
-  }
-}
-
-function sumsOf({ files: _files, dryRun: _dryRun, ...sums }: PruneArchiveReport): ArchiveSums {
-  return sums;
-}
-
-/** What a person has to look at. */
-async function warn(
-  invocation: Invocation,
-  path: string,
-  { alarm, exceeded, stop, reasons, removed, sessions }: RetentionPlan,
-  report: RetentionReport | undefined,
-): Promise<void> {
-  const { terminal } = invocation;
-  const { sentenceOfLimit } = await import("../prune-text.js");
-  const unreadable = reasons.damaged ?? 0;
-  const tell = (code: string, message: string, data: Record<string, string | number>): void => {
-    needsPerson(invocation);
-    terminal.warn(code, message, { path, ...data });
-  };
-  if (alarm)
-    for (const limit of exceeded)
-      tell(
-        "retention_exceeded",
-        `${sentenceOfLimit(limit)}, and the policy removes nothing: what is there is kept or cannot be judged. See --dry-run --list.`,
-        { limit: limit.limit, allowed: limit.allowed, actual: limit.actual },
-      );
-  if (stop !== undefined && report === undefined) {
-    const { stopped } = await import("../../care/retention/plan.js");
-    const { code, message } = stopped(stop, removed, sessions);
-    tell(code, message.replace(" Nothing was removed:", " A run would be stopped:"), { reason: stop.reason });
-  }
-  if (unreadable > 0)
-    tell(
-      "entry_corrupt",
-      `${sessionsOf(unreadable)} cannot be read, and ${unreadable === 1 ? "stays" : "stay"}: sessiondir doctor says more.`,
-      { unreadable },
-    );
-  for (const { key, code, message } of (report?.damaged ?? []).slice(0, 20))
-    tell(code, `not archived, and stays: ${message}`, { ...(key !== undefined && { key }) });
-}
-
-function sessionsOf(count: number): string {
-  return plural(count, "session", "sessions", formatCount(count));
 }

@@ -9,6 +9,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -459,7 +460,7 @@ const limitOf = (line: string): object => {
 describe("--json", () => {
   it("is as documented", async () => {
     const path = await makeStore({ "x:1": at(9), "x:2": at(8), "x:3": at(1), y: {}, z: {} });
-    const [report, decision, history] = documentedExamples("`sessiondir prune`");
+    const [report, decision, , history] = documentedExamples("`sessiondir prune`");
     const rules = [
       { name: "x", keys: "x:*", olderThan: "7d", keepNewest: 2 },
       { name: "y", keys: ["y", "z"], ttl: { field: "until" } },
@@ -499,5 +500,156 @@ describe("--json", () => {
     expect(deviationsBut([], JSON.parse(list.stdout), restored?.from)).toEqual([]);
     const back = await run(["restore", "x:1", "--store", path, "--json"]);
     expect(deviationsBut([], JSON.parse(back.stdout), restored)).toEqual([]);
+  });
+});
+
+describe("prune of the stores of all agents", () => {
+  const CRON_RULE = { name: "cron runs", keys: "agent:*:cron:*", olderThan: "7d" };
+  const pathOf = (stateDirectory: string, agent: string): string =>
+    join(stateDirectory, "agents", agent, "sessions", "sessions.d");
+
+  /** @param agents How many old cron runs each has, beside three sessions that stay. */
+  async function agents(counts: Readonly<Record<string, number>>): Promise<string> {
+    const stateDirectory = emptyFolder();
+    for (const [agent, count] of Object.entries(counts)) {
+      const sessions: Record<string, Record<string, unknown>> = {};
+      for (let n = 0; n < count; n++) sessions[`agent:${agent}:cron:${n}`] = at(9);
+      for (let n = 0; n < 3; n++) sessions[`agent:${agent}:chat:${n}`] = at(1);
+      mkdirSync(dirname(pathOf(stateDirectory, agent)), { recursive: true });
+      await makeStore(sessions, pathOf(stateDirectory, agent));
+    }
+    return stateDirectory;
+  }
+
+  it("one plan and one result an agent, each with an archive of its own", async () => {
+    const stateDirectory = await agents({ main: 2, ops: 1, quiet: 0 });
+    const args = [
+      "prune",
+      "--policy",
+      policyFile({ rules: [CRON_RULE] }),
+      "--state-dir",
+      stateDirectory,
+      "--all-agents",
+    ];
+    const before = traces(stateDirectory);
+    const planned = await run([...args, "--dry-run"]);
+    const lines = (agent: string, of: number, remove: number): string =>
+      `agent ${agent}\nwould remove ${remove} of ${of} sessions\n  cron runs: ${remove} matched, ${remove} to remove\n`;
+    expect(planned).toEqual({
+      code: 0,
+      stdout: lines("main", 5, 2) + lines("ops", 4, 1) + lines("quiet", 3, 0),
+      stderr: "",
+    });
+    const listed = await run([...args, "--dry-run", "--list", "--json"]);
+    const rows = listed.stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { agent: string; action: string });
+    expect(rows.filter(({ action }) => action === "remove").map(({ agent }) => agent)).toEqual([
+      "main",
+      "main",
+      "ops",
+    ]);
+    expect(rows).toHaveLength(12);
+    expect(traces(stateDirectory)).toEqual(before);
+
+    const done = await run([...args, "--json"]);
+    expect(done).toMatchObject({ code: 0, stderr: "" });
+    const [, , example] = documentedExamples("`sessiondir prune`");
+    const result = JSON.parse(done.stdout) as { stateDirectory: string; stores: Record<string, unknown>[] };
+    expect(Object.keys(result)).toEqual(Object.keys(example as object));
+    expect(result.stores.map(({ agent, removed, sessions }) => [agent, removed, sessions])).toEqual([
+      ["main", 2, 5],
+      ["ops", 1, 4],
+      ["quiet", 0, 3],
+    ]);
+    for (const agent of ["main", "ops"]) {
+      expect(await keysIn(pathOf(stateDirectory, agent))).toEqual(
+        [0, 1, 2].map((n) => `agent:${agent}:chat:${n}`),
+      );
+      expect(readdirSync(archiveOf(pathOf(stateDirectory, agent)))).toHaveLength(2);
+    }
+    expect(existsSync(archiveOf(pathOf(stateDirectory, "quiet")))).toBe(false);
+    const back = await run(["restore", "agent:ops:cron:0", "--state-dir", stateDirectory]);
+    expect(back).toMatchObject({ code: 0 });
+    const history = JSON.parse((await run(["prune", "--history", "--json", ...args.slice(3)])).stdout) as {
+      stores: { agent: string; attempts: unknown[] }[];
+    };
+    expect(history.stores.map(({ agent, attempts }) => [agent, attempts.length])).toEqual([
+      ["main", 1],
+      ["ops", 2],
+      ["quiet", 1],
+    ]);
+  });
+
+  it("what is wrong with one agent, or stops its plan, is told, and the others have their turn", async () => {
+    const stateDirectory = await agents({ broken: 1, main: 2, much: 9, old: 0 });
+    rmSync(join(pathOf(stateDirectory, "broken"), ".store", "log"), { recursive: true });
+    writeFileSync(join(pathOf(stateDirectory, "broken"), ".store", "format.json"), "{");
+    renameSync(pathOf(stateDirectory, "old"), join(stateDirectory, "elsewhere"));
+    writeFileSync(pathOf(stateDirectory, "old").replace(/\.d$/, ".json"), "{}");
+    const policy = policyFile({ rules: [CRON_RULE] });
+    const args = ["prune", "--policy", policy, "--state-dir", stateDirectory, "--all-agents"];
+    const { code, stdout, stderr } = await run(args);
+    expect(code).toBe(3);
+    expect(stdout).toMatch(/agent main\nremoved 2 of 5 sessions/);
+    expect(stderr).toMatch(/warning: agent broken: .*broken/);
+    expect(stderr).toMatch(/warning: agent much: .*9 of 12/);
+    expect(stderr).toMatch(/warning: agent old: .*sessiondir migrate/);
+    expect(await keysIn(pathOf(stateDirectory, "much"))).toHaveLength(12);
+    const json = JSON.parse((await run([...args, "--json"])).stdout) as {
+      stores: { agent: string; error?: { code: string } }[];
+    };
+    expect(json.stores.map(({ agent, error }) => [agent, error?.code])).toEqual([
+      ["broken", expect.any(String)],
+      ["main", undefined],
+      ["much", "retention_stopped"],
+      ["old", "not_migrated"],
+    ]);
+    const one = [
+      "prune",
+      "--policy",
+      policy,
+      "--state-dir",
+      stateDirectory,
+      "--agent",
+      "much",
+      "--yes-remove",
+      "9",
+    ];
+    expect((await run(one)).stdout).toMatch(/^removed 9 of 12/);
+  });
+
+  it("is told what it needs: --all-agents or --agent, and nothing that is of one store", async () => {
+    const stateDirectory = await agents({ main: 1, ops: 1 });
+    const policy = policyFile({ rules: [CRON_RULE] });
+    const before = traces(stateDirectory);
+    const args = ["prune", "--policy", policy, "--state-dir", stateDirectory];
+    const usage = async (more: readonly string[], text: RegExp, env = {}): Promise<void> => {
+      const { code, stdout, stderr } = await run([...args, ...more], { env });
+      expect({ code, stdout }, more.join(" ")).toEqual({ code: 2, stdout: "" });
+      expect(stderr).toMatch(text);
+    };
+    await usage(
+      [],
+      /2 agents have sessions below .*; choose one with --agent, or all with --all-agents: main, ops/,
+    );
+    await usage(["--all-agents", "--agent", "main"], /contradict each other/);
+    await usage(["--all-agents", "--store", "x.d"], /leave out --store/);
+    await usage(["--all-agents", "--archive", "x"], /each agent has its own/);
+    await usage(["--all-agents", "--yes-remove", "3"], /--yes-remove is of one store/);
+    await usage(["--all-agents", "--explain", "agent:main:cron:0"], /--explain is of one session/);
+    const shared = policyFile({ rules: [CRON_RULE], archive: { folder: "a" } });
+    args[2] = shared;
+    await usage(["--all-agents"], /archive\.folder, and an archive is of one store/);
+    args[2] = policy;
+    // A key says whose it is.
+    expect((await run([...args, "--explain", "agent:ops:cron:0"])).stdout).toMatch(
+      /^remove {2}agent:ops:cron:0/,
+    );
+    expect(traces(stateDirectory)).toEqual(before);
+    const none = await run(["prune", "--policy", policy, "--state-dir", emptyFolder(), "--all-agents"]);
+    expect(none).toMatchObject({ code: 1, stdout: "" });
+    expect(none.stderr).toMatch(/no agent has sessions below/);
   });
 });
