@@ -7,7 +7,7 @@
  */
 import { SessionStoreError } from "../../errors.js";
 import { throwIfAborted } from "../../store/retry.js";
-import type { SessionRecord } from "../../store/types.js";
+import type { DirectorySessionStore, SessionRecord } from "../../store/types.js";
 import { Crowd } from "./crowd.js";
 import type { AnyStore, WorkOptions } from "./options.js";
 import { readExport, type ExportEvent, type IncomingSession } from "./read-export.js";
@@ -74,6 +74,13 @@ const REFUSALS: ReadonlySet<string> = new Set([
   "item_too_large",
 ]);
 
+/**
+ * A store keeps a little of each session that was changed since the last checkpoint, and of a whole import that was hundreds of
+ * megabytes. After so many sessions, or bytes of them, it is told to put them away.
+ */
+const CHECKPOINT_SESSIONS = 5000;
+const CHECKPOINT_BYTES = 64 * 1024 * 1024;
+
 /** Of a file in which nothing is right, some are enough. */
 const TOLD_MAX = 100;
 /**
@@ -123,6 +130,8 @@ class ImportWork {
   #items = 0;
   #rewritten = 0;
   #sessions = 0;
+  /** Of the last checkpoint. */
+  #since = { sessions: 0, bytes: 0 };
 
   constructor(
     private readonly store: AnyStore,
@@ -183,6 +192,7 @@ class ImportWork {
         if (settled !== undefined) this.#done(key, settled, fields);
       };
       await this.#crowd.add(key, bytes, work);
+      await this.#putAway(bytes);
       return;
     }
     await this.#crowd.settled();
@@ -192,6 +202,19 @@ class ImportWork {
     );
     if (settled === undefined) await input.skipSession();
     if (settled !== undefined) this.#done(key, settled, fields);
+  }
+
+  /** Nothing is changed meanwhile: a checkpoint beside commits has those in memory that came since it began. */
+  async #putAway(bytes: number): Promise<void> {
+    this.#since.sessions += 1;
+    this.#since.bytes += bytes;
+    const { sessions, bytes: sum } = this.#since;
+    if (this.#dryRun || (sessions < CHECKPOINT_SESSIONS && sum < CHECKPOINT_BYTES)) return;
+    this.#since = { sessions: 0, bytes: 0 };
+    if (!("checkpoint" in this.store)) return;
+    await this.#crowd.settled();
+    this.#crowd.throwFailure();
+    await (this.store as DirectorySessionStore<object>).checkpoint();
   }
 
   /** @returns Undefined if the store does not take it, and nobody wants the import to end for that. */
