@@ -112,7 +112,7 @@ const ADVICE: ReadonlyMap<string, string> = new Map([
   ["EISDIR", "It is a folder and not a file: check the path."],
   [
     "EROFS",
-    "The file system is mounted read-only: only ls, get, watch, stats, export, inspect and --dry-run work there.",
+    "The file system is mounted read-only: only ls, get, watch, stats, export, inspect, doctor, backup create and --dry-run work there.",
   ],
   ["ENOTDIR", "A part of the path is a file and not a folder: check it."],
 ]);
