@@ -195,11 +195,8 @@ async function pruneAll(invocation: Invocation, options: Options, policy: Policy
   for (const one of unreadable) failed(one, one.error);
   for (const one of readable) {
     signal.throwIfAborted();
-    if (!terminal.json)
-      await (options.dryRun === true ? terminal.line : terminal.done).call(
-        terminal,
-        `agent ${visible(one.agent)}`,
-      );
+    const heading = `agent ${visible(one.agent)}`;
+    if (!terminal.json) await (options.dryRun === true ? terminal.line(heading) : terminal.done(heading));
     try {
       const result = await pruneOne(invocation, one, options, policy);
       if (result !== undefined) stores.push(result);
