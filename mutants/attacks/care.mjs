@@ -448,6 +448,38 @@ const REPAIRS = [
       replace: `isCopy || times !== undefined ? found.modifiedAt : undefined`,
     },
   ]),
+  ...inFile("src/care/doctor/fix/transcripts.ts", doctor("sources"), [
+    {
+      name: "items come from a copy whose transcript was cut since",
+      rule: "transcripts from copies",
+      find: `if (there?.revision !== revision || there.cut !== cut) return [];`,
+      replace: `if (there?.revision !== revision) return [];`,
+    },
+    {
+      name: "items come from a copy whose transcript is another one",
+      rule: "transcripts from copies",
+      find: `if (there?.revision !== revision || there.cut !== cut) return [];`,
+      replace: ``,
+    },
+    {
+      name: "items come from another store",
+      rule: "transcripts from copies",
+      find: `if (storeId === undefined || storeIdIn(fs, new Layout(path)) !== storeId) return [];`,
+      replace: ``,
+    },
+    {
+      name: "items that were trimmed away come back",
+      rule: "transcripts from copies",
+      find: `const whole = ordered.slice(-length);`,
+      replace: `const whole = ordered;`,
+    },
+    {
+      name: "a copy's item stands over what is left",
+      rule: "transcripts from copies",
+      find: `new Map([...others, ...left].map(`,
+      replace: `new Map([...others].map(`,
+    },
+  ]),
   ...inFile("src/care/doctor/unpack.ts", doctor("sources"), [
     {
       name: "what was unpacked stays",

@@ -7,8 +7,9 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "nod
 import { join } from "node:path";
 import { tmpdir } from "node:os";
 import { gunzipSync, gzipSync } from "node:zlib";
-import { describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createBackup } from "../../../src/backup/index.js";
+import { openDirectoryStore } from "../../../src/store/open.js";
 import { exportToFile } from "../../../src/moving/index.js";
 import { BIG, useSandbox, type Entry, type Sandbox } from "../../engine/directory/sandbox.js";
 import { cured, diagnosed, examine, expectSessions, found, wrong } from "./ward.js";
@@ -18,7 +19,10 @@ const KEY = "agent:main:main";
 const THEN = "2026-01-02T03:04:05.678Z";
 const OTHER = { a: { updatedAt: 1 } };
 
+/** Other files' tests have scratch folders in the system's own. */
 const scratches = (): string[] => readdirSync(tmpdir()).filter((name) => name.includes("sessiondir-doctor-"));
+beforeEach(() => void vi.stubEnv("TMPDIR", holder.box.root));
+afterEach(() => void vi.unstubAllEnvs());
 
 const backups = (box: Sandbox): string => join(box.root, "backups");
 
@@ -132,6 +136,116 @@ describe("a folder of backups", () => {
     mkdirSync(box.at(".store", "blobs"), { mode: 0o700 });
     expect((await cured(box, { backups: [backups(box)] })).verdict).toBe("repaired");
     await expectSessions(box, { ...OTHER, [KEY]: { n: 1, big: BIG } });
+  });
+
+  describe("has items of a transcript that cannot be read any more", () => {
+    const ITEMS = Array.from({ length: 20 }, (_, n) => `item ${n}`);
+
+    /** Flips a bit of an item. */
+    function damage(box: Sandbox, n: number): void {
+      const path = join(
+        box.folderOf(KEY),
+        readdirSync(box.folderOf(KEY)).find((name) => name.endsWith(".jsonl"))!,
+      );
+      const bytes = readFileSync(path);
+      const at = bytes.indexOf(`"item ${n}"`);
+      expect(at).toBeGreaterThan(0);
+      bytes[at + 2] = bytes[at + 2]! ^ 1;
+      writeFileSync(path, bytes);
+    }
+
+    async function change(
+      box: Sandbox,
+      work: (store: Awaited<ReturnType<Sandbox["open"]>>) => Promise<unknown>,
+    ) {
+      const store = await box.open();
+      await work(store);
+      await store.checkpoint();
+      await box.close();
+    }
+
+    it("and all of it is there again, with what came after the backup", async () => {
+      const { box } = holder;
+      const name = await stateOf(box, { n: 1 }, ITEMS);
+      await change(box, (store) => store.append(KEY, ["later"]));
+      damage(box, 7);
+      const { verdict, actions } = await cured(box, { backups: [backups(box)] });
+      expect(actions[0]?.done).toBe(
+        `20 items of transcript "main" that can be read were kept, 1 restored from backup ${name} in ${backups(box)}`,
+      );
+      expect(verdict).toBe("repaired");
+      expect(await itemsOf(box)).toEqual([...ITEMS, "later"]);
+    });
+
+    it("but what came after the backup, and is damaged, is lost", async () => {
+      const { box } = holder;
+      await stateOf(box, { n: 1 }, ITEMS.slice(0, 10));
+      await change(box, (store) => store.append(KEY, ITEMS.slice(10)));
+      damage(box, 7);
+      damage(box, 12);
+      const { actions } = await cured(box, { backups: [backups(box)] });
+      expect(actions[0]?.done).toMatch(
+        /18 items .* were kept, 1 restored from backup .*, 1 item cannot be read$/,
+      );
+      expect(await itemsOf(box)).toEqual(ITEMS.filter((_, n) => n !== 12));
+    });
+
+    it("but not what was trimmed away since", async () => {
+      const { box } = holder;
+      await stateOf(box, { n: 1 }, ITEMS);
+      await change(box, async (store) => {
+        await store.trim(KEY, { beforeSeq: 5 });
+        await store.append(KEY, ["later"]);
+      });
+      for (const n of [4, 9]) damage(box, n);
+      await cured(box, { backups: [backups(box)] });
+      expect(await itemsOf(box)).toEqual([...ITEMS.slice(4), "later"]);
+    });
+
+    it.each([
+      ["cut", (store: Awaited<ReturnType<Sandbox["open"]>>) => store.truncate(KEY, { afterSeq: 18 })],
+      ["made again", (store: Awaited<ReturnType<Sandbox["open"]>>) => store.removeTranscript(KEY)],
+    ])("but not where it was %s since", async (_, changed) => {
+      const { box } = holder;
+      await stateOf(box, { n: 1 }, ITEMS);
+      await change(box, async (store) => {
+        await changed(store);
+        await store.append(
+          KEY,
+          ITEMS.map((item) => `${item}, anew`),
+        );
+        await store.append(KEY, ["item 7"]);
+      });
+      const before = await itemsOf(box);
+      const path = join(
+        box.folderOf(KEY),
+        readdirSync(box.folderOf(KEY)).find((name) => name.endsWith(".jsonl"))!,
+      );
+      const bytes = readFileSync(path);
+      const at = bytes.indexOf('"item 3, anew"');
+      bytes[at + 2] = bytes[at + 2]! ^ 1;
+      writeFileSync(path, bytes);
+      const { actions } = await cured(box, { backups: [backups(box)] });
+      expect(actions[0]?.done).toContain("1 item cannot be read");
+      expect(await itemsOf(box)).toEqual(before.filter((item) => item !== "item 3, anew"));
+    });
+
+    it("but not of another store", async () => {
+      const { box } = holder;
+      await stateOf(box, { n: 1 }, ITEMS);
+      damage(box, 7);
+      const other = join(box.root, "other.d");
+      const store = await openDirectoryStore<Entry>(other, { durability: "os" });
+      await store.put("a", OTHER.a);
+      await store.put(KEY, { n: 1 });
+      await store.append(
+        KEY,
+        ITEMS.map((item) => `${item} of others`),
+      );
+      await store.close();
+      await cured(box, { backups: [other] });
+      expect(await itemsOf(box)).toEqual(ITEMS.filter((_, n) => n !== 7));
+    });
   });
 
   it("has what only shows when something else was repaired", async () => {

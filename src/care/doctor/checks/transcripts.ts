@@ -133,7 +133,7 @@ async function asFinding(
     ...place,
     severity: "lost",
     cause: `${reason}, and the log does not have what stood there`,
-    next: `restore the file from a backup while no process has the store open; without one, ${patient.fix("live")} keeps the items that can be read`,
+    next: `${patient.command("doctor", "--fix", "--backup", "PATH")} takes what is lost from a backup, as far as it has that; without one, ${patient.fix("live")} keeps the items that can be read`,
     repair: "live",
   });
 }

@@ -3,16 +3,22 @@
  * what is behind the damage is appended anew. Items in front of it keep their numbers where the store can cut in front of the damage;
  * otherwise the transcript is made again, from 1.
  *
+ * What cannot be read is looked for in copies of the store that the caller names. A copy counts only if it has the same transcript
+ * and nothing was removed from the end of it since: then an item of a number is the very item, for no number is used twice.
+ *
  * A process that appends meanwhile makes the commit fail, and the next run sees to it. A crash in the middle leaves the copies in
  * the quarantine, and of a transcript of more than 8 MiB the items that were appended up to then.
  */
 import { isTranscriptDamaged, SessionStoreError } from "../../../errors.js";
+import { Layout } from "../../../format/layout.js";
 import { chunksIn } from "../../../engine/directory/transcripts/transcript-files.js";
 import { contentOf } from "../sources.js";
 import { folderNameForKey } from "../../../format/session-key.js";
 import { parseItemLine } from "../../../format/transcript-lines.js";
 import { plural } from "../../../plural.js";
-import type { Patient, Store } from "../patient.js";
+import { openDirectoryStoreOn } from "../../../store/open.js";
+import type { TranscriptInfo } from "../../../store/transcript-types.js";
+import { storeIdIn, type Entry, type Patient, type Store } from "../patient.js";
 import type { Finding } from "../types.js";
 import { inside } from "./foundations.js";
 import type { Surgery } from "./surgery.js";
@@ -38,17 +44,84 @@ export async function salvageTranscript(
   if (key === undefined) return;
   if (transcript === undefined) return keepOnly(surgery, patient, finding);
   await store.flush().catch(() => {}); // what the log has is then in files as well
-  const last = await lastOf(store, key, transcript);
-  const { items, lost, front } = await itemsLeft(patient, store, key, transcript, last ?? 0);
+  const info = await infoOf(store, key, transcript);
+  const left = await itemsLeft(patient, store, key, transcript, info?.last ?? 0);
+  const { front } = left;
   if (front === undefined && (await isWhole(store, key, transcript))) return; // the log had it
+  const copied =
+    info === undefined ? undefined : await itemsOfCopy(patient, key, transcript, info, left.items);
+  const items = copied?.all ?? left.items;
+  const lost =
+    info === undefined || copied === undefined ? left.lost : Math.max(0, info.length - items.length);
   const kept = await keepFiles(surgery, patient, finding, key, transcript);
   const stays = items.filter(({ seq }) => seq <= (front ?? 0)).at(-1)?.seq ?? 0;
-  await commit(store, key, transcript, items, stays, last);
+  await commit(store, key, transcript, items, stays, info?.last);
   const done =
-    `${plural(items.length, "item")} of transcript ${JSON.stringify(transcript)} that can be read ` +
-    `${items.length === 1 ? "was" : "were"} kept` +
+    `${plural(left.items.length, "item")} of transcript ${JSON.stringify(transcript)} that can be read ` +
+    `${left.items.length === 1 ? "was" : "were"} kept` +
+    (copied === undefined ? "" : `, ${copied.count} restored from ${copied.from}`) +
     (lost > 0 ? `, ${plural(lost, "item")} cannot be read` : "");
-  await surgery.did(patient, finding, inside(patient, finding.path), done, { kept, lost: true });
+  await surgery.did(patient, finding, inside(patient, finding.path), done, { kept, lost: lost > 0 });
+}
+
+/** @returns The items that are left together with those of the copy that has most of the others; undefined if none has any. */
+async function itemsOfCopy(
+  patient: Patient,
+  key: string,
+  transcript: string,
+  info: TranscriptInfo,
+  left: readonly Kept[],
+): Promise<{ readonly all: readonly Kept[]; readonly count: number; readonly from: string } | undefined> {
+  let best: { all: readonly Kept[]; count: number; from: string } | undefined;
+  for (const path of patient.options.backups ?? []) {
+    const others = await itemsIn(patient, path, key, transcript, info).catch((error: unknown) => {
+      if (error instanceof SessionStoreError) return []; // a copy that cannot be read has nothing for us
+      throw error;
+    });
+    const all = joined(left, others, info.length);
+    const count = all.length - left.length;
+    if (count > (best?.count ?? 0)) best = { all, count, from: patient.real(path) };
+  }
+  return best;
+}
+
+/**
+ * Both together, as the transcript has them. In front of everything that is left there may be items that were trimmed away since: they are
+ * told from lost ones only by how many items there must be.
+ */
+function joined(left: readonly Kept[], others: readonly Kept[], length: number): Kept[] {
+  const all = new Map([...others, ...left].map((item) => [item.seq, item]));
+  const ordered = [...all.values()].sort((a, b) => a.seq - b.seq);
+  const whole = ordered.slice(-length);
+  const isWhole = whole.length === length && left.every(({ seq }) => seq >= (whole[0]?.seq ?? 0));
+  return isWhole ? whole : ordered.filter(({ seq }) => seq >= (left[0]?.seq ?? Number.POSITIVE_INFINITY));
+}
+
+async function itemsIn(
+  patient: Patient,
+  path: string,
+  key: string,
+  transcript: string,
+  { revision, cut, last }: TranscriptInfo,
+): Promise<Kept[]> {
+  const { fs, runtime, storeId, options } = patient;
+  if (storeId === undefined || storeIdIn(fs, new Layout(path)) !== storeId) return [];
+  const copy = await openDirectoryStoreOn<Entry>(fs, runtime, path, {
+    readOnly: true,
+    cacheBytes: 0,
+    ...(options.trust !== undefined && { trust: options.trust }),
+    onWarning: () => {},
+  });
+  try {
+    const there = await copy.transcript(key, transcript);
+    if (there?.revision !== revision || there.cut !== cut) return [];
+    const items: Kept[] = [];
+    for await (const { seq, item, id } of copy.iterateItems(key, { transcript, to: last }))
+      items.push({ seq, item, id });
+    return items;
+  } finally {
+    await copy.close();
+  }
 }
 
 /** A file whose transcript nobody knows: nobody reads it either. */
@@ -118,9 +191,10 @@ async function itemsLeft(
   return { items, lost: inFiles.unreadable, front };
 }
 
-async function lastOf(store: Store, key: string, transcript: string): Promise<number | undefined> {
+/** Undefined where the end cannot be read. */
+async function infoOf(store: Store, key: string, transcript: string): Promise<TranscriptInfo | undefined> {
   try {
-    return (await store.transcript(key, transcript))?.last;
+    return await store.transcript(key, transcript);
   } catch (error) {
     if (error instanceof SessionStoreError) return undefined;
     throw error;
