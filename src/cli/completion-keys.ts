@@ -5,6 +5,8 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import type { Invocation, StoreOptions } from "./invocation.js";
+import type { Entry, Store } from "./open-store.js";
+import { isServer } from "./server-target.js";
 import { resolveStore } from "./store-target.js";
 import { visible } from "./visible-text.js";
 
@@ -15,6 +17,8 @@ export const KEYS_COMMAND = "__keys";
  * shell that completes as far as the choices agree is right although it does not see all of them.
  */
 const KEYS_FROM_EACH_END = 100;
+/** A server that is not there must not hold up a person who types. */
+const ANSWER_MS_MAX = 1000;
 
 export async function printKeys(
   invocation: Invocation,
@@ -39,14 +43,22 @@ async function keysOf(
     ...valueOf(words, "--agent", "agent"),
   };
   const path = await resolveStore(invocation, options, { key: prefix });
-  const { openDirectoryStore } = await import("../store/open.js");
-  await using store = await openDirectoryStore(path, { readOnly: true });
+  await using store = await openToLook(invocation, path);
   const limit = KEYS_FROM_EACH_END;
   const first = await store.list({ prefix, limit });
   const last = first.cursor === undefined ? undefined : await store.list({ prefix, limit, descending: true });
   const records = [...first.sessions, ...(last?.sessions.toReversed() ?? [])];
   // What cannot be typed cannot be completed.
   return [...new Set(records.map(({ key }) => key))].filter((key) => visible(key) === key);
+}
+
+async function openToLook(invocation: Invocation, path: string): Promise<Store> {
+  if (isServer(path)) {
+    const { openServer } = await import("./open-server.js");
+    return openServer(invocation, path, { write: false, create: false, unavailableMs: ANSWER_MS_MAX });
+  }
+  const { openDirectoryStore } = await import("../store/open.js");
+  return openDirectoryStore<Entry>(path, { readOnly: true });
 }
 
 /** The last `--option value` or `--option=value`. */

@@ -2,6 +2,8 @@
 import type { Command } from "commander";
 import type { Trust } from "../fs/trusted-path.js";
 import { EXIT, usageError, type ExitCode } from "./failure.js";
+import type { ServerTarget } from "./server-target.js";
+import { withoutPasswords } from "../postgres/secrets.js";
 import type { Terminal } from "./terminal.js";
 
 export interface Invocation {
@@ -10,6 +12,8 @@ export interface Invocation {
   readonly signal: AbortSignal;
   /** Of `--trust`, once the command line is read. */
   trust?: Trust;
+  /** Stores in databases that the command line names, by what they are called without a password (server-target.ts). */
+  readonly servers: Map<string, ServerTarget>;
   /** What is going on, as in "reading /x/sessions.json": a person who interrupts it is told. */
   doing: string;
   /** What a person does who has interrupted it. Default: the same command again. */
@@ -38,7 +42,7 @@ export function addStoreOptions(command: Command): Command {
   command
     .option(
       "--store <path>",
-      "the store's folder, or the sessions.json that it stands for (default: $SESSIONDIR_STORE, or what is found)",
+      "the store's folder, the sessions.json that it stands for, or postgres://… (default: $SESSIONDIR_STORE, or what is found)",
     )
     .option(
       "--state-dir <path>",
@@ -70,7 +74,9 @@ export function addStoreArgument(command: Command): Command {
 export function withStoreArgument<O extends StoreOptions>(options: O, store: string | undefined): O {
   if (store === undefined) return options;
   if (options.store !== undefined)
-    throw usageError(`the store is given twice: ${store} and --store ${options.store}`);
+    throw usageError(
+      `the store is given twice: ${withoutPasswords(store)} and --store ${withoutPasswords(options.store)}`,
+    );
   return { ...options, store };
 }
 

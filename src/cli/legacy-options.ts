@@ -8,6 +8,7 @@ import { CliError, usageError } from "./failure.js";
 import type { Invocation, StoreOptions } from "./invocation.js";
 import { exists } from "./presence.js";
 import { Progress } from "./progress.js";
+import { requireDirectory } from "./server-target.js";
 import { environmentNamesStore, resolveStateDirectory, resolveStore } from "./store-target.js";
 
 export interface LegacyCommandOptions extends StoreOptions {
@@ -55,8 +56,16 @@ export function isOneStore(options: LegacyCommandOptions): boolean {
  * The `NAME.d` of the one store, whether it is there or not. A store that only happens to be in the current folder is
  * not meant: these commands set whole stores aside.
  */
-export async function legacyTarget(invocation: Invocation, options: StoreOptions): Promise<string> {
-  const path = await resolveStore(invocation, options, { here: false });
+export async function legacyTarget(
+  invocation: Invocation,
+  options: StoreOptions,
+  command: string,
+): Promise<string> {
+  const path = requireDirectory(
+    await resolveStore(invocation, options, { here: false }),
+    command,
+    "between the two goes sessiondir copy",
+  );
   if (path.endsWith(".d")) return path;
   const inside = [join(path, "sessions.json"), join(path, "sessions.d")].find(exists);
   const advice = inside === undefined ? "" : `. Did you mean ${inside}?`;

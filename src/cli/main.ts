@@ -9,6 +9,8 @@ import { join } from "node:path";
 import { VERSION } from "./version.js";
 
 const args = process.argv.slice(2);
+// Everybody on this machine can read what a process was called with. From here on it is not there any more.
+if (args.some((arg) => /postgres(?:ql)?:\/\//i.test(arg))) process.title = "sessiondir";
 
 if (args.length === 1 && (args[0] === "--version" || args[0] === "-V")) {
   process.stdout.write(`${VERSION}\n`);

@@ -11,14 +11,16 @@ import type { Trust } from "../fs/trusted-path.js";
 import { STORE_FOLDER } from "../format/layout.js";
 import { shellQuoted } from "../legacy/base/paths.js";
 import { openDirectoryStore } from "../store/open.js";
-import type { DirectorySessionStore } from "../store/types.js";
+import type { DirectorySessionStore, SessionStore } from "../store/types.js";
 import { foundElsewhere } from "./agent-stores.js";
 import { asUsage, CliError, EXIT } from "./failure.js";
 import { needsPerson, type Invocation } from "./invocation.js";
 import { exists } from "./presence.js";
+import { isServer } from "./server-target.js";
 
 export type Entry = Record<string, unknown>;
-export type Store = DirectorySessionStore<Entry>;
+export type Store = SessionStore<Entry>;
+export type DirectoryStore = DirectorySessionStore<Entry>;
 
 export interface OpenMode {
   readonly write?: boolean;
@@ -46,12 +48,27 @@ const DAMAGE: ReadonlySet<StoreWarning["code"]> = new Set([
   "blob_missing",
 ] satisfies StoreWarning["code"][]);
 
-/** Runs `use` on the open store. */
+/** Runs `use` on the open store, in a directory or a database. */
 export async function withStore<R>(
   invocation: Invocation,
   path: string,
   mode: OpenMode,
   use: (store: Store) => Promise<R>,
+): Promise<R> {
+  if (!isServer(path)) return withDirectoryStore(invocation, path, mode, use);
+  const { openServer } = await import("./open-server.js");
+  invocation.doing = `connecting to ${path}`;
+  const { write = false, create = false, cacheBytes } = mode;
+  const store = await openServer(invocation, path, { write, create, cacheBytes });
+  return useAndClose(invocation, path, mode, store, use);
+}
+
+/** The same for a store in a directory. */
+export async function withDirectoryStore<R>(
+  invocation: Invocation,
+  path: string,
+  mode: OpenMode,
+  use: (store: DirectoryStore) => Promise<R>,
 ): Promise<R> {
   invocation.doing = `opening ${path}`;
   const store = await open(path, { ...mode, trust: invocation.trust }, (warning) => {
@@ -60,6 +77,16 @@ export async function withStore<R>(
     if (DAMAGE.has(code)) needsPerson(invocation);
     invocation.terminal.warn(code, message, data);
   });
+  return useAndClose(invocation, path, mode, store, use);
+}
+
+async function useAndClose<S extends Store, R>(
+  invocation: Invocation,
+  path: string,
+  mode: OpenMode,
+  store: S,
+  use: (store: S) => Promise<R>,
+): Promise<R> {
   invocation.doing = mode.write === true ? `writing to ${path}` : `reading ${path}`;
   try {
     return await use(store);
@@ -79,7 +106,7 @@ async function open(
     cacheBytes,
   }: OpenMode & { readonly trust: Trust | undefined },
   onWarning: (warning: StoreWarning) => void,
-): Promise<Store> {
+): Promise<DirectoryStore> {
   try {
     if (write && create) assertMayOpen(path, create);
     return await asUsage(() =>
@@ -119,6 +146,19 @@ function withNextStep({ code, message, exitCode, data }: CliError, next: string)
   return new CliError(code, `${message.replace(/ Check --store;.*$/, "")} ${next}`, { exitCode, data });
 }
 
+/**
+ * Whether a command that may make the store is going to; looked at before a person types an entry in vain.
+ * @throws when there is no store, unless it may be made.
+ */
+export async function makesStore(invocation: Invocation, path: string, create: boolean): Promise<boolean> {
+  if (isServer(path)) {
+    const { hasServerStore } = await import("./open-server.js");
+    return create && !(await hasServerStore(invocation, path));
+  }
+  assertMayOpen(path, create);
+  return create && !hasStore(path);
+}
+
 /** @throws when there is no store, unless it may be made. */
 export function assertMayOpen(path: string, create: boolean): void {
   if (hasStore(path)) return;
@@ -128,7 +168,7 @@ export function assertMayOpen(path: string, create: boolean): void {
 }
 
 /** Whether there is a store, as far as one look can tell; what is wrong with it shows when it is opened. */
-export function hasStore(path: string): boolean {
+function hasStore(path: string): boolean {
   try {
     return exists(join(path, STORE_FOLDER));
   } catch (error) {

@@ -33,6 +33,7 @@ export async function run(args: readonly string[]): Promise<Ending> {
   const invocation: Invocation = {
     terminal,
     signal,
+    servers: new Map(),
     doing: "starting",
     afterwards: () => "Nothing is half done; run the same command again.",
     finishMs: undefined,

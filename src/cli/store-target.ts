@@ -21,6 +21,7 @@ import { agentsWithSessions, storeOfAgent, warnOfAgent } from "./agent-stores.js
 import { asUsage, CliError, usageError } from "./failure.js";
 import type { Invocation, StoreOptions } from "./invocation.js";
 import { exists } from "./presence.js";
+import { isServer, nameServer } from "./server-target.js";
 
 export interface TargetOptions {
   /** Its agent decides when several agents have a store and `--agent` is not given. */
@@ -31,7 +32,7 @@ export interface TargetOptions {
   readonly allAgents?: boolean;
 }
 
-/** The store directory that is meant. */
+/** The store that is meant: its directory, or what a store in a database is called without a password. */
 export async function resolveStore(
   invocation: Invocation,
   options: StoreOptions,
@@ -42,11 +43,11 @@ export async function resolveStore(
     if (stateDir !== undefined)
       throw usageError("--store and --state-dir both say where the store is; give one");
     if (agent !== undefined) throw usageError("--agent belongs to --state-dir; --store is one store already");
-    return storeAt(store);
+    return storeAt(invocation, store);
   }
   const found = stateDir === undefined && agent === undefined ? foundStore(here) : undefined;
   if (found === undefined) return inStateDirectory(invocation, options, key, allAgents);
-  const path = await storeAt(found.store);
+  const path = await storeAt(invocation, found.store);
   if (invocation.terminal.interactive) invocation.terminal.say(`store: ${path} (${found.because})`);
   return path;
 }
@@ -69,10 +70,11 @@ export function environmentNamesStore({ store, stateDir, agent }: StoreOptions):
   );
 }
 
-async function storeAt(store: string): Promise<string> {
+async function storeAt(invocation: Invocation, store: string): Promise<string> {
+  if (isServer(store)) return nameServer(invocation, store);
   const target = await asUsage(() => parseTarget(store));
   if (target.kind === "memory")
-    throw usageError("memory: is a store of another process; give the path of a folder");
+    throw usageError("memory: is a store of another process; give the path of a folder, or postgres://…");
   return target.legacyFile === undefined ? target.path : storeOf(target.legacyFile);
 }
 

@@ -7,6 +7,7 @@
  */
 import type { ErrorData } from "../errors.js";
 import { cutEnd } from "./display-width.js";
+import { withoutPasswords } from "../postgres/secrets.js";
 import { jsonPortions } from "./json-writer.js";
 import { jsonText, visible } from "./visible-text.js";
 
@@ -155,7 +156,7 @@ export class Terminal {
   /** Draws the line that is being drawn over, cut to the terminal's width. Only when `interactive`. */
   draw(text: string): void {
     this.#drawn = true;
-    process.stderr.write(`\r\u001b[2K${cutEnd(visible(text), this.talkColumns - 1)}`);
+    process.stderr.write(`\r\u001b[2K${cutEnd(visible(withoutPasswords(text)), this.talkColumns - 1)}`);
   }
 
   /** Takes the drawn line away, so that other lines stand alone. */
@@ -167,7 +168,7 @@ export class Terminal {
 
   private talk(text: string): void {
     this.erase();
-    process.stderr.write(`${text}\n`);
+    process.stderr.write(`${withoutPasswords(text)}\n`); // whatever was said, of whatever was typed
   }
 }
 

@@ -1,5 +1,5 @@
 /** The way in to a store in a PostgreSQL database. */
-import type { Pool } from "pg";
+import type { ClientConfig, Pool } from "pg";
 import { SessionStoreError } from "../errors.js";
 import type { Place } from "../engine/postgres/place.js";
 import { PostgresEngine } from "../engine/postgres/postgres-engine.js";
@@ -12,6 +12,8 @@ import { resolveOptions, type OpenOptions } from "../store/options.js";
 import { createSessionStore } from "../store/session-store.js";
 import type { SessionStore, UntypedEntry } from "../store/types.js";
 import { hostsOf, namesOfHosts } from "./hosts.js";
+import { withPasswordFile } from "./password-file.js";
+import { withService } from "./service-file.js";
 
 /** Options of {@link openPostgresStore}. Those of {@link OpenOptions} that are not about files mean what they mean there. */
 export interface PostgresStoreOptions<T extends object> extends Pick<
@@ -20,8 +22,8 @@ export interface PostgresStoreOptions<T extends object> extends Pick<
 > {
   /**
    * `postgres://user:password@host:5432/database`. Several hosts, separated by commas, are tried in turn: the one that takes
-   * writes is used. What it leaves out comes from the environment (`PGHOST`, `PGUSER`, `PGPASSWORD`, `PGPASSFILE`, …). Default: the
-   * environment alone.
+   * writes is used. What it leaves out comes from a connection service (`?service=NAME`, `PGSERVICE`) and from the environment
+   * (`PGHOST`, `PGUSER`, `PGPASSWORD`, `PGPASSFILE`, …). Default: these alone.
    */
   readonly connectionString?: string | undefined;
   /** Connections of the caller's, from the package `pg`, instead; they stay open when the store is closed. */
@@ -101,10 +103,11 @@ export async function openPostgresStore<T extends object = UntypedEntry>(
   const historyRevisions =
     optionalInteger(options.historyRevisions, "options.historyRevisions", 1) ?? HISTORY_REVISIONS;
   const runtime = systemRuntime;
+  const url = pool === undefined ? withService(connectionString) : undefined;
   const server = new Server({
     pg: await loadPg(),
-    hosts: hostsOf(connectionString),
-    where: namesOfHosts(connectionString),
+    hosts: pool === undefined ? connectionsOf(url) : hostsOf(undefined),
+    where: namesOfHosts(url),
     pool,
     readOnly,
     connectionsMax,
@@ -134,8 +137,23 @@ export async function openPostgresStore<T extends object = UntypedEntry>(
     return createSessionStore<T>(engine, { readOnly, normalizeKey, limits, runtime });
   } catch (error) {
     await server.close();
-    throw asServerError(error);
+    throw asOpeningError(error);
   }
+}
+
+/** How to get to each host, with what the environment adds. */
+export function connectionsOf(url: string | undefined): ClientConfig[] {
+  return hostsOf(url).map((config) => withPasswordFile(config));
+}
+
+/** What the driver itself refuses, before there is an answer of the server's, is no bug of the caller's either. */
+export function asOpeningError(error: unknown): unknown {
+  const told = asServerError(error);
+  if (!(told instanceof Error) || told instanceof SessionStoreError || told instanceof TypeError) return told;
+  const why = /password must be|no password/i.test(told.message)
+    ? "the PostgreSQL server asks for a password, and none was given: set PGPASSWORD or PGPASSFILE (a file that nobody else may read), or name a service that has one."
+    : `no connection to the PostgreSQL server could be made: ${told.message}. Check the address and what it says about TLS.`;
+  return new SessionStoreError("server_refused", why, { data: {}, cause: error });
 }
 
 /** Others would be another name in the database than here, or none. */
@@ -143,7 +161,7 @@ function isText(name: string): boolean {
   return isWellFormed(name) && !name.includes("\0");
 }
 
-async function loadPg(): Promise<PgModule> {
+export async function loadPg(): Promise<PgModule> {
   try {
     return await import("pg");
   } catch (cause) {

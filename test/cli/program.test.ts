@@ -193,7 +193,8 @@ describe("a wrong command line", () => {
     [["ls", "--store", "a", "--agent", "b"], "--agent belongs to --state-dir"],
     [["ls", "--store", ""], "target must be a path"],
     [["ls", "--store", "memory:"], "memory: is a store of another process"],
-    [["ls", "--store", "postgres://user:secret@host/db"], "target is a postgres:// URL"],
+    [["ls", "--store", "postgres://user:secret@host/a@b"], "has to be percent-encoded"],
+    [["flush", "--store", "postgres://user:secret@host/db"], "sessiondir flush is for a store in a directory"],
     [["watch", "--since", "-1"], "--since must be a whole number"],
   ])("%j: code 2 and one line", async (args, message) => {
     const { code, stdout, stderr } = await run(args);

@@ -22,6 +22,7 @@ import {
   type Invocation,
   type StoreOptions,
 } from "../invocation.js";
+import { requireDirectory } from "../server-target.js";
 import { resolveStore } from "../store-target.js";
 import { visible } from "../visible-text.js";
 
@@ -52,7 +53,11 @@ function sentenceOfPlan({ sessions, revision, files, bytes, writtenBytes, path }
 
 async function create(invocation: Invocation, options: Options): Promise<void> {
   const backups = backupsFolder(options);
-  const store = await resolveStore(invocation, options);
+  const store = requireDirectory(
+    await resolveStore(invocation, options),
+    "backup create",
+    "back it up with pg_dump, or copy it into a directory: sessiondir copy --from URL --to sessions.d",
+  );
   const { assertMayOpen } = await import("../open-store.js");
   assertMayOpen(store, false);
   const { createBackup } = await import("../../backup/index.js");

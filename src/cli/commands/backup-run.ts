@@ -29,6 +29,7 @@ import {
   type Invocation,
   type StoreOptions,
 } from "../invocation.js";
+import { requireDirectory } from "../server-target.js";
 import { resolveStore } from "../store-target.js";
 import { visible } from "../visible-text.js";
 import { sentenceOfPrune } from "./backup-prune.js";
@@ -65,7 +66,11 @@ export function addBackupRun(group: Command, invocation: Invocation): void {
 
 async function run(invocation: Invocation, options: Options): Promise<void> {
   const backups = backupsFolder(options);
-  const store = await resolveStore(invocation, options);
+  const store = requireDirectory(
+    await resolveStore(invocation, options),
+    "backup run",
+    "back it up with pg_dump, or copy it into a directory: sessiondir copy --from URL --to sessions.d",
+  );
   const { assertMayOpen } = await import("../open-store.js");
   assertMayOpen(store, false);
   goLast();

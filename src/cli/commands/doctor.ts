@@ -16,6 +16,7 @@ import {
   type Invocation,
   type StoreOptions,
 } from "../invocation.js";
+import { requireDirectory } from "../server-target.js";
 import { environmentNamesStore, resolveStateDirectory, resolveStore } from "../store-target.js";
 import { visible } from "../visible-text.js";
 
@@ -93,7 +94,11 @@ async function doctor(invocation: Invocation, options: Options): Promise<void> {
     for (const one of reports) await tellAgent(invocation, one);
     return;
   }
-  const path = await resolveStore(invocation, options, { allAgents: true });
+  const path = requireDirectory(
+    await resolveStore(invocation, options, { allAgents: true }),
+    "doctor",
+    "sessiondir postgres status says what is wrong with it",
+  );
   invocation.doing = `examining ${path}`;
   const { asMissingStore } = await import("../open-store.js");
   const report = await examineStore(path, doctorOptions).catch((error: unknown) => {

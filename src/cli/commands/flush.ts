@@ -13,6 +13,7 @@ import {
   type Invocation,
   type StoreOptions,
 } from "../invocation.js";
+import { requireDirectory } from "../server-target.js";
 import { resolveStore } from "../store-target.js";
 
 interface Options extends StoreOptions {
@@ -45,11 +46,15 @@ export function addFlush(program: Command, invocation: Invocation): void {
 }
 
 async function flush(invocation: Invocation, options: Options): Promise<void> {
-  const path = await resolveStore(invocation, options);
-  const { withStore } = await import("../open-store.js");
+  const path = requireDirectory(
+    await resolveStore(invocation, options),
+    "flush",
+    "a commit is there when it is answered, and nothing waits to be written",
+  );
+  const { withDirectoryStore } = await import("../open-store.js");
   const { checkpoint = false, dryRun = false } = options;
   const { terminal, signal } = invocation;
-  await withStore(invocation, path, { write: !dryRun }, async (store) => {
+  await withDirectoryStore(invocation, path, { write: !dryRun }, async (store) => {
     const before = await store.stats();
     signal.throwIfAborted();
     if (!dryRun) await (checkpoint ? store.checkpoint() : store.flush());

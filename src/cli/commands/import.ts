@@ -69,11 +69,10 @@ async function importFile(invocation: Invocation, file: string, options: Options
   const { onConflict, salvage = false, create = false, dryRun = false } = options;
   const rewrite = await rulesOf(options);
   const path = await resolveStore(invocation, options);
-  const { assertMayOpen, hasStore, withStore } = await import("../open-store.js");
+  const { makesStore, withStore } = await import("../open-store.js");
   const { collectEarly, MODEST_CACHE_BYTES } = await import("../modest-memory.js");
   collectEarly();
-  const storeCreated = create && !hasStore(path);
-  assertMayOpen(path, create);
+  const storeCreated = await makesStore(invocation, path, create);
   const { Progress } = await import("../progress.js");
   const progress = new Progress(invocation, QUIET_MS);
   const { signal } = invocation;

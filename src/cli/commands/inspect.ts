@@ -64,7 +64,8 @@ interface Targets {
 }
 
 async function targetsOf(invocation: Invocation, options: LegacyCommandOptions): Promise<Targets> {
-  if (isOneStore(options)) return { targets: [await legacyTarget(invocation, options)], warnings: [] };
+  if (isOneStore(options))
+    return { targets: [await legacyTarget(invocation, options, "inspect")], warnings: [] };
   const stateDirectory = requireStateDirectory(options);
   const { findStores } = await import("../../legacy/state-directory.js");
   const { systemHost } = await import("../../legacy/base/host.js");

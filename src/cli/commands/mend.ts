@@ -18,6 +18,7 @@ import {
   type StoreOptions,
 } from "../invocation.js";
 import type { Store } from "../open-store.js";
+import { requireDirectory } from "../server-target.js";
 import { resolveStore } from "../store-target.js";
 import { visible } from "../visible-text.js";
 
@@ -72,7 +73,11 @@ export function addMend(program: Command, invocation: Invocation): void {
 }
 
 async function mend(invocation: Invocation, options: Options): Promise<void> {
-  const path = await resolveStore(invocation, options);
+  const path = requireDirectory(
+    await resolveStore(invocation, options),
+    "mend",
+    "there is no log of ours to mend; sessiondir postgres status says how the server is",
+  );
   const { withStore } = await import("../open-store.js");
   const { terminal } = invocation;
   const { dryRun = false } = options;

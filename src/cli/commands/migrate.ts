@@ -46,7 +46,7 @@ export function addMigrate(program: Command, invocation: Invocation): void {
 }
 
 async function migrateOne(invocation: Invocation, options: Options): Promise<void> {
-  const target = await legacyTarget(invocation, options);
+  const target = await legacyTarget(invocation, options, "migrate");
   const { migrateLegacyStore } = await import("../../legacy/migrate.js");
   const library = libraryOptions(invocation, options);
   const { mirror } = options;

@@ -59,7 +59,7 @@ export function addMirror(program: Command, invocation: Invocation): void {
 }
 
 async function mirror(invocation: Invocation, options: Options): Promise<void> {
-  const store = await legacyTarget(invocation, options);
+  const store = await legacyTarget(invocation, options, "mirror");
   const { assertMayOpen } = await import("../open-store.js");
   assertMayOpen(store, false);
   if (options.dryRun === true) return plan(invocation, store, options);

@@ -45,12 +45,11 @@ export function addPut(program: Command, invocation: Invocation): void {
 async function put(invocation: Invocation, key: string, options: Options): Promise<void> {
   await acceptKey(key);
   const path = await resolveStore(invocation, options, { key });
-  const { assertMayOpen, hasStore, withStore } = await import("../open-store.js");
+  const { makesStore, withStore } = await import("../open-store.js");
   const { readObject } = await import("../read-input.js");
   const { planAndWrite, printWrite } = await import("../plan-write.js");
   const { ifRevision, create = false, dryRun = false } = options;
-  const storeCreated = create && !hasStore(path);
-  assertMayOpen(path, create); // before a person types an entry in vain
+  const storeCreated = await makesStore(invocation, path, create);
   const entry = await readObject(invocation, options);
 
   if (storeCreated && dryRun) {

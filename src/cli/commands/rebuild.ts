@@ -13,6 +13,7 @@ import {
   type Invocation,
   type StoreOptions,
 } from "../invocation.js";
+import { requireDirectory } from "../server-target.js";
 import { resolveStore } from "../store-target.js";
 import { visible } from "../visible-text.js";
 
@@ -31,7 +32,11 @@ export function addRebuild(program: Command, invocation: Invocation): void {
 }
 
 async function rebuild(invocation: Invocation, options: Options): Promise<void> {
-  const path = await resolveStore(invocation, options);
+  const path = requireDirectory(
+    await resolveStore(invocation, options),
+    "rebuild",
+    "restore it with the server's own tools, such as pg_restore",
+  );
   const { rebuildDirectoryStore } = await import("../../store/rebuild.js");
   const { terminal, signal, trust } = invocation;
   const { dryRun = false } = options;

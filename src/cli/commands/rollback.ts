@@ -30,7 +30,7 @@ export function addRollback(program: Command, invocation: Invocation): void {
 }
 
 async function rollback(invocation: Invocation, options: LegacyCommandOptions): Promise<void> {
-  const path = await legacyTarget(invocation, options);
+  const path = await legacyTarget(invocation, options, "rollback");
   const { rollbackToLegacy } = await import("../../legacy/back/rollback.js");
   const library = libraryOptions(invocation, options);
   const done = await asUsage(() => rollbackToLegacy(path, library.options)).finally(library.end);

@@ -17,6 +17,7 @@ import {
   type StoreOptions,
 } from "../invocation.js";
 import type { Entry } from "../open-store.js";
+import { isServer } from "../server-target.js";
 import { resolveStore } from "../store-target.js";
 import { visible } from "../visible-text.js";
 
@@ -133,7 +134,9 @@ function tooOld({ code, data }: SessionStoreError, path: string): CliError {
   const isDamaged = data["damaged"] === true;
   const why = isDamaged
     ? `cannot be read, where it is damaged, for all changes up to revision ${from}`
-    : `begins later: changes up to revision ${from} are in their files only`;
+    : isServer(path)
+      ? `begins later: changes up to revision ${from} are not kept any more`
+      : `begins later: changes up to revision ${from} are in their files only`;
   const then = `List them (sessiondir ls), then watch --since ${from}.`;
   const exitCode = isDamaged ? EXIT.needsPerson : EXIT.failure;
   return new CliError(code, `the log of ${path} ${why}. ${then}`, { exitCode, data });

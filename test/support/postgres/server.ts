@@ -17,12 +17,14 @@ import {
   readFileSync,
   rmSync,
   symlinkSync,
+  writeFileSync,
 } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { createRequire } from "node:module";
 import { setTimeout as sleep } from "node:timers/promises";
+import pg from "pg";
 import { errnoOf } from "../../../src/errors.js";
 
 export interface TestServer {
@@ -34,6 +36,8 @@ export interface TestServer {
   kill(): Promise<void>;
   /** Starts it again, on the same port. */
   start(): Promise<void>;
+  /** From now on this role needs its password; all others are let in as before. */
+  askForPasswords(role: string): Promise<void>;
   /** Ends it, and removes its folder. */
   stop(): Promise<void>;
 }
@@ -110,11 +114,36 @@ async function startIn(
     version,
     start,
     kill: () => end("SIGKILL"),
+    askForPasswords: async (role) => {
+      const path = join(data, "pg_hba.conf");
+      writeFileSync(path, `host all ${role} 127.0.0.1/32 scram-sha-256\n${readFileSync(path, "utf8")}`);
+      child?.kill("SIGHUP");
+      // It reads the file some time after the signal.
+      for (let refused = false; !refused; await sleep(20)) refused = await isRefused(port, role);
+    },
     stop: async () => {
       await end("SIGQUIT");
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+async function isRefused(port: number, role: string): Promise<boolean> {
+  const client = new pg.Client({
+    host: "127.0.0.1",
+    port,
+    user: role,
+    database: "postgres",
+    password: "wrong",
+  });
+  try {
+    await client.connect();
+    return false;
+  } catch {
+    return true;
+  } finally {
+    await client.end().catch(() => {});
+  }
 }
 
 /** The server and the processes that it started: each is a group of its own. */
