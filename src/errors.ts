@@ -95,6 +95,10 @@ export type SessionStoreErrorCode =
   | "lease_held"
   /** Somebody else has taken the lease since, or it was given back: nothing was written. */
   | "lease_lost"
+  /** Sessions are not copied into this store, or not from that one; `data.reason` says why. Nothing was changed. */
+  | "copy_refused"
+  /** A copy is not the same as its source; `data.key` is one session that differs. */
+  | "copy_differs"
   /** A legacy file or layout cannot be read; `data.offset` is the byte at which it shows. */
   | "legacy_invalid"
   /** A legacy file was written again and again while it was being read. */

@@ -3,6 +3,7 @@ import type { Command, CommanderError } from "commander";
 import { GROUPS } from "./command-group.js";
 import { addBackup } from "./commands/backup.js";
 import { addCompletion } from "./commands/completion.js";
+import { addCopy } from "./commands/copy.js";
 import { addDoctor } from "./commands/doctor.js";
 import { addEdit } from "./commands/edit.js";
 import { addExport } from "./commands/export.js";
@@ -50,6 +51,7 @@ const COMMANDS = [
   addRestore,
   addExport,
   addImport,
+  addCopy,
   addRenameKey,
   addRewrite,
   addInspect,
@@ -68,6 +70,7 @@ const SYNONYMS: Readonly<Record<string, string>> = {
   cat: "get",
   create: "put",
   count: "stats",
+  cp: "copy",
   del: "rm",
   delete: "rm",
   dir: "ls",
@@ -100,6 +103,7 @@ const SYNONYMS: Readonly<Record<string, string>> = {
   snapshot: "backup create",
   status: "stats",
   tail: "watch",
+  sync: "copy",
   unarchive: "restore",
   unset: "patch",
   update: "patch",

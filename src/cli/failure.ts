@@ -88,6 +88,7 @@ const NEEDS_PERSON: ReadonlySet<SessionStoreErrorCode> = new Set<SessionStoreErr
   "backup_damaged",
   "retention_stopped",
   "archive_damaged",
+  "copy_differs",
 ]);
 
 /** Exit code of a library error. */

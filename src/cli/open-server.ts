@@ -51,7 +51,7 @@ function missingStore(name: string, { data }: SessionStoreError): CliError {
   return new CliError(
     "store_not_found",
     `there is no session store ${JSON.stringify(data["store"])} in schema ${String(data["schema"])} of ${name}. ` +
-      "See which there are: sessiondir postgres status; put KEY --create, import --create and copy make one.",
+      "Check schema= and store= in the URL; put KEY --create, import --create and copy make one.",
     { data: { ...data, path: name } },
   );
 }

@@ -1,6 +1,10 @@
 /** `sessiondir/moving`: sessions out of a store and into another one, keys and paths renamed. */
 export { exportSessions } from "../care/moving/export.js";
 export type { DamagedExport, ExportOptions, ExportReport } from "../care/moving/export.js";
+export { compareStores } from "../care/moving/compare.js";
+export type { CompareOptions, CompareReport, Difference } from "../care/moving/compare.js";
+export { COPY_MARK, copySessions } from "../care/moving/copy.js";
+export type { CopyOptions, CopyProgress, CopyReport } from "../care/moving/copy.js";
 export { exportToFile, importFromFile } from "../care/moving/export-file.js";
 export type { ExportFileOptions, ExportFileReport, ImportFileOptions } from "../care/moving/export-file.js";
 export { importSessions } from "../care/moving/import.js";

@@ -119,7 +119,7 @@ describe("help", () => {
   it("lists every command, and the exit codes", async () => {
     const { code, stdout } = await run(["--help"]);
     expect(code).toBe(0);
-    for (const command of [...COMMANDS, "transcript", "backup"])
+    for (const command of [...COMMANDS, "transcript", "backup", "copy"])
       expect(stdout).toMatch(new RegExp(`^  ${command} `, "m"));
     expect(stdout).toContain("130 interrupted");
     expect((await run(["help", "get"])).stdout).toContain("Usage: sessiondir get");
@@ -139,6 +139,7 @@ describe("help", () => {
       "restore",
       "export",
       "import",
+      "copy",
       "rename-key",
       "rewrite",
       "migrate",
@@ -194,7 +195,10 @@ describe("a wrong command line", () => {
     [["ls", "--store", ""], "target must be a path"],
     [["ls", "--store", "memory:"], "memory: is a store of another process"],
     [["ls", "--store", "postgres://user:secret@host/a@b"], "has to be percent-encoded"],
-    [["flush", "--store", "postgres://user:secret@host/db"], "sessiondir flush is for a store in a directory"],
+    [
+      ["flush", "--store", "postgres://user:secret@host/db"],
+      "sessiondir flush is for a store in a directory",
+    ],
     [["watch", "--since", "-1"], "--since must be a whole number"],
   ])("%j: code 2 and one line", async (args, message) => {
     const { code, stdout, stderr } = await run(args);

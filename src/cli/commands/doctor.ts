@@ -97,7 +97,7 @@ async function doctor(invocation: Invocation, options: Options): Promise<void> {
   const path = requireDirectory(
     await resolveStore(invocation, options, { allAgents: true }),
     "doctor",
-    "sessiondir postgres status says what is wrong with it",
+    "see the server's own log and statistics",
   );
   invocation.doing = `examining ${path}`;
   const { asMissingStore } = await import("../open-store.js");

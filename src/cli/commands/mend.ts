@@ -76,7 +76,7 @@ async function mend(invocation: Invocation, options: Options): Promise<void> {
   const path = requireDirectory(
     await resolveStore(invocation, options),
     "mend",
-    "there is no log of ours to mend; sessiondir postgres status says how the server is",
+    "the server mends its own log",
   );
   const { withStore } = await import("../open-store.js");
   const { terminal } = invocation;
