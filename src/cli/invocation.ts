@@ -42,7 +42,7 @@ export function addStoreOptions(command: Command): Command {
   command
     .option(
       "--store <path>",
-      "the store's folder, the sessions.json that it stands for, or postgres://… (default: $SESSIONDIR_STORE, or what is found)",
+      "the store's folder, the sessions.json that it stands for, or a postgres:// URL (default: $SESSIONDIR_STORE, or what is found)",
     )
     .option(
       "--state-dir <path>",

@@ -50,7 +50,7 @@ interface Tally {
  * Compares two stores, session by session, as they are when it comes to each.
  * @throws What reading throws, also of a session that is damaged.
  * @example
- * const { equal, differences } = await compareStores(directory, database);
+ * const { equal, differences } = await compareStores(store, await openSessionStore("copy.d"));
  */
 export async function compareStores(
   from: AnyStore,

@@ -87,7 +87,7 @@ const ATTEMPTS_MAX = 5;
  *   `copy_differs` if the stores are not the same in the end (`data.key`); what reading and writing throw. In all but the first case the
  *   same call goes on with what is there.
  * @example
- * const report = await copySessions(directory, database, { onProgress: ({ done }) => console.log(done) });
+ * const { created } = await copySessions(store, await openSessionStore("copy.d"));
  */
 export async function copySessions(
   from: AnyStore,

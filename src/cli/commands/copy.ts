@@ -28,9 +28,9 @@ export function addCopy(program: Command, invocation: Invocation): void {
   const command = program
     .command("copy")
     .description(
-      "copy all sessions of a store into another one, each a folder or postgres://…, and compare them",
+      "copy all sessions of a store into another one, each a folder or a postgres:// URL, and compare them",
     )
-    .requiredOption("--from <store>", "the store that is read: a folder, or postgres://…")
+    .requiredOption("--from <store>", "the store that is read: a folder, or a postgres:// URL")
     .requiredOption("--to <store>", "the store that they come into; it is made if it is not there")
     .option(
       "--into-existing",

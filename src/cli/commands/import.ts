@@ -117,7 +117,7 @@ async function withEmptyStore(use: (store: Store) => Promise<void>): Promise<voi
   const { openSessionStore } = await import("../../store/open.js");
   const store = await openSessionStore("memory:");
   try {
-    await use(store as Store);
+    await use(store);
   } finally {
     await store.close();
   }
