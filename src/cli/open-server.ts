@@ -1,9 +1,9 @@
 /** Opens a store in a PostgreSQL database; loaded only by a command that is on one. */
 import { SessionStoreError } from "../errors.js";
 import { openPostgresStore } from "../postgres/open-postgres-store.js";
+import type { SessionStore, UntypedEntry } from "../store/types.js";
 import { asUsage, CliError } from "./failure.js";
 import type { Invocation } from "./invocation.js";
-import type { Entry, Store } from "./open-store.js";
 import { serverOf } from "./server-target.js";
 
 /** A person waits; a gateway, which must outlive a failover, waits longer. */
@@ -18,11 +18,15 @@ export interface ServerMode {
 }
 
 /** @param name What `resolveStore` gave. */
-export async function openServer(invocation: Invocation, name: string, mode: ServerMode): Promise<Store> {
+export async function openServer(
+  invocation: Invocation,
+  name: string,
+  mode: ServerMode,
+): Promise<SessionStore<UntypedEntry>> {
   const { write, create, cacheBytes, unavailableMs = UNAVAILABLE_MS } = mode;
   try {
     return await asUsage(() =>
-      openPostgresStore<Entry>({
+      openPostgresStore<UntypedEntry>({
         ...serverOf(invocation, name),
         readOnly: !write,
         create,

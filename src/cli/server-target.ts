@@ -7,13 +7,17 @@
 import { hostsOf } from "../postgres/hosts.js";
 import { withoutPasswords } from "../postgres/secrets.js";
 import { asUsage, usageError } from "./failure.js";
-import type { Invocation } from "./invocation.js";
 
 export interface ServerTarget {
   /** For `openPostgresStore`; with the password, if it was given. */
   readonly connectionString: string;
   readonly schema?: string;
   readonly store?: string;
+}
+
+/** What an invocation knows of them. */
+interface Servers {
+  readonly servers: Map<string, ServerTarget>;
 }
 
 const SCHEME = /^postgres(?:ql)?:\/\//i;
@@ -28,7 +32,7 @@ export function isServer(path: string): boolean {
  * Remembers how to get there.
  * @returns What the store is called from here on.
  */
-export async function nameServer(invocation: Invocation, url: string): Promise<string> {
+export async function nameServer(invocation: Servers, url: string): Promise<string> {
   const [address = "", query = ""] = splitAt(url.replace(/#.*$/s, ""), "?");
   const given = new Map<string, string>();
   const others: string[] = [];
@@ -47,7 +51,7 @@ export async function nameServer(invocation: Invocation, url: string): Promise<s
 }
 
 /** The store behind a name that {@link nameServer} gave. */
-export function serverOf(invocation: Invocation, name: string): ServerTarget {
+export function serverOf(invocation: Servers, name: string): ServerTarget {
   return invocation.servers.get(name) ?? { connectionString: name };
 }
 
