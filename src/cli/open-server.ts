@@ -26,7 +26,7 @@ export async function openServer(
   const { write, create, cacheBytes, unavailableMs = UNAVAILABLE_MS } = mode;
   try {
     return await asUsage(() =>
-      openPostgresStore<UntypedEntry>({
+      openPostgresStore({
         ...serverOf(invocation, name),
         readOnly: !write,
         create,
