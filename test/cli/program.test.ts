@@ -194,7 +194,7 @@ describe("a wrong command line", () => {
     [["ls", "--store", "a", "--agent", "b"], "--agent belongs to --state-dir"],
     [["ls", "--store", ""], "target must be a path"],
     [["ls", "--store", "memory:"], "memory: is a store of another process"],
-    [["ls", "--store", "postgres://user:secret@host/a@b"], "has to be percent-encoded"],
+    [["ls", "--store", "postgres://user:secret@host/a@b"], "connectionString must be postgres://user"],
     [
       ["flush", "--store", "postgres://user:secret@host/db"],
       "sessiondir flush is for a store in a directory",

@@ -121,7 +121,7 @@ describe("ls", () => {
     expect(keys(await list("--state-dir", state, "--agent", "ops"))).toEqual(["agent:ops:main"]);
     const several = await run(["ls"], { env: { OPENCLAW_STATE_DIR: state } });
     expect(several.code).toBe(2);
-    expect(several.stderr).toContain("choose one with --agent: main, ops");
+    expect(several.stderr).toContain("choose one with --agent, or all with --all-agents: main, ops");
     const got = await run(["get", "agent:main:main", "--state-dir", state, "--field", "model"]);
     expect(got.stdout).toBe('"main"\n'); // the key says whose it is
     const foreign = await run(["ls", "--state-dir", state, "--agent", "../ops"]);
