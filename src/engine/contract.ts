@@ -250,6 +250,14 @@ export interface TranscriptChange {
   readonly length: number;
 }
 
+export interface ReadOptions {
+  /**
+   * The state may be one that was the latest so many milliseconds before the call, by this process's clock. Only stores in a
+   * database make use of it: others answer from memory anyway. Default 0, or what the store was opened with.
+   */
+  readonly staleOkMs?: number | undefined;
+}
+
 export interface StatsOptions {
   /**
    * Counts transcripts too. A directory store reads the folder of every session for it, and the end of the last file of every transcript, in
@@ -303,7 +311,12 @@ export interface Engine {
    * Latest committed state, every process's commits included.
    * @throws `entry_corrupt` for a session that is there and cannot be read.
    */
-  read(key: string): MaybePromise<EngineRecord | undefined>;
+  read(key: string, options?: ReadOptions): MaybePromise<EngineRecord | undefined>;
+  /**
+   * A record of a session that this process has, and that may be the latest: what builds on it has to be committed with its
+   * revision as base, or compared with `read`. An engine without this method has none that is cheaper than `read`.
+   */
+  recall?(key: string): EngineRecord | undefined;
   /**
    * Whether a change of a session may be in what cannot be read. Then nothing may be decided on what `read` says of it, not even
    * that there is none, and a commit that names a base is refused. An engine without this method always knows.

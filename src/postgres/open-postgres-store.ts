@@ -40,6 +40,11 @@ export interface PostgresStoreOptions<T extends object> extends Pick<
   readonly unavailableMs?: number | undefined;
   /** How often a watch looks for changes of other processes, in milliseconds. Default 200. */
   readonly pollMs?: number | undefined;
+  /**
+   * What `get` and `read` may be too old, in milliseconds by this process's clock: then most are answered from memory. Each call
+   * can say something else. Default 0: never older than the call.
+   */
+  readonly staleOkMs?: number | undefined;
   /** Revisions that `watch({ since })` can go back at least; what they replaced is kept for it. Default 10,000. */
   readonly historyRevisions?: number | undefined;
 }
@@ -53,6 +58,7 @@ const OWN = [
   "timeoutMs",
   "unavailableMs",
   "pollMs",
+  "staleOkMs",
   "historyRevisions",
 ] as const;
 const SHARED = ["readOnly", "create", "normalizeKey", "updatedAt", "limits", "cacheBytes"] as const;
@@ -99,6 +105,7 @@ export async function openPostgresStore<T extends object = UntypedEntry>(
   const timeoutMs = optionalInteger(options.timeoutMs, "options.timeoutMs", 1) ?? TIMEOUT_MS;
   const unavailableMs = optionalInteger(options.unavailableMs, "options.unavailableMs", 0) ?? UNAVAILABLE_MS;
   const pollMs = optionalInteger(options.pollMs, "options.pollMs", 1) ?? POLL_MS;
+  const staleOkMs = optionalInteger(options.staleOkMs, "options.staleOkMs", 0) ?? 0;
   const connectionsMax = optionalInteger(options.connections, "options.connections", 1) ?? CONNECTIONS;
   const historyRevisions =
     optionalInteger(options.historyRevisions, "options.historyRevisions", 1) ?? HISTORY_REVISIONS;
@@ -134,7 +141,7 @@ export async function openPostgresStore<T extends object = UntypedEntry>(
       historyRevisions,
       runtime,
     });
-    return createSessionStore<T>(engine, { readOnly, normalizeKey, limits, runtime });
+    return createSessionStore<T>(engine, { readOnly, normalizeKey, limits, runtime, staleOkMs });
   } catch (error) {
     await server.close();
     throw asOpeningError(error);

@@ -20,6 +20,7 @@ import type {
   EngineTranscript,
   MaybePromise,
   Operation,
+  ReadOptions,
   StatsOptions,
 } from "../engine/contract.js";
 
@@ -51,13 +52,18 @@ export class EngineCalls {
   }
 
   // read and commit spell `guarded` out: they are the hot path, and a closure a call is a cost.
-  read(key: string): MaybePromise<EngineRecord | undefined> {
+  read(key: string, options?: ReadOptions): MaybePromise<EngineRecord | undefined> {
     try {
-      const found = this.#engine.read(key);
+      const found = this.#engine.read(key, options);
       return found instanceof Promise ? found.catch((error: unknown) => refuse(error, reading(key))) : found;
     } catch (error) {
       throw asStoreError(error, reading(key));
     }
+  }
+
+  /** What may be the latest, without asking anybody. */
+  recall(key: string): EngineRecord | undefined {
+    return this.#engine.recall?.(key);
   }
 
   /** Whether {@link refuseInDoubt} is to be called before anything is decided on what was read of a session. */

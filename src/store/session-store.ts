@@ -32,6 +32,7 @@ import type {
   ListQuery,
   OperationOptions,
   OperationResult,
+  ReadOptions,
   SessionChange,
   SessionList,
   SessionRecord,
@@ -87,16 +88,16 @@ class EngineSessionStore<T extends object> extends TranscriptStore implements Se
     this.#engine = engine;
   }
 
-  async get(key: string): Promise<Readonly<T> | undefined> {
+  async get(key: string, options?: ReadOptions): Promise<Readonly<T> | undefined> {
     this.requireOpen("read", key);
-    const found = this.calls.read(this.acceptKey(key));
+    const found = this.calls.read(this.acceptKey(key), this.readOptions(options));
     const record = isPromiseLike(found) ? await this.run(found) : found;
     return record?.entry as Readonly<T> | undefined;
   }
 
-  async read(key: string): Promise<SessionRecord<T> | undefined> {
+  async read(key: string, options?: ReadOptions): Promise<SessionRecord<T> | undefined> {
     this.requireOpen("read", key);
-    const found = this.calls.read(this.acceptKey(key));
+    const found = this.calls.read(this.acceptKey(key), this.readOptions(options));
     return toRecord<T>(isPromiseLike(found) ? await this.run(found) : found);
   }
 

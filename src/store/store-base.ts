@@ -3,10 +3,11 @@
  * waited for at the end. After `close()` began nothing starts; what runs is finished first.
  */
 import { readOnlyError, SessionStoreError } from "../errors.js";
-import type { Engine, MaybePromise } from "../engine/contract.js";
+import type { Engine, MaybePromise, ReadOptions } from "../engine/contract.js";
 import { DEFAULT_LIMITS, type Limits } from "../format/limits.js";
 import { assertSessionKey } from "../format/session-key.js";
 import { systemRuntime, type Runtime } from "../runtime.js";
+import { optionalInteger, requireKnownNames, requireObject } from "./arguments.js";
 import { EngineCalls } from "./engine-calls.js";
 import { KeyQueue } from "./key-queue.js";
 import { knowStore } from "./transcript-keys.js";
@@ -22,7 +23,11 @@ export interface SessionStoreOptions {
   readonly limits?: Limits | undefined;
   /** Default: the system's clock and timers. */
   readonly runtime?: Runtime | undefined;
+  /** What reads that say nothing of it are given. Default 0. */
+  readonly staleOkMs?: number | undefined;
 }
+
+const READ_OPTIONS: ReadonlySet<string> = new Set(["staleOkMs"]);
 
 export class StoreBase {
   protected readonly calls: EngineCalls;
@@ -32,6 +37,7 @@ export class StoreBase {
   protected readonly limits: Limits;
   readonly #normalizeKey: ((key: string) => string) | undefined;
   readonly #readOnly: boolean;
+  readonly #readOptions: ReadOptions | undefined;
   #running = 0;
   #closing: Promise<void> | undefined;
   #whenIdle: (() => void) | undefined;
@@ -43,6 +49,8 @@ export class StoreBase {
     this.limits = options.limits ?? DEFAULT_LIMITS;
     this.#normalizeKey = options.normalizeKey;
     this.#readOnly = options.readOnly ?? false;
+    const { staleOkMs = 0 } = options;
+    this.#readOptions = staleOkMs === 0 ? undefined : { staleOkMs };
   }
 
   close(): Promise<void> {
@@ -65,6 +73,15 @@ export class StoreBase {
       this.#normalizeKey === undefined || typeof key !== "string" ? key : this.#normalizeKey(key);
     assertSessionKey(accepted, this.limits);
     return accepted;
+  }
+
+  /** Of a read, checked. @throws `TypeError` */
+  protected readOptions(given: ReadOptions | undefined): ReadOptions | undefined {
+    if (given === undefined) return this.#readOptions;
+    requireObject(given, "options");
+    requireKnownNames(given, "reading", READ_OPTIONS);
+    const staleOkMs = optionalInteger(given.staleOkMs, "options.staleOkMs", 0);
+    return staleOkMs === undefined ? this.#readOptions : { staleOkMs };
   }
 
   /** @param doing As in "could not <doing>"; with a key, of the session that the caller named. */

@@ -2,14 +2,14 @@
  * What a session store is to the people who use one: types only, one doc comment for each promise.
  *
  * Two rules hold for everything below. Entries that come out are deeply frozen and shared with every other
- * reader: copy before you change (`{ ...entry, model }`). And nothing is cached by time: a read sees every commit
- * that finished before the read began, in any process.
+ * reader: copy before you change (`{ ...entry, model }`). And nothing is cached by time, unless a read allows it (`staleOkMs`):
+ * it sees every commit that finished before it began, in any process.
  */
-import type { DamagedSession, EngineStats, StatsOptions } from "../engine/contract.js";
+import type { DamagedSession, EngineStats, ReadOptions, StatsOptions } from "../engine/contract.js";
 import type { TransactionTranscripts, TranscriptChange, Transcripts } from "./transcript-types.js";
 import type { WaitOptions } from "./wait-options.js";
 
-export type { DamagedSession, StatsOptions, WaitOptions };
+export type { DamagedSession, ReadOptions, StatsOptions, WaitOptions };
 
 /** An entry of a store that was opened without a type. */
 export type UntypedEntry = Record<string, unknown>;
@@ -163,13 +163,13 @@ export interface Transaction<T extends object> extends TransactionTranscripts {
  */
 export interface SessionStore<T extends object> extends Transcripts, AsyncDisposable {
   /**
-   * The entry, or undefined if there is no such session.
+   * The entry, or undefined if there is no such session. Never older than the call, unless `staleOkMs` allows it.
    * @example
    * const entry = await store.get("agent:main:main");
    */
-  get(key: string): Promise<Readonly<T> | undefined>;
+  get(key: string, options?: ReadOptions): Promise<Readonly<T> | undefined>;
   /** The entry with its key, revision and time of change, or undefined. */
-  read(key: string): Promise<SessionRecord<T> | undefined>;
+  read(key: string, options?: ReadOptions): Promise<SessionRecord<T> | undefined>;
   /**
    * Replaces or creates a session; always makes a new revision, even of an equal entry. Without `ifRevision` it also
    * replaces one that is damaged or missing (`entry_corrupt`).

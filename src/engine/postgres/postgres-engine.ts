@@ -2,8 +2,8 @@
  * The engine over PostgreSQL: several hosts, one store.
  *
  * A commit is decided under locks on its sessions' rows and gets its revision from one counter row, which it holds until it
- * counts: so revisions are given in the order in which commits can be seen. A read is one statement, and never older than its
- * call.
+ * counts: so revisions are given in the order in which commits can be seen. A read is never older than its call, unless that
+ * allows it; reads of many callers share statements.
  */
 import type {
   CommitOptions,
@@ -19,7 +19,9 @@ import type {
   EngineScan,
   EngineStats,
   EngineTranscript,
+  MaybePromise,
   Operation,
+  ReadOptions,
   StatsOptions,
 } from "../contract.js";
 import { operationMismatch } from "../../errors.js";
@@ -27,10 +29,11 @@ import type { Limits } from "../../format/limits.js";
 import type { Runtime } from "../../runtime.js";
 import { CommitQueue } from "./commit-queue.js";
 import { Feed, gone, type ChangesOptions } from "./feed.js";
+import { FreshReads } from "./fresh-reads.js";
 import { Housekeeping } from "./housekeeping.js";
 import { behindPrefix, fromKeyText, toKeyText } from "./key-text.js";
 import type { Place } from "./place.js";
-import { prepare } from "./prepared-op.js";
+import { prepare, type PreparedOp } from "./prepared-op.js";
 import { RecordCache } from "./record-cache.js";
 import { asServerError, type Server } from "./server.js";
 import type { Row, Rows, Value } from "./sql.js";
@@ -54,6 +57,7 @@ const PAGE_BYTES_MAX = 16 * 1024 * 1024;
 
 export class PostgresEngine implements Engine {
   readonly #cache: RecordCache;
+  readonly #reads: FreshReads;
   readonly #queue: CommitQueue;
   readonly #feed: Feed;
   readonly #housekeeping: Housekeeping;
@@ -68,6 +72,7 @@ export class PostgresEngine implements Engine {
       const time = updatedAt(entry);
       return time !== undefined && Number.isFinite(time) ? time : 0;
     };
+    this.#reads = new FreshReads({ server, place, cache, runtime });
     this.#feed = new Feed({ server, place, cache, runtime, pollMs });
     const { historyRevisions } = options;
     this.#housekeeping = new Housekeeping({ server, place, historyRevisions });
@@ -80,21 +85,14 @@ export class PostgresEngine implements Engine {
     this.#queue = new CommitQueue({ ...commits, server, runtime, unavailableMs, before, onCommitted });
   }
 
-  async read(key: string): Promise<EngineRecord | undefined> {
-    const { schema, store } = this.options.place;
-    const known = this.#cache.revisionOf(key) ?? 0;
-    const [row] = await this.#query(
-      `select s.rev, s.modified_at, l.val from ${schema}.session s
-left join ${schema}.log l on l.store = s.store and l.rev = s.rev and l.key = s.key and l.kind = 'put' and s.rev <> $3
-where s.store = $1 and s.key = $2 and s.present`,
-      [store, toKeyText(key), known],
-    );
-    if (row === undefined) return undefined;
-    const revision = Number(row["rev"]);
-    const kept = this.#cache.at(key, revision);
-    if (kept !== undefined) return kept;
-    if (row["val"] === null) return this.read(key); // it was kept when this was asked, and is not any more
-    return this.#cache.take(key, revision, Number(row["modified_at"]), String(row["val"]));
+  read(key: string, { staleOkMs = 0 }: ReadOptions = {}): MaybePromise<EngineRecord | undefined> {
+    if (staleOkMs === 0) return this.#reads.read(key);
+    const time = this.options.runtime.monotonic() - staleOkMs;
+    return this.#cache.since(key, time) ?? this.#reads.readSince(key, time);
+  }
+
+  recall(key: string): EngineRecord | undefined {
+    return this.#cache.guess(key);
   }
 
   async scan(query: EngineQuery): Promise<EngineScan> {
@@ -139,10 +137,11 @@ where ${conditions.text} order by ${order.map((column) => column + direction).jo
   async commit(ops: readonly EngineOp[], options: CommitOptions = {}): Promise<CommitOutcome> {
     const { limits, runtime } = this.options;
     const time = Math.trunc(runtime.now());
-    const outcome = await this.#queue.add({ ops: ops.map((op) => prepare(op, limits)), options, time });
-    if (outcome.status === "committed")
-      for (const record of outcome.records)
-        if (record !== undefined) this.#cache.put(record, JSON.stringify(record.entry).length);
+    const at = runtime.monotonic();
+    const prepared = ops.map((op) => prepare(op, limits));
+    const outcome = await this.#queue.add({ ops: prepared, options, time });
+    if (outcome.status === "conflict") this.#cache.guessedWrong(outcome.key, runtime.monotonic());
+    if (outcome.status === "committed") this.#keep(prepared, outcome, at);
     return outcome;
   }
 
@@ -264,6 +263,23 @@ from ${schema}.transcript t where t.store = $1`,
     await this.#queue.settled();
     await this.#housekeeping.close();
     await this.options.server.close();
+  }
+
+  #keep(
+    ops: readonly PreparedOp[],
+    { records, revision }: Extract<CommitOutcome, { status: "committed" }>,
+    at: number,
+  ): void {
+    for (const [index, op] of ops.entries()) {
+      const record = records[index];
+      if (record === undefined) {
+        if (op.kind === "delete" && (this.#cache.latest(op.key)?.revision ?? revision) < revision)
+          this.#cache.forget(op.key);
+        continue;
+      }
+      const bytes = op.kind === "set" ? op.json.length : JSON.stringify(record.entry).length;
+      this.#cache.put(record, bytes, { head: revision, at });
+    }
   }
 
   async #query(text: string, values: readonly Value[]): Promise<Rows> {

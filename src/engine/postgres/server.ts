@@ -39,6 +39,8 @@ export interface Backend {
   readonly since: string;
 }
 
+export type Statement = readonly [text: string, values: readonly Value[]];
+
 /** A connection for a while. */
 export interface Lent extends Sql {
   /** The server process at its other end; undefined behind a pooler that may change it. */
@@ -52,6 +54,14 @@ const KEEP_ALIVE_MS = 10_000;
 const NAMES_MAX = 500;
 const PAUSE_MS = 50;
 const PAUSE_MS_MAX = 1000;
+
+/**
+ * Every statement goes by an index, and is planned once a connection: planning them again costs more than running them, and a plan
+ * that was made for empty tables is not to read them from end to end when they are not empty any more. Servers that are not
+ * PostgreSQL know other settings.
+ */
+const SETTINGS = `select set_config(name, case name when 'plan_cache_mode' then 'force_generic_plan' else 'off' end, false)
+from pg_settings where name in ('plan_cache_mode', 'enable_seqscan', 'enable_hashjoin', 'enable_mergejoin')`;
 
 /** Values as they come: whole numbers and reals as numbers, booleans as such, everything else as text. */
 const PARSERS: ReadonlyMap<number, (text: string) => unknown> = new Map<number, (text: string) => unknown>([
@@ -76,20 +86,26 @@ export class Server {
 
   constructor(private readonly options: ServerOptions) {}
 
-  /** Rows of one statement that changes nothing. It is sent again if its connection breaks. */
-  query(text: string, values: readonly Value[] = []): Promise<Rows> {
+  /**
+   * Rows of one statement that changes nothing. It is sent again if its connection breaks.
+   * @param statement Its text, or what gives text and values at the moment when it is sent.
+   */
+  query(statement: string | (() => Statement), values: readonly Value[] = []): Promise<Rows> {
     if (this.#closed) return Promise.reject(new Error("the connections were closed"));
-    const rows = this.#query(text, values);
+    const rows = this.#query(typeof statement === "string" ? () => [statement, values] : statement);
     this.#lent.add(rows);
-    return rows.finally(() => this.#lent.delete(rows));
+    const over = (): void => void this.#lent.delete(rows);
+    rows.then(over, over);
+    return rows;
   }
 
-  async #query(text: string, values: readonly Value[]): Promise<Rows> {
+  async #query(statement: () => Statement): Promise<Rows> {
     const { runtime, unavailableMs } = this.options;
     const end = runtime.monotonic() + unavailableMs;
     for (;;) {
       const lent = await this.lend();
       try {
+        const [text, values] = statement();
         const rows = await lent.query(text, values);
         lent.release(false);
         return rows;
@@ -183,6 +199,7 @@ export class Server {
         `the database has the encoding ${String(row?.["encoding"])}; sessions need UTF8. Make a database with it.`,
         { data: { encoding: String(row?.["encoding"]) } },
       );
+    if (this.options.pool === undefined) await sql.query(SETTINGS);
     this.#checked.set(client, { pid: Number(row["pid"]), since: String(row["since"]) });
   }
 
