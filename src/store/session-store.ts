@@ -252,8 +252,12 @@ class EngineSessionStore<T extends object> extends TranscriptStore implements Se
       if (!this.queue.tryEnter(key)) await this.queue.enter(key, signal);
       try {
         for (let attempt = 1; decided === undefined; attempt++) {
-          const reading = reads ? this.calls.read(key) : undefined;
-          const base = isPromiseLike(reading) ? await reading : reading;
+          // The first attempt builds on what this process has, if the engine would have to ask for more: a base that
+          // was overtaken costs an attempt, and nothing is answered from it that was not compared.
+          const recalled = attempt === 1 && reads ? this.calls.recall(key) : undefined;
+          const guess = ifRevision === undefined || recalled?.revision === ifRevision ? recalled : undefined;
+          const reading = reads && guess === undefined ? this.calls.read(key) : undefined;
+          const base = guess ?? (isPromiseLike(reading) ? await reading : reading);
           if (reads && this.calls.isInDoubt(key)) {
             await this.calls.refuseInDoubt(key, base); // also of a session that only seems not to be there
             continue;
@@ -264,13 +268,17 @@ class EngineSessionStore<T extends object> extends TranscriptStore implements Se
             const composing = compose(base, key);
             op = isPromiseLike(composing) ? await composing : composing;
           } catch (error) {
-            if (!lacksValue(error) || !(await this.#isOutdated(key, base))) throw error;
+            if (!(lacksValue(error) || guess !== undefined) || !(await this.#isOutdated(key, base)))
+              throw error;
             const pause = beforeRetry(this.runtime, method.name, key, attempt, signal);
             if (pause !== undefined) await pause;
             continue;
           }
           throwIfAborted(signal);
-          if (op === undefined) return finish(base, false);
+          if (op === undefined) {
+            if (guess !== undefined && (await this.#isOutdated(key, guess))) continue;
+            return finish(base, false);
+          }
           const committing = this.calls.commit([op], method.commit);
           const outcome = isPromiseLike(committing) ? await committing : committing;
           if (outcome.status !== "conflict" && outcome.status !== "repeated") {
