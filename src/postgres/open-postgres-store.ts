@@ -18,7 +18,7 @@ import { withService } from "./service-file.js";
 /** Options of {@link openPostgresStore}. Those of {@link OpenOptions} that are not about files mean what they mean there. */
 export interface PostgresStoreOptions<T extends object> extends Pick<
   OpenOptions<T>,
-  "readOnly" | "create" | "normalizeKey" | "updatedAt" | "limits" | "cacheBytes"
+  "readOnly" | "create" | "normalizeKey" | "updatedAt" | "limits" | "cacheBytes" | "blobThresholdBytes"
 > {
   /**
    * `postgres://user:password@host:5432/database`. Several hosts, separated by commas, are tried in turn: the one that takes
@@ -61,7 +61,15 @@ const OWN = [
   "staleOkMs",
   "historyRevisions",
 ] as const;
-const SHARED = ["readOnly", "create", "normalizeKey", "updatedAt", "limits", "cacheBytes"] as const;
+const SHARED = [
+  "readOnly",
+  "create",
+  "normalizeKey",
+  "updatedAt",
+  "limits",
+  "cacheBytes",
+  "blobThresholdBytes",
+] as const;
 const NAMES: ReadonlySet<string> = new Set<keyof PostgresStoreOptions<object>>([...OWN, ...SHARED]);
 
 const CONNECTIONS = 4;
@@ -101,7 +109,7 @@ export async function openPostgresStore<T extends object = UntypedEntry>(
     );
   const shared = Object.fromEntries(SHARED.map((name) => [name, options[name]]));
   const resolved = resolveOptions<T>(shared);
-  const { readOnly, create, limits, updatedAt, cacheBytes, normalizeKey } = resolved;
+  const { readOnly, create, limits, updatedAt, cacheBytes, blobThresholdBytes, normalizeKey } = resolved;
   const timeoutMs = optionalInteger(options.timeoutMs, "options.timeoutMs", 1) ?? TIMEOUT_MS;
   const unavailableMs = optionalInteger(options.unavailableMs, "options.unavailableMs", 0) ?? UNAVAILABLE_MS;
   const pollMs = optionalInteger(options.pollMs, "options.pollMs", 1) ?? POLL_MS;
@@ -136,6 +144,7 @@ export async function openPostgresStore<T extends object = UntypedEntry>(
       limits,
       updatedAt,
       cacheBytes,
+      blobThresholdBytes,
       unavailableMs,
       pollMs,
       historyRevisions,

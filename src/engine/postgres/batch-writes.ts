@@ -17,6 +17,15 @@ interface LogRow {
   readonly base: BatchRevision;
   readonly time: number;
   readonly val: string | null;
+  /** Fields of `val` that are shared. */
+  readonly refs: string | null;
+}
+
+/** A value that a record of this batch has. */
+interface UseRow {
+  readonly hash: string;
+  readonly n: number;
+  readonly key: string;
 }
 
 interface NewItemRow extends TranscriptLife {
@@ -55,10 +64,29 @@ export class BatchWrites {
   #items: NewItemRow[] = [];
   readonly #removed: ItemRange[] = [];
   readonly #garbage: TranscriptLife[] = [];
+  readonly #uses: UseRow[] = [];
+  readonly #covered = new Set<string>();
+  readonly #wanted = new Map<string, () => string>();
   readonly #operations: { id: string; hash: string; n: number }[] = [];
 
   change(row: LogRow): void {
     this.#log.push(row);
+  }
+
+  /** This shared value is there, and stays until this batch counts. */
+  covered(hash: string): void {
+    this.#covered.add(hash);
+  }
+
+  /** A record of this batch has this shared value. */
+  use(hash: string, json: () => string, n: number, key: string): void {
+    this.#uses.push({ hash, n, key });
+    if (!this.#covered.has(hash)) this.#wanted.set(hash, json);
+  }
+
+  /** Shared values that have to be there, and locked, before this is sent; their JSON. */
+  get wanted(): ReadonlyMap<string, () => string> {
+    return this.#wanted;
   }
 
   session(key: string, write: SessionWrite): void {
@@ -159,6 +187,7 @@ where i.store = $1 and i.since = g.since and i.ord = g.ord and i.seq between g.l
       `tick as (update ${schema}.store set rev = rev + $3 where id = $1${condition} returning rev - $3 as base)`,
     );
     this.#addLog(parts, schema);
+    this.#addUses(parts, schema);
     this.#addSessions(parts, schema);
     this.#addTranscripts(parts, schema);
     this.#addItems(parts, schema);
@@ -181,18 +210,37 @@ where i.store = $1 and i.since = g.since and i.ord = g.ord and i.seq between g.l
     const ords: number[] = [];
     for (const [index, { n }] of rows.entries())
       ords.push(rows[index - 1]?.n === n ? (ords[index - 1] ?? 0) + 1 : 0);
-    const i = parts.rows("n int, ord int, key text, kind text, base bigint, time bigint, val text", [
+    const refs = rows.some((row) => row.refs !== null);
+    const i = parts.rows(
+      `n int, ord int, key text, kind text, base bigint, time bigint, val text${refs ? ", refs text" : ""}`,
+      [
+        rows.map(({ n }) => n),
+        ords,
+        rows.map(({ key }) => toKeyText(key)),
+        rows.map(({ kind }) => kind),
+        rows.map(({ base }) => base),
+        rows.map(({ time }) => time),
+        rows.map(({ val }) => val),
+        ...(refs ? [rows.map((row) => row.refs)] : []),
+      ],
+    );
+    parts.with(
+      `log as (insert into ${schema}.log (store, rev, ord, key, kind, base, batch, time, val${refs ? ", refs" : ""}) ` +
+        `select $1, t.base + i.n, i.ord, i.key, i.kind, ${settled("i.base")}, $2::text, i.time, i.val${refs ? ", i.refs" : ""} from tick t, ${i})`,
+    );
+  }
+
+  #addUses(parts: Statement, schema: string): void {
+    const rows = this.#uses;
+    if (rows.length === 0) return;
+    const i = parts.rows("hash text, n int, key text", [
+      rows.map(({ hash }) => hash),
       rows.map(({ n }) => n),
-      ords,
       rows.map(({ key }) => toKeyText(key)),
-      rows.map(({ kind }) => kind),
-      rows.map(({ base }) => base),
-      rows.map(({ time }) => time),
-      rows.map(({ val }) => val),
     ]);
     parts.with(
-      `log as (insert into ${schema}.log (store, rev, ord, key, kind, base, batch, time, val) ` +
-        `select $1, t.base + i.n, i.ord, i.key, i.kind, ${settled("i.base")}, $2::text, i.time, i.val from tick t, ${i})`,
+      `uses as (insert into ${schema}.value_use (store, hash, rev, key) select $1, i.hash, t.base + i.n, i.key from tick t, ${i} ` +
+        "on conflict do nothing)",
     );
   }
 

@@ -12,6 +12,8 @@ import { decide, hasGaps, type Boundaries, type Deciding, type Decision, type Wa
 import { gone } from "./feed.js";
 import { fromKeyText, toKeyText } from "./key-text.js";
 import { LockedRows } from "./locked-rows.js";
+import { loadValues, sharedIn, sharedOf } from "./shared-values.js";
+import { lockValues } from "./value-locks.js";
 import type { RecordCache } from "./record-cache.js";
 import type { Place } from "./place.js";
 import type { Rows } from "./sql.js";
@@ -21,6 +23,7 @@ export interface BatchOptions {
   readonly place: Place;
   readonly cache: RecordCache;
   readonly limits: Deciding["limits"];
+  readonly thresholdBytes: number;
   readonly updatedAtOf: Deciding["updatedAtOf"];
 }
 
@@ -85,7 +88,14 @@ export class Batch {
         if (record === undefined) return undefined;
         const { entry, modifiedAt } = record;
         if (!assumed.has(key))
-          this.#rows.setSession(key, { revision, present: true, updatedAt: 0, modifiedAt, entry });
+          this.#rows.setSession(key, {
+            revision,
+            present: true,
+            updatedAt: 0,
+            modifiedAt,
+            entry,
+            shared: sharedIn(record),
+          });
         assumed.set(key, { key, revision });
       }
     }
@@ -93,6 +103,7 @@ export class Batch {
     const { commits } = this.#writes;
     // Without anything to write nobody would ask whether what they were decided on is still so.
     if (commits === 0) return undefined;
+    if (this.#writes.wanted.size > 0) return undefined; // somebody else may be removing these values
     try {
       const base = await this.#writes.sendIf(
         [...assumed.values()],
@@ -111,8 +122,9 @@ export class Batch {
   }
 
   #decideAll(operations: Deciding["operations"], boundaries: Deciding["boundaries"]): Decided[] {
-    const { limits, updatedAtOf } = this.options;
-    const deciding = { rows: this.#rows, writes: this.#writes, limits, updatedAtOf, operations, boundaries };
+    const { limits, thresholdBytes, updatedAtOf } = this.options;
+    const shared = { rows: this.#rows, writes: this.#writes, limits, thresholdBytes, updatedAtOf };
+    const deciding = { ...shared, operations, boundaries };
     return this.commits.map((waiting): Decided => {
       try {
         return { decision: decide(waiting, deciding) };
@@ -134,6 +146,10 @@ export class Batch {
     if (this.#writes.commits === 0) {
       await sql.query("rollback");
       return { kind: "done", base: 0, decisions };
+    }
+    if (!(await lockValues(sql, place, this.#writes.wanted))) {
+      await sql.query("rollback");
+      return { kind: "again" };
     }
     const base = this.#writes.send(sql, place.schema, place.store, this.name);
     const committed = sql.query("commit");
@@ -157,7 +173,7 @@ export class Batch {
     const limit = Math.ceil(timeoutMs);
     const answers = await allOf([
       sql.query(
-        `begin; set local statement_timeout = ${limit}; set local lock_timeout = ${limit}; ` +
+        `begin isolation level read committed; set local statement_timeout = ${limit}; set local lock_timeout = ${limit}; ` +
           `set local idle_in_transaction_session_timeout = ${limit}`,
       ),
       sql.query(
@@ -180,7 +196,11 @@ where store = $1 and key = any($2::text[]) order by key for update`,
       answers;
     this.#before = Number(counter[0]?.["rev"] ?? 0);
     if (sessions.length < keys.length) return undefined;
-    this.#takeSessions(sessions, entries);
+    this.#takeSessions(
+      sessions,
+      entries,
+      await loadValues(sql, this.options.place, entries, this.#keptValue),
+    );
     for (const row of transcripts) {
       const { since, ord, low, last, length, cut } = row as unknown as Record<string, number>;
       const numbers = { since: since!, ord: ord!, low: low!, last: last!, length: length!, cut: cut! };
@@ -193,23 +213,39 @@ where store = $1 and key = any($2::text[]) order by key for update`,
     );
   }
 
-  #takeSessions(sessions: Rows, entries: Rows): void {
-    const found = new Map(entries.map(({ key, val }) => [textOf(key), String(val)]));
+  readonly #keptValue = (hash: string): unknown => this.options.cache.valueOf(hash);
+
+  #takeSessions(sessions: Rows, entries: Rows, valueOf: (hash: string) => unknown): void {
+    const found = new Map(entries.map((row) => [textOf(row["key"]), row]));
     for (const row of sessions) {
       const key = textOf(row["key"]);
       const revision = Number(row["rev"]);
-      const json = found.get(key);
+      const stored = found.get(key);
       const times = { updatedAt: Number(row["updated_at"]), modifiedAt: Number(row["modified_at"]) };
       const present = row["present"] === true;
       const { cache } = this.options;
       const held = this.#held.get(key);
       const known =
-        present && json !== undefined
-          ? cache.take(key, revision, times.modifiedAt, json)
+        present && stored !== undefined
+          ? cache.take({
+              key,
+              revision,
+              modifiedAt: times.modifiedAt,
+              json: String(stored["val"]),
+              shared: sharedOf(stored["refs"]),
+              valueOf,
+            })
           : held?.revision === revision
             ? held
             : cache.at(key, revision);
-      this.#rows.setSession(key, { revision, present, ...times, entry: present ? known?.entry : undefined });
+      const record = present ? known : undefined;
+      this.#rows.setSession(key, {
+        revision,
+        present,
+        ...times,
+        entry: record?.entry,
+        shared: sharedIn(record),
+      });
     }
   }
 
@@ -228,7 +264,7 @@ where store = $1 and key = any($2::text[]) order by key for update`,
       if (record !== undefined) this.#held.set(key, record);
     }
     return sql.query(
-      `select s.key, l.val from unnest($2::text[], $3::bigint[]) as i(key, known)
+      `select s.key, l.val, l.refs from unnest($2::text[], $3::bigint[]) as i(key, known)
 join ${schema}.session s on s.store = $1 and s.key = i.key and s.present and s.rev <> i.known
 join ${schema}.log l on l.store = $1 and l.rev = s.rev and l.key = s.key and l.kind = 'put'`,
       [store, keys.map(toKeyText), keys.map((key) => this.#held.get(key)?.revision ?? 0)],

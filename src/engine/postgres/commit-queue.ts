@@ -5,7 +5,7 @@
  * A batch whose answer did not come is looked up, never guessed: the server process that may still be at it is ended first;
  * then the log tells, by the name that the batch gave its changes, whether all of it counts or nothing.
  */
-import { SessionStoreError } from "../../errors.js";
+import { isSessionDamaged, SessionStoreError } from "../../errors.js";
 import type { CommitOutcome } from "../contract.js";
 import { Batch, type BatchOptions, type Decided, type Ended, type Trace } from "./batch.js";
 import type { Waiting } from "./decide.js";
@@ -117,7 +117,7 @@ export class CommitQueue {
       for (const [index, decided] of decisions.entries()) answer(queued[index]!, decided, base);
     } catch (error) {
       // One of them, or all together, may be what the database refuses, or what is longer than a text can be: the others are not to suffer from it.
-      if (queued.length > 1 && (isRefusal(error) || error instanceof RangeError))
+      if (queued.length > 1 && (isRefusal(error) || error instanceof RangeError || isSessionDamaged(error)))
         for (const one of queued) await this.#runBatch([one]);
       else for (const { reject } of queued) reject(asServerError(error));
     }

@@ -18,6 +18,7 @@ import {
 } from "../contract.js";
 import type { BatchWrites } from "./batch-writes.js";
 import { infoOf, revisionOf, type LockedRows, type SessionRow, type TranscriptRow } from "./locked-rows.js";
+import { NOTHING_SHARED, refsOf, setShared } from "./shared-values.js";
 import { patched, written, type PreparedOp, type Written } from "./prepared-op.js";
 
 /** A commit that waits. */
@@ -35,6 +36,7 @@ export interface Deciding {
   readonly rows: LockedRows;
   readonly writes: BatchWrites;
   readonly limits: Limits;
+  readonly thresholdBytes: number;
   readonly updatedAtOf: (entry: object) => number;
   /** Operations among those of the batch that were committed before, or by it. */
   readonly operations: Map<string, { readonly hash: string; readonly revision: number }>;
@@ -99,10 +101,10 @@ function isGranted(op: PreparedOp, rows: LockedRows): boolean {
   return op.base === undefined || op.base === rows.baseOf(op.key);
 }
 
-function entryAfter(op: SetOp, { rows, limits }: Deciding): Written {
+function entryAfter(op: SetOp, { rows, limits, thresholdBytes }: Deciding): Written {
   if (op.kind === "set") return op;
   const { entry = {} } = rows.session(op.key);
-  return written(patched(entry, op.fields, op.unset), limits, op.key);
+  return written(patched(entry, op.fields, op.unset), limits, thresholdBytes, op.key);
 }
 
 function leavesAsItIs(op: PreparedOp, after: Written | undefined, rows: LockedRows): boolean {
@@ -114,9 +116,10 @@ function leavesAsItIs(op: PreparedOp, after: Written | undefined, rows: LockedRo
 }
 
 function recordOf(key: string, row: SessionRow): ((base: number) => EngineRecord) | undefined {
-  const { present, entry, revision, modifiedAt } = row;
+  const { present, entry, revision, modifiedAt, shared } = row;
   if (!present || entry === undefined) return undefined;
-  return (base) => Object.freeze({ key, entry, revision: revisionOf(revision, base), modifiedAt });
+  return (base) =>
+    setShared(Object.freeze({ key, entry, revision: revisionOf(revision, base), modifiedAt }), shared);
 }
 
 function applyRecord(
@@ -130,19 +133,23 @@ function applyRecord(
   if (op.kind === "check") return;
   const base = rows.baseOf(key);
   if (after !== undefined) {
-    const { entry, json } = after;
+    const { entry, json, shared } = after;
+    // The record that this one replaces: what it has is there, and stays until this commit counts.
+    for (const { hash } of rows.session(key).shared.values()) writes.covered(hash);
+    for (const [name, { hash }] of shared)
+      writes.use(hash, () => JSON.stringify((entry as Record<string, unknown>)[name]), n, key);
     const row = { present: true, updatedAt: updatedAtOf(entry), modifiedAt: time };
-    writes.change({ n, key, kind: "put", base, time, val: json });
+    writes.change({ n, key, kind: "put", base, time, val: json, refs: refsOf(shared) });
     writes.session(key, { n, ...row });
-    rows.setSession(key, { ...row, revision: -n, entry });
+    rows.setSession(key, { ...row, revision: -n, entry, shared });
     return;
   }
   const lists = [...rows.transcriptsOf(key)];
   if (base === 0 && lists.length === 0) return;
   const row = { present: false, updatedAt: 0, modifiedAt: time };
-  writes.change({ n, key, kind: "delete", base, time, val: null });
+  writes.change({ n, key, kind: "delete", base, time, val: null, refs: null });
   writes.session(key, { n, ...row });
-  rows.setSession(key, { ...row, revision: -n, entry: undefined });
+  rows.setSession(key, { ...row, revision: -n, entry: undefined, shared: NOTHING_SHARED });
   for (const [name, life] of lists) {
     writes.discard(life);
     writes.transcript(key, name, undefined);
@@ -220,7 +227,7 @@ function applyTranscript(
       ...(first > 0 && { first, last }),
       length: row?.length ?? 0,
     };
-    writes.change({ n, key, kind: "transcript", base: 0, time, val: JSON.stringify(change) });
+    writes.change({ n, key, kind: "transcript", base: 0, time, val: JSON.stringify(change), refs: null });
   }
   const after = row;
   return (base) => ({ transcript: infoOf(after, base), first, last: first > 0 ? last : 0, skipped });

@@ -11,8 +11,9 @@ import type { EngineChange, TranscriptChange } from "../contract.js";
 import { behindPrefix, fromKeyText, toKeyText } from "./key-text.js";
 import type { Place } from "./place.js";
 import type { RecordCache } from "./record-cache.js";
+import { loadValues, missing, portionsOf, sharedOf } from "./shared-values.js";
 import { asServerError, type Server } from "./server.js";
-import type { Row, Rows, Value } from "./sql.js";
+import type { Row, Rows, Sql, Value } from "./sql.js";
 
 export interface FeedOptions {
   readonly server: Server;
@@ -36,6 +37,7 @@ const PAGE_BYTES_MAX = 16 * 1024 * 1024;
 
 export class Feed {
   readonly #wakers = new Set<() => void>();
+  readonly #sql: Sql = { query: (text, values = []) => this.#query(text, values) };
   #closed = false;
 
   constructor(private readonly options: FeedOptions) {}
@@ -67,9 +69,15 @@ export class Feed {
     let position = since ?? latest;
     while (!stopped()) {
       const { rows, head } = await this.#page(position, prefix);
-      for (const [index, row] of rows.entries()) {
-        if (stopped()) return;
-        yield this.#changeOf(row, row["rev"] !== rows[index + 1]?.["rev"]);
+      let index = 0;
+      for (const portion of portionsOf(rows)) {
+        const valueOf = await this.#valuesOf(portion);
+        for (const row of portion) {
+          if (stopped()) return;
+          const change = this.#changeOf(row, row["rev"] !== rows[++index]?.["rev"], valueOf);
+          if (change === undefined) throw await this.#lacking(row, prefix);
+          yield change;
+        }
       }
       const reached = Number(rows.at(-1)?.["rev"] ?? head);
       position = rows.length === 0 ? head : reached;
@@ -80,7 +88,7 @@ export class Feed {
   /** The next commits, whole. `head`: everything up to there is among them, or is of other sessions. */
   async #page(since: number, prefix: string): Promise<{ rows: Rows; head: number }> {
     const { schema, store } = this.options.place;
-    const columns = "l.rev, l.ord, l.key, l.kind, l.time, l.val";
+    const columns = "l.rev, l.ord, l.key, l.kind, l.time, l.val, l.refs";
     const within = "l.key >= $3 and l.key < $4";
     const bounds = [toKeyText(prefix), behindPrefix(prefix)];
     const found = await this.#query(
@@ -111,6 +119,23 @@ select c.rev as head, c.floor, l.* from c left join l on true order by l.rev, l.
     return { rows: [...found, ...rest.filter(({ rev }) => rev !== null)], head };
   }
 
+  #valuesOf(rows: Rows): Promise<(hash: string) => unknown> {
+    const { place, cache } = this.options;
+    return loadValues(this.#sql, place, rows, (hash) => cache.valueOf(hash));
+  }
+
+  /** A value of a change is gone. */
+  async #lacking(row: Row, prefix: string): Promise<unknown> {
+    try {
+      // With its change, by housekeeping: that has become too old meanwhile, and this says so.
+      await this.#page(Number(row["rev"]) - 1, prefix);
+    } catch (error) {
+      return error;
+    }
+    const [{ hash } = { hash: "" }] = [...sharedOf(row["refs"]).values()];
+    return missing(hash, fromKeyText(String(row["key"])));
+  }
+
   async #query(text: string, values: readonly Value[]): Promise<Rows> {
     try {
       return await this.options.server.query(text, values);
@@ -119,7 +144,8 @@ select c.rev as head, c.floor, l.* from c left join l on true order by l.rev, l.
     }
   }
 
-  #changeOf(row: Row, last: boolean): EngineChange {
+  /** Undefined: a value that it needs is not there. */
+  #changeOf(row: Row, last: boolean, valueOf: (hash: string) => unknown): EngineChange | undefined {
     const key = fromKeyText(String(row["key"]));
     const revision = Number(row["rev"]);
     const modifiedAt = Number(row["time"]);
@@ -128,7 +154,10 @@ select c.rev as head, c.floor, l.* from c left join l on true order by l.rev, l.
     if (row["kind"] === "delete") return { ...change, kind: "delete" };
     if (row["kind"] === "transcript")
       return { ...change, kind: "transcript", transcript: JSON.parse(val) as TranscriptChange };
-    return { ...change, kind: "put", record: this.options.cache.take(key, revision, modifiedAt, val) };
+    const shared = sharedOf(row["refs"]);
+    if ([...shared.values()].some(({ hash }) => valueOf(hash) === undefined)) return undefined;
+    const found = { key, revision, modifiedAt, json: val, shared, valueOf };
+    return { ...change, kind: "put", record: this.options.cache.take(found) };
   }
 
   /** Resolves when it is time to look again. */

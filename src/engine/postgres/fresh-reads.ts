@@ -14,6 +14,7 @@ import type { EngineRecord } from "../contract.js";
 import { fromKeyText, toKeyText } from "./key-text.js";
 import type { Place } from "./place.js";
 import type { Overtaken, RecordCache, Seen } from "./record-cache.js";
+import { loadValues, missing, sharedOf } from "./shared-values.js";
 import { asServerError, type Server } from "./server.js";
 import type { Row, Rows, Value } from "./sql.js";
 
@@ -38,6 +39,12 @@ interface CatchingUp {
   readonly done: Promise<void>;
 }
 
+interface Answer {
+  readonly row: Row | undefined;
+  readonly held: EngineRecord | undefined;
+  readonly valueOf: (hash: string) => unknown;
+}
+
 /** Sessions that one statement reads. */
 const KEYS_MAX = 500;
 /** Bytes of JSON that it gives, unless the first session alone has more; the others are read again. */
@@ -51,6 +58,8 @@ const CHANGES_MAX = 1000;
 
 export class FreshReads {
   readonly #waiting = new Map<string, Reader>();
+  /** Sessions whose values were not there when they were looked for, and the revision. */
+  readonly #lacking = new Map<string, number>();
   #running = 0;
   #patience: { cancel(): void } | undefined;
   #catchingUp: CatchingUp | undefined;
@@ -123,13 +132,19 @@ export class FreshReads {
       at = runtime.monotonic();
       return this.#statement([...taken.keys()], held);
     });
+    const valueOf = await loadValues(server, this.options.place, rows, (hash) => cache.valueOf(hash));
     const seen: Seen = { head: Number(rows[0]?.["head"] ?? 0), at };
     const changed = new Map(rows.map((row) => [Number(row["n"]), row]));
     let n = 0;
     for (const [key, reader] of taken) {
       const row = changed.get(++n);
       try {
-        this.#answer(key, reader, row, held.get(key), rows.length === 0 ? undefined : seen);
+        this.#answer(
+          key,
+          reader,
+          { row, held: held.get(key), valueOf },
+          rows.length === 0 ? undefined : seen,
+        );
       } catch (error) {
         reader.reject(error);
       }
@@ -139,8 +154,7 @@ export class FreshReads {
   #answer(
     key: string,
     { resolve, reject }: Reader,
-    row: Row | undefined,
-    held: EngineRecord | undefined,
+    { row, held, valueOf }: Answer,
     seen: Seen | undefined,
   ): void {
     const { cache } = this.options;
@@ -158,7 +172,21 @@ export class FreshReads {
     }
     if (row["bytes"] === null) throw incomplete(key, Number(row["rev"]));
     if (row["val"] === null) return void this.read(key).then(resolve, reject);
-    resolve(cache.take(key, Number(row["rev"]), Number(row["modified_at"]), String(row["val"]), seen));
+    const revision = Number(row["rev"]);
+    const shared = sharedOf(row["refs"]);
+    const gone = [...shared.values()].find(({ hash }) => valueOf(hash) === undefined);
+    if (gone !== undefined) {
+      // With the change, by housekeeping, since the statement: then the session is at another one now.
+      if (this.#lacking.get(key) === revision) throw missing(gone.hash, key);
+      this.#lacking.set(key, revision);
+      return void this.read(key)
+        .finally(() => this.#lacking.delete(key))
+        .then(resolve, reject);
+    }
+    const json = String(row["val"]);
+    resolve(
+      cache.take({ key, revision, modifiedAt: Number(row["modified_at"]), json, shared, valueOf }, seen),
+    );
   }
 
   #statement(keys: readonly string[], held: ReadonlyMap<string, EngineRecord>): [string, readonly Value[]] {
@@ -167,16 +195,16 @@ export class FreshReads {
     if (keys.length === 1 && only !== undefined)
       return [
         `select c.rev as head, r.* from ${schema}.store c left join (
-select 1 as n, s.rev, s.modified_at, octet_length(l.val) as bytes, l.val from (select $2::text as key) i
+select 1 as n, s.rev, s.modified_at, octet_length(l.val) as bytes, l.val, l.refs from (select $2::text as key) i
 left join ${schema}.session s on s.store = $1 and s.key = i.key and s.present
 left join ${schema}.log l on l.store = $1 and l.rev = s.rev and l.key = i.key and l.kind = 'put'
 where s.rev is distinct from $3::bigint) r on true where c.id = $1`,
         [store, toKeyText(only), held.get(only)?.revision ?? null],
       ];
     return [
-      `select c.rev as head, r.n, r.rev, r.modified_at, r.bytes, case when r.upto - r.bytes < $4 then r.val end as val
+      `select c.rev as head, r.n, r.rev, r.modified_at, r.bytes, case when r.upto - r.bytes < $4 then r.val end as val, r.refs
 from ${schema}.store c left join (
-select i.n, s.rev, s.modified_at, octet_length(l.val) as bytes, l.val, sum(octet_length(l.val)) over (order by i.n) as upto
+select i.n, s.rev, s.modified_at, octet_length(l.val) as bytes, l.val, l.refs, sum(octet_length(l.val)) over (order by i.n) as upto
 from unnest($2::text[], $3::bigint[]) with ordinality as i(key, known, n)
 left join ${schema}.session s on s.store = $1 and s.key = i.key and s.present
 left join ${schema}.log l on l.store = $1 and l.rev = s.rev and l.key = i.key and l.kind = 'put'

@@ -21,6 +21,10 @@ export interface HousekeepingOptions {
 const COMMITS_BETWEEN_MAX = 500;
 /** Revisions whose rows go in one transaction. */
 const REVISIONS_AT_ONCE = 1000;
+/** Shared values that go in one transaction. */
+const VALUES_AT_ONCE = 200;
+/** What one statement has seen another one is to see anew. */
+const BEGIN = "begin isolation level read committed";
 /** Items that go in one transaction. */
 const ITEMS_AT_ONCE = 5000;
 
@@ -28,6 +32,8 @@ export class Housekeeping {
   #commits = 0;
   #running: Promise<void> | undefined;
   #closed = false;
+  /** Whether values may be without a use: after uses were removed, and in the beginning, for others may have left some. */
+  #mayBeUnused = true;
 
   constructor(private readonly options: HousekeepingOptions) {}
 
@@ -40,6 +46,11 @@ export class Housekeeping {
     this.#running = this.#tidy()
       .catch(() => {}) // nobody waits for it, and the next one does it as well
       .finally(() => (this.#running = undefined));
+  }
+
+  /** Resolves when nothing is being removed. */
+  async settled(): Promise<void> {
+    await this.#running;
   }
 
   async close(): Promise<void> {
@@ -55,6 +66,7 @@ export class Housekeeping {
       await this.#raiseFloor(lent);
       while (!this.#closed && (await this.#sweepLog(lent)));
       while (!this.#closed && (await this.#sweepItems(lent)));
+      for (let from = ""; !this.#closed && this.#mayBeUnused;) from = await this.#sweepValues(lent, from);
       if (!this.#closed) await this.#forgetOperations(lent);
       broken = false;
     } catch (error) {
@@ -76,7 +88,7 @@ export class Housekeeping {
   /** @returns Whether there is more. */
   async #sweepLog(sql: Lent): Promise<boolean> {
     const { schema, store } = this.options.place;
-    await sql.query("begin");
+    await sql.query(BEGIN);
     const [row] = await sql.query(
       `select w.log as swept, s.floor from ${schema}.sweep w join ${schema}.store s on s.id = w.store
 where w.store = $1 for update of w skip locked`,
@@ -90,11 +102,15 @@ where w.store = $1 for update of w skip locked`,
     }
     const range = [store, swept, Math.min(floor, swept + REVISIONS_AT_ONCE)];
     // What a change in this range replaced.
-    await sql.query(
-      `delete from ${schema}.log l using ${schema}.log n where n.store = $1 and n.rev > $2 and n.rev <= $3 and n.base > 0
-and l.store = $1 and l.rev = n.base and l.key = n.key and l.kind = 'put'`,
+    const [unused] = await sql.query(
+      `with gone as (delete from ${schema}.log l using ${schema}.log n where n.store = $1 and n.rev > $2 and n.rev <= $3 and n.base > 0
+and l.store = $1 and l.rev = n.base and l.key = n.key and l.kind = 'put' returning l.rev, l.key, l.refs),
+uses as (delete from ${schema}.value_use u using gone g where g.refs is not null and u.store = $1 and u.rev = g.rev and u.key = g.key
+returning 1)
+select count(*) as uses from uses`,
       range,
     );
+    this.#mayBeUnused ||= Number(unused?.["uses"]) > 0;
     await sql.query(
       `delete from ${schema}.session s using ${schema}.log n where n.store = $1 and n.rev > $2 and n.rev <= $3
 and n.kind = 'delete' and s.store = $1 and s.key = n.key and s.rev = n.rev and not s.present
@@ -113,7 +129,7 @@ and not exists (select 1 from ${schema}.transcript t where t.store = $1 and t.ke
   /** @returns Whether there is more. */
   async #sweepItems(sql: Lent): Promise<boolean> {
     const { schema, store } = this.options.place;
-    await sql.query("begin");
+    await sql.query(BEGIN);
     const [life] = await sql.query(
       `select since, ord from ${schema}.garbage where store = $1 limit 1 for update skip locked`,
       [store],
@@ -133,6 +149,31 @@ select count(*) as items from d`,
       await sql.query(`delete from ${schema}.garbage where store = $1 and since = $2 and ord = $3`, place);
     await sql.query("commit");
     return true;
+  }
+
+  /**
+   * Rule 4 of shared-values.ts.
+   * @param from Values in front of it were looked at.
+   * @returns Where to go on.
+   */
+  async #sweepValues(sql: Lent, from: string): Promise<string> {
+    const { schema, store } = this.options.place;
+    const unused = `not exists (select 1 from ${schema}.value_use u where u.store = v.store and u.hash = v.hash)`;
+    await sql.query(BEGIN);
+    const rows = await sql.query(
+      `select v.hash from ${schema}.value v where v.store = $1 and v.hash > $2 and ${unused}
+order by v.hash limit ${VALUES_AT_ONCE} for update of v skip locked`,
+      [store, from],
+    );
+    const hashes = rows.map(({ hash }) => String(hash));
+    if (hashes.length > 0)
+      await sql.query(
+        `delete from ${schema}.value v where v.store = $1 and v.hash = any($2::text[]) and ${unused}`,
+        [store, hashes],
+      );
+    await sql.query("commit");
+    this.#mayBeUnused = hashes.length === VALUES_AT_ONCE;
+    return hashes.at(-1) ?? from;
   }
 
   async #forgetOperations(sql: Lent): Promise<void> {

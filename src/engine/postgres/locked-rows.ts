@@ -3,6 +3,7 @@
  *
  * Revisions that this batch gives are not known before its end: its n-th commit is -n until then.
  */
+import { NOTHING_SHARED, type SharedFields } from "./shared-values.js";
 import { isAsDemanded, type EngineTranscript, type TranscriptConditions } from "../contract.js";
 
 /** A revision, or -n: of the n-th commit of this batch. */
@@ -16,6 +17,8 @@ export interface SessionRow {
   readonly modifiedAt: number;
   /** Undefined where nobody asked for it, or there is none. */
   readonly entry: object | undefined;
+  /** Its shared values, as far as they are known. */
+  readonly shared: SharedFields;
 }
 
 /** What tells one life of a transcript from all others: the commit that made it, and the place of the op in that commit. */
@@ -32,7 +35,14 @@ export interface TranscriptRow extends TranscriptLife {
   readonly cut: BatchRevision;
 }
 
-const GONE: SessionRow = { revision: 0, present: false, updatedAt: 0, modifiedAt: 0, entry: undefined };
+const GONE: SessionRow = {
+  revision: 0,
+  present: false,
+  updatedAt: 0,
+  modifiedAt: 0,
+  entry: undefined,
+  shared: NOTHING_SHARED,
+};
 
 export class LockedRows {
   readonly #sessions = new Map<string, SessionRow>();

@@ -35,8 +35,9 @@ import { behindPrefix, fromKeyText, toKeyText } from "./key-text.js";
 import type { Place } from "./place.js";
 import { prepare, type PreparedOp } from "./prepared-op.js";
 import { RecordCache } from "./record-cache.js";
+import { loadValues, sharedIn, sharedOf } from "./shared-values.js";
 import { asServerError, type Server } from "./server.js";
-import type { Row, Rows, Value } from "./sql.js";
+import type { Row, Rows, Sql, Value } from "./sql.js";
 
 export interface PostgresEngineOptions {
   readonly server: Server;
@@ -45,6 +46,8 @@ export interface PostgresEngineOptions {
   readonly updatedAt: (entry: object) => number | undefined;
   /** How much of entries is kept in memory, in bytes of JSON. */
   readonly cacheBytes: number;
+  /** Fields of an entry whose JSON is at least that long are kept once for all sessions. */
+  readonly blobThresholdBytes: number;
   readonly unavailableMs: number;
   readonly pollMs: number;
   /** Revisions that a watch can go back at least. */
@@ -52,10 +55,13 @@ export interface PostgresEngineOptions {
   readonly runtime: Runtime;
 }
 
+/** A listing that fails so often in a row has a session that cannot be read. */
+const SCANS_MAX = 5;
 /** Bytes of items that one page may have, unless its first item alone has more. */
 const PAGE_BYTES_MAX = 16 * 1024 * 1024;
 
 export class PostgresEngine implements Engine {
+  readonly #sql: Sql = { query: (text, values = []) => this.#query(text, values) };
   readonly #cache: RecordCache;
   readonly #reads: FreshReads;
   readonly #queue: CommitQueue;
@@ -80,7 +86,7 @@ export class PostgresEngine implements Engine {
       this.#feed.wake();
       this.#housekeeping.committed(commits);
     };
-    const commits = { place, cache, limits, updatedAtOf };
+    const commits = { place, cache, limits, updatedAtOf, thresholdBytes: this.options.blobThresholdBytes };
     const before = (): Promise<unknown> => Promise.allSettled(this.#beginnings);
     this.#queue = new CommitQueue({ ...commits, server, runtime, unavailableMs, before, onCommitted });
   }
@@ -95,7 +101,7 @@ export class PostgresEngine implements Engine {
     return this.#cache.guess(key);
   }
 
-  async scan(query: EngineQuery): Promise<EngineScan> {
+  async scan(query: EngineQuery, attempt = 1): Promise<EngineScan> {
     const { schema, store } = this.options.place;
     const conditions = new Conditions(store, query);
     const { orderBy, descending, after, limit } = query;
@@ -107,16 +113,24 @@ export class PostgresEngine implements Engine {
     }
     const direction = descending ? " desc" : "";
     const rows = await this.#query(
-      `select s.key, s.rev, s.updated_at, s.modified_at, l.val from ${schema}.session s
+      `select s.key, s.rev, s.updated_at, s.modified_at, l.val, l.refs from ${schema}.session s
 join ${schema}.log l on l.store = s.store and l.rev = s.rev and l.key = s.key and l.kind = 'put'
 where ${conditions.text} order by ${order.map((column) => column + direction).join(", ")}` +
         (Number.isFinite(limit) ? ` limit ${Math.trunc(limit) + 1}` : ""),
       conditions.values,
     );
     const page = rows.length > limit ? rows.slice(0, limit) : rows;
+    const valueOf = await loadValues(this.#sql, this.options.place, page, (hash) =>
+      this.#cache.valueOf(hash),
+    );
+    const lacking = page.find(({ refs }) =>
+      [...sharedOf(refs).values()].some(({ hash }) => valueOf(hash) === undefined),
+    );
+    // Housekeeping has removed a value together with the change that had it: the session is at another one now.
+    if (lacking !== undefined && attempt < SCANS_MAX) return this.scan(query, attempt + 1);
     const last = page.at(-1);
     return {
-      records: page.map((row) => this.#recordOf(row)),
+      records: page.map((row) => this.#recordOf(row, valueOf)),
       next:
         page.length < rows.length && last !== undefined
           ? { key: fromKeyText(String(last["key"])), updatedAt: Number(last["updated_at"]) }
@@ -138,7 +152,7 @@ where ${conditions.text} order by ${order.map((column) => column + direction).jo
     const { limits, runtime } = this.options;
     const time = Math.trunc(runtime.now());
     const at = runtime.monotonic();
-    const prepared = ops.map((op) => prepare(op, limits));
+    const prepared = ops.map((op) => prepare(op, limits, this.options.blobThresholdBytes));
     const outcome = await this.#queue.add({ ops: prepared, options, time });
     if (outcome.status === "conflict") this.#cache.guessedWrong(outcome.key, runtime.monotonic());
     if (outcome.status === "committed") this.#keep(prepared, outcome, at);
@@ -277,7 +291,7 @@ from ${schema}.transcript t where t.store = $1`,
           this.#cache.forget(op.key);
         continue;
       }
-      const bytes = op.kind === "set" ? op.json.length : JSON.stringify(record.entry).length;
+      const bytes = op.kind === "set" ? op.json.length : ownBytesOf(record);
       this.#cache.put(record, bytes, { head: revision, at });
     }
   }
@@ -290,9 +304,11 @@ from ${schema}.transcript t where t.store = $1`,
     }
   }
 
-  #recordOf(row: Row): EngineRecord {
+  #recordOf(row: Row, valueOf: (hash: string) => unknown): EngineRecord {
     const key = fromKeyText(String(row["key"]));
-    return this.#cache.take(key, Number(row["rev"]), Number(row["modified_at"]), String(row["val"]));
+    const [revision, modifiedAt] = [Number(row["rev"]), Number(row["modified_at"])];
+    const json = String(row["val"]);
+    return this.#cache.take({ key, revision, modifiedAt, json, shared: sharedOf(row["refs"]), valueOf });
   }
 }
 
@@ -317,6 +333,12 @@ class Conditions {
     this.values.push(value);
     return `$${this.values.length}`;
   }
+}
+
+/** Of its JSON, without what is shared. */
+function ownBytesOf(record: EngineRecord): number {
+  const shared = sharedIn(record);
+  return JSON.stringify(record.entry, (name, value: unknown) => (shared.has(name) ? null : value)).length;
 }
 
 function infoOf({ last, length, since, cut }: Row): EngineTranscript {

@@ -5,12 +5,15 @@ import { limitError } from "../../format/entry-limits.js";
 import { freezeEntry } from "../../format/frozen-entry.js";
 import type { Limits } from "../../format/limits.js";
 import { setField } from "../../format/stored-value.js";
+import { split, type SharedFields } from "./shared-values.js";
 import type { EngineOp, RecordOp, TranscriptOp } from "../contract.js";
 
-/** An entry and its JSON. */
+/** An entry, and how it is stored. */
 export interface Written {
   readonly entry: object;
+  /** With `null` for what is shared. */
   readonly json: string;
+  readonly shared: SharedFields;
 }
 
 export type PreparedOp =
@@ -26,10 +29,15 @@ export type PreparedOp =
   | TranscriptOp;
 
 /** @throws what the entry, or the fields, are refused for. */
-export function prepare(op: EngineOp, limits: Limits): PreparedOp {
+export function prepare(op: EngineOp, limits: Limits, thresholdBytes: number): PreparedOp {
   switch (op.kind) {
     case "set":
-      return { ...written(op.entry, limits, op.key), kind: "set", key: op.key, base: op.base };
+      return {
+        ...written(op.entry, limits, thresholdBytes, op.key),
+        kind: "set",
+        key: op.key,
+        base: op.base,
+      };
     case "patch": {
       const fields = freezeEntry(op.fields, limits.depthMax, op.key);
       const unset = Object.keys(op.fields).filter((name) => !Object.hasOwn(fields, name));
@@ -41,13 +49,12 @@ export function prepare(op: EngineOp, limits: Limits): PreparedOp {
 }
 
 /** @throws `entry_too_large`, `value_too_deep`, `TypeError` */
-export function written(given: object, limits: Limits, key: string): Written {
+export function written(given: object, limits: Limits, thresholdBytes: number, key: string): Written {
   const entry = freezeEntry(given, limits.depthMax, key);
-  const json = JSON.stringify(entry);
-  const actual = Buffer.byteLength(json);
+  const { json, shared, bytes: actual } = split(entry, thresholdBytes);
   const limit = limits.entryBytesMax;
   if (actual > limit) throw limitError("entry_too_large", "entry", { limit, actual }, key);
-  return { entry, json };
+  return { entry, json, shared };
 }
 
 /** Changed fields stay in their place, new ones follow. */

@@ -8,6 +8,7 @@
  *    because a change between may have passed the cache already.
  */
 import type { EngineRecord } from "../contract.js";
+import { joined, setShared, sharedIn, type SharedFields } from "./shared-values.js";
 
 interface Kept {
   readonly record: EngineRecord;
@@ -24,6 +25,17 @@ export interface Seen {
   readonly at: number;
 }
 
+/** A record as rows of the database have it. */
+export interface Found {
+  readonly key: string;
+  readonly revision: number;
+  readonly modifiedAt: number;
+  /** With `null` for what is shared. */
+  readonly json: string;
+  readonly shared: SharedFields;
+  readonly valueOf: (hash: string) => unknown;
+}
+
 /** A session that others have changed. */
 export interface Overtaken {
   readonly key: string;
@@ -38,6 +50,8 @@ export class RecordCache {
   readonly #kept = new Map<string, Kept>();
   /** Sessions whose last guess was wrong, and when that was found out. */
   readonly #contended = new Map<string, number>();
+  /** Values that records have which are kept, and how many of these. */
+  readonly #values = new Map<string, { readonly value: unknown; readonly bytes: number; holders: number }>();
   #bytes = 0;
   #position: Seen | undefined;
   #era = 0;
@@ -100,19 +114,25 @@ export class RecordCache {
     this.#position = to;
   }
 
+  /** A shared value, if a record has it that is kept. */
+  valueOf(hash: string): unknown {
+    return this.#values.get(hash)?.value;
+  }
+
   /** The record that was read; an older one than what is kept is not kept. */
-  take(key: string, revision: number, modifiedAt: number, json: string, seen?: Seen): EngineRecord {
+  take({ key, revision, modifiedAt, json, shared, valueOf }: Found, seen?: Seen): EngineRecord {
     const known = this.at(key, revision);
     if (known !== undefined) {
       if (seen !== undefined) this.confirm(known, seen);
       return known;
     }
-    const entry = deepFreeze(JSON.parse(json) as object);
-    const record: EngineRecord = Object.freeze({ key, entry, revision, modifiedAt });
+    const entry = joined(json, shared, valueOf, key);
+    const record = setShared(Object.freeze({ key, entry, revision, modifiedAt }), shared);
     this.put(record, json.length, seen);
     return record;
   }
 
+  /** @param bytes Of its JSON, without what is shared: that counts once for all records that have it. */
   put(record: EngineRecord, bytes: number, seen?: Seen): void {
     const { key, revision } = record;
     const kept = this.#kept.get(key);
@@ -121,6 +141,15 @@ export class RecordCache {
     if (bytes > this.bytesMax) return;
     this.#kept.set(key, { record, bytes, seenAt: -Infinity, era: -1 });
     this.#bytes += bytes;
+    for (const [name, { hash, bytes: own }] of sharedIn(record)) {
+      const held = this.#values.get(hash);
+      if (held !== undefined) held.holders++;
+      else {
+        const value = (record.entry as Record<string, unknown>)[name];
+        this.#values.set(hash, { value, bytes: own, holders: 1 });
+        this.#bytes += own;
+      }
+    }
     if (seen !== undefined) this.confirm(record, seen);
     for (const [oldest] of this.#kept) {
       if (this.#bytes <= this.bytesMax) break;
@@ -142,25 +171,21 @@ export class RecordCache {
     if (kept === undefined) return;
     this.#kept.delete(key);
     this.#bytes -= kept.bytes;
+    for (const { hash, bytes } of sharedIn(kept.record).values()) {
+      const held = this.#values.get(hash);
+      if (held === undefined || --held.holders > 0) continue;
+      this.#values.delete(hash);
+      this.#bytes -= bytes;
+    }
   }
 
   /** Nothing that was known counts any more. */
   clear(): void {
     this.#kept.clear();
+    this.#values.clear();
     this.#contended.clear();
     this.#bytes = 0;
     this.#position = undefined;
     this.#era++;
   }
-}
-
-/** Without recursion: what others stored may nest deeper than this process would store. */
-export function deepFreeze<T extends object>(value: T): T {
-  const open: object[] = [value];
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    Object.freeze(next);
-    for (const item of Object.values(next) as unknown[])
-      if (typeof item === "object" && item !== null && !Object.isFrozen(item)) open.push(item);
-  }
-  return value;
 }

@@ -52,8 +52,23 @@ const STEPS: readonly ((schema: string) => readonly string[])[] = [
   batch text not null,
   time bigint not null,
   val text,
+  refs text,
   primary key (store, rev, ord)
 )`,
+    `create table if not exists ${schema}.value (
+  store integer not null,
+  hash text collate "C" not null,
+  val text not null,
+  primary key (store, hash)
+)`,
+    `create table if not exists ${schema}.value_use (
+  store integer not null,
+  hash text collate "C" not null,
+  rev bigint not null,
+  key text collate "C" not null,
+  primary key (store, hash, rev, key)
+)`,
+    `create index if not exists value_use_by_rev on ${schema}.value_use (store, rev)`,
     `create table if not exists ${schema}.transcript (
   store integer not null,
   key text collate "C" not null,

@@ -129,35 +129,41 @@ describe.skipIf(HERE.length === 0)("a store in PostgreSQL", () => {
     await pool.end();
   });
 
-  it("gives a watch that is far behind its changes in portions of some bytes", async () => {
-    const pool = new pg.Pool({ connectionString: server.url, max: 2 });
-    const store = await open({ pool, cacheBytes: 0 });
-    const text = "x".repeat(1_500_000);
-    await store.transact(async (tx) => {
-      for (let n = 0; n < 16; n++) await tx.put(`a ${n}`, { text });
-    });
-    const { revision } = await store.put("b", { text });
-    const sizes: number[] = [];
-    pool.on("acquire", (client) => {
-      const query = client.query.bind(client) as (config: object) => Promise<{ rows: { val?: string }[] }>;
-      const measured = async (config: object): Promise<unknown> => {
-        const answer = await query(config);
-        sizes.push(answer.rows.filter(({ val }) => typeof val === "string").length);
-        return answer;
-      };
-      Object.assign(client, { query: measured });
-    });
-    const found: string[] = [];
-    for await (const change of store.watch({ since: 0 })) {
-      found.push(`${change.key} ${change.last}`);
-      if (change.revision === revision) break;
-    }
-    const wanted = Array.from({ length: 16 }, (_, n) => `a ${n} ${n === 15}`);
-    expect(found).toEqual([...wanted, "b true"]);
-    expect(Math.max(...sizes)).toBeLessThan(13); // of 17: no more than 16 MiB, and the one that goes beyond
-    await store.close();
-    await pool.end();
-  });
+  it.each([
+    ["of theirs", 100_000_000],
+    ["of what they share", 4096],
+  ])(
+    "gives a watch that is far behind its changes in portions of some bytes %s",
+    async (_, blobThresholdBytes) => {
+      const pool = new pg.Pool({ connectionString: server.url, max: 2 });
+      const store = await open({ pool, cacheBytes: 0, blobThresholdBytes });
+      const text = "x".repeat(1_500_000);
+      await store.transact(async (tx) => {
+        for (let n = 0; n < 16; n++) await tx.put(`a ${n}`, { text: text + String(n) });
+      });
+      const { revision } = await store.put("b", { text });
+      const sizes: number[] = [];
+      pool.on("acquire", (client) => {
+        const query = client.query.bind(client) as (config: object) => Promise<{ rows: { val?: string }[] }>;
+        const measured = async (config: object): Promise<unknown> => {
+          const answer = await query(config);
+          sizes.push(answer.rows.filter(({ val }) => (val ?? "").length > 1_000_000).length);
+          return answer;
+        };
+        Object.assign(client, { query: measured });
+      });
+      const found: string[] = [];
+      for await (const change of store.watch({ since: 0 })) {
+        found.push(`${change.key} ${change.last}`);
+        if (change.revision === revision) break;
+      }
+      const wanted = Array.from({ length: 16 }, (_, n) => `a ${n} ${n === 15}`);
+      expect(found).toEqual([...wanted, "b true"]);
+      expect(Math.max(...sizes)).toBeLessThan(13); // of 17: no more than 16 MiB, and the one that goes beyond
+      await store.close();
+      await pool.end();
+    },
+  );
 
   it("says so when the caller has ended the connections", async () => {
     const pool = new pg.Pool({ connectionString: server.url, max: 1 });
