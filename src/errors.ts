@@ -69,6 +69,8 @@ export type SessionStoreErrorCode =
   | "revision_too_old"
   /** `watch({ since })` named a revision that the store never had: it was restored, or is another one. */
   | "revision_unknown"
+  /** The database lost commits that this process knew: a failover, or a backup that was put back. `data.known`, `data.revision`. */
+  | "history_rewound"
   /** The disk or the quota is full; the old state is intact. */
   | "disk_full"
   /** The operating system refused a call; `data.errno`, `data.syscall` and `data.path` say which. */
@@ -271,6 +273,7 @@ export interface StoreWarning {
     | "catalog_rebuilt"
     | "checkpoint_failed"
     | "flush_failed"
+    | "history_rewound"
     | "watch_polling"
     | "watch_failed"
     | "format_newer_minor"

@@ -7,7 +7,13 @@ import { assertSchema, assertSchemaName, findSchema, installSchema } from "../en
 import { asServerError, Server, type Lent, type PgModule } from "../engine/postgres/server.js";
 import { isWellFormed } from "../format/session-key.js";
 import { systemRuntime } from "../runtime.js";
-import { kindOf, optionalInteger, requireKnownNames, requireObject } from "../store/arguments.js";
+import {
+  kindOf,
+  optionalBoolean,
+  optionalInteger,
+  requireKnownNames,
+  requireObject,
+} from "../store/arguments.js";
 import { resolveOptions, type OpenOptions } from "../store/options.js";
 import { createSessionStore } from "../store/session-store.js";
 import type { SessionStore, UntypedEntry } from "../store/types.js";
@@ -18,7 +24,14 @@ import { withService } from "./service-file.js";
 /** Options of {@link openPostgresStore}. Those of {@link OpenOptions} that are not about files mean what they mean there. */
 export interface PostgresStoreOptions<T extends object> extends Pick<
   OpenOptions<T>,
-  "readOnly" | "create" | "normalizeKey" | "updatedAt" | "limits" | "cacheBytes" | "blobThresholdBytes"
+  | "readOnly"
+  | "create"
+  | "normalizeKey"
+  | "updatedAt"
+  | "limits"
+  | "cacheBytes"
+  | "blobThresholdBytes"
+  | "onWarning"
 > {
   /**
    * `postgres://user:password@host:5432/database`. Several hosts, separated by commas, are tried in turn: the one that takes
@@ -45,6 +58,11 @@ export interface PostgresStoreOptions<T extends object> extends Pick<
    * can say something else. Default 0: never older than the call.
    */
   readonly staleOkMs?: number | undefined;
+  /**
+   * Whether stores tell each other of commits, by LISTEN and NOTIFY outside of transactions, so that a watch need not wait for
+   * `pollMs`. It takes one connection more while there is a watch. Not with `pool`, which may be one that cannot. Default true.
+   */
+  readonly hints?: boolean | undefined;
   /** Revisions that `watch({ since })` can go back at least; what they replaced is kept for it. Default 10,000. */
   readonly historyRevisions?: number | undefined;
 }
@@ -59,6 +77,7 @@ const OWN = [
   "unavailableMs",
   "pollMs",
   "staleOkMs",
+  "hints",
   "historyRevisions",
 ] as const;
 const SHARED = [
@@ -69,6 +88,7 @@ const SHARED = [
   "limits",
   "cacheBytes",
   "blobThresholdBytes",
+  "onWarning",
 ] as const;
 const NAMES: ReadonlySet<string> = new Set<keyof PostgresStoreOptions<object>>([...OWN, ...SHARED]);
 
@@ -109,10 +129,12 @@ export async function openPostgresStore<T extends object = UntypedEntry>(
     );
   const shared = Object.fromEntries(SHARED.map((name) => [name, options[name]]));
   const resolved = resolveOptions<T>(shared);
-  const { readOnly, create, limits, updatedAt, cacheBytes, blobThresholdBytes, normalizeKey } = resolved;
+  const { readOnly, create, limits, updatedAt, cacheBytes, blobThresholdBytes, normalizeKey, onWarning } =
+    resolved;
   const timeoutMs = optionalInteger(options.timeoutMs, "options.timeoutMs", 1) ?? TIMEOUT_MS;
   const unavailableMs = optionalInteger(options.unavailableMs, "options.unavailableMs", 0) ?? UNAVAILABLE_MS;
   const pollMs = optionalInteger(options.pollMs, "options.pollMs", 1) ?? POLL_MS;
+  const hints = optionalBoolean(options.hints, "options.hints") ?? true;
   const staleOkMs = optionalInteger(options.staleOkMs, "options.staleOkMs", 0) ?? 0;
   const connectionsMax = optionalInteger(options.connections, "options.connections", 1) ?? CONNECTIONS;
   const historyRevisions =
@@ -148,6 +170,9 @@ export async function openPostgresStore<T extends object = UntypedEntry>(
       unavailableMs,
       pollMs,
       historyRevisions,
+      readOnly,
+      hints: hints && pool === undefined,
+      onWarning,
       runtime,
     });
     return createSessionStore<T>(engine, { readOnly, normalizeKey, limits, runtime, staleOkMs });

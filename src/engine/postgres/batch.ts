@@ -121,6 +121,11 @@ export class Batch {
     }
   }
 
+  /** Commits that got a revision, or will. */
+  get written(): number {
+    return this.#writes.commits;
+  }
+
   #decideAll(operations: Deciding["operations"], boundaries: Deciding["boundaries"]): Decided[] {
     const { limits, thresholdBytes, updatedAtOf } = this.options;
     const shared = { rows: this.#rows, writes: this.#writes, limits, thresholdBytes, updatedAtOf };

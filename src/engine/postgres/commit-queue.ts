@@ -34,8 +34,8 @@ export interface CommitQueueOptions extends BatchOptions {
   readonly unavailableMs: number;
   /** What has to be over before the next batch. */
   readonly before: () => Promise<unknown>;
-  /** Called with the revision of every batch that committed, before its commits are answered. */
-  readonly onCommitted: (revision: number, commits: number) => void;
+  /** Called for every batch that committed, before its commits are answered. `last`: its highest revision, undefined if it has none. */
+  readonly onCommitted: (commits: number, last: number | undefined, batch: string) => void;
 }
 
 interface Queued extends Waiting {
@@ -148,12 +148,16 @@ export class CommitQueue {
         lent.release(broken);
       }
       if (ended?.kind === "done") {
-        this.options.onCommitted(ended.base, ended.decisions.length);
+        const last = batch.written === 0 ? undefined : ended.base + batch.written;
+        this.options.onCommitted(ended.decisions.length, last, batch.name);
         return ended;
       }
       if (ended?.kind === "unknown") {
         const base = await this.#lookUp(batch, ended, lent);
-        if (base !== undefined) return { base, decisions: ended.decisions };
+        if (base !== undefined) {
+          this.options.onCommitted(ended.decisions.length, base + ended.commits, batch.name);
+          return { base, decisions: ended.decisions };
+        }
         failure = ended.cause;
       }
       const again = failure === undefined || isToBeRepeated(failure) || isOfOthers(failure);

@@ -9,6 +9,7 @@ import { SessionStoreError } from "../../errors.js";
 import type { Runtime } from "../../runtime.js";
 import type { EngineChange, TranscriptChange } from "../contract.js";
 import { behindPrefix, fromKeyText, toKeyText } from "./key-text.js";
+import type { KnownHistory } from "./known-history.js";
 import type { Place } from "./place.js";
 import type { RecordCache } from "./record-cache.js";
 import { loadValues, missing, portionsOf, sharedOf } from "./shared-values.js";
@@ -19,6 +20,9 @@ export interface FeedOptions {
   readonly server: Server;
   readonly place: Place;
   readonly cache: RecordCache;
+  readonly history: KnownHistory;
+  /** Somebody waits for changes. */
+  readonly onWaiting: () => void;
   readonly runtime: Runtime;
   /** How often changes of other processes are looked for, in milliseconds. */
   readonly pollMs: number;
@@ -64,10 +68,14 @@ export class Feed {
   ): AsyncGenerator<EngineChange> {
     const stopped = (): boolean => this.#closed || signal?.aborted === true;
     if (stopped()) return;
+    const { history } = this.options;
+    const { era } = history.now();
     const latest = await now;
     if (since !== undefined && since > latest) throw unknown(since, latest);
     let position = since ?? latest;
     while (!stopped()) {
+      const rewound = history.rewoundSince(era);
+      if (rewound !== undefined) throw rewound;
       const { rows, head } = await this.#page(position, prefix);
       let index = 0;
       for (const portion of portionsOf(rows)) {
@@ -76,6 +84,8 @@ export class Feed {
           if (stopped()) return;
           const change = this.#changeOf(row, row["rev"] !== rows[++index]?.["rev"], valueOf);
           if (change === undefined) throw await this.#lacking(row, prefix);
+          const over = history.rewoundSince(era);
+          if (over !== undefined) throw over;
           yield change;
         }
       }
@@ -88,9 +98,11 @@ export class Feed {
   /** The next commits, whole. `head`: everything up to there is among them, or is of other sessions. */
   async #page(since: number, prefix: string): Promise<{ rows: Rows; head: number }> {
     const { schema, store } = this.options.place;
-    const columns = "l.rev, l.ord, l.key, l.kind, l.time, l.val, l.refs";
+    const columns = "l.rev, l.ord, l.key, l.kind, l.time, l.val, l.refs, l.batch";
     const within = "l.key >= $3 and l.key < $4";
     const bounds = [toKeyText(prefix), behindPrefix(prefix)];
+    const { history } = this.options;
+    const known = history.now();
     const found = await this.#query(
       `with c as (select rev, floor from ${schema}.store where id = $1),
 p as (select ${columns} from ${schema}.log l where l.store = $1 and l.rev > $2 and ${within} order by l.rev, l.ord limit ${PAGE}),
@@ -103,6 +115,11 @@ select c.rev as head, c.floor, l.* from c left join l on true order by l.rev, l.
     const [first] = found;
     if (first === undefined) throw gone(this.options.place);
     const head = Number(first["head"]);
+    history.sawHead(head, known);
+    for (const { rev, batch } of found) if (rev !== null) history.saw(Number(rev), String(batch));
+    const rewound = history.rewoundSince(known.era);
+    if (rewound !== undefined) throw rewound;
+    if (head < since) return { rows: [], head: since }; // a standby that is behind the one before it
     if (Number(first["floor"]) > since) throw tooOld(since, Number(first["floor"]), head);
     if (first["rev"] === null) return { rows: [], head };
     if (found.length < PAGE && found.length === first["there"]) return { rows: found, head };
@@ -162,7 +179,8 @@ select c.rev as head, c.floor, l.* from c left join l on true order by l.rev, l.
 
   /** Resolves when it is time to look again. */
   #news(signal: AbortSignal | undefined): Promise<void> {
-    const { runtime, pollMs } = this.options;
+    const { runtime, pollMs, onWaiting } = this.options;
+    onWaiting();
     const letGo = runtime.keepAlive(); // a consumer waits for news
     return new Promise((resolve) => {
       const wake = (): void => {

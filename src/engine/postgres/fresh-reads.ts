@@ -11,6 +11,7 @@
 import { SessionStoreError } from "../../errors.js";
 import type { Runtime } from "../../runtime.js";
 import type { EngineRecord } from "../contract.js";
+import type { KnownHistory } from "./known-history.js";
 import { fromKeyText, toKeyText } from "./key-text.js";
 import type { Place } from "./place.js";
 import type { Overtaken, RecordCache, Seen } from "./record-cache.js";
@@ -22,6 +23,7 @@ export interface FreshReadsOptions {
   readonly server: Server;
   readonly place: Place;
   readonly cache: RecordCache;
+  readonly history: KnownHistory;
   readonly runtime: Runtime;
 }
 
@@ -117,9 +119,10 @@ export class FreshReads {
   }
 
   async #ask(taken: Map<string, Reader>): Promise<void> {
-    const { server, cache, runtime } = this.options;
+    const { server, cache, runtime, history } = this.options;
     const held = new Map<string, EngineRecord>();
     let at = 0;
+    let known = history.now();
     const rows = await server.query(() => {
       // Here, when there is a connection: whoever came until now is before the statement.
       for (const [key, reader] of this.#waiting) {
@@ -130,8 +133,10 @@ export class FreshReads {
         if (known !== undefined) held.set(key, known);
       }
       at = runtime.monotonic();
+      known = history.now();
       return this.#statement([...taken.keys()], held);
     });
+    if (rows[0] !== undefined) history.sawHead(Number(rows[0]["head"]), known);
     const valueOf = await loadValues(server, this.options.place, rows, (hash) => cache.valueOf(hash));
     const seen: Seen = { head: Number(rows[0]?.["head"] ?? 0), at };
     const changed = new Map(rows.map((row) => [Number(row["n"]), row]));
@@ -229,8 +234,9 @@ where s.rev is distinct from i.known) r on true where c.id = $1 order by r.n`,
   }
 
   async #takeOut(at: number): Promise<void> {
-    const { server, place, cache } = this.options;
+    const { server, place, cache, history } = this.options;
     const { schema, store } = place;
+    const known = history.now();
     const position = cache.position;
     if (position === undefined) return;
     let rows: Rows;
@@ -246,10 +252,11 @@ select c.rev as head, c.floor, p.rev, p.key from c left join p on true`,
     }
     const [first] = rows;
     if (first === undefined) return cache.clear(); // the store is gone
+    history.sawHead(Number(first["head"]), known);
     if (cache.position !== position) return; // it was cleared meanwhile
-    const known = rows.length <= CHANGES_MAX && Number(first["floor"]) <= position.head;
+    const all = rows.length <= CHANGES_MAX && Number(first["floor"]) <= position.head;
     const changes = rows.filter(({ rev }) => rev !== null).map(overtaken);
-    cache.advance({ head: Number(first["head"]), at }, known ? changes : undefined);
+    cache.advance({ head: Number(first["head"]), at }, all ? changes : undefined);
   }
 }
 

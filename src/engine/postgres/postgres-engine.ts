@@ -24,14 +24,16 @@ import type {
   ReadOptions,
   StatsOptions,
 } from "../contract.js";
-import { operationMismatch } from "../../errors.js";
+import { operationMismatch, type StoreWarning } from "../../errors.js";
 import type { Limits } from "../../format/limits.js";
 import type { Runtime } from "../../runtime.js";
 import { CommitQueue } from "./commit-queue.js";
 import { Feed, gone, type ChangesOptions } from "./feed.js";
 import { FreshReads } from "./fresh-reads.js";
+import { Hints } from "./hints.js";
 import { Housekeeping } from "./housekeeping.js";
 import { behindPrefix, fromKeyText, toKeyText } from "./key-text.js";
+import { KnownHistory } from "./known-history.js";
 import type { Place } from "./place.js";
 import { prepare, type PreparedOp } from "./prepared-op.js";
 import { RecordCache } from "./record-cache.js";
@@ -52,6 +54,10 @@ export interface PostgresEngineOptions {
   readonly pollMs: number;
   /** Revisions that a watch can go back at least. */
   readonly historyRevisions: number;
+  readonly readOnly: boolean;
+  /** Whether this process tells others of commits, and listens to them. */
+  readonly hints: boolean;
+  readonly onWarning: (warning: StoreWarning) => void;
   readonly runtime: Runtime;
 }
 
@@ -67,6 +73,8 @@ export class PostgresEngine implements Engine {
   readonly #queue: CommitQueue;
   readonly #feed: Feed;
   readonly #housekeeping: Housekeeping;
+  readonly #history: KnownHistory;
+  readonly #hints: Hints | undefined;
   /** Revisions from which watches begin: what is committed later than they were asked for must be behind them. */
   readonly #beginnings = new Set<Promise<number>>();
 
@@ -78,11 +86,26 @@ export class PostgresEngine implements Engine {
       const time = updatedAt(entry);
       return time !== undefined && Number.isFinite(time) ? time : 0;
     };
-    this.#reads = new FreshReads({ server, place, cache, runtime });
-    this.#feed = new Feed({ server, place, cache, runtime, pollMs });
+    const { readOnly, hints, onWarning } = this.options;
+    const onRewound = (): void => {
+      cache.clear();
+      this.#feed.wake();
+    };
+    const history = new KnownHistory({ place, readOnly, onWarning, onRewound });
+    this.#history = history;
+    server.greet = (sql) => history.compare(sql);
+    this.#reads = new FreshReads({ server, place, cache, history, runtime });
+    const onWaiting = (): void => this.#hints?.listen();
+    this.#feed = new Feed({ server, place, cache, history, runtime, pollMs, onWaiting });
+    const onHint = (): void => this.#feed.wake();
+    this.#hints = hints ? new Hints({ server, place, runtime, onHint }) : undefined;
     const { historyRevisions } = options;
     this.#housekeeping = new Housekeeping({ server, place, historyRevisions });
-    const onCommitted = (_base: number, commits: number): void => {
+    const onCommitted = (commits: number, last: number | undefined, batch: string): void => {
+      if (last !== undefined) {
+        history.saw(last, batch);
+        this.#hints?.send();
+      }
       this.#feed.wake();
       this.#housekeeping.committed(commits);
     };
@@ -231,8 +254,10 @@ from t left join w on true order by w.seq ${direction}`,
 
   async revision(): Promise<number> {
     const { schema, store } = this.options.place;
+    const known = this.#history.now();
     const [row] = await this.#query(`select rev from ${schema}.store where id = $1`, [store]);
     if (row === undefined) throw gone(this.options.place);
+    this.#history.sawHead(Number(row["rev"]), known);
     return Number(row["rev"]);
   }
 
@@ -275,6 +300,7 @@ from ${schema}.transcript t where t.store = $1`,
   async close(): Promise<void> {
     this.#feed.close();
     await this.#queue.settled();
+    await this.#hints?.close();
     await this.#housekeeping.close();
     await this.options.server.close();
   }

@@ -12,6 +12,7 @@ import type { Row, Rows, Sql, Value } from "./sql.js";
 
 /** What is used of the package `pg`. */
 export interface PgModule {
+  readonly Client: new (config: ClientConfig) => Client;
   readonly Pool: new (config: ClientConfig & { max: number; pipeline: boolean }) => Pool;
 }
 
@@ -32,6 +33,9 @@ export interface ServerOptions {
   readonly unavailableMs: number;
   readonly runtime: Runtime;
 }
+
+/** What is done with a connection before it is used for the first time. */
+export type Greet = (sql: Sql) => Promise<void>;
 
 /** A process of the server: its number may be another one's later, but not with this beginning. */
 export interface Backend {
@@ -79,6 +83,7 @@ export class Server {
   #pool: Pool | undefined;
   #host = 0;
   #closed = false;
+  #greet: Greet | undefined;
   readonly #checked = new WeakMap<object, Backend>();
   readonly #names = new Map<string, string>();
   /** Calls that have, or wait for, a connection. */
@@ -136,6 +141,28 @@ export class Server {
     }
   }
 
+  /** For connections from now on. */
+  set greet(greet: Greet) {
+    this.#greet = greet;
+  }
+
+  /** A connection of one's own, to the host that is in use. Not with the caller's connections. */
+  async connectAlone(): Promise<Client> {
+    const { pg, timeoutMs } = this.options;
+    const client = new pg.Client({ ...this.#hostOfNow(), connectionTimeoutMillis: timeoutMs });
+    client.on("error", ignore);
+    await client.connect();
+    return client;
+  }
+
+  #hostOfNow(): ClientConfig {
+    return {
+      ...this.options.hosts[this.#host],
+      keepAlive: true,
+      keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
+    };
+  }
+
   /** Waits for the queries that are under way: a pool that has ended forgets who waits for a connection. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -146,17 +173,12 @@ export class Server {
   }
 
   #poolOfNow(): Pool {
-    const { pg, hosts, pool, connectionsMax, timeoutMs } = this.options;
+    const { pg, pool, connectionsMax, timeoutMs } = this.options;
     if (pool !== undefined) return pool;
     if (this.#pool === undefined) {
       // A server that takes the connection and says nothing is as good as none; one that died without a word is noticed.
-      const alive = {
-        connectionTimeoutMillis: timeoutMs,
-        keepAlive: true,
-        keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
-      };
-      const config = { ...hosts[this.#host], ...alive, max: connectionsMax, pipeline: true };
-      this.#pool = new pg.Pool(config);
+      const config = { ...this.#hostOfNow(), connectionTimeoutMillis: timeoutMs };
+      this.#pool = new pg.Pool({ ...config, max: connectionsMax, pipeline: true });
       this.#pool.on("error", ignore); // of a connection that nobody used: the next one is made anew
       this.#pool.on("connect", listen);
     }
@@ -200,6 +222,7 @@ export class Server {
         { data: { encoding: String(row?.["encoding"]) } },
       );
     if (this.options.pool === undefined) await sql.query(SETTINGS);
+    await this.#greet?.(sql);
     this.#checked.set(client, { pid: Number(row["pid"]), since: String(row["since"]) });
   }
 
