@@ -30,8 +30,8 @@ const INSTALL_MS_MAX = 1_800_000;
 
 /** @returns {string | undefined} Why the peers of bench/package.json are not there. */
 export function installPeers() {
-  if (existsSync(join(here, "node_modules/lmdb")) && existsSync(join(here, "node_modules/better-sqlite3")))
-    return undefined;
+  const named = ["lmdb", "better-sqlite3", "pg"];
+  if (named.every((name) => existsSync(join(here, "node_modules", name)))) return undefined;
   console.log(
     "bench/node_modules is missing: npm ci --prefix bench (may compile better-sqlite3: a minute or two)",
   );

@@ -22,7 +22,7 @@ export interface HintsOptions {
 }
 
 /** Commits that come sooner share a hint. */
-const BETWEEN_MS = 10;
+const BETWEEN_MS = 25;
 const HEARTBEAT_MS = 10_000;
 const HEARTBEAT_MS_MAX = 5000;
 const AGAIN_MS = 1000;

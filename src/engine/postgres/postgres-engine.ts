@@ -134,13 +134,15 @@ export class PostgresEngine implements Engine {
       const [from] = [position.map((value) => conditions.value(value)).join(", ")];
       conditions.add(`(${order.join(", ")}) ${descending ? "<" : ">"} (${from})`);
     }
-    const direction = descending ? " desc" : "";
+    const by = order.map((column) => column + (descending ? " desc" : "")).join(", ");
+    // First which sessions: their changes are looked up for these alone.
     const rows = await this.#query(
-      `select s.key, s.rev, s.updated_at, s.modified_at, l.val, l.refs from ${schema}.session s
-join ${schema}.log l on l.store = s.store and l.rev = s.rev and l.key = s.key and l.kind = 'put'
-where ${conditions.text} order by ${order.map((column) => column + direction).join(", ")}` +
-        (Number.isFinite(limit) ? ` limit ${Math.trunc(limit) + 1}` : ""),
+      `select s.key, s.rev, s.updated_at, s.modified_at, l.val, l.refs from (
+select s.key, s.rev, s.updated_at, s.modified_at from ${schema}.session s
+where ${conditions.text} order by ${by}${Number.isFinite(limit) ? ` limit ${Math.trunc(limit) + 1}` : ""}) s
+join ${schema}.log l on l.store = $1 and l.rev = s.rev and l.key = s.key and l.kind = 'put' order by ${by}`,
       conditions.values,
+      "planned",
     );
     const page = rows.length > limit ? rows.slice(0, limit) : rows;
     const valueOf = await loadValues(this.#sql, this.options.place, page, (hash) =>
@@ -167,6 +169,7 @@ where ${conditions.text} order by ${order.map((column) => column + direction).jo
     const [row] = await this.#query(
       `select count(*) as sessions from ${schema}.session s where ${conditions.text}`,
       conditions.values,
+      "planned",
     );
     return Number(row?.["sessions"]);
   }
@@ -322,9 +325,9 @@ from ${schema}.transcript t where t.store = $1`,
     }
   }
 
-  async #query(text: string, values: readonly Value[]): Promise<Rows> {
+  async #query(text: string, values: readonly Value[], planned?: "planned"): Promise<Rows> {
     try {
-      return await this.options.server.query(text, values);
+      return await this.options.server.query(text, values, planned);
     } catch (error) {
       throw asServerError(error);
     }

@@ -94,24 +94,31 @@ export class Server {
   /**
    * Rows of one statement that changes nothing. It is sent again if its connection breaks.
    * @param statement Its text, or what gives text and values at the moment when it is sent.
+   * @param planned Which way is good depends on its values: it is planned for them.
    */
-  query(statement: string | (() => Statement), values: readonly Value[] = []): Promise<Rows> {
+  query(
+    statement: string | (() => Statement),
+    values: readonly Value[] = [],
+    planned?: "planned",
+  ): Promise<Rows> {
     if (this.#closed) return Promise.reject(new Error("the connections were closed"));
-    const rows = this.#query(typeof statement === "string" ? () => [statement, values] : statement);
+    const made = typeof statement === "string" ? (): Statement => [statement, values] : statement;
+    const rows = this.#query(made, planned !== undefined && this.options.pool === undefined);
     this.#lent.add(rows);
     const over = (): void => void this.#lent.delete(rows);
     rows.then(over, over);
     return rows;
   }
 
-  async #query(statement: () => Statement): Promise<Rows> {
+  async #query(statement: () => Statement, planned: boolean): Promise<Rows> {
     const { runtime, unavailableMs } = this.options;
     const end = runtime.monotonic() + unavailableMs;
     for (;;) {
       const lent = await this.lend();
       try {
         const [text, values] = statement();
-        const rows = await lent.query(text, values);
+        const asked = planned ? askPlanned(lent, text, values) : lent.query(text, values);
+        const rows = await asked;
         lent.release(false);
         return rows;
       } catch (error) {
@@ -289,6 +296,16 @@ export class Server {
     if (error instanceof SessionStoreError || sqlState === undefined) return error;
     return asServerError(error);
   }
+}
+
+/** All three go together, and are waited for. */
+async function askPlanned(lent: Lent, text: string, values: readonly Value[]): Promise<Rows> {
+  const set = lent.query("set plan_cache_mode = force_custom_plan");
+  const rows = lent.query(text, values);
+  const back = lent.query("set plan_cache_mode = force_generic_plan");
+  const [, asked] = await Promise.allSettled([set, rows, back]);
+  if (asked.status === "rejected") throw asked.reason as Error;
+  return asked.value;
 }
 
 function ignore(): void {
