@@ -19,6 +19,7 @@ import { LEGACY_MERGING } from "./attacks/merging.mjs";
 import { LOG_LINES } from "./attacks/log-lines.mjs";
 import { MIGRATION } from "./attacks/migration.mjs";
 import { OPENING } from "./attacks/opening.mjs";
+import { POSTGRES_ENGINE } from "./attacks/postgres.mjs";
 import { READING_ON } from "./attacks/reading-on.mjs";
 import { RETENTION_OF_SESSIONS } from "./attacks/retention.mjs";
 import { SHARED_VALUES } from "./attacks/shared-values.mjs";
@@ -55,5 +56,6 @@ export const MUTANTS = [
   ...TRANSCRIPTS,
   ...TRANSCRIPT_COMMITS,
   ...SIMULATOR,
+  ...POSTGRES_ENGINE,
   ...CARE,
 ];

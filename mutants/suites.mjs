@@ -148,6 +148,18 @@ export const PLANNER = ["planner", "policy"].map((subject) => `test/care/retenti
 export const ARCHIVES = "test/care/retention/archive.test.ts";
 export const RUNS_OF_RETENTION = "test/care/retention/runs.test.ts";
 export const KILLED_RETENTION = "test/care/retention/kills.test.ts";
+const OVER_POSTGRES = "test/engine/postgres";
+export const POSTGRES = {
+  HOSTILE: `${OVER_POSTGRES}/hostile.test.ts`,
+  FRESH: `${OVER_POSTGRES}/fresh-reads.test.ts`,
+  CACHE: `${OVER_POSTGRES}/record-cache.test.ts`,
+  GUESSED: `${OVER_POSTGRES}/guessed-base.test.ts`,
+  SHARED: `${OVER_POSTGRES}/shared-values.test.ts`,
+  HISTORY: `${OVER_POSTGRES}/hints-and-history.test.ts`,
+  TWIN: `${OVER_POSTGRES}/twin.test.ts`,
+  STALE: `${OVER_POSTGRES}/stale-cache.test.ts`,
+  FENCE: `${OVER_POSTGRES}/fence.test.ts`,
+};
 export const FILE_FORM = "test/openclaw/backend/file-backend.test.ts";
 
 /**

@@ -13,6 +13,7 @@ export type {
   SessionList,
   SessionRecord,
   SessionStore,
+  ReadOptions,
   StatsOptions,
   StoreStats,
   Transaction,

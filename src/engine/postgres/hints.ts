@@ -75,7 +75,7 @@ export class Hints {
     this.#pause?.cancel();
     this.#timer?.cancel();
     await this.#sending;
-    await this.#listening;
+    // One that is being made ends when it is there: a server that does not answer holds nobody up.
     await this.#client?.end().catch(() => {});
   }
 
@@ -84,6 +84,7 @@ export class Hints {
     let client: Client | undefined;
     try {
       client = await server.connectAlone();
+      if (this.#closed) return await client.end();
       const lost = (): void => this.#lost(client);
       client.on("error", lost);
       client.on("end", lost);
@@ -120,6 +121,7 @@ export class Hints {
   }
 
   #again(): void {
+    if (this.#closed) return;
     this.#timer = this.options.runtime.setTimer(() => {
       this.#listening = undefined;
       this.listen();
