@@ -34,7 +34,7 @@ export class Hints {
   #pause: Timer | undefined;
   #due = false;
   #sending: Promise<unknown> | undefined;
-  #listening: Promise<void> | undefined;
+  #isListening = false;
   #client: Client | undefined;
   #timer: Timer | undefined;
   #closed = false;
@@ -67,7 +67,9 @@ export class Hints {
 
   /** From now on others' hints are heard. */
   listen(): void {
-    if (!this.#closed) this.#listening ??= this.#listen();
+    if (this.#closed || this.#isListening) return;
+    this.#isListening = true;
+    void this.#listen();
   }
 
   async close(): Promise<void> {
@@ -123,7 +125,7 @@ export class Hints {
   #again(): void {
     if (this.#closed) return;
     this.#timer = this.options.runtime.setTimer(() => {
-      this.#listening = undefined;
+      this.#isListening = false;
       this.listen();
     }, AGAIN_MS);
   }

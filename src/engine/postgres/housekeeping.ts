@@ -66,7 +66,9 @@ export class Housekeeping {
       await this.#raiseFloor(lent);
       while (!this.#closed && (await this.#sweepLog(lent)));
       while (!this.#closed && (await this.#sweepItems(lent)));
-      for (let from = ""; !this.#closed && this.#mayBeUnused;) from = await this.#sweepValues(lent, from);
+      let from = this.#mayBeUnused ? "" : undefined;
+      while (!this.#closed && from !== undefined) from = await this.#sweepValues(lent, from);
+      if (from === undefined) this.#mayBeUnused = false;
       if (!this.#closed) await this.#forgetOperations(lent);
       broken = false;
     } catch (error) {
@@ -110,7 +112,7 @@ returning 1)
 select count(*) as uses from uses`,
       range,
     );
-    this.#mayBeUnused ||= Number(unused?.["uses"]) > 0;
+    if (Number(unused?.["uses"]) > 0) this.#mayBeUnused = true;
     await sql.query(
       `delete from ${schema}.session s using ${schema}.log n where n.store = $1 and n.rev > $2 and n.rev <= $3
 and n.kind = 'delete' and s.store = $1 and s.key = n.key and s.rev = n.rev and not s.present
@@ -154,9 +156,9 @@ select count(*) as items from d`,
   /**
    * Rule 4 of shared-values.ts.
    * @param from Values in front of it were looked at.
-   * @returns Where to go on.
+   * @returns Where to go on; undefined: that was all.
    */
-  async #sweepValues(sql: Lent, from: string): Promise<string> {
+  async #sweepValues(sql: Lent, from: string): Promise<string | undefined> {
     const { schema, store } = this.options.place;
     const unused = `not exists (select 1 from ${schema}.value_use u where u.store = v.store and u.hash = v.hash)`;
     await sql.query(BEGIN);
@@ -172,8 +174,7 @@ order by v.hash limit ${VALUES_AT_ONCE} for update of v skip locked`,
         [store, hashes],
       );
     await sql.query("commit");
-    this.#mayBeUnused = hashes.length === VALUES_AT_ONCE;
-    return hashes.at(-1) ?? from;
+    return hashes.length === VALUES_AT_ONCE ? hashes.at(-1) : undefined;
   }
 
   async #forgetOperations(sql: Lent): Promise<void> {
