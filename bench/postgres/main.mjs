@@ -14,7 +14,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { installPeers } from "../install.mjs";
 import { describeMachine } from "../runner/machine.mjs";
-import { contender, entryOf } from "./contenders.mjs";
+import { contender, entryOf, load } from "./contenders.mjs";
 import { keyOf, rate } from "./rate.mjs";
 import { startServer } from "./server.mjs";
 
@@ -109,7 +109,7 @@ async function processes(lanes) {
 
 /** From the beginning of an update until the watch of another store has it. */
 async function seen() {
-  const { openPostgresStore } = await import("../../dist/postgres/index.js");
+  const { openPostgresStore } = await load("../../dist/postgres/index.js");
   for (const hints of [true, false]) {
     const options = { connectionString: server.url, store: "seen", hints };
     const [writer, reader] = [await openPostgresStore(options), await openPostgresStore(options)];
