@@ -299,8 +299,15 @@ const COPYING = [
     {
       name: "a session that was deleted meanwhile is told as missing",
       rule: "backup",
-      find: `this.#told.has(folder) || this.store.isMentioned(folder)) continue;`,
-      replace: `this.#told.has(folder)) continue;`,
+      find: `isTold || this.store.isMentioned(folder)) continue;`,
+      replace: `isTold) continue;`,
+    },
+    {
+      name: "a session that cannot be read is told as missing as well",
+      rule: "backup",
+      suites: ["test/care/backup/unreadable.test.ts"],
+      find: `this.#told.has(folder) || this.#lost.has(folder);`,
+      replace: `this.#told.has(folder);`,
     },
     {
       name: "values that came while files were copied are left out",

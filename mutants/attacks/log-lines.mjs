@@ -87,8 +87,8 @@ export const LOG_LINES = inFile(
     {
       name: "a gap begins behind the torn bytes in front of it",
       rule: "rule 3",
-      find: `placed.push({ at, from, line: last });`,
-      replace: `placed.push({ at, from: at, line: last });`,
+      find: `placed.push({ at, from, line: piece });`,
+      replace: `placed.push({ at, from: at, line: piece });`,
     },
     {
       name: "any bytes at the end are a torn write",

@@ -36,9 +36,9 @@ const OF_REPOSITORY = /^(?:src|test|sim|mutants|examples)\/|^docs\/evidence\/mut
 /** Pages beside the manifest. */
 const PAGES = readdirSync(root).filter((name) => name.endsWith(".md"));
 
-/** A third of what was packed when each module was a file, 1,719 files of 6.3 MB together; and what is new since: the care of stores, retention too, and PostgreSQL. */
+/** A third of what was packed when each module was a file, 1,719 files of 6.3 MB together; and what is new since: the care of stores, retention too, PostgreSQL with its copies, and leases. */
 const FILES_MAX = 573;
-const BYTES_MAX = 2_100_000 + 850_000;
+const BYTES_MAX = 2_100_000 + 1_000_000;
 
 const folder = mkdtempSync(join(tmpdir(), "sessiondir-package-"));
 const project = join(folder, "project");
