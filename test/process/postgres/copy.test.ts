@@ -1,7 +1,7 @@
 /**
  * Goal: a gateway moves from a directory into a database and back with every session, also if the copy is killed on the way again and again.
  * Method: the built program between a directory and a real server; killed with SIGKILL at random moments ten times, each way, then compared.
- * SESSIONDIR_THOROUGH=1: 10,000 sessions.
+ * SESSIONDIR_SESSIONS says how many sessions.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -14,9 +14,10 @@ import { openPostgresStore } from "../../../src/postgres/open-postgres-store.js"
 import { seededRandom } from "../../../src/testing/seeded-random.js";
 import { errorOf, runAlone, start } from "../../cli/support/program.js";
 import { startServer, versionsHere, type TestServer } from "../../support/postgres/server.js";
-import { THOROUGH } from "../../support/thoroughness.js";
+import { many } from "../../support/thoroughness.js";
 
-const SESSIONS = THOROUGH ? 10_000 : 200;
+const SESSIONS = Number(process.env["SESSIONDIR_SESSIONS"] ?? many(1000, 200));
+const MANY = SESSIONS > 1000;
 const KILLS = 10;
 const here = versionsHere().length > 0;
 
@@ -46,13 +47,13 @@ describe.runIf(here)(`sessiondir copy${here ? "" : " (skipped: no PostgreSQL her
   afterAll(async () => {
     await server.stop();
     rmSync(folder, { recursive: true, force: true });
-  });
+  }, 300_000);
 
   async function killedOnTheWay(from: string, to: string, seed: number): Promise<void> {
     const random = seededRandom(seed);
     for (let kill = 0; kill < KILLS; kill++) {
       const running = start(["copy", "--from", from, "--to", to]);
-      await Promise.race([sleep(300 + random() * (THOROUGH ? 8000 : 700)), running.ended]);
+      await Promise.race([sleep(300 + random() * (MANY ? 8000 : 700)), running.ended]);
       running.process.kill("SIGKILL");
       const { code, stderr } = await running.ended;
       if (code === null) continue;
@@ -64,7 +65,7 @@ describe.runIf(here)(`sessiondir copy${here ? "" : " (skipped: no PostgreSQL her
 
   it(
     "there and back, killed ten times each way, is equal",
-    { timeout: THOROUGH ? 1_800_000 : 240_000 },
+    { timeout: MANY ? 1_800_000 : 240_000 },
     async () => {
       const url = `${server.url}?store=killed`;
       const back = join(folder, "back.d");
