@@ -475,13 +475,13 @@ const FRESH = inFile(
     {
       name: "values that are replaced at once are not counted together",
       rule: "fresh values",
-      find: `this.#inlined = more;`,
+      find: `this.#inlinedBytes = more;`,
       replace: ``,
     },
     {
       name: "what other sessions have as well stays inline",
       rule: "fresh values",
-      find: `if (inlined.has(hash)) return false;`,
+      find: `if (lately.has(hash)) return false;`,
       replace: ``,
     },
     {

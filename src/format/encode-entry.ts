@@ -56,7 +56,7 @@ export interface EncodingRules {
   /** What an entry may serialize to with big values that stay inline, but for what has to be escaped in them. */
   readonly inlineBytesMax: number;
   /** Hashes of some values that stayed inline lately. */
-  readonly inlined: Set<string>;
+  readonly lately: Set<string>;
   readonly limits: Limits;
   readonly cache: BlobCache;
   readonly decoder: EntryDecoder;
@@ -67,7 +67,7 @@ const NO_NAMES: readonly string[] = Object.freeze([]);
 /** `{"$blob":"sha256:<64>","bytes":<16 digits>,"nested":1}`, rounded up. */
 const REFERENCE_BYTES_MAX = 128;
 /** So many hashes are remembered. */
-const INLINED_MAX = 1000;
+const LATELY_MAX = 1000;
 /** A bound is never more than this many times the size: a number of one digit counts as 25 bytes and a comma. */
 const OVERESTIMATE_MAX = 13;
 
@@ -81,7 +81,7 @@ export class Encoding {
   /** Bytes that the input certainly serializes to, as far as it was seen. */
   #spent = 0;
   /** Bytes of big values that stay inline, less those that they take the place of. */
-  #inlined = 0;
+  #inlinedBytes = 0;
   /** Counts what makes a container other than plain: escaped names and references. */
   #special = 0;
   /** Measure of the value that was encoded last. */
@@ -403,15 +403,15 @@ export class Encoding {
   #mayStay(replaced: StoredValue | undefined, bytes: number, hash: string): boolean {
     const { base } = this;
     if (!this.fresh || replaced === undefined || base === undefined) return false;
-    const { inlined, inlineBytesMax, thresholdBytes } = this.rules;
+    const { inlineBytesMax, lately, thresholdBytes } = this.rules;
     const inline = referenceOf(replaced) === undefined;
     const before = inline ? estimatedBytes(replaced) : 0;
-    const more = this.#inlined + bytes - before;
+    const more = this.#inlinedBytes + bytes - before;
     if ((inline && before < thresholdBytes) || estimatedBytes(base) + more > inlineBytesMax) return false;
-    if (inlined.has(hash)) return false;
-    inlined.add(hash);
-    if (inlined.size > INLINED_MAX) inlined.clear();
-    this.#inlined = more;
+    if (lately.has(hash)) return false;
+    lately.add(hash);
+    if (lately.size > LATELY_MAX) lately.clear();
+    this.#inlinedBytes = more;
     return true;
   }
 

@@ -52,7 +52,7 @@ export class EntryCodec {
         // Whatever has to be escaped in it: what stays inline makes no entry too large for a record.
         Math.floor(limits.recordBytesMax / UNIT_BYTES_MAX),
       ),
-      inlined: new Set(),
+      lately: new Set(),
       limits: { ...limits, depthMax: Math.min(limits.depthMax, STORED_DEPTH_MAX) },
       cache: this.#cache,
       decoder: this.#decoder,

@@ -4,27 +4,21 @@
  *
  * The beginnings of the next sessions are asked for while one is given: over a network nobody waits for one answer after the other.
  */
-import { SessionStoreError } from "../../errors.js";
 import type { DamagedExport } from "./export.js";
 import type { AnyStore } from "./options.js";
 import type { ExportEvent } from "./read-export.js";
-import { isStill, takeSnapshot, type SessionSnapshot } from "./session-snapshot.js";
-
-/** Damage of one session, which does not stop the others. */
-const DAMAGE: ReadonlySet<string> = new Set([
-  "entry_corrupt",
-  "session_damaged",
-  "transcript_damaged",
-  "blob_missing",
-  "blob_corrupt",
-  "file_unsafe",
-]);
+import {
+  alwaysCut,
+  CUTS_MAX,
+  isDamaged,
+  isStill,
+  takeSnapshot,
+  type SessionSnapshot,
+} from "./session-snapshot.js";
 
 /** Snapshots that are asked for at once; each has an entry. */
 const AHEAD = 16;
 const PAGE_ITEMS = 500;
-/** How often a session may be cut while it is read. What is cut again after that comes with the next change of it. */
-const ATTEMPTS_MAX = 10;
 
 export interface EventHooks {
   readonly signal: AbortSignal | undefined;
@@ -85,11 +79,12 @@ async function* session(
       }
       open = false;
       yield { kind: "abandon" };
-      if (attempt === ATTEMPTS_MAX) throw alwaysCut(key);
+      if (attempt === CUTS_MAX)
+        throw alwaysCut(key, "copied. Stop what cuts them, and start the copy again: it goes on.");
       taken = await take(store, key, hooks.signal);
     }
   } catch (error) {
-    if (!(error instanceof SessionStoreError) || !DAMAGE.has(error.code)) throw error;
+    if (!isDamaged(error)) throw error;
     if (open) yield { kind: "abandon" };
     hooks.onDamaged({ key, code: error.code, message: error.message });
   }
@@ -128,13 +123,4 @@ async function* itemsOf(
     if (count !== info.length || !isStill(info, await store.transcript(key, transcript))) return false;
   }
   return true;
-}
-
-function alwaysCut(key: string): SessionStoreError {
-  return new SessionStoreError(
-    "conflict",
-    `the transcripts of session ${JSON.stringify(key)} were cut by another process ${ATTEMPTS_MAX} times while they were ` +
-      "copied. Stop what cuts them, and start the copy again: it goes on.",
-    { data: { key } },
-  );
 }

@@ -6,7 +6,6 @@
  * that come later in the file may be newer.
  */
 import { createHash } from "node:crypto";
-import { SessionStoreError } from "../../errors.js";
 import type { TranscriptInfo } from "../../store/transcript-types.js";
 import { throwIfAborted } from "../../store/retry.js";
 import {
@@ -19,7 +18,14 @@ import {
 import type { AnyStore, Selection, WorkOptions } from "./options.js";
 import { checkRules, rewriteEntry } from "./rewrite-rule.js";
 import { selectedKeys } from "./selected-keys.js";
-import { isStill, takeSnapshot, type SessionSnapshot } from "./session-snapshot.js";
+import {
+  alwaysCut,
+  CUTS_MAX,
+  isDamaged,
+  isStill,
+  takeSnapshot,
+  type SessionSnapshot,
+} from "./session-snapshot.js";
 import { SharedValueWriter } from "./shared-values.js";
 
 export interface ExportOptions extends Selection, WorkOptions {
@@ -59,18 +65,6 @@ export interface ExportReport {
 const PIECE_CHARS = 64 * 1024;
 /** A page of items; where they are big the store gives fewer. */
 const PAGE_ITEMS = 500;
-/** How often a session may be cut while it is read. Whoever cuts more often than it can be read has to be stopped for an export. */
-const ATTEMPTS_MAX = 10;
-
-/** Damage of one session, which does not stop the others. */
-const DAMAGE: ReadonlySet<string> = new Set([
-  "entry_corrupt",
-  "session_damaged",
-  "transcript_damaged",
-  "blob_missing",
-  "blob_corrupt",
-  "file_unsafe",
-]);
 
 /**
  * The sessions of a store, with all that a later {@link importSessions} needs: pieces of text, which together are the file that
@@ -126,7 +120,7 @@ export async function* exportWatched(
       const found = yield* writer.session(key);
       if (!found && named.has(key)) missing.push(key);
     } catch (error) {
-      if (!(error instanceof SessionStoreError) || !DAMAGE.has(error.code)) throw error;
+      if (!isDamaged(error)) throw error;
       writer.abandon(key);
       damaged.push({ key, code: error.code, message: error.message });
     }
@@ -190,7 +184,8 @@ class ExportWriter {
         return true;
       }
       this.abandon(key);
-      if (attempt === ATTEMPTS_MAX) throw alwaysCut(key);
+      if (attempt === CUTS_MAX)
+        throw alwaysCut(key, "exported. Nothing was changed: stop what cuts them, and export again.");
     }
   }
 
@@ -271,13 +266,4 @@ function sessionJson(
       ? ""
       : `,"revision":${record.revision},"modifiedAt":${record.modifiedAt},"entry":${entry}`;
   return `{"type":"session","key":${JSON.stringify(key)},"transcripts":${JSON.stringify(transcripts)}${of}}`;
-}
-
-function alwaysCut(key: string): SessionStoreError {
-  return new SessionStoreError(
-    "conflict",
-    `the transcripts of session ${JSON.stringify(key)} were cut by another process ${ATTEMPTS_MAX} times while they were ` +
-      "exported. Nothing was changed: stop what cuts them, and export again.",
-    { data: { key } },
-  );
 }

@@ -204,7 +204,7 @@ describe("following", () => {
       get: (store, name) => {
         const value: unknown = Reflect.get(store, name);
         if (name === "watch" && watches++ === 0)
-          // eslint-disable-next-line require-yield
+          // oxlint-disable-next-line require-yield -- a watch that fails before it gives anything
           return async function* () {
             await store.put("agent:main:many:1", { late: true });
             await store.delete("agent:main:many:0");

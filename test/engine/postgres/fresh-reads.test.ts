@@ -2,41 +2,28 @@
  * Goal: reads share statements, and none is older than its call; one that may be older comes from memory, and is not older than it may be.
  * Method: what is sent is counted; an answer is kept back while another store commits.
  */
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { openPostgresStore, type PostgresStoreOptions } from "../../../src/postgres/open-postgres-store.js";
 import type { SessionStore } from "../../../src/store/types.js";
-import { startServer, versionsHere, type TestServer } from "../../support/postgres/server.js";
+import { HERE, useServer, type Entry } from "../../support/postgres/scene.js";
 import { watchedPool, type WatchedPool } from "../../support/postgres/watched-pool.js";
 
-type Entry = Record<string, unknown>;
-
-const HERE = versionsHere();
 /** A read of sessions, and what takes changes of others out of memory. */
 const READS = /^select c\.rev as head/;
 const HOUR = 3_600_000;
-let server: TestServer;
+const scene = useServer();
+const { opened, pools } = scene;
 let stores = 0;
-const opened: SessionStore<Entry>[] = [];
-const pools: WatchedPool[] = [];
-
-beforeAll(async () => {
-  if (HERE.length > 0) server = await startServer({ fsync: "off" });
-});
-afterEach(async () => {
-  for (const one of opened.splice(0)) await one.close();
-  for (const one of pools.splice(0)) await one.end();
-});
-afterAll(() => server?.stop());
 
 async function two(options: PostgresStoreOptions<Entry> = {}): Promise<{
   one: SessionStore<Entry>;
   other: SessionStore<Entry>;
   watched: WatchedPool;
 }> {
-  const watched = watchedPool(server.url);
+  const watched = watchedPool(scene.server.url);
   const store = `reads ${++stores}`;
   const one = await openPostgresStore<Entry>({ ...options, pool: watched.pool, store });
-  const other = await openPostgresStore<Entry>({ connectionString: server.url, store });
+  const other = await openPostgresStore<Entry>({ connectionString: scene.server.url, store });
   opened.push(one, other);
   pools.push(watched);
   return { one, other, watched };

@@ -3,38 +3,25 @@
  * nothing is answered from what was overtaken.
  * Method: what is sent is counted; another store changes, deletes or makes the session first.
  */
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { openPostgresStore } from "../../../src/postgres/open-postgres-store.js";
 import type { SessionStore } from "../../../src/store/types.js";
-import { startServer, versionsHere, type TestServer } from "../../support/postgres/server.js";
+import { HERE, useServer, type Entry } from "../../support/postgres/scene.js";
 import { watchedPool, type WatchedPool } from "../../support/postgres/watched-pool.js";
 
-type Entry = Record<string, unknown>;
-
-const HERE = versionsHere();
-let server: TestServer;
+const scene = useServer();
+const { opened, pools } = scene;
 let stores = 0;
-const opened: SessionStore<Entry>[] = [];
-const pools: WatchedPool[] = [];
-
-beforeAll(async () => {
-  if (HERE.length > 0) server = await startServer({ fsync: "off" });
-});
-afterEach(async () => {
-  for (const one of opened.splice(0)) await one.close();
-  for (const one of pools.splice(0)) await one.end();
-});
-afterAll(() => server?.stop());
 
 async function two(cacheBytes = 1_000_000): Promise<{
   one: SessionStore<Entry>;
   other: SessionStore<Entry>;
   watched: WatchedPool;
 }> {
-  const watched = watchedPool(server.url);
+  const watched = watchedPool(scene.server.url);
   const store = `guess ${++stores}`;
   const one = await openPostgresStore<Entry>({ pool: watched.pool, store, cacheBytes });
-  const other = await openPostgresStore<Entry>({ connectionString: server.url, store });
+  const other = await openPostgresStore<Entry>({ connectionString: scene.server.url, store });
   opened.push(one, other);
   pools.push(watched);
   return { one, other, watched };

@@ -5,36 +5,25 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { StoreWarning } from "../../../src/errors.js";
 import { openPostgresStore, type PostgresStoreOptions } from "../../../src/postgres/open-postgres-store.js";
 import type { SessionChange, SessionStore } from "../../../src/store/types.js";
-import { startServer, versionsHere, type TestServer } from "../../support/postgres/server.js";
+import { HERE, useServer, type Entry } from "../../support/postgres/scene.js";
 
-type Entry = Record<string, unknown>;
-
-const HERE = versionsHere();
-let server: TestServer;
+const scene = useServer();
+const { opened } = scene;
 let stores = 0;
-const opened: SessionStore<Entry>[] = [];
-
-beforeAll(async () => {
-  if (HERE.length > 0) server = await startServer({ fsync: "off" });
-});
-afterEach(async () => {
-  for (const one of opened.splice(0)) await one.close();
-});
-afterAll(() => server?.stop());
 
 async function open(store: string, options: PostgresStoreOptions<Entry> = {}): Promise<SessionStore<Entry>> {
-  const way = options.pool === undefined ? { connectionString: server.url } : {};
+  const way = options.pool === undefined ? { connectionString: scene.server.url } : {};
   const one = await openPostgresStore<Entry>({ ...way, store, ...options });
   opened.push(one);
   return one;
 }
 
 async function byHand(...statements: string[]): Promise<pg.QueryResult[]> {
-  const client = new pg.Client({ connectionString: server.url });
+  const client = new pg.Client({ connectionString: scene.server.url });
   await client.connect();
   const results: pg.QueryResult[] = [];
   for (const statement of statements) results.push(await client.query(statement));
@@ -101,7 +90,7 @@ describe.skipIf(HERE.length === 0)("hints", () => {
 
   it("are not sent, and nobody listens, on the caller's connections", async () => {
     const name = `hints ${++stores}`;
-    const pool = new pg.Pool({ connectionString: server.url, max: 2 });
+    const pool = new pg.Pool({ connectionString: scene.server.url, max: 2 });
     const [one, other] = [await open(name, { pool, pollMs: 10 }), await open(name)];
     const next = watching(one)();
     await other.put("a", { n: 1 });

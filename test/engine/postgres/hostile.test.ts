@@ -4,36 +4,25 @@
  */
 import { inspect } from "node:util";
 import pg from "pg";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { hostsOf } from "../../../src/postgres/hosts.js";
 import { openPostgresStore, type PostgresStoreOptions } from "../../../src/postgres/open-postgres-store.js";
 import type { SessionStore } from "../../../src/store/types.js";
-import { startServer, versionsHere, type TestServer } from "../../support/postgres/server.js";
+import { HERE, useServer, type Entry } from "../../support/postgres/scene.js";
 
-type Entry = Record<string, unknown>;
-
-const HERE = versionsHere();
-let server: TestServer;
+const scene = useServer();
+const { opened } = scene;
 let stores = 0;
-const opened: SessionStore<Entry>[] = [];
-
-beforeAll(async () => {
-  if (HERE.length > 0) server = await startServer({ fsync: "off" });
-});
-afterEach(async () => {
-  for (const one of opened.splice(0)) await one.close();
-});
-afterAll(() => server?.stop());
 
 async function open(options: PostgresStoreOptions<Entry> = {}): Promise<SessionStore<Entry>> {
-  const way = options.pool === undefined ? { connectionString: server.url } : {};
+  const way = options.pool === undefined ? { connectionString: scene.server.url } : {};
   const store = await openPostgresStore<Entry>({ ...way, store: `hostile ${++stores}`, ...options });
   opened.push(store);
   return store;
 }
 
 async function byHand(...statements: string[]): Promise<void> {
-  const client = new pg.Client({ connectionString: server.url });
+  const client = new pg.Client({ connectionString: scene.server.url });
   await client.connect();
   for (const statement of statements) await client.query(statement);
   await client.end();
@@ -88,7 +77,7 @@ describe.skipIf(HERE.length === 0)("a store in PostgreSQL", () => {
   });
 
   it("warns of nothing when many share the caller's connections", async () => {
-    const pool = new pg.Pool({ connectionString: server.url, max: 1 });
+    const pool = new pg.Pool({ connectionString: scene.server.url, max: 1 });
     const warnings: Error[] = [];
     const warned = (warning: Error): void => void warnings.push(warning);
     process.on("warning", warned);
@@ -101,7 +90,7 @@ describe.skipIf(HERE.length === 0)("a store in PostgreSQL", () => {
   });
 
   it("does not make a commit twice whose answer was lost, and whose trace was swept away meanwhile", async () => {
-    const pool = new pg.Pool({ connectionString: server.url, max: 2 });
+    const pool = new pg.Pool({ connectionString: scene.server.url, max: 2 });
     const store = await open({ pool, store: "swept" });
     await store.append("a", ["first"]);
     let armed = true;
@@ -135,7 +124,7 @@ describe.skipIf(HERE.length === 0)("a store in PostgreSQL", () => {
   ])(
     "gives a watch that is far behind its changes in portions of some bytes %s",
     async (_, blobThresholdBytes) => {
-      const pool = new pg.Pool({ connectionString: server.url, max: 2 });
+      const pool = new pg.Pool({ connectionString: scene.server.url, max: 2 });
       const store = await open({ pool, cacheBytes: 0, blobThresholdBytes });
       const text = "x".repeat(1_500_000);
       await store.transact(async (tx) => {
@@ -166,7 +155,7 @@ describe.skipIf(HERE.length === 0)("a store in PostgreSQL", () => {
   );
 
   it("says so when the caller has ended the connections", async () => {
-    const pool = new pg.Pool({ connectionString: server.url, max: 1 });
+    const pool = new pg.Pool({ connectionString: scene.server.url, max: 1 });
     const store = await open({ pool });
     await pool.end();
     expect(await failure(store.get("a"))).toMatchObject({ code: "server_unavailable" });
@@ -176,7 +165,7 @@ describe.skipIf(HERE.length === 0)("a store in PostgreSQL", () => {
   it("gives up on a lock that somebody else does not let go, with an error of its own", async () => {
     const store = await open({ store: "locked", timeoutMs: 150, unavailableMs: 300 });
     await store.put("a", { n: 1 });
-    const client = new pg.Client({ connectionString: server.url });
+    const client = new pg.Client({ connectionString: scene.server.url });
     await client.connect();
     await client.query("begin; select 1 from sessiondir.session where key = 'a' for update");
     const error = await failure(store.put("a", { n: 2 }));
@@ -187,7 +176,7 @@ describe.skipIf(HERE.length === 0)("a store in PostgreSQL", () => {
   }, 60_000);
 
   it("leaves a connection that takes no writes any more for one that does", async () => {
-    const pool = new pg.Pool({ connectionString: server.url, max: 1 });
+    const pool = new pg.Pool({ connectionString: scene.server.url, max: 1 });
     const store = await open({ pool, unavailableMs: 1000 });
     await store.put("a", { n: 1 });
     // The connection that is there takes none from now on; those that are made anew do.

@@ -4,48 +4,36 @@
  * Method: rows are counted by hand; housekeeping and commits are held back in the middle of their transactions.
  */
 import pg from "pg";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Housekeeping } from "../../../src/engine/postgres/housekeeping.js";
 import { openPostgresStore, type PostgresStoreOptions } from "../../../src/postgres/open-postgres-store.js";
 import type { SessionStore } from "../../../src/store/types.js";
-import { startServer, versionsHere, type TestServer } from "../../support/postgres/server.js";
+import { HERE, useServer, type Entry } from "../../support/postgres/scene.js";
 import { watchedPool, type WatchedPool } from "../../support/postgres/watched-pool.js";
 
-type Entry = Record<string, unknown>;
-
-const HERE = versionsHere();
 const BIG = "x".repeat(5000);
 const TREE = { list: Array.from({ length: 600 }, (_, n) => ({ n, name: `skill ${n}` })) };
-let server: TestServer;
+const scene = useServer();
+const { opened, pools } = scene;
 let stores = 0;
 let byHand: pg.Client;
-const opened: SessionStore<Entry>[] = [];
-const pools: WatchedPool[] = [];
 
 beforeAll(async () => {
   if (HERE.length === 0) return;
-  server = await startServer({ fsync: "off" });
-  byHand = new pg.Client({ connectionString: server.url });
+  byHand = new pg.Client({ connectionString: scene.server.url });
   await byHand.connect();
 });
-afterEach(async () => {
-  for (const one of opened.splice(0)) await one.close();
-  for (const one of pools.splice(0)) await one.end();
-});
-afterAll(async () => {
-  await byHand?.end();
-  await server?.stop();
-});
+afterAll(() => byHand?.end());
 
 async function open(store: string, options: PostgresStoreOptions<Entry> = {}): Promise<SessionStore<Entry>> {
-  const way = options.pool === undefined ? { connectionString: server.url } : {};
+  const way = options.pool === undefined ? { connectionString: scene.server.url } : {};
   const one = await openPostgresStore<Entry>({ ...way, store, ...options });
   opened.push(one);
   return one;
 }
 
 function watch(): WatchedPool {
-  const watched = watchedPool(server.url);
+  const watched = watchedPool(scene.server.url);
   pools.push(watched);
   return watched;
 }
@@ -63,7 +51,7 @@ async function tidy(store: string, pool?: pg.Pool): Promise<void> {
   const { rows } = await byHand.query<{ id: number }>("select id from sessiondir.store where name = $1", [
     store,
   ]);
-  const client = await (pool ?? new pg.Pool({ connectionString: server.url })).connect();
+  const client = await (pool ?? new pg.Pool({ connectionString: scene.server.url })).connect();
   const lent = {
     backend: undefined,
     query: async (text: string, values: readonly unknown[] = []) =>
